@@ -1,0 +1,58 @@
+"""What can go wrong, in one tree.
+
+XalError
+├── Refused        the caller asked for something that cannot be done; nothing was changed
+│   ├── BadInput   what was sent cannot be used                          (HTTP 400)
+│   ├── Forbidden  it exists, but this reader may not see or do it       (HTTP 403)
+│   ├── NotFound   no such image, label, finding, model, version         (HTTP 404)
+│   └── Conflict   it contradicts what is stored                         (HTTP 409)
+├── TaskError      the task file is wrong: names file, key, value and what would be right
+├── Unreadable     an image or label file that cannot be decoded
+└── StoreError     the store cannot be opened or is not what we expect
+"""
+
+from __future__ import annotations
+
+
+class XalError(Exception):
+    """Any error this package raises on purpose; its text is meant for a person."""
+
+
+class Refused(XalError):
+    """A request that is turned down with the state unchanged."""
+
+    status = 400
+
+
+class BadInput(Refused):
+    """What was sent cannot be used."""
+
+
+class Forbidden(Refused):
+    """It exists, but this reader may not see or do it."""
+
+    status = 403
+
+
+class NotFound(Refused):
+    """There is no such thing."""
+
+    status = 404
+
+
+class Conflict(Refused):
+    """It contradicts what is stored."""
+
+    status = 409
+
+
+class TaskError(XalError):
+    """A task file that cannot be used."""
+
+
+class Unreadable(XalError):
+    """A file that cannot be decoded; ``str()`` names the file and the reason."""
+
+
+class StoreError(XalError):
+    """The store cannot be opened, or holds something this version cannot use."""

@@ -1,0 +1,266 @@
+"""A task: one clinical question, read from a YAML file and validated once.
+
+Everything that asks "which findings, which size, which network, how is it trained and ranked"
+asks this object. Inside the package no setting is a loose string.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from xal.errors import TaskError
+
+ATTENTION_BANDS: tuple[str, ...] = ("attention 1", "attention 2", "attention 3", "attention 4")
+ATTENTION_LEVELS: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8)
+RESERVED_NAMES: frozenset[str] = frozenset({"background", "foreground_scribbles", "background_scribbles"})
+"""Names that 3D Slicer's module drops from the segments it exports."""
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Finding(_Settings):
+    """A class of the task; its name is also the name of the segment a reader paints."""
+
+    name: str = Field(min_length=1, max_length=64)
+    absent: bool = False
+    """The finding that means "nothing there": it has no ROI."""
+    color: tuple[int, int, int] | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _usable_as_segment(cls, name: str) -> str:
+        if name != name.strip() or any(not character.isprintable() for character in name):
+            raise ValueError("a finding's name has no control characters and no spaces at its ends")
+        if name in RESERVED_NAMES or name in ATTENTION_BANDS:
+            raise ValueError(f"{name!r} is reserved: 3D Slicer or the attention bands use it")
+        return name
+
+
+class Intensity(_Settings):
+    """How stored values become network input."""
+
+    kind: Literal["percentile", "zscore", "window"] = "percentile"
+    low: float = 1.0
+    """percentile: the percentile mapped to 0; window: the value mapped to 0."""
+    high: float = 99.0
+    """percentile: the percentile mapped to 1; window: the value mapped to 1."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Intensity:
+        if self.kind != "zscore" and self.low >= self.high:
+            raise ValueError(f"low ({self.low:g}) must be below high ({self.high:g})")
+        if self.kind == "percentile" and not 0 <= self.low < self.high <= 100:
+            raise ValueError("percentiles lie between 0 and 100")
+        return self
+
+
+class ImageSettings(_Settings):
+    """Geometry and intensity of the network's input."""
+
+    dimensions: Literal[2, 3]
+    size: tuple[int, ...]
+    """Voxels per axis that the network sees."""
+    spacing: tuple[float, ...] | None = None
+    """Millimetres per voxel: resample to it, then crop or pad to `size`. None: fit the whole image into `size`."""
+    channels: int = Field(1, ge=1, le=32)
+    display_channel: int = Field(0, ge=0)
+    """The channel that clients see."""
+    intensity: Intensity = Intensity()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ImageSettings:
+        if len(self.size) != self.dimensions or any(n < 16 for n in self.size):
+            raise ValueError(f"size needs {self.dimensions} numbers of at least 16, not {list(self.size)}")
+        if self.spacing is not None and (len(self.spacing) != self.dimensions or min(self.spacing) <= 0):
+            raise ValueError(f"spacing needs {self.dimensions} positive numbers, not {list(self.spacing)}")
+        if self.display_channel >= self.channels:
+            raise ValueError(f"display_channel {self.display_channel} is beyond the {self.channels} channel(s)")
+        return self
+
+
+Backbone = Literal[
+    "resnet10", "resnet18", "resnet34", "resnet50",
+    "densenet121", "densenet169",
+    "efficientnet-b0", "efficientnet-b1", "efficientnet-b2",
+]  # fmt: skip
+
+
+class NetworkSettings(_Settings):
+    """The network: a MONAI backbone that ends in global average pooling and a linear layer."""
+
+    backbone: Backbone = "resnet18"
+    width: float = Field(1.0, gt=0, le=4)
+    """Multiplies the channels of a ResNet or the growth rate of a DenseNet; small tasks train faster with less."""
+    last_stride: Literal[1, 2] = 1
+    """Stride of the last stage; 1 doubles the attention grid on each axis."""
+    weights: Path | None = None
+    """A local file of backbone weights to start from (a relative path is relative to the task file)."""
+
+
+class TrainingSettings(_Settings):
+    """Training of one model version; the ones a reader may change are in the Options tab."""
+
+    max_epochs: int = Field(60, ge=1, le=10_000)
+    patience: int = Field(15, ge=1)
+    """Stop after so many epochs without a better validation loss."""
+    batch_size: int = Field(16, ge=2)
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(1e-4, ge=0)
+    guidance: float = Field(1.0, ge=0)
+    """λ: weight of the loss that pulls attention towards the ROI."""
+    roi: float = Field(1.0, ge=0)
+    """Weight of the loss of the head that proposes ROIs."""
+    augment: bool = True
+    seed: int = 0
+
+
+class AcquisitionSettings(_Settings):
+    """How the next image is chosen."""
+
+    alpha: Share = 0.5
+    """score = alpha · uncertainty + (1 − alpha) · misalignment."""
+    dice: Literal["soft", "binary", "relative"] = "soft"
+    threshold: Share = 0.5
+    """Where `dice: binary` cuts the attention."""
+    min_rois: int = Field(10, ge=1)
+    """Proposed ROIs are used once so many drawn ROIs were trained on."""
+
+
+class ReadingSettings(_Settings):
+    """How often an image is read before its finding is settled."""
+
+    per_image: int = Field(1, ge=1, le=10)
+    double: Share = 0.1
+    """Share of images that need one reading more, once the pool has more than one reader."""
+
+
+class GateSettings(_Settings):
+    """When a trained candidate replaces the published model."""
+
+    validation: Share = 0.2
+    """Share of the annotations of each finding set aside to judge models."""
+    min_per_finding: int = Field(5, ge=1)
+    max_fall: Share = 0.02
+    """Largest accepted fall in balanced accuracy."""
+    confidence: Share = 0.8
+    """A candidate is refused if a paired bootstrap says "worse" with this confidence."""
+
+
+class Task(_Settings):
+    """One clinical question."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
+    title: str
+    findings: tuple[Finding, ...] = Field(min_length=2, max_length=200)
+    image: ImageSettings
+    network: NetworkSettings = NetworkSettings()
+    training: TrainingSettings = TrainingSettings()
+    acquisition: AcquisitionSettings = AcquisitionSettings()
+    readings: ReadingSettings = ReadingSettings()
+    gate: GateSettings = GateSettings()
+    multiple: Literal["refuse", "largest"] = "refuse"
+    """What to do with a label map that paints more than one finding."""
+    reveal: Literal["after_submit", "always"] = "after_submit"
+    """When a reader sees what the algorithm thinks of an image."""
+    lease_minutes: float = Field(60, gt=0)
+
+    @model_validator(mode="after")
+    def _findings_make_sense(self) -> Task:
+        names = [finding.name for finding in self.findings]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"finding {twice[0]!r} is listed twice")
+        absent = [finding.name for finding in self.findings if finding.absent]
+        if len(absent) > 1:
+            raise ValueError(f"at most one finding may be absent, not {absent}")
+        return self
+
+    @property
+    def finding_names(self) -> tuple[str, ...]:
+        """All findings, in the order of the network's outputs."""
+        return tuple(finding.name for finding in self.findings)
+
+    @property
+    def absent(self) -> str | None:
+        """The finding that means "nothing there", if the task has one."""
+        return next((finding.name for finding in self.findings if finding.absent), None)
+
+    @property
+    def roi_findings(self) -> tuple[str, ...]:
+        """The findings that have an ROI, in order: value k of a stored label file is the k-th of them."""
+        return tuple(finding.name for finding in self.findings if not finding.absent)
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """Segment names offered to clients. Attention first: where segments overlap, later ones win in Slicer."""
+        return ATTENTION_BANDS + self.roi_findings
+
+    def index(self, finding: str) -> int:
+        """Position of a finding among the network's outputs."""
+        return self.finding_names.index(finding)
+
+
+def load_task(name_or_path: str | Path, folder: Path | None = None) -> Task:
+    """Read a task by name (from `folder`) or by the path of its YAML file."""
+    path = Path(name_or_path)
+    if path.suffix not in {".yaml", ".yml"} and folder is not None:
+        path = folder / f"{name_or_path}.yaml"
+    if not path.is_file():
+        known = sorted(p.stem for p in folder.glob("*.yaml")) if folder else []
+        close = difflib.get_close_matches(str(name_or_path), known, 1)
+        hint = f"; did you mean {close[0]!r}?" if close else f"; known tasks: {', '.join(known)}" if known else ""
+        raise TaskError(f"no task {str(name_or_path)!r}: {path} does not exist{hint}")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise TaskError(f"{path} is not YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise TaskError(f"{path}: a task file is a mapping of keys to values, not {type(content).__name__}")
+    try:
+        task = Task.model_validate(content)
+    except ValidationError as error:
+        raise TaskError(_explain(path, error)) from error
+    weights = task.network.weights
+    if weights is not None:
+        weights = weights if weights.is_absolute() else path.parent / weights
+        if not weights.is_file():
+            raise TaskError(f"{path}: network.weights: {weights} does not exist")
+        task = task.model_copy(update={"network": task.network.model_copy(update={"weights": weights})})
+    return task
+
+
+def _explain(path: Path, error: ValidationError) -> str:
+    """One line per mistake: file, key, value, and what would be right."""
+    return "\n".join(f"{path}: {_explain_one(dict(detail))}" for detail in error.errors())
+
+
+def _explain_one(detail: dict[str, Any]) -> str:
+    key = ".".join(str(part) for part in detail["loc"]) or "task"
+    if detail["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(str(detail["loc"][-1]), _keys_beside(detail["loc"]), 1)
+        return f"{key}: unknown key" + (f"; did you mean {close[0]!r}?" if close else "")
+    if detail["type"] == "missing":
+        return f"{key}: is required and missing"
+    message = detail["msg"].removeprefix("Value error, ")
+    value = "" if isinstance(detail["input"], dict) else f" is {detail['input']!r};"
+    return f"{key}:{value} {message}"
+
+
+def _keys_beside(location: tuple[str | int, ...]) -> list[str]:
+    """The keys that would have been right where an unknown one stands."""
+    model: type[BaseModel] = Task
+    for part in location[:-1]:
+        if isinstance(part, int):
+            continue
+        annotation = model.model_fields[str(part)].annotation
+        model = Finding if part == "findings" else annotation if isinstance(annotation, type) else model
+    return list(model.model_fields)
