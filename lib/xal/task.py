@@ -99,7 +99,9 @@ class NetworkSettings(_Settings):
 
     backbone: Backbone = "resnet18"
     width: float = Field(1.0, gt=0, le=4)
-    """Multiplies the channels of a ResNet or the growth rate of a DenseNet; small tasks train faster with less."""
+    """Multiplies the channels (of a DenseNet: the growth rate); small tasks train faster with less."""
+    first_stride: Literal[1, 2] = 2
+    """Stride of the first convolution; 1 doubles the attention grid of small images, at up to four times the cost."""
     last_stride: Literal[1, 2] = 1
     """Stride of the last stage; 1 doubles the attention grid on each axis."""
     weights: Path | None = None

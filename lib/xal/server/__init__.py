@@ -1,0 +1,1 @@
+"""The MONAI Label side: the only part of xal that imports monailabel."""

@@ -1,0 +1,96 @@
+"""Which image to read next: where the model is unsure and where it looks in the wrong place.
+
+score = α · uncertainty + (1 − α) · misalignment. Pure functions; the store keeps every part of the sum.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from xal.attention import FloatArray, overlap
+from xal.task import AcquisitionSettings
+
+RoiSource = Literal["drawn", "proposed", "none"]
+
+NEUTRAL = 0.5
+"""What a missing misalignment counts while too few images have one."""
+_ENOUGH_FOR_MEDIAN = 20
+_SAME_PLACE, _PARTLY = 0.5, 0.2
+"""Overlaps from which on a sentence says "the same place" or "partly"."""
+
+
+@dataclass(frozen=True)
+class Misalignment:
+    """How far the attention is from the ROI; `value` and `overlap` are None where that has no meaning."""
+
+    value: float | None
+    source: RoiSource
+    overlap: float | None
+
+
+def uncertainty(probabilities: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Entropy of the findings / log(number of findings), along the last axis: 0 certain, 1 no idea."""
+    p = np.asarray(probabilities, dtype=np.float64)
+    terms = np.where(p > 0, p * np.log(np.where(p > 0, p, 1.0)), 0.0)
+    result: npt.NDArray[np.float64] = np.clip(-terms.sum(axis=-1) / np.log(p.shape[-1]), 0.0, 1.0)
+    return result
+
+
+def misalignment(
+    attention: FloatArray,
+    drawn: FloatArray | None,
+    proposed: FloatArray | None,
+    *,
+    predicts_absent: bool,
+    settings: AcquisitionSettings,
+) -> Misalignment:
+    """1 − Dice of the predicted finding's attention and the drawn ROI, or else the proposed one.
+
+    An ROI without voxels is no ROI. Without any the value is None, the absent finding predicted or not: there is
+    nothing to compare with. The absent finding predicted against an ROI is as wrong as can be: 1.
+    """
+    for source, roi in (("drawn", drawn), ("proposed", proposed)):
+        if roi is None or not roi.any():
+            continue
+        agreement = 0.0 if predicts_absent else overlap(attention, roi, settings)
+        return Misalignment(1.0 - agreement, "drawn" if source == "drawn" else "proposed", agreement)
+    return Misalignment(None, "none", None)
+
+
+def score(uncertainty: float, misalignment: float | None, alpha: float, neutral: float = NEUTRAL) -> float:
+    """α · uncertainty + (1 − α) · misalignment; a missing misalignment counts as `neutral`."""
+    return alpha * uncertainty + (1 - alpha) * (neutral if misalignment is None else misalignment)
+
+
+def neutral(misalignments: npt.NDArray[np.floating[Any]]) -> float:
+    """The median misalignment of a scored pool, or one half while fewer than 20 images have one."""
+    return float(np.median(misalignments)) if len(misalignments) >= _ENOUGH_FOR_MEDIAN else NEUTRAL
+
+
+def reason(uncertainty: float, misalignment: float | None, source: RoiSource) -> str:
+    """Why an image stands where it does in the queue, in one sentence for those who may see it."""
+    sure = "unsure" if uncertainty >= 0.6 else "somewhat unsure" if uncertainty >= 0.3 else "sure"
+    said = f"Chosen because the model was {sure} ({uncertainty:.2f})"
+    if misalignment is None:
+        return f"{said}; there is no region yet to compare its attention with."
+    region = "the outlined region" if source == "drawn" else "where it expects the lesion"
+    agreement = 1 - misalignment
+    where = "at" if agreement >= _SAME_PLACE else "partly away from" if agreement >= _PARTLY else "mostly away from"
+    joint = "but" if sure == "sure" and agreement < _SAME_PLACE else "and"
+    return f"{said} {joint} looked {where} {region} (overlap {agreement:.2f})."
+
+
+def sentence(finding: str, predicted: str, probability: float, overlap: float | None) -> str:
+    """What the model had thought of an image that was just handed in, in one sentence for its reader."""
+    agrees = predicted == finding
+    said = f"The model had {'also ' if agrees else ''}said {predicted} ({probability:.2f})"
+    if overlap is None:
+        return f"{said}."
+    elsewhere = "partly elsewhere" if overlap >= _PARTLY else "mostly elsewhere"
+    joint = "but" if agrees and overlap < _SAME_PLACE else "and"
+    where = "at the same place" if overlap >= _SAME_PLACE else elsewhere
+    return f"{said} {joint} looked {where}: overlap of its attention with your outline {overlap:.2f}."

@@ -1,0 +1,298 @@
+"""Images and label maps: read as ITK reads them, written so that a crash leaves the old file or the new one.
+
+What 3D Slicer shows is what ITK reads, so ITK's geometry is the truth. Inside this package it is turned once, here, from
+ITK's LPS and numpy's z, y, x into RAS affines and (channel, i, j, k) arrays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import numpy.typing as npt
+import SimpleITK
+
+from xal.integrity import Kind, check_complete, sniff, unreadable
+from xal.task import Task
+
+FloatArray = npt.NDArray[np.floating[Any]]
+AnyArray = npt.NDArray[Any]
+LabelArray = npt.NDArray[np.uint8]
+
+IMAGE_SUFFIXES: tuple[str, ...] = (
+    ".nii.gz", ".nii", ".nrrd", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm",
+)  # fmt: skip
+_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_SLICE_TOLERANCE = 0.1
+"""How far a DICOM slice may lie from its place on the regular grid, in slice distances."""
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A decoded image: pixels float32 (C, X, Y, Z), affine voxel → RAS millimetres."""
+
+    pixels: FloatArray
+    affine: FloatArray
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels along i, j and k."""
+        _, x, y, z = self.pixels.shape
+        return x, y, z
+
+    @property
+    def voxel_volume(self) -> float:
+        """Cubic millimetres of one voxel."""
+        return float(abs(np.linalg.det(self.affine[:3, :3])))
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself before its voxels are read."""
+
+    kind: Kind
+    shape: tuple[int, int, int]
+    layers: int
+    affine: FloatArray
+    fields: Mapping[str, str]
+
+
+def image_id(name: str) -> str | None:
+    """The id of an image file: its name without the suffix; None if it is not the name of an image."""
+    lower = name.lower()
+    if Path(name).name != name or name.startswith(".") or "\\" in name or lower.endswith(".seg.nrrd"):
+        return None
+    suffix = next((suffix for suffix in IMAGE_SUFFIXES if lower.endswith(suffix)), None)
+    return name[: -len(suffix)] or None if suffix else None
+
+
+def read_image(path: Path) -> Volume:
+    """Decode an image file or a folder that holds one DICOM series; Unreadable names the file and the reason."""
+    if path.is_dir():
+        pixels, affine = _read_series(path)
+    else:
+        header = read_header(path)
+        pixels, affine = read_layers(path, header), header.affine
+        if header.fields.get("0028|0004", "").strip() == "MONOCHROME1":
+            pixels = _inverted(pixels, header.fields)
+    if np.iscomplexobj(pixels):
+        raise unreadable(path, "holds complex numbers")
+    pixels = np.ascontiguousarray(pixels, dtype=np.float32)
+    if pixels.size == 0 or not np.isfinite(pixels).all():
+        raise unreadable(path, "has no voxels" if pixels.size == 0 else "holds NaN or infinite values")
+    return Volume(pixels, affine)
+
+
+def read_label(path: Path) -> tuple[LabelArray, FloatArray]:
+    """A label file as `write_label` stored it: values (X, Y, Z) and affine."""
+    header = read_header(path)
+    values = read_layers(path, header)
+    if len(values) != 1 or values.dtype != np.uint8:
+        raise unreadable(path, f"is no stored label map: {len(values)} layer(s) of {values.dtype}, not 1 of uint8")
+    return np.ascontiguousarray(values[0]), header.affine
+
+
+def read_header(path: Path) -> Header:
+    """Geometry and header fields, without decoding a voxel."""
+    kind = sniff(path)
+    reader = _reader(path, kind)
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise unreadable(path, _reason(error)) from error
+    size = reader.GetSize()
+    x, y, z = (*size, 1)[:3]
+    return Header(
+        kind=kind,
+        shape=(int(x), int(y), int(z)),
+        layers=int(reader.GetNumberOfComponents() * np.prod(size[3:], dtype=np.int64)),
+        affine=_affine_of(path, kind, reader),
+        fields={key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()},
+    )
+
+
+def read_layers(path: Path, header: Header) -> AnyArray:
+    """The stored values (layers, X, Y, Z) in the file's own type, after making sure that all of them are there."""
+    check_complete(path, header.kind)
+    try:
+        image = _reader(path, header.kind).Execute()
+    except RuntimeError as error:
+        raise unreadable(path, _reason(error)) from error
+    return _layers(image)
+
+
+def fingerprint(volume: Volume) -> str:
+    """SHA-256 of shape and decoded pixels: the same for a copy saved in another lossless format."""
+    digest = hashlib.sha256(repr(volume.pixels.shape).encode())
+    digest.update(np.ascontiguousarray(volume.pixels, dtype=np.float32).data)
+    return digest.hexdigest()
+
+
+def write_label(path: Path, mask: LabelArray, affine: FloatArray) -> None:
+    """Store a label map (X, Y, Z) as compressed .nii.gz or .nrrd, by suffix; after a crash it is whole or not there."""
+    _write(path, np.asarray(mask, dtype=np.uint8), affine)
+
+
+def write_volume(path: Path, volume: Volume, channel: int) -> None:
+    """Store one channel as a client can load it; whole numbers as int16, which halves what is sent."""
+    pixels = volume.pixels[channel]
+    small = np.abs(pixels).max() <= np.iinfo(np.int16).max and np.array_equal(pixels, np.rint(pixels))
+    _write(path, pixels.astype(np.int16 if small else np.float32), volume.affine)
+
+
+def is_served_as_is(path: Path, volume: Volume, task: Task) -> bool:
+    """Whether a client can be sent the file itself, and sees in it what the network sees.
+
+    A DICOM file cannot: Slicer would gather its neighbours of the same series, shows MONOCHROME1 inverted, and the file names
+    the patient.
+    """
+    plain = path.is_file() and sniff(path) is not Kind.DICOM
+    return plain and volume.pixels.shape[0] == task.image.channels == 1
+
+
+def _reader(path: Path, kind: Kind) -> SimpleITK.ImageFileReader:
+    reader = SimpleITK.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.SetImageIO(kind.value)
+    return reader
+
+
+def _reason(error: RuntimeError) -> str:
+    """The last line of an ITK error, which says what happened; the lines before it name source files."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = lines[-1] if lines else "unknown error"
+    return "cannot be decoded, it may be truncated" + (f" ({text})" if "/" not in text else "")
+
+
+def _layers(image: SimpleITK.Image) -> AnyArray:
+    """ITK's array (…, z, y, x[, component]) as (layer, i, j, k)."""
+    array = SimpleITK.GetArrayViewFromImage(image)
+    if image.GetNumberOfComponentsPerPixel() == 1:
+        array = array[..., np.newaxis]
+    dimension = image.GetDimension()
+    array = array.transpose(*reversed(range(dimension)), dimension)
+    if dimension == 2:
+        array = array[:, :, np.newaxis]
+    array = array.reshape(*array.shape[:3], -1)
+    return np.ascontiguousarray(np.moveaxis(array, -1, 0))
+
+
+def _affine(spacing: tuple[float, ...], origin: tuple[float, ...], direction: tuple[float, ...]) -> FloatArray:
+    """Voxel → RAS from ITK's LPS geometry of any dimension; missing axes are identity, further ones are dropped."""
+    n = len(spacing)
+    axes = min(n, 3)
+    lps = np.eye(4)
+    lps[:axes, :axes] = (np.reshape(direction, (n, n)) * np.asarray(spacing))[:axes, :axes]
+    lps[:axes, 3] = origin[:axes]
+    return np.asarray(_LPS @ lps, dtype=np.float64)
+
+
+def _affine_of(path: Path, kind: Kind, reader: SimpleITK.ImageFileReader) -> FloatArray:
+    if kind is Kind.NIFTI and reader.GetDimension() == 2:
+        # ITK cuts the orientation of a two-dimensional file to 2×2, Slicer (which reads it in 3D) does not.
+        affine = np.asarray(nibabel.Nifti1Image.from_filename(path).affine, dtype=np.float64)
+    else:
+        affine = _affine(reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine)) < np.finfo(np.float32).tiny:
+        raise unreadable(path, "has no usable geometry: its voxels have no volume")
+    return affine
+
+
+def _inverted(pixels: AnyArray, fields: Mapping[str, str]) -> AnyArray:
+    """MONOCHROME1 (low values are bright) as if it were MONOCHROME2, over the range that its bits can hold."""
+    bits, signed = int(fields["0028|0101"]), int(fields.get("0028|0103", "0"))
+    slope, intercept = float(fields.get("0028|1053") or 1), float(fields.get("0028|1052") or 0)
+    lowest = -(2 ** (bits - 1)) if signed else 0
+    ends = 2 * lowest + 2**bits - 1
+    return ends * slope + 2 * intercept - pixels.astype(np.float64)
+
+
+def _read_series(folder: Path) -> tuple[AnyArray, FloatArray]:
+    series = SimpleITK.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
+    if len(series) != 1:
+        raise unreadable(folder, f"a folder is one image if it holds one DICOM series; this one holds {len(series)}")
+    names = SimpleITK.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0])
+    if len(names) == 1:
+        volume = read_image(Path(names[0]))
+        return volume.pixels, volume.affine
+    first = read_header(Path(names[0]))
+    reader = SimpleITK.ImageSeriesReader()
+    reader.SetFileNames(names)
+    # Slices can differ in rescale slope; the type of the first would round the others.
+    reader.SetOutputPixelType(SimpleITK.sitkFloat32 if first.layers == 1 else SimpleITK.sitkVectorFloat32)
+    reader.MetaDataDictionaryArrayUpdateOn()
+    try:
+        image = reader.Execute()
+    except RuntimeError as error:
+        raise unreadable(folder, _reason(error)) from error
+    affine = _affine(image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+    positions = [reader.GetMetaData(i, "0020|0032") for i in range(len(names)) if reader.HasMetaDataKey(i, "0020|0032")]
+    _check_regular(folder, positions, affine, len(names))
+    pixels = _layers(image)
+    if first.fields.get("0028|0004", "").strip() == "MONOCHROME1":
+        pixels = _inverted(pixels, first.fields)
+    return pixels, affine
+
+
+def _check_regular(folder: Path, positions: list[str], affine: FloatArray, count: int) -> None:
+    """Refuse a series with missing, doubled or sheared slices: ITK spreads what is there evenly, in the wrong place."""
+    if len(positions) != count:
+        raise unreadable(folder, f"{count - len(positions)} of {count} slices do not say where they lie")
+    stated = np.array([[float(number) for number in position.split("\\")] for position in positions])
+    slices = np.zeros((count, 4))
+    slices[:, 2], slices[:, 3] = np.arange(count), 1
+    assumed = (slices @ (_LPS @ affine).T)[:, :3]
+    distance = float(np.linalg.norm(affine[:3, 2]))
+    off = float(np.linalg.norm(stated - assumed, axis=1).max())
+    steps = np.linalg.norm(np.diff(stated, axis=0), axis=1)
+    if off > _SLICE_TOLERANCE * distance or steps.min() < _SLICE_TOLERANCE * distance:
+        raise unreadable(
+            folder,
+            f"its {count} slices are not evenly stacked (distances {steps.min():.3g} to {steps.max():.3g} mm, up to "
+            f"{off:.3g} mm out of place): slices are missing or doubled, or the gantry was tilted",
+        )
+
+
+def _write(path: Path, values: AnyArray, affine: FloatArray) -> None:
+    if not path.name.endswith((".nii.gz", ".nrrd")):
+        raise ValueError(f"{path.name}: volumes are written as .nii.gz or .nrrd")
+    lps = _LPS @ affine
+    spacing = np.linalg.norm(lps[:3, :3], axis=0)
+    image = SimpleITK.GetImageFromArray(np.ascontiguousarray(values.T))
+    image.SetSpacing(spacing.tolist())
+    image.SetOrigin(lps[:3, 3].tolist())
+    image.SetDirection((lps[:3, :3] / spacing).ravel().tolist())
+    suffix = ".nii.gz" if path.name.endswith(".nii.gz") else ".nrrd"
+    write_atomically(path, suffix, lambda temporary: SimpleITK.WriteImage(image, str(temporary), True))
+
+
+def write_atomically(path: Path, suffix: str, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a hidden file beside `path`, then put it in place; on any failure nothing is left behind."""
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp{suffix}")
+    try:
+        try:
+            write(temporary)
+        except RuntimeError as error:
+            raise OSError(f"{path.name} could not be written: {error}") from error
+        _sync(temporary)
+        temporary.replace(path)
+        _sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+

@@ -1,0 +1,175 @@
+"""The network: a backbone, a head that names the finding, a head that proposes an ROI, and what it says of an image."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from xal import acquisition
+from xal.attention import gradcam
+from xal.backbones import build_backbone, output_shape
+from xal.errors import BadInput, Conflict, NotFound, Unreadable
+from xal.task import Task
+
+FloatArray = npt.NDArray[np.float32]
+
+_FORMAT = 1
+_BACKGROUND = 0.2
+"""A proposed ROI is empty where its coverage stays below this: a sigmoid never says zero."""
+_RARE = -3.0
+"""Where the ROI head's logits start: most cells of most images are background."""
+
+
+class Output(NamedTuple):
+    """One forward pass of a batch: (B, F), (B, K, *grid), (B, *grid)."""
+
+    logits: Tensor
+    features: Tensor
+    roi_logits: Tensor
+
+
+class Network(nn.Module):
+    """Backbone + finding head (linear after global average pooling) + ROI head (1×1 convolution), on one activation."""
+
+    rois_seen: Tensor
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        self.backbone = build_backbone(task)
+        channels, *grid = output_shape(self.backbone, task)
+        self.feature_grid: tuple[int, ...] = tuple(grid)
+        self.finding_head = nn.Linear(channels, len(task.findings))
+        self.roi_head = (nn.Conv2d if len(grid) == 2 else nn.Conv3d)(channels, 1, kernel_size=1)
+        nn.init.constant_(torch.as_tensor(self.roi_head.bias), _RARE)
+        self.register_buffer("rois_seen", torch.zeros((), dtype=torch.int64))
+
+    def features(self, x: Tensor) -> Tensor:
+        """The activation that enters the pooling, (B, K, *feature_grid)."""
+        result: Tensor = self.backbone(x)
+        return result
+
+    def forward(self, x: Tensor) -> Output:
+        """Findings, features and proposed ROI of a batch (B, C, *size)."""
+        features = self.features(x)
+        logits = self.finding_head(features.flatten(2).mean(2))
+        return Output(logits, features, self.roi_head(features)[:, 0])
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one forward pass says of one image."""
+
+    probabilities: FloatArray
+    finding: str
+    """The predicted finding."""
+    attention: FloatArray
+    """Grad-CAM on the feature grid, of the predicted finding unless another was asked for."""
+    proposed: FloatArray | None
+    """Coverage of the proposed ROI on the feature grid; None until enough drawn ROIs were trained on."""
+    embedding: FloatArray
+    uncertainty: float
+
+
+def read(network: Network, batch: Tensor, task: Task, findings: Sequence[str] | None = None) -> list[Reading]:
+    """Read a batch (B, C, *size) in one forward pass; `findings` asks for other attention than the predicted one's."""
+    device = next(network.parameters()).device
+    network.eval()
+    with torch.inference_mode():
+        output = network(batch.to(device))
+        probabilities = output.logits.softmax(1)
+        predicted = probabilities.argmax(1)
+        shown = predicted if findings is None else torch.tensor([task.index(f) for f in findings], device=device)
+        attention = gradcam(output.features, network.finding_head.weight, shown)
+        coverage = output.roi_logits.sigmoid()
+        coverage = torch.where(coverage < _BACKGROUND, 0.0, coverage)
+        embedding = output.features.flatten(2).mean(2)
+    usable = int(network.rois_seen) >= task.acquisition.min_rois
+    names = task.finding_names
+    p, a, r, e = (_numpy(tensor) for tensor in (probabilities, attention, coverage, embedding))
+    return [
+        Reading(p[i], names[int(k)], a[i], r[i] if usable else None, e[i], float(acquisition.uncertainty(p[i])))
+        for i, k in enumerate(predicted.tolist())
+    ]
+
+
+def build(task: Task) -> Network:
+    """A network that was not trained yet."""
+    return Network(task)
+
+
+def save(path: Path, network: Network, task: Task, meta: Mapping[str, Any]) -> None:
+    """Write the weights with what they were trained for; complete under `path`, or not there at all."""
+    state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    content = {"format": _FORMAT, "task": _identity(task), "state": state, "meta": dict(meta)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def load(path: Path, task: Task, device: torch.device) -> Network:
+    """Read a network that `save` wrote, ready to read images; a model of another task is refused."""
+    if not path.is_file():
+        raise NotFound(f"the model file {path.name} does not exist")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        written, state = content["task"], content["state"]
+    except Exception as error:  # torch raises whatever its unpickler stumbles over
+        raise Unreadable(f"{path.name} is not a model of this program: {error}") from error
+    if content.get("format") != _FORMAT:
+        raise Unreadable(f"{path.name} has format {content.get('format')}; this program reads format {_FORMAT}")
+    for key, ours in _identity(task).items():
+        if written.get(key) != ours:
+            raise Conflict(f"{path.name} was trained for {key} {written.get(key)}, but the task says {ours}")
+    # The file holds every weight, so the ones the task would start a training from are not needed.
+    network = Network(task.model_copy(update={"network": task.network.model_copy(update={"weights": None})}))
+    network.load_state_dict(state)
+    return network.to(device).eval()
+
+
+def pick_device(name: str | None) -> torch.device:
+    """The device asked for; without a wish, CUDA if there is one."""
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise BadInput(f"there is no kind of device {name!r}; use 'cpu', 'cuda' or 'cuda:0'") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise BadInput(f"device {name!r} was asked for, but this machine has {torch.cuda.device_count()} CUDA devices")
+    return device
+
+
+def _identity(task: Task) -> dict[str, Any]:
+    """What weights depend on: findings in order, prepared images, and the network's shape."""
+    return {
+        "findings": list(task.finding_names),
+        "image": task.image.model_dump(mode="json", exclude={"display_channel"}),
+        "network": task.network.model_dump(mode="json", exclude={"weights"}),
+    }
+
+
+def _numpy(tensor: Tensor) -> FloatArray:
+    array: FloatArray = tensor.float().cpu().numpy()
+    return array

@@ -1,0 +1,28 @@
+"""Who is asking: the one rule that turns a request into a reader."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SLICER_DEFAULT_CLIENT_ID = "user-xyz"
+"""What 3D Slicer's module sends while nobody has set a client id: it names no one."""
+LONGEST_NAME = 128
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A person at a client."""
+
+    name: str
+    never_submits: bool = False
+    """A client that gave no id at all, such as OHIF, whose panel cannot hand in labels."""
+
+
+def reader_of(client_id: object, address: str | None, user: str | None = None) -> Reader:
+    """The authenticated user; else the client id, unless it names nobody; else the address."""
+    if user:
+        return Reader(user)
+    name = client_id.strip() if isinstance(client_id, str) else ""
+    if name and name != SLICER_DEFAULT_CLIENT_ID and name.isprintable() and len(name) <= LONGEST_NAME:
+        return Reader(name)
+    return Reader(f"anon:{address or 'local'}", never_submits=not name)

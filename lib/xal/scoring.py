@@ -1,0 +1,126 @@
+"""Scoring the pool: one forward pass per image whose score is missing or out of date."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from xal.acquisition import misalignment, neutral
+from xal.attention import energy_in_roi
+from xal.errors import Refused, Unreadable
+from xal.network import Reading, read
+from xal.project import Model, Project
+from xal.roi import coarse, drawn_roi
+from xal.store.rows import ImageRow, ReadingRow
+
+logger = logging.getLogger(__name__)
+
+BATCH = 32
+USABLE_PROPOSAL = 0.5
+"""A proposed ROI counts where the head that proposes it is at least this sure somewhere."""
+
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a scoring run did."""
+
+    version: int | None
+    scored: int
+    unreadable: int
+    seconds: float
+
+
+def score_pool(
+    project: Project,
+    on_progress: Callable[[int, int], None],
+    stop: Callable[[], bool] = lambda: False,
+) -> Summary:
+    """Score every image of the pool that needs it; goes on until nothing does, whatever changes meanwhile."""
+    started = time.time()
+    scored = unreadable = 0
+    while not stop():
+        model = project.model()
+        if model is None:
+            return Summary(None, 0, 0, time.time() - started)
+        version = model.version.version
+        waiting = project.store.stale(version, BATCH)
+        if not waiting:
+            break
+        rows = _score_batch(project, model, waiting)
+        project.store.save_readings(rows, project.alpha(), neutral(project.store.misalignments(version)))
+        scored += len(rows)
+        unreadable += len(waiting) - len(rows)
+        on_progress(scored, scored + project.store.stale_count(version))
+    model = project.model()
+    if model is not None:
+        rerank(project, model.version.version)
+    return Summary(model.version.version if model else None, scored, unreadable, time.time() - started)
+
+
+def rerank(project: Project, version: int) -> None:
+    """Order the pool anew, with today's α and the median misalignment of this version."""
+    project.store.rerank(project.alpha(), neutral(project.store.misalignments(version)))
+
+
+def _score_batch(project: Project, model: Model, waiting: Sequence[tuple[ImageRow, str | None]]) -> list[ReadingRow]:
+    readable: list[tuple[ImageRow, str | None]] = []
+    tensors: list[torch.Tensor] = []
+    for row, roi_key in waiting:
+        try:
+            tensors.append(project.prepared(row).tensor)
+        except (Unreadable, Refused) as error:
+            logger.warning("image %s is left out: %s", row.id, error)
+            continue
+        readable.append((project.store.image(row.id), roi_key))
+    if not readable:
+        return []
+    readings = read(model.network, torch.stack(tensors), project.task)
+    return [
+        _as_row(project, model, row, roi_key, reading)
+        for (row, roi_key), reading in zip(readable, readings, strict=True)
+    ]
+
+
+def _as_row(project: Project, model: Model, row: ImageRow, roi_key: str | None, reading: Reading) -> ReadingRow:
+    drawn = drawn_roi(project, project.store.drawn_roi(row.id))
+    found = misalignment(
+        reading.attention,
+        drawn,
+        _usable(project, model, reading),
+        predicts_absent=reading.finding == project.task.absent,
+        settings=project.task.acquisition,
+    )
+    return ReadingRow(
+        image=row.id,
+        version=model.version.version,
+        fingerprint=str(row.fingerprint),
+        roi_key=roi_key,
+        finding=reading.finding,
+        probabilities={
+            name: float(value) for name, value in zip(project.task.finding_names, reading.probabilities, strict=True)
+        },
+        uncertainty=reading.uncertainty,
+        misalignment=found.value,
+        overlap=found.overlap,
+        energy=None if drawn is None else energy_in_roi(reading.attention, coarse(drawn, reading.attention.shape)),
+        roi_source=found.source,
+        attention=reading.attention.astype(np.float16),
+        proposed=None if reading.proposed is None else reading.proposed.astype(np.float16),
+        embedding=reading.embedding.astype(np.float16),
+    )
+
+
+def _usable(project: Project, model: Model, reading: Reading) -> FloatArray | None:
+    """The proposed ROI, once the head that proposes it has learnt from enough drawn ones and is sure of something."""
+    enough = model.version.metrics.get("rois", 0) >= project.task.acquisition.min_rois
+    if not enough or reading.proposed is None or float(reading.proposed.max()) < USABLE_PROPOSAL:
+        return None
+    return reading.proposed

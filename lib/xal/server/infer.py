@@ -1,0 +1,186 @@
+"""The models `attention` and `classifier`: what the published network says of one image, to those who may know."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
+
+from xal.attention import bands, energy_in_roi, overlap
+from xal.errors import BadInput, Forbidden, NotFound, Unreadable
+from xal.geometry import grid_to_image, prepare
+from xal.images import Volume, fingerprint, read_image, write_label
+from xal.network import Reading, read
+from xal.project import Model, Project
+from xal.reader import Reader
+from xal.roi import coarse, drawn_roi
+from xal.store.rows import ImageRow
+from xal.task import ATTENTION_BANDS
+
+BLIND = "hand this image in first: what the model thinks of it is shown afterwards"
+UNTRAINED = "no model has been trained yet: hand in annotations, then train"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The image a request is about: one of the pool, or a file that a client brought along."""
+
+    row: ImageRow | None
+    file: Path | None
+
+    def volume(self, project: Project) -> Volume:
+        """Its pixels; BadInput if a client's file is no image."""
+        if self.row is not None:
+            return project.volume(self.row)
+        try:
+            return read_image(Path(str(self.file)))
+        except Unreadable as error:
+            raise BadInput(str(error)) from error
+
+
+class _XalInfer(InferTask):  # type: ignore[misc]  # monailabel has no types
+    """What both models share: who may see what, and the forward pass."""
+
+    def __init__(self, project: Project, kind: InferType, labels: list[str], description: str) -> None:
+        super().__init__(type=kind, labels=labels, dimension=project.task.image.dimensions, description=description)
+        self._project = project
+
+    def is_valid(self) -> bool:
+        """Listed before a model is trained too: then it says so."""
+        return True
+
+    def _may_see(self, reader: Reader, subject: Subject, volume: Volume | None = None) -> bool:
+        """Blind reading: only who has handed in an image is told what the model thinks of it."""
+        if self._project.task.reveal == "always":
+            return True
+        store = self._project.store
+        if subject.row is not None:
+            same = [subject.row.id]
+        else:  # a copy of an image of the pool, brought along as a file, is still that image
+            same = store.by_fingerprint(fingerprint(volume or subject.volume(self._project)))
+        return all(store.handed_in(image, None if reader.never_submits else reader.name) for image in same)
+
+    def _read(self, model: Model, volume: Volume, finding: str | None) -> Reading:
+        task = self._project.task
+        if finding is not None and finding not in task.roi_findings:
+            raise BadInput(f"there is no attention for {finding!r}; findings with an ROI: {', '.join(task.roi_findings)}")
+        tensor: torch.Tensor = prepare(volume, task).tensor[None]
+        return read(model.network, tensor, task, None if finding is None else [finding])[0]
+
+
+class AttentionInfer(_XalInfer):
+    """Iso-bands of the attention, in the image's own geometry."""
+
+    def __init__(self, project: Project) -> None:
+        """Show where the model of `project` looks."""
+        super().__init__(
+            project, InferType.SEGMENTATION, list(ATTENTION_BANDS), "Where the model looks, shown after handing in"
+        )
+
+    def config(self) -> dict[str, Any]:
+        """The option of the model: a finding other than the predicted one."""
+        return {"finding": ["predicted", *self._project.task.roi_findings]}
+
+    def __call__(self, request: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """A label map of the bands; an empty one, at once, for a reader who must stay blind."""
+        subject: Subject = request["subject"]
+        volume = subject.volume(self._project)
+        model = self._project.model()
+        if not self._may_see(request["reader"], subject, volume):
+            return self._result(np.zeros(volume.shape, np.uint8), volume, {"message": BLIND})
+        if model is None:
+            return self._result(np.zeros(volume.shape, np.uint8), volume, {"message": UNTRAINED})
+        reading = self._read(model, volume, _stated(request))
+        on_image = grid_to_image(reading.attention, volume, self._project.task, "linear")
+        said = {"finding": reading.finding, "model_version": model.version.version}
+        return self._result(bands(on_image), volume, said)
+
+    def _result(self, levels: np.ndarray, volume: Volume, said: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        levels, names = _contiguous(levels)
+        with tempfile.NamedTemporaryFile(prefix="attention-", suffix=".nrrd", delete=False) as file:
+            path = Path(file.name)
+        write_label(path, levels, volume.affine)
+        return str(path), {"label_names": names, **said}
+
+
+class ClassifierInfer(_XalInfer):
+    """The finding and all that belongs to it, as JSON."""
+
+    def __init__(self, project: Project) -> None:
+        """Say what the model of `project` finds."""
+        super().__init__(
+            project, InferType.CLASSIFICATION, list(project.task.finding_names), "The finding, shown after handing in"
+        )
+
+    def __call__(self, request: dict[str, Any]) -> tuple[None, dict[str, Any]]:
+        """Finding, probabilities, uncertainty and overlap; Forbidden for a reader who must stay blind."""
+        subject: Subject = request["subject"]
+        volume = subject.volume(self._project)
+        if not self._may_see(request["reader"], subject, volume):
+            raise Forbidden(BLIND)
+        model = self._project.model()
+        if model is None:
+            return None, {"finding": None, "message": UNTRAINED}
+        reading = self._read(model, volume, None)
+        said: dict[str, Any] = {
+            "finding": reading.finding,
+            "probabilities": {
+                name: round(float(value), 4)
+                for name, value in zip(self._project.task.finding_names, reading.probabilities, strict=True)
+            },
+            "uncertainty": round(reading.uncertainty, 4),
+            "model_version": model.version.version,
+        }
+        return None, said | self._against_roi(subject.row, reading)
+
+    def _against_roi(self, row: ImageRow | None, reading: Reading) -> dict[str, Any]:
+        """How attention lies to the outlined ROI, where there is one."""
+        if row is None or reading.finding == self._project.task.absent:
+            return {}
+        drawn = drawn_roi(self._project, self._project.store.drawn_roi(row.id))
+        if drawn is None:
+            return {}
+        energy = energy_in_roi(reading.attention, coarse(drawn, reading.attention.shape))
+        return {
+            "overlap": round(overlap(reading.attention, drawn, self._project.task.acquisition), 4),
+            "energy_in_roi": round(energy, 4),
+        }
+
+
+def _stated(request: dict[str, Any]) -> str | None:
+    """The finding asked for; Slicer sends a list of all choices if the user never touched the option."""
+    finding = request.get("finding")
+    if isinstance(finding, list):
+        finding = finding[0] if finding else None
+    if finding in (None, "", "predicted"):
+        return None
+    if not isinstance(finding, str):
+        raise BadInput(f"finding must be the name of a finding, not {finding!r}")
+    return finding
+
+
+def _contiguous(levels: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
+    """The bands with values 1..n and no gap, and which band each value is.
+
+    Slicer gives the n-th value that occurs to the n-th name, so a band that is empty on this image's voxels
+    must not leave a hole. Empty bands come last: they are listed, so that an older picture of them is cleared.
+    """
+    present = [level for level in range(1, len(ATTENTION_BANDS) + 1) if (levels == level).any()]
+    order = present + [level for level in range(1, len(ATTENTION_BANDS) + 1) if level not in present]
+    values = np.zeros(len(ATTENTION_BANDS) + 1, np.uint8)
+    values[order] = np.arange(1, len(order) + 1)
+    return values[levels], {ATTENTION_BANDS[level - 1]: value for value, level in enumerate(order, start=1)}
+
+
+def checked_request(model: str, known: dict[str, Any], params: dict[str, Any]) -> None:
+    """Refuse what parameters may not decide: which image is read, and whether a label is stored."""
+    if model not in known:
+        raise NotFound(f"no model {model!r}; there are: {', '.join(known)}")
+    forbidden = sorted({"image", "session_id", "session", "save_label", "label_tag"} & set(params))
+    if forbidden:
+        raise BadInput(f"{forbidden[0]!r} cannot be set through params")

@@ -1,0 +1,103 @@
+"""The strategies: which image a reader is given next, from an index, never from the network."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from monailabel.interfaces.datastore import Datastore
+from monailabel.interfaces.tasks.strategy import Strategy
+
+from xal.errors import Unreadable
+from xal.project import Project
+from xal.reader import Reader, reader_of
+from xal.store.rows import Offer, Order
+
+
+class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
+    """Offers the best image of one order, and leases it to the reader who asked."""
+
+    def __init__(self, project: Project, order: Order, description: str, share_paths: bool) -> None:
+        """Order the pool of `project` by `order`."""
+        super().__init__(description)
+        self._project = project
+        self._order = order
+        self._share_paths = share_paths
+
+    def info(self) -> dict[str, Any]:
+        """What Slicer shows in its Options tab."""
+        return {"description": self.description, "config": {}}
+
+    def __call__(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:
+        """The next image for the reader in `request`; {} when nothing is left."""
+        reader = request.get("reader")
+        if not isinstance(reader, Reader):
+            reader = reader_of(request.get("client_id"), None)
+        while True:
+            offer = self._project.store.next_sample(reader.name, self._order, self._project.task.lease_minutes * 60)
+            if offer is None:
+                return {}
+            try:
+                return self._reply(offer)
+            except Unreadable:  # found out just now: marked in the store, so the next call cannot give it again
+                continue
+
+    def _reply(self, offer: Offer) -> dict[str, Any]:
+        row = self._project.facts(offer.image)
+        path = self._project.served(row)
+        reply: dict[str, Any] = {
+            "id": row.id,
+            "name": path.name,
+            "checksum": f"SHA256:{row.checksum}",
+            "xal": {
+                "score": row.score,
+                "uncertainty": row.uncertainty,
+                "misalignment": row.misalignment,
+                "roi_source": row.roi_source,
+                "alpha": self._project.alpha(),
+                "model_version": row.version,
+                "lease_until": offer.lease_until,
+            },
+        }
+        if self._share_paths:
+            reply["path"] = str(path)
+        if self._project.task.reveal == "always":
+            reading = self._project.store.reading(row.id)
+            if reading is not None:
+                reply["xal"] |= {"finding": reading.finding, "probabilities": reading.probabilities}
+        return reply
+
+
+def strategies(project: Project, share_paths: bool) -> dict[str, NextSample]:
+    """All strategies, by the names clients use."""
+    xal = NextSample(
+        project,
+        "xal",
+        "Images on which the model is unsure or looks away from the ROI come first. "
+        "(OHIF always asks for 'random': here that is this same strategy, not chance.)",
+        share_paths,
+    )
+    return {
+        "xal": xal,
+        "random": xal,
+        "uncertainty": NextSample(project, "uncertainty", "Images on which the model is unsure come first", share_paths),
+        "uniform": NextSample(project, "uniform", "By chance: every image is as likely as any other", share_paths),
+    }
+
+
+def bound_to_loopback(arguments: list[str] | None = None) -> bool:
+    """True if this process was started as a server that only this machine can reach.
+
+    MONAI Label does not tell the app its address, so the command line is read; its default is every address.
+    """
+    given = sys.argv[1:] if arguments is None else arguments
+    host = "0.0.0.0"
+    for position, argument in enumerate(given):
+        name, _, value = argument.partition("=")
+        if name in ("--host", "-i"):
+            host = value or (given[position + 1] if position + 1 < len(given) else host)
+        elif argument.startswith("-i") and len(argument) > 2 and not argument.startswith("--"):
+            host = argument[2:]
+    server = Path(sys.argv[0]).name if arguments is None else "main.py"
+    return server in ("main.py", "monailabel") and (host in ("localhost", "::1") or host.startswith("127."))

@@ -1,0 +1,105 @@
+"""The trainer `classifier`."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import math
+import time
+from typing import Any
+
+from monailabel.interfaces.datastore import Datastore
+from monailabel.interfaces.tasks.train import TrainTask
+from pydantic import ValidationError
+
+from xal.errors import BadInput
+from xal.project import Project
+from xal.rounds import train_round
+from xal.server.job import AnotherRuns, job
+from xal.task import TrainingSettings
+from xal.training import Progress
+
+logger = logging.getLogger(__name__)
+
+OPTIONS = ("max_epochs", "patience", "batch_size", "learning_rate", "weight_decay", "guidance", "roi", "augment")
+"""The settings a reader may change in Slicer's Options tab; `guidance` is λ."""
+SENT_BY_CLIENTS = frozenset(
+    {"model", "client_id", "user", "name", "device", "gpus", "multi_gpu", "local_rank", "seed", "tracking"}
+)
+"""What MONAI Label and its clients add to a request for training, and what means nothing here."""
+
+
+def training_settings(task_settings: TrainingSettings, request: dict[str, Any]) -> TrainingSettings:
+    """The task's settings with those of the request; BadInput names what is wrong."""
+    unknown = sorted(set(request) - set(TrainingSettings.model_fields) - SENT_BY_CLIENTS)
+    if unknown:
+        close = difflib.get_close_matches(unknown[0], OPTIONS, 1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(OPTIONS)}"
+        raise BadInput(f"no training option {unknown[0]!r}; {hint}")
+    chosen = {key: value for key, value in request.items() if key in TrainingSettings.model_fields}
+    try:
+        return TrainingSettings.model_validate({**task_settings.model_dump(), **chosen})
+    except ValidationError as error:
+        detail = error.errors()[0]
+        raise BadInput(f"{detail['loc'][0]} is {detail['input']!r}; {detail['msg']}") from error
+
+
+class ClassifierTrain(TrainTask):  # type: ignore[misc]  # monailabel has no types
+    """Trains a candidate on the settled annotations and publishes it unless it is worse."""
+
+    def __init__(self, project: Project) -> None:
+        """Train the model of `project`."""
+        super().__init__("Classifier whose attention is pulled towards the outlined ROIs")
+        self._project = project
+
+    def config(self) -> dict[str, Any]:
+        """What Slicer shows in its Options tab."""
+        settings = self._project.task.training.model_dump()
+        return {option: settings[option] for option in OPTIONS}
+
+    def stats(self) -> dict[str, Any]:
+        """What Slicer's progress and accuracy bars read; every number is finite."""
+        store = self._project.store
+        published = store.current_version()
+        last = next(iter(store.jobs("train", limit=1)), None)
+        progress = last.progress if last else {}
+        total_time = (last.finished_at - last.started_at) if last and last.finished_at else 0
+        stats: dict[str, Any] = {
+            "best_metric": _finite(published.metrics.get("best_metric") if published else None),
+            "epoch": int(progress.get("epoch", 0)),
+            "total_epochs": int(progress.get("total_epochs", self._project.task.training.max_epochs)),
+            "total_time": str(int(total_time)) if total_time else 0,
+            "start_ts": int(last.started_at) if last else 0,
+        }
+        if published:
+            stats["model_version"] = published.version
+        if last:
+            stats["state"] = last.state
+            stats["message"] = last.message
+        return stats
+
+    def __call__(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:
+        """Train, judge, publish or refuse."""
+        settings = training_settings(self._project.task.training, request)
+        try:
+            with job(self._project.store, "train", settings.model_dump(mode="json")) as running:
+                started = time.time()
+
+                def on_epoch(progress: Progress) -> None:
+                    logger.info("epoch %d of %d: %s", progress.epoch, progress.total_epochs, progress.text())
+                    running.report(**progress.as_dict(), seconds=round(time.time() - started, 1))
+
+                outcome = train_round(self._project, settings, on_epoch, running.stopped)
+        except AnotherRuns as error:
+            return {"message": str(error)}
+        return {
+            "model_version": outcome.version.version,
+            "state": outcome.version.state,
+            "reason": outcome.verdict.reason,
+            "metrics": outcome.version.metrics,
+            "stopped": outcome.stopped,
+        }
+
+
+def _finite(value: Any) -> float:  # noqa: ANN401 - whatever a version's metrics hold
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else 0.0

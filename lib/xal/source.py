@@ -1,0 +1,137 @@
+"""Where images come from. A folder today; a DICOMweb server implements the same protocol."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Protocol
+
+from xal.errors import BadInput, Conflict, NotFound
+from xal.images import IMAGE_SUFFIXES, image_id
+from xal.store.rows import ImageFile, ImageRow
+
+logger = logging.getLogger(__name__)
+
+LABELS_FOLDER = "labels"
+"""MONAI Label's own folder for label files: never scanned for images."""
+LONGEST_ID = 128
+
+
+class ImageSource(Protocol):
+    """A set of images that may change while we look at it."""
+
+    def scan(self) -> list[ImageFile]:
+        """Everything that is there now."""
+        ...
+
+    def path(self, row: ImageRow) -> Path:
+        """A local file (or folder of DICOM) holding the image."""
+        ...
+
+    def add(self, identifier: str, file: Path, suffix: str) -> ImageFile:
+        """Take a copy of `file` into the source under a new id."""
+        ...
+
+
+def checked_id(identifier: str) -> str:
+    """The id itself if it can safely be part of a file name; BadInput otherwise."""
+    if (
+        not identifier
+        or len(identifier) > LONGEST_ID
+        or identifier[0] in ". "
+        or identifier[-1] in ". "
+        or any(character in '/\\:*?"<>|' or not character.isprintable() for character in identifier)
+    ):
+        raise BadInput(
+            f"{identifier[:80]!r} cannot be an image id: use at most {LONGEST_ID} printable characters, "
+            "none of / \\ : * ? \" < > |, and no dot or space at the ends"
+        )
+    return identifier
+
+
+class FolderSource:
+    """A flat folder: every image file is an image, every sub-folder of DICOM files is one series."""
+
+    def __init__(self, folder: Path) -> None:
+        """Serve the images of `folder`."""
+        self.folder = folder
+        self._warned: set[str] = set()
+
+    def scan(self) -> list[ImageFile]:
+        """Every image file and DICOM folder; of two files with the same id, the first by name counts."""
+        found: dict[str, ImageFile] = {}
+        with os.scandir(self.folder) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                file = self._as_image(entry)
+                if file is None:
+                    continue
+                if file.id in found:
+                    self._warn_once(file.path, f"{file.path} is ignored: {found[file.id].path} has the same id")
+                    continue
+                found[file.id] = file
+        return list(found.values())
+
+    def path(self, row: ImageRow) -> Path:
+        """Where the image lies; NotFound if it has vanished since the last scan."""
+        path = self.folder / row.path
+        if not path.exists():
+            raise NotFound(f"the file of image {row.id!r} has vanished from the studies folder")
+        return path
+
+    def add(self, identifier: str, file: Path, suffix: str) -> ImageFile:
+        """Move `file` into the folder, atomically; Conflict if that name is taken."""
+        target = self.folder / f"{checked_id(identifier)}{suffix}"
+        partial = self.folder / f".{target.name}.partial"
+        with file.open("rb") as source, partial.open("wb") as copy:
+            while chunk := source.read(1 << 20):
+                copy.write(chunk)
+            copy.flush()
+            os.fsync(copy.fileno())
+        try:
+            os.link(partial, target)
+        except FileExistsError as error:
+            raise Conflict(f"image {identifier!r} exists already") from error
+        finally:
+            partial.unlink()
+        status = target.stat()
+        return ImageFile(identifier, target.name, status.st_size, status.st_mtime_ns)
+
+    def _as_image(self, entry: os.DirEntry[str]) -> ImageFile | None:
+        if entry.name.startswith("."):
+            return None
+        try:
+            if entry.is_dir():
+                return None if entry.name == LABELS_FOLDER else self._as_series(Path(entry.path))
+            identifier = image_id(entry.name)
+            if identifier is None:
+                return None
+            checked_id(identifier)
+            status = entry.stat()
+        except FileNotFoundError:  # vanished between listing and looking: not there
+            return None
+        except BadInput as error:
+            self._warn_once(entry.name, f"{entry.name} is ignored: {error}")
+            return None
+        return ImageFile(identifier, entry.name, status.st_size, status.st_mtime_ns)
+
+    def _as_series(self, folder: Path) -> ImageFile | None:
+        """A folder of DICOM files as one image: its size is the sum, its time the newest."""
+        sizes, newest = 0, 0
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_file() and not entry.name.startswith(".") and _looks_like_dicom(entry.name):
+                    status = entry.stat()
+                    sizes, newest = sizes + status.st_size, max(newest, status.st_mtime_ns)
+        if newest == 0:
+            return None
+        return ImageFile(checked_id(folder.name), folder.name, sizes, newest)
+
+    def _warn_once(self, name: str, text: str) -> None:
+        if name not in self._warned:
+            self._warned.add(name)
+            logger.warning("%s", text)
+
+
+def _looks_like_dicom(name: str) -> bool:
+    return name.lower().endswith(".dcm") or not name.lower().endswith((*IMAGE_SUFFIXES, ".json", ".csv", ".txt", ".xml"))

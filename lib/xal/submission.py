@@ -1,0 +1,138 @@
+"""Handing in: a submitted label map becomes an annotation, or is refused with everything as it was."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xal.acquisition import sentence
+from xal.annotation import Decoded, decode_label
+from xal.attention import energy_in_roi, overlap
+from xal.errors import BadInput, Conflict
+from xal.geometry import roi_to_grid
+from xal.images import Volume, write_label
+from xal.project import Project
+from xal.roi import coarse
+from xal.store.rows import AnnotationRow, NewAnnotation, Source
+
+FINAL = "final"
+"""The only label tag that makes annotations."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What a client hands in."""
+
+    image: str
+    reader: str
+    file: Path
+    label_info: Sequence[Mapping[str, Any]] | None = None
+    finding: str | None = None
+    """A finding stated without an ROI."""
+    submission_id: str | None = None
+    source: Source = "reader"
+    params: dict[str, Any] = field(default_factory=dict)
+    """What else the client said; kept as it is."""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of it."""
+
+    annotation: AnnotationRow
+    created: bool
+    """False: the same had been handed in before, and this is the first result again."""
+    sentence: str
+
+
+def submit(project: Project, submission: Submission) -> Receipt:
+    """Decode, check and store a label map; raises Refused and changes nothing if it cannot be used."""
+    row = project.store.image(submission.image)
+    if row.state != "ok":
+        raise Conflict(f"image {row.id!r} is {row.state}{f': {row.problem}' if row.problem else ''}")
+    volume = project.volume(row)
+    decoded = decode_label(submission.file, submission.label_info, volume, project.task, submission.finding)
+    new = NewAnnotation(
+        image=row.id,
+        reader=submission.reader,
+        finding=decoded.finding,
+        roi_voxels=decoded.roi_voxels,
+        roi_volume=decoded.roi_volume,
+        label_info=[dict(entry) for entry in submission.label_info or []],
+        params=submission.params,
+        story=_story(project, row.id, decoded, volume),
+        digest=hashlib.sha256(submission.file.read_bytes() + decoded.finding.encode()).hexdigest(),
+        submission_id=submission.submission_id,
+        source=submission.source,
+    )
+
+    def write(revision: int) -> str:
+        relative = label_path(row.id, submission.reader, revision)
+        write_label(project.workspace.labels / relative, decoded.mask, volume.affine)
+        return relative
+
+    annotation, created = project.store.add_annotation(new, write, project.task.readings)
+    return Receipt(annotation, created, " ".join(filter(None, [decoded.note, _sentence(annotation)])))
+
+
+def parse_submission(image: str, reader: str, file: Path, tag: str | None, params: Mapping[str, Any]) -> Submission:
+    """A submission as MONAI Label's clients send it; BadInput if its parts make no sense."""
+    if tag not in (None, "", FINAL):
+        raise BadInput(f"labels are handed in under the tag {FINAL!r}, not {tag!r}")
+    label_info = params.get("label_info")
+    if label_info is not None and not (
+        isinstance(label_info, list)
+        and all(isinstance(entry, dict) and isinstance(entry.get("name"), str) for entry in label_info)
+    ):
+        raise BadInput('label_info must be a list of {"name": …, "idx": …}, one entry per exported segment')
+    stated = {key: params.get(key) for key in ("finding", "submission_id")}
+    for key, value in stated.items():
+        if value is not None and not (isinstance(value, str) and 0 < len(value) <= 200):
+            raise BadInput(f"{key} must be a short text, not {value!r}")
+    kept = {key: value for key, value in params.items() if key not in ("label_info", "finding", "submission_id")}
+    return Submission(image, reader, file, label_info, stated["finding"], stated["submission_id"], params=kept)
+
+
+def label_path(image: str, reader: str, revision: int) -> str:
+    """Where the label file of a reader's revision lies, below the folder of labels."""
+    slug = re.sub(r"[^A-Za-z0-9_-]", "_", reader)[:40]
+    if slug != reader:
+        slug = f"{slug}-{hashlib.sha256(reader.encode()).hexdigest()[:8]}"
+    return f"{image}/{slug}.r{revision}.nii.gz"
+
+
+def _sentence(annotation: AnnotationRow) -> str:
+    story = annotation.story
+    if story is None:
+        return "No model had looked at this image yet."
+    return sentence(annotation.finding, story["finding"], story["probability"], story["overlap"])
+
+
+def _story(project: Project, image: str, decoded: Decoded, volume: Volume) -> dict[str, Any] | None:
+    """What the model had thought of the image before it was handed in, from the stored reading."""
+    reading = project.store.reading(image)
+    if reading is None:
+        return None
+    story: dict[str, Any] = {
+        "model_version": reading.version,
+        "finding": reading.finding,
+        "probability": reading.probabilities[reading.finding],
+        "probabilities": reading.probabilities,
+        "uncertainty": reading.uncertainty,
+        "misalignment": reading.misalignment,
+        "roi_source": reading.roi_source,
+        "overlap": None,
+        "energy": None,
+    }
+    if decoded.roi.any() and reading.finding != project.task.absent:
+        attention = reading.attention.astype(np.float32)
+        roi = roi_to_grid(decoded.roi, volume.affine, project.task)
+        story["overlap"] = overlap(attention, roi, project.task.acquisition)
+        story["energy"] = energy_in_roi(attention, coarse(roi, attention.shape))
+    return story
