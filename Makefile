@@ -36,7 +36,7 @@ $(STAMP): requirements.lock pyproject.toml
 
 serve: $(STAMP) ## serve the sample data; PORT, HOST, STUDIES, TASK, DATABASE override
 	@$(PY) scripts/serve.py --host "$(HOST)" --port "$(PORT)" --task "$(TASK)" \
-		$(if $(STUDIES),--studies "$(STUDIES)") $(if $(DATABASE),--database "$(DATABASE)") $(if $(INSECURE),--insecure)
+		$(if $(STUDIES),--studies "$(STUDIES)") $(if $(DATABASE),--database "$(DATABASE)") $(if $(filter-out 0 no,$(INSECURE)),--insecure)
 
 demo: $(STAMP) ## a simulated reader in five rounds, beside uniform sampling (under 6 minutes)
 	@$(PY) -m xal.cli demo
