@@ -28,6 +28,8 @@ from xal.workspace import Workspace
 logger = logging.getLogger(__name__)
 
 TENSOR_CACHE_BYTES = 4 << 30
+ALPHA = "alpha"
+"""The setting that a reviewer may change."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ class Project:
 
     def alpha(self) -> float:
         """α: what a reviewer set, else what the server was started with, else the task's."""
-        return float(self.store.get_setting("alpha", self.task.acquisition.alpha))
+        return float(self.store.get_setting(ALPHA, self.task.acquisition.alpha))
 
     # the model
 

@@ -233,7 +233,7 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
         return {**listing, "truncated": True} if truncated else listing
 
     def _listing(self, rows: list[ImageRow]) -> dict[str, Any]:
-        latest = self._store.latest_annotations([row.id for row in rows])
+        latest = {annotation.image: annotation for annotation in self._store.annotations()}  # oldest first
         return {
             "name": self.name(),
             "description": self.description(),

@@ -1,0 +1,26 @@
+"""What a reviewer decides about the whole: α, and which model version is in use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from xal.errors import Conflict
+from xal.project import ALPHA, Project
+from xal.scoring import rerank
+from xal.store.rows import VersionRow
+
+
+def set_alpha(project: Project, alpha: float, by: str) -> None:
+    """Weigh uncertainty against misalignment anew: one re-rank, no forward pass."""
+    project.store.set_setting(ALPHA, alpha, by)
+    version = project.store.current_version()
+    if version is not None:
+        rerank(project, version.version)
+
+
+def publish_version(project: Project, version: int, by: str) -> VersionRow:
+    """Bring a version back into use; its weights must still be there. The server then scores the pool with it."""
+    row = project.store.version(version)
+    if row.path is None or not (project.workspace.state / Path(row.path)).is_file():
+        raise Conflict(f"the weights of v{version} are gone")
+    return project.store.publish(version, by)

@@ -1,0 +1,160 @@
+"""The MONAI Label app: ties a project to MONAI Label's infer, train, scoring and strategy slots."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from monailabel.config import settings as server_settings
+from monailabel.interfaces.app import MONAILabelApp
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from xal.errors import BadInput, NotFound, XalError
+from xal.legacy import import_datastore_v2
+from xal.project import Project
+from xal.server.datastore import XalDatastore
+from xal.server.infer import AttentionInfer, ClassifierInfer, checked_request
+from xal.server.job import reap_orphans
+from xal.server.queue import request_scoring
+from xal.server.routes import install
+from xal.server.scoring import XalScoring
+from xal.server.strategy import bound_to_loopback, strategies
+from xal.server.train import ClassifierTrain
+from xal.server.watch import Watch
+from xal.task import Share, load_task
+
+logger = logging.getLogger(__name__)
+
+
+class Conf(BaseModel):
+    """What `--conf KEY VALUE` may say; MONAI Label passes every value as text."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    task: str = "phantom_2d"
+    """A task's name, or the path of a task file."""
+    database: str | None = None
+    """Where the store lives instead of a SQLite file beside the images, e.g. postgresql+psycopg://user@host/name."""
+    alpha: Share | None = None
+    """α until a reviewer sets another."""
+    share_paths: bool = False
+    """Tell clients where images lie on disk even if the server can be reached from other machines."""
+    scan_seconds: float = 5.0
+    """How often to look for images that appeared, changed or vanished."""
+    auto_score: bool = True
+    """Score by itself whenever something changed."""
+
+
+def parse_conf(conf: dict[str, str]) -> Conf:
+    """Validate `--conf`; XalError names the key, the value and what would be right."""
+    try:
+        return Conf.model_validate(conf)
+    except ValidationError as error:
+        detail = error.errors()[0]
+        key = detail["loc"][0]
+        if detail["type"] == "extra_forbidden":
+            raise XalError(f"--conf {key}: there is no such setting; there are: {', '.join(Conf.model_fields)}") from error
+        raise XalError(f"--conf {key} {detail['input']}: {detail['msg']}") from error
+
+
+class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
+    """Active learning by uncertainty and misalignment, for the stock MONAI Label clients."""
+
+    def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
+        """Open the project; nothing here is slow, because training and scoring processes run it too."""
+        chosen = parse_conf(conf)
+        self._chosen = chosen
+        task = load_task(chosen.task, Path(app_dir) / "tasks")
+        if chosen.alpha is not None:
+            acquisition = task.acquisition.model_copy(update={"alpha": chosen.alpha})
+            task = task.model_copy(update={"acquisition": acquisition})
+        self.project = Project.open(task, studies, chosen.database)
+        super().__init__(
+            app_dir=app_dir,
+            studies=studies,
+            conf=conf,
+            name=f"xal: {task.title}",
+            description="Picks the image where the model is unsure or looks away from the lesion",
+            version=_version(),
+            labels=list(task.segments),
+        )
+        self._auto_update_scoring = False  # our watch decides; upstream would queue every method at every click
+
+    # MONAI Label's slots
+
+    def init_datastore(self) -> XalDatastore:
+        """Images and labels, kept in xal's store."""
+        return XalDatastore(self.project)
+
+    def init_infers(self) -> dict[str, Any]:
+        """The models."""
+        return {"attention": AttentionInfer(self.project), "classifier": ClassifierInfer(self.project)}
+
+    def init_trainers(self) -> dict[str, Any]:
+        """The one trainer."""
+        return {"classifier": ClassifierTrain(self.project)}
+
+    def init_strategies(self) -> dict[str, Any]:
+        """The strategies."""
+        return dict(strategies(self.project, self._chosen.share_paths or bound_to_loopback()))
+
+    def init_scoring_methods(self) -> dict[str, Any]:
+        """The scoring method."""
+        return {"xal": XalScoring(self.project)}
+
+    # requests
+
+    def infer(self, request: dict[str, Any], datastore: Any = None) -> dict[str, Any]:  # noqa: ANN401 - upstream's signature
+        """Run a model on the subject of a request; the route has made sure that it may be read."""
+        checked_request(request["model"], self._infers, {})
+        file, said = self._infers[request["model"]](request)
+        return {"file": file, "params": said}
+
+    def batch_infer(self, request: dict[str, Any], datastore: Any = None) -> dict[str, Any]:  # noqa: ANN401 - upstream's signature
+        """Refused: what it would write beside the images is what readers must not see."""
+        raise BadInput("batch inference is not offered: scoring reads the whole pool (POST /scoring/xal)")
+
+    def infer_wsi(self, request: dict[str, Any], datastore: Any = None) -> dict[str, Any]:  # noqa: ANN401 - upstream's signature
+        """Refused: whole-slide images are not what tasks describe."""
+        raise BadInput("whole-slide inference is not offered")
+
+    def next_sample(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The next image for a reader."""
+        strategy = request.get("strategy") or "xal"
+        if strategy not in self._strategies:
+            raise NotFound(f"no strategy {strategy!r}; there are: {', '.join(self._strategies)}")
+        reply: dict[str, Any] = self._strategies[strategy](request, self.datastore())
+        return reply
+
+    def async_scoring(self, method: str | None = None, params: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Ask for scoring: at most one run and one waiting, whoever asks."""
+        if method not in (None, "", *self._scoring_methods):
+            raise NotFound(f"no scoring method {method!r}; there are: {', '.join(self._scoring_methods)}")
+        return request_scoring(params or {})
+
+    # the server's own life
+
+    def on_init_complete(self) -> None:
+        """Called once in the server, not in its child processes: take over, catch up, watch."""
+        reap_orphans(self.project.store)
+        self.project.sync()
+        import_datastore_v2(self.project)
+        install(self)
+        Watch(self.project, self.async_scoring if self._chosen.auto_score else None, self._chosen.scan_seconds).start()
+        self.cleanup_sessions()
+        counts = self.project.store.counts()
+        logger.info(
+            "%s: %d images, %d settled, %d open; port %s",
+            self.project.task.name,
+            counts.total,
+            counts.completed,
+            counts.open,
+            server_settings.MONAI_LABEL_SERVER_PORT,
+        )
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("xal")

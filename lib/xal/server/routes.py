@@ -1,0 +1,343 @@
+"""MONAI Label's endpoints, answered by us: same paths, same replies, but off the event loop and refusing clearly.
+
+Upstream's handlers block every client while they work, and fail with 500 (or write outside the studies) on input they
+did not expect. These routes stand before them; what is not listed here is upstream's own.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from fastapi import APIRouter, Body, Depends, File, Form, HTTPException, Request, Response, UploadFile
+from fastapi.responses import FileResponse, JSONResponse
+from monailabel.config import settings
+from monailabel.endpoints.user.auth import RBAC, User
+from monailabel.utils.async_tasks.task import AsyncTask
+from requests_toolbelt import MultipartEncoder
+from starlette.background import BackgroundTask
+
+from xal.errors import BadInput, Conflict, NotFound
+from xal.reader import Reader
+from xal.server.api import api_router
+from xal.server.http import XalRoute, parse_params, reader_in, received
+from xal.server.infer import Subject, checked_request
+from xal.server.train import training_settings
+from xal.submission import FINAL, Receipt
+
+if TYPE_CHECKING:
+    from xal.server.app import XalApp
+    from xal.server.datastore import XalDatastore
+
+AnyUser = Annotated[User, Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_USER))]
+Annotator = Annotated[User, Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_ANNOTATOR))]
+Admin = Annotated[User, Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_ADMIN))]
+Json = dict[str, Any]
+
+
+def install(app: XalApp) -> None:
+    """Put our routes in front of MONAI Label's."""
+    from monailabel.app import app as server
+
+    routes = [*api_router(app.project).routes]
+    for router in (_queue(app), _infer(app), _work(app), _images(app), _labels(app), _refused()):
+        routes += router.routes
+    server.router.routes[0:0] = routes
+    server.openapi_schema = None
+
+
+def _router(prefix: str, tag: str) -> APIRouter:
+    return APIRouter(prefix=prefix, tags=[tag], route_class=XalRoute)
+
+
+def _queue(app: XalApp) -> APIRouter:
+    router = _router("/activelearning", "ActiveLearning")
+
+    @router.post("/{strategy}", summary="The next image for a reader, leased to that reader")
+    def next_sample(request: Request, strategy: str, user: AnyUser, params: Annotated[Json | None, Body()] = None) -> Json:
+        reader = reader_in(request, params or {}, user)
+        return app.next_sample({**(params or {}), "strategy": strategy, "reader": reader})
+
+    return router
+
+
+def _infer(app: XalApp) -> APIRouter:
+    router = _router("/infer", "Infer")
+
+    @router.post("/wsi/{model}", include_in_schema=False)
+    def whole_slide(model: str, user: AnyUser) -> Json:
+        return app.infer_wsi({"model": model})
+
+    @router.post("/{model}", summary="Run a model on an image of the pool, of a session, or of this request")
+    def infer(
+        request: Request,
+        model: str,
+        user: AnyUser,
+        image: str = "",
+        session_id: str = "",
+        params: Annotated[str, Form()] = "{}",
+        file: Annotated[UploadFile | None, File()] = None,
+        output: Literal["image", "json", "all", "dicom_seg"] | None = None,
+    ) -> Response:
+        parsed = parse_params(params)
+        checked_request(model, app._infers, parsed)  # noqa: SLF001 - upstream offers no other way to its models
+        if output == "dicom_seg":
+            raise BadInput("DICOM SEG is offered for images of a DICOMweb server only")
+        reader = reader_in(request, parsed, user)
+
+        def run(subject: Subject) -> Json:
+            return app.infer({**parsed, "model": model, "subject": subject, "reader": reader})
+
+        if file is not None:
+            with received(file) as upload:
+                result = run(Subject(None, upload))
+        elif session_id:
+            session = app.sessions().get_session(session_id) if session_id.replace("-", "").isalnum() else None
+            if session is None:
+                raise NotFound(f"no session {session_id!r}: it may have expired")
+            result = run(Subject(None, Path(session.image)))
+        elif image:
+            result = run(Subject(app.project.store.image(image), None))
+        else:
+            raise BadInput("name an image, a session, or send a file")
+        return _infer_reply(result, output)
+
+    return router
+
+
+def _infer_reply(result: Json, output: str | None) -> Response:
+    """What upstream would send: multipart with the file, the file alone, or JSON where there is none."""
+    file, said = result["file"], result["params"]
+    if file is None:
+        if output == "image":
+            raise BadInput("this model gives no image: ask for output=json")
+        return JSONResponse(said)
+    path = Path(file)
+    if output == "image":
+        return FileResponse(path, filename=path.name, background=BackgroundTask(path.unlink))
+    content = path.read_bytes()
+    path.unlink()
+    if output == "json":
+        return JSONResponse(said)
+    encoder = MultipartEncoder(
+        {
+            "params": (None, JSONResponse(said).body, "application/json"),
+            "image": (path.name, content, "application/octet-stream"),
+        }
+    )
+    return Response(encoder.to_string(), media_type=encoder.content_type)
+
+
+def _work(app: XalApp) -> APIRouter:
+    router = _router("", "Train")
+
+    def start(model: str, params: Json, run_sync: bool, enqueue: bool) -> Json:
+        if model not in app._trainers:  # noqa: SLF001 - upstream offers no other way to its trainers
+            raise NotFound(f"no trainer {model!r}; there are: {', '.join(app._trainers)}")  # noqa: SLF001
+        training_settings(app.project.task.training, params)
+        task, detail = AsyncTask.run(
+            "train", request={"model": model}, params=params, force_sync=run_sync, enqueue=enqueue
+        )
+        if task is None:
+            raise HTTPException(429, detail)
+        return dict(task)
+
+    @router.post("/train/{model}", summary="Start training")
+    def train(
+        model: str,
+        user: Admin,
+        params: Annotated[Json | None, Body()] = None,
+        run_sync: bool = False,
+        enqueue: bool = False,
+    ) -> Json:
+        return start(model, params or {}, run_sync, enqueue)
+
+    @router.post("/train/", include_in_schema=False)
+    def train_all(user: Admin, params: Annotated[Json | None, Body()] = None, run_sync: bool = False) -> Json:
+        return {name: start(name, (params or {}).get(name, {}), run_sync, True) for name in app._trainers}  # noqa: SLF001
+
+    @router.delete("/train/", summary="Stop training")
+    def stop_training(user: Admin) -> Json | None:
+        stopped = AsyncTask.stop("train")
+        running = app.project.store.running("train")
+        if running is not None and stopped is not None:
+            app.project.store.finish_job(running.id, "stopped", "stopped by a client")
+        if stopped is None:
+            return None
+        # Slicer reads the last of these lines without looking whether there is one
+        stopped["details"] = deque(stopped.get("details") or ["stopped before it had said anything"], maxlen=20)
+        return dict(stopped)
+
+    @router.post("/scoring/{method}", summary="Bring the scores of the pool up to date", tags=["Scoring"])
+    def score(
+        method: str, user: Annotator, params: Annotated[Json | None, Body()] = None, run_sync: bool = False
+    ) -> Json:
+        if run_sync and method in app._scoring_methods:  # noqa: SLF001 - as above
+            done: Json = app.scoring({"method": method, **(params or {})})
+            return done
+        return app.async_scoring(method, params)
+
+    @router.post("/scoring/", include_in_schema=False)
+    def score_all(user: Annotator, params: Annotated[Json | None, Body()] = None) -> Json:
+        return {"xal": {"result": app.async_scoring("xal", params), "detail": None}}
+
+    return router
+
+
+def _images(app: XalApp) -> APIRouter:
+    router = _router("/datastore", "Datastore")
+    store: XalDatastore = app.datastore()
+
+    @router.get("/", summary="The pool in numbers, or every image and label")
+    def listing(user: AnyUser, output: Literal["train", "stats", "all"] | None = None) -> Any:  # noqa: ANN401
+        return store.json() if output == "all" else store.datalist() if output == "train" else store.status()
+
+    @router.put("/", include_in_schema=False)
+    @router.put("/image", summary="Upload an image into the pool")
+    def add(
+        user: Annotator,
+        file: Annotated[UploadFile, File()],
+        image: str | None = None,
+        params: Annotated[str, Form()] = "{}",
+    ) -> Json:
+        info = {key: value for key, value in parse_params(params).items() if key != "client_id"}
+        with received(file) as upload:
+            given = image or Path(file.filename or "").name.removesuffix("".join(upload.suffixes))
+            return {"image": store.add_image(given, str(upload), info)}
+
+    @router.delete("/", include_in_schema=False)
+    @router.delete("/image", summary="Take an image out of the pool; nothing is erased")
+    def remove(id: str, user: Admin) -> Json:
+        store.remove_image(id)
+        return {}
+
+    @router.head("/image", summary="Whether an image exists, and has this checksum")
+    def check(image: str, user: AnyUser, check_sum: str | None = None) -> Json:
+        row = app.project.facts(app.project.store.image(image))
+        if check_sum and check_sum.removeprefix("SHA256:") != row.checksum:
+            raise NotFound("the image has another checksum")
+        return {}
+
+    @router.get("/image", summary="Download an image")
+    def download(image: str, user: AnyUser) -> FileResponse:
+        path = Path(store.get_image_uri(image))
+        return FileResponse(path, filename=path.name)
+
+    @router.get("/image/info", summary="What is known of an image")
+    def info(image: str, user: AnyUser) -> Json:
+        return store.get_image_info(image)
+
+    @router.put("/image/info", summary="Add to what is known of an image")
+    def update(image: str, user: Annotator, info: Annotated[str, Form()] = "{}") -> Json:
+        store.update_image_info(image, parse_params(info))
+        return {}
+
+    @router.get("/dataset", summary="The annotated images and their labels as ZIP")
+    def dataset(user: Annotator, limit_cases: int | None = None) -> FileResponse:
+        path = Path(store.get_dataset_archive(limit_cases))
+        return FileResponse(path, filename="dataset.zip", background=BackgroundTask(path.unlink))
+
+    return router
+
+
+def _labels(app: XalApp) -> APIRouter:
+    router = _router("/datastore", "Datastore")
+    store: XalDatastore = app.datastore()
+
+    @router.put("/label", summary="Hand in a label")
+    def save(
+        request: Request,
+        image: str,
+        user: Annotator,
+        label: Annotated[UploadFile, File()],
+        params: Annotated[str, Form()] = "{}",
+        tag: str = FINAL,
+    ) -> Json:
+        parsed = parse_params(params)
+        reader: Reader = reader_in(request, parsed, user)
+        with received(label) as file:
+            receipt = store.hand_in(image, reader.name, file, tag, parsed)
+        return {"image": image, "label": image, "xal": receipt_reply(receipt)}
+
+    @router.delete("/label", summary="Withdraw a label; its file is kept")
+    def withdraw(id: str, tag: str, user: Admin) -> Json:
+        store.remove_label(id, tag)
+        return {}
+
+    @router.head("/label", summary="Whether an image has a label")
+    def check(user: AnyUser, image: str | None = None, label: str | None = None, tag: str = FINAL) -> Json:
+        store.get_label_uri(image or label or "", tag)
+        return {}
+
+    @router.get("/label", summary="Download the latest label")
+    def download(label: str, user: AnyUser, tag: str = FINAL) -> FileResponse:
+        path = Path(store.get_label_uri(label, tag))
+        return FileResponse(path, filename=f"{label}.nii.gz")
+
+    @router.get("/label/info", summary="Who handed in the latest label, and what it shows")
+    def info(label: str, user: AnyUser, tag: str = FINAL) -> Json:
+        return store.get_label_info(label, tag)
+
+    @router.put("/label/info", summary="Refused: annotations are never changed")
+    @router.put("/updatelabelinfo", include_in_schema=False)
+    def update(label: str, tag: str, user: Annotator) -> Json:
+        store.update_label_info(label, tag, {})
+        return {}
+
+    return router
+
+
+def receipt_reply(receipt: Receipt) -> Json:
+    """What Slicer shows the reader who has just handed in: the sentence first."""
+    annotation, story = receipt.annotation, receipt.annotation.story or {}
+    return {
+        "message": receipt.sentence,
+        "finding": annotation.finding,
+        "roi_voxels": annotation.roi_voxels,
+        "roi_volume_mm3": round(annotation.roi_volume, 3),
+        "predicted": story.get("finding"),
+        "probability": story.get("probability"),
+        "overlap": story.get("overlap"),
+        "model_version": story.get("model_version"),
+        "annotation": annotation.id,
+        "revision": annotation.revision,
+        "reader": annotation.reader,
+        "handed_in_before": not receipt.created,
+    }
+
+
+def _refused() -> APIRouter:
+    """Upstream's endpoints that would do harm or can only fail here, each with the reason."""
+    router = _router("", "Others")
+
+    @router.post("/batch/infer/{model}", include_in_schema=False)
+    def batch(model: str, user: AnyUser) -> None:
+        raise BadInput("batch inference is not offered: scoring reads the whole pool (POST /scoring/xal)")
+
+    @router.put("/model/{model}", include_in_schema=False)
+    def upload_model(model: str, user: AnyUser) -> None:
+        raise BadInput("weights are published by training, which judges them first")
+
+    @router.post("/reload", include_in_schema=False)
+    def reload(user: AnyUser) -> None:
+        raise Conflict("a running app is not reloaded: restart the server")
+
+    @router.get("/logs/gpu", include_in_schema=False)
+    def gpu(user: Admin) -> Response:
+        tool = shutil.which("nvidia-smi")
+        if tool is None:
+            raise NotFound("this machine has no nvidia-smi")
+        return Response(subprocess.run([tool], capture_output=True, check=False).stdout, media_type="text/plain")  # noqa: S603
+
+    if not settings.MONAI_LABEL_STUDIES.startswith(("http://", "https://")):
+
+        @router.api_route("/proxy/{path:path}", methods=["GET", "POST", "PUT", "DELETE"], include_in_schema=False)
+        def proxy(path: str, user: AnyUser) -> None:
+            raise NotFound("the studies are a folder, not a DICOMweb server")
+
+    return router
+
+

@@ -1,0 +1,72 @@
+"""What the server does without being asked: it notices new images and new models, and sees that scores follow."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from xal.errors import XalError
+from xal.project import Project
+from xal.server.queue import scoring_is_due
+
+logger = logging.getLogger(__name__)
+
+TICK_SECONDS = 1.0
+RETRY_SECONDS = 60.0
+"""After a scoring run that changed nothing, wait so long before trying the same again."""
+READ_AHEAD = 4
+"""So many images at the head of the queue have their checksum ready."""
+
+
+class Watch:
+    """A background thread of the server."""
+
+    def __init__(self, project: Project, ask_for_scoring: Callable[[], Any] | None, scan_seconds: float) -> None:
+        """Watch `project`; `ask_for_scoring` is None where scoring is only started by hand."""
+        self._project = project
+        self._ask = ask_for_scoring
+        self._scan_seconds = scan_seconds
+        self._next_scan = 0.0
+        self._asked_for: tuple[int, int] = (0, 0)
+        self._asked_at = 0.0
+
+    def start(self) -> None:
+        """Begin; the thread ends with the process."""
+        threading.Thread(target=self._run, daemon=True, name="watch").start()
+
+    def _run(self) -> None:
+        while True:
+            for duty in (self._scan, self._score, self._read_ahead):
+                try:
+                    duty()
+                except XalError as error:
+                    logger.warning("%s", error)
+                except Exception:  # a watch that dies silently would leave a server that no longer notices anything
+                    logger.exception("the watch stumbled and goes on")
+            time.sleep(TICK_SECONDS)
+
+    def _scan(self) -> None:
+        if time.monotonic() >= self._next_scan:
+            self._project.sync()
+            self._next_scan = time.monotonic() + self._scan_seconds
+
+    def _score(self) -> None:
+        """Ask for scoring when scores are out of date and nobody is on it."""
+        version = self._project.store.current_version()
+        if self._ask is None or version is None or not scoring_is_due():
+            return
+        wanted = (version.version, self._project.store.stale_count(version.version))
+        again = wanted != self._asked_for or time.monotonic() > self._asked_at + RETRY_SECONDS
+        if wanted[1] and again:
+            logger.info("%d images are to be scored with v%d", wanted[1], wanted[0])
+            self._asked_for, self._asked_at = wanted, time.monotonic()
+            self._ask()
+
+    def _read_ahead(self) -> None:
+        """Have checksums ready for the images that will be asked for next."""
+        for row in self._project.store.head(READ_AHEAD):
+            if row.checksum is None:
+                self._project.facts(row)
