@@ -1,13 +1,14 @@
 """Images and label maps: read as ITK reads them, written so that a crash leaves the old file or the new one.
 
-What 3D Slicer shows is what ITK reads, so ITK's geometry is the truth. Inside this package it is turned once, here, from
-ITK's LPS and numpy's z, y, x into RAS affines and (channel, i, j, k) arrays.
+What 3D Slicer shows is what ITK reads, so ITK's geometry is the truth. It is turned once, here, from ITK's LPS and
+numpy's z, y, x into RAS affines and (channel, i, j, k) arrays.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -64,13 +65,20 @@ class Header:
     fields: Mapping[str, str]
 
 
+def suffix_of(name: str) -> str | None:
+    """The image suffix that a file name ends with, in lower case; None if it has none (a .seg.nrrd is a label)."""
+    lower = name.lower()
+    if lower.endswith(".seg.nrrd"):
+        return None
+    return next((suffix for suffix in IMAGE_SUFFIXES if lower.endswith(suffix)), None)
+
+
 def image_id(name: str) -> str | None:
     """The id of an image file: its name without the suffix; None if it is not the name of an image."""
-    lower = name.lower()
-    if Path(name).name != name or name.startswith(".") or "\\" in name or lower.endswith(".seg.nrrd"):
+    suffix = suffix_of(name)
+    if suffix is None or Path(name).name != name or name.startswith(".") or "\\" in name:
         return None
-    suffix = next((suffix for suffix in IMAGE_SUFFIXES if lower.endswith(suffix)), None)
-    return name[: -len(suffix)] or None if suffix else None
+    return name[: -len(suffix)] or None
 
 
 def read_image(path: Path) -> Volume:
@@ -129,10 +137,18 @@ def read_layers(path: Path, header: Header) -> AnyArray:
 
 
 def fingerprint(volume: Volume) -> str:
-    """SHA-256 of shape and decoded pixels: the same for a copy saved in another lossless format."""
-    digest = hashlib.sha256(repr(volume.pixels.shape).encode())
-    digest.update(np.ascontiguousarray(volume.pixels, dtype=np.float32).data)
+    """SHA-256 of shape and decoded pixels: the same for a copy saved in another lossless format, grey or as RGB."""
+    pixels = volume.pixels[:1] if is_grey(volume.pixels) else volume.pixels
+    digest = hashlib.sha256(repr(pixels.shape).encode())
+    digest.update(np.ascontiguousarray(pixels, dtype=np.float32).data)
     return digest.hexdigest()
+
+
+def is_grey(pixels: FloatArray) -> bool:
+    """Whether this is a colour picture without colour and transparency, as many archives store their X-rays."""
+    if len(pixels) not in {3, 4} or (len(pixels) == 4 and np.ptp(pixels[3]) > 0):
+        return False
+    return np.array_equal(pixels[0], pixels[1]) and np.array_equal(pixels[0], pixels[2])
 
 
 def write_label(path: Path, mask: LabelArray, affine: FloatArray) -> None:
@@ -150,8 +166,8 @@ def write_volume(path: Path, volume: Volume, channel: int) -> None:
 def is_served_as_is(path: Path, volume: Volume, task: Task) -> bool:
     """Whether a client can be sent the file itself, and sees in it what the network sees.
 
-    A DICOM file cannot: Slicer would gather its neighbours of the same series, shows MONOCHROME1 inverted, and the file names
-    the patient.
+    A DICOM file cannot: Slicer would gather its neighbours of the same series, shows MONOCHROME1 inverted, and the
+    file names the patient.
     """
     plain = path.is_file() and sniff(path) is not Kind.DICOM
     return plain and volume.pixels.shape[0] == task.image.channels == 1
@@ -167,13 +183,13 @@ def _reader(path: Path, kind: Kind) -> SimpleITK.ImageFileReader:
 def _reason(error: RuntimeError) -> str:
     """The last line of an ITK error, which says what happened; the lines before it name source files."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = lines[-1] if lines else "unknown error"
-    return "cannot be decoded, it may be truncated" + (f" ({text})" if "/" not in text else "")
+    text = re.sub(r"^(sitk::|ITK )ERROR: (\w+\(0x\w+\): )?", "", lines[-1]) if lines else ""
+    return "cannot be decoded, it may be truncated" + (f" ({text})" if text and "/" not in text else "")
 
 
 def _layers(image: SimpleITK.Image) -> AnyArray:
     """ITK's array (…, z, y, x[, component]) as (layer, i, j, k)."""
-    array = SimpleITK.GetArrayViewFromImage(image)
+    array: AnyArray = SimpleITK.GetArrayViewFromImage(image)
     if image.GetNumberOfComponentsPerPixel() == 1:
         array = array[..., np.newaxis]
     dimension = image.GetDimension()
@@ -181,7 +197,8 @@ def _layers(image: SimpleITK.Image) -> AnyArray:
     if dimension == 2:
         array = array[:, :, np.newaxis]
     array = array.reshape(*array.shape[:3], -1)
-    return np.ascontiguousarray(np.moveaxis(array, -1, 0))
+    layers: AnyArray = np.ascontiguousarray(np.moveaxis(array, -1, 0))
+    return layers
 
 
 def _affine(spacing: tuple[float, ...], origin: tuple[float, ...], direction: tuple[float, ...]) -> FloatArray:
@@ -211,7 +228,8 @@ def _inverted(pixels: AnyArray, fields: Mapping[str, str]) -> AnyArray:
     slope, intercept = float(fields.get("0028|1053") or 1), float(fields.get("0028|1052") or 0)
     lowest = -(2 ** (bits - 1)) if signed else 0
     ends = 2 * lowest + 2**bits - 1
-    return ends * slope + 2 * intercept - pixels.astype(np.float64)
+    inverted: AnyArray = ends * slope + 2 * intercept - pixels.astype(np.float64)
+    return inverted
 
 
 def _read_series(folder: Path) -> tuple[AnyArray, FloatArray]:
@@ -276,6 +294,10 @@ def _write(path: Path, values: AnyArray, affine: FloatArray) -> None:
 def write_atomically(path: Path, suffix: str, write: Callable[[Path], object]) -> None:
     """Let `write` fill a hidden file beside `path`, then put it in place; on any failure nothing is left behind."""
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp{suffix}")
+    new_folders = [folder for folder in path.parents if not folder.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for folder in new_folders:
+        _sync(folder.parent)
     try:
         try:
             write(temporary)
