@@ -15,7 +15,7 @@ from xal.legacy import import_datastore_v2
 from xal.project import Project
 from xal.server.datastore import XalDatastore
 from xal.server.infer import AttentionInfer, ClassifierInfer, checked_request
-from xal.server.job import reap_orphans
+from xal.jobs import reap_orphans
 from xal.server.queue import request_scoring
 from xal.server.routes import install
 from xal.server.scoring import XalScoring

@@ -10,7 +10,7 @@ from monailabel.interfaces.tasks.scoring import ScoringMethod
 
 from xal.project import Project
 from xal.scoring import score_pool
-from xal.server.job import AnotherRuns, job
+from xal.jobs import AnotherRuns, job
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from xal.errors import BadInput
 from xal.project import Project
 from xal.rounds import train_round
-from xal.server.job import AnotherRuns, job
+from xal.jobs import AnotherRuns, job
 from xal.task import TrainingSettings
 from xal.training import Progress
 

@@ -1,0 +1,190 @@
+"""`xal …`: what an administrator does without a browser. Every command works while the server runs."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from xal.errors import XalError
+from xal.project import Project
+from xal.task import load_task
+
+TASKS = Path(__file__).resolve().parents[2] / "apps" / "xal_radiology" / "tasks"
+"""Where tasks lie that are chosen by name."""
+
+Command = Callable[[argparse.Namespace], None]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status is 1 where it was refused."""
+    given = _parser().parse_args(arguments)
+    try:
+        given.run(given)
+    except XalError as error:
+        _say(f"xal: {error}", sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="xal", description="Active learning that looks where the radiologist looks.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Command, text: str, project: bool = True) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(run=run)
+        if project:
+            sub.add_argument("--studies", required=True, help="the studies folder that the server serves")
+            sub.add_argument("--task", default="phantom_2d", help="name of the task, or path of its file")
+            sub.add_argument("--database", help="the server's database URL, if it was given one")
+            sub.add_argument("--reader", default=getpass.getuser(), help="in whose name")
+        return sub
+
+    command("status", _status, "The pool, the model in use and the work in progress")
+    sub = command("annotations", _annotations, "List annotations")
+    sub.add_argument("--image")
+    sub.add_argument("--withdrawn", action="store_true", help="list withdrawn ones and older revisions too")
+    command("withdraw", _withdraw, "Take an annotation back").add_argument("annotation", type=int)
+    sub = command("exclude", _exclude, "Never offer an image again")
+    sub.add_argument("image")
+    sub.add_argument("reason")
+    command("include", _include, "Take an exclusion back").add_argument("image")
+    command("problems", _problems, "List images that cannot be read")
+    command("versions", _versions, "List model versions")
+    command("publish", _publish, "Bring a model version back").add_argument("version", type=int)
+    command("alpha", _alpha, "Weigh uncertainty against misalignment").add_argument("alpha", type=float)
+    command("score", _score, "Bring the scores of the pool up to date")
+    command("backup", _backup, "Copy the whole state into a new folder").add_argument("target", type=Path)
+    command("restore", _restore, "Put a backup in place; stop the server first").add_argument("source", type=Path)
+    sub = command("phantom", _phantom, "Write the sample data", project=False)
+    sub.add_argument("kind", choices=["2d", "3d"])
+    sub.add_argument("studies", type=Path, help="the folder for images and start labels")
+    sub.add_argument("truth", type=Path, help="the folder for what the simulated reader knows")
+    return parser
+
+
+def _open(given: argparse.Namespace) -> Project:
+    if not Path(given.studies).is_dir():
+        raise XalError(f"--studies {given.studies} is no folder")
+    return Project.open(load_task(given.task, TASKS), os.path.realpath(given.studies), given.database)
+
+
+def _say(text: str, stream: Any = None) -> None:  # noqa: ANN401 - a text stream
+    (stream or sys.stdout).write(text + "\n")
+
+
+def _status(given: argparse.Namespace) -> None:
+    project = _open(given)
+    counts, version = project.store.counts(), project.store.current_version()
+    _say(f"task      {project.task.name}: {project.task.title}")
+    _say(f"images    {counts.total} ({counts.open} open, {counts.excluded} excluded, {counts.unreadable} unreadable)")
+    findings = ", ".join(f"{name} {count}" for name, count in counts.findings.items())
+    _say(f"settled   {counts.completed}" + (f" ({findings})" if findings else ""))
+    if version is None:
+        _say("model     none yet")
+    else:
+        metric = version.metrics.get("best_metric", 0.0)
+        _say(f"model     v{version.version}, balanced accuracy {metric:.3f} on the validation set")
+        _say(f"unscored  {project.store.stale_count(version.version)}")
+    for job in project.store.jobs(limit=5):
+        _say(f"job       {job.kind} {job.state} {json.dumps(job.progress)} {job.message or ''}".rstrip())
+
+
+def _annotations(given: argparse.Namespace) -> None:
+    for row in _open(given).store.annotations(given.image, active_only=not given.withdrawn):
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(row.created_at))
+        state = f"  withdrawn by {row.withdrawn_by}" if row.withdrawn_at else ""
+        _say(f"{row.id:6d}  {when}  {row.image}  {row.reader} r{row.revision}  {row.finding}  {row.roi_voxels} voxels{state}")
+
+
+def _withdraw(given: argparse.Namespace) -> None:
+    row = _open(given).store.withdraw(given.annotation, by=given.reader)
+    _say(f"annotation {row.id} of {row.image} is withdrawn")
+
+
+def _exclude(given: argparse.Namespace) -> None:
+    row = _open(given).store.exclude(given.image, given.reader, given.reason)
+    _say(f"{row.id} will not be offered again: {row.excluded}")
+
+
+def _include(given: argparse.Namespace) -> None:
+    _say(f"{_open(given).store.include(given.image, given.reader).id} may be offered again")
+
+
+def _problems(given: argparse.Namespace) -> None:
+    for row in _open(given).store.images(state="unreadable"):
+        _say(f"{row.id}: {row.problem}")
+
+
+def _versions(given: argparse.Namespace) -> None:
+    for row in _open(given).store.versions():
+        mark = "*" if row.current else " "
+        metric = row.metrics.get("best_metric", 0.0)
+        _say(f"{mark} v{row.version}  {row.state}  balanced accuracy {metric:.3f}  {row.verdict.get('reason', '')}")
+
+
+def _publish(given: argparse.Namespace) -> None:
+    from xal.manage import publish_version
+
+    _say(f"v{publish_version(_open(given), given.version, by=given.reader).version} is in use")
+
+
+def _alpha(given: argparse.Namespace) -> None:
+    from xal.manage import set_alpha
+
+    if not 0 <= given.alpha <= 1:
+        raise XalError(f"alpha lies between 0 and 1, not at {given.alpha:g}")
+    project = _open(given)
+    set_alpha(project, given.alpha, by=given.reader)
+    _say(f"alpha is {project.alpha():g}")
+
+
+def _score(given: argparse.Namespace) -> None:
+    from xal.jobs import AnotherRuns, job
+    from xal.scoring import score_pool
+
+    project = _open(given)
+    project.sync()
+    try:
+        with job(project.store, "score", {}) as running:
+
+            def on_progress(done: int, total: int) -> None:
+                running.report(done=done, total=total)
+                _say(f"scored {done} of {total}")
+
+            summary = score_pool(project, on_progress, running.stopped)
+    except AnotherRuns as error:
+        raise XalError(str(error)) from error
+    _say(f"{summary.scored} scored, {summary.unreadable} unreadable, in {summary.seconds:.1f} s")
+
+
+def _backup(given: argparse.Namespace) -> None:
+    from xal.backup import backup
+
+    _say(f"the state is in {backup(_open(given), given.target)}")
+
+
+def _restore(given: argparse.Namespace) -> None:
+    from xal.backup import restore
+
+    task = load_task(given.task, TASKS).name
+    aside = restore(given.source, os.path.realpath(given.studies), task)
+    _say(f"restored; what was there before is in {aside}")
+
+
+def _phantom(given: argparse.Namespace) -> None:
+    from xal.datasets.phantom import write_phantoms
+
+    write_phantoms(given.kind, given.studies, given.truth)
+    _say(f"phantoms are in {given.studies}, their truth in {given.truth}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
