@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit, urlunsplit
+
+from xal.errors import StoreError
+from xal.store.engine import network_filesystem
+
+POOL_FILE = "pool.json"
 
 
 @dataclass(frozen=True)
@@ -14,7 +25,7 @@ class Workspace:
     studies: str
     """The folder's absolute path, or the DICOMweb URL without credentials."""
     pool: str
-    """Short hash of the studies' URI; a folder keeps its first one when it moves."""
+    """Short hash of the studies' URI; a state folder keeps its first one when it moves."""
     task: str
     state: Path
     """`<studies>/.xal`, or a folder in the user's data folder for a URL."""
@@ -22,7 +33,26 @@ class Workspace:
     @classmethod
     def open(cls, studies: str, task: str, state: Path | None = None) -> Self:
         """Find the pool and its state folder and make the folders that are missing; StoreError where that cannot be."""
-        raise NotImplementedError
+        if "://" in studies:
+            place = _plain_url(studies)
+            pool = _hash(place)
+            folder = state or _user_data() / "xal" / pool
+        else:
+            root = Path(studies).expanduser().resolve()
+            if not root.is_dir():
+                raise StoreError(f"the studies {studies!r} are neither a folder nor a URL")
+            place = str(root)
+            pool = _hash(root.as_uri())
+            folder = state or root / ".xal"
+        folder = folder.expanduser().resolve()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            workspace = cls(place, _kept_pool(folder, pool, place), task, folder)
+            for needed in (workspace.labels, workspace.models, workspace.cache):
+                needed.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"the state of the studies cannot be kept in {folder}: {error.strerror}") from error
+        return workspace
 
     @property
     def labels(self) -> Path:
@@ -40,5 +70,48 @@ class Workspace:
         return self.state / self.task / "cache"
 
     def database(self, url: str | None = None) -> str:
-        """The store's URL: the one given, else a SQLite file in the state folder; StoreError on a network file system."""
-        raise NotImplementedError
+        """The store's URL: the one given, else SQLite in the state folder; StoreError on a network file system."""
+        if url:
+            return url
+        kind = network_filesystem(self.state)
+        if kind is not None:
+            raise StoreError(
+                f"{self.state} lies on a network file system ({kind}), where SQLite would lose data; "
+                "keep the state in a local folder, or name a PostgreSQL database"
+            )
+        return f"sqlite:///{self.state / 'store.sqlite'}"
+
+
+def _hash(uri: str) -> str:
+    return hashlib.sha256(uri.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _plain_url(url: str) -> str:
+    """One spelling for one server: no credentials, no slash at the end."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "") + (f":{parts.port}" if parts.port else "")
+    return urlunsplit((parts.scheme.lower(), host, parts.path.rstrip("/"), parts.query, ""))
+
+
+def _user_data() -> Path:
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+
+
+def _kept_pool(folder: Path, pool: str, place: str) -> str:
+    """The pool this state was begun for: everything in the store carries it, so a studies folder may be moved.
+
+    Linked into place rather than written there, so that two processes that start at once agree.
+    """
+    file = folder / POOL_FILE
+    if not file.exists():
+        with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".pool-", encoding="utf-8") as draft:
+            json.dump({"pool": pool, "studies": place}, draft)
+            draft.flush()
+            os.fsync(draft.fileno())
+            with suppress(FileExistsError):
+                file.hardlink_to(draft.name)
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8"))["pool"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{file} does not name a pool: {error}; restore it from a backup") from error
+    return str(kept)

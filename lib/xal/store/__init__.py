@@ -1,26 +1,71 @@
 """The one place where state lives: images, annotations, leases, readings, versions, jobs and events of a pool.
 
-Every public method is one transaction that either happened or did not, whatever is killed meanwhile; many threads and
-several processes may use the same database at once. SQLite is the default, PostgreSQL runs the same code.
+Every public method is one transaction that either happened or did not, whatever is killed meanwhile (a folder scan is
+one per 5,000 images); many threads and several processes may use the same database at once. SQLite is the default,
+PostgreSQL runs the same code.
 """
 
 from __future__ import annotations
 
+import os
+import sqlite3
+import tempfile
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
+from xal.errors import Conflict, StoreError
 from xal.store.annotations import Annotations
+from xal.store.engine import open_database
 from xal.store.images import Images
 from xal.store.jobs import Jobs
 from xal.store.log import Log
-from xal.store.queue import Queue
 from xal.store.readings import Readings
+from xal.store.rows import (
+    AnnotationRow,
+    Counts,
+    Event,
+    ImageFile,
+    ImageRow,
+    ImageState,
+    JobKind,
+    JobRow,
+    JobState,
+    Lease,
+    NewAnnotation,
+    Offer,
+    Order,
+    ReadingRow,
+    SettledImage,
+    Source,
+    VersionRow,
+    VersionState,
+)
 from xal.store.versions import Versions
 
-__all__ = ["Store"]
+__all__ = [
+    "AnnotationRow",
+    "Counts",
+    "Event",
+    "ImageFile",
+    "ImageRow",
+    "ImageState",
+    "JobKind",
+    "JobRow",
+    "JobState",
+    "Lease",
+    "NewAnnotation",
+    "Offer",
+    "Order",
+    "ReadingRow",
+    "SettledImage",
+    "Source",
+    "Store",
+    "VersionRow",
+    "VersionState",
+]
 
 
-class Store(Images, Queue, Annotations, Readings, Versions, Jobs, Log):
+class Store(Images, Annotations, Readings, Versions, Jobs, Log):
     """The state of one task on one pool; one object serves all threads of a process and survives a fork."""
 
     @classmethod
@@ -29,12 +74,36 @@ class Store(Images, Queue, Annotations, Readings, Versions, Jobs, Log):
 
         StoreError if it is not ours, damaged, newer than this program, or SQLite on a network file system.
         """
-        raise NotImplementedError
+        return cls(open_database(url), pool, task)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled to another process it is opened there anew."""
+        return type(self).open, (self.url.render_as_string(hide_password=False), self.pool, self.task)
 
     def close(self) -> None:
         """Close this process's connections."""
-        raise NotImplementedError
+        self._engine.dispose()
 
     def backup(self, target: Path) -> None:
         """Copy the whole SQLite database to a new file while it is in use; copy the label files afterwards."""
-        raise NotImplementedError
+        if not self._is_sqlite:
+            raise StoreError(f"{self.where} is backed up with pg_dump")
+        if target.exists():
+            raise Conflict(f"{target} exists already; a backup never overwrites")
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".backup-") as folder:
+            copy = Path(folder) / target.name
+            with self._engine.connect() as connection:
+                source: Any = connection.connection.dbapi_connection
+                destination = sqlite3.connect(copy)
+                try:
+                    source.backup(destination)
+                finally:
+                    destination.close()
+            with copy.open("rb") as file:
+                os.fsync(file.fileno())
+            copy.rename(target)
+        parent = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(parent)
+        finally:
+            os.close(parent)

@@ -2,14 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
 
-from xal.store.engine import Base
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from xal.errors import Conflict, NotFound
+from xal.store.pool import Values, image_row
+from xal.store.queue import Queue
 from xal.store.rows import AnnotationRow, NewAnnotation, SettledImage
+from xal.store.schema import annotation_table, given, images, leases, readers
 from xal.task import ReadingSettings
 
 
-class Annotations(Base):
+def annotation_row(row: Values) -> AnnotationRow:
+    """A row of the table as callers see it."""
+    return AnnotationRow(**{name: row[name] for name in AnnotationRow.__dataclass_fields__})
+
+
+def agreed(readings: Sequence[Values], required: int) -> tuple[str | None, bool]:
+    """The finding that active readings settle, if any, and whether there were enough of them.
+
+    Settled is what at least `required` of them say and more of them than anything else. An imported one is enough.
+    """
+    needed = 1 if any(reading["source"] == "import" for reading in readings) else required
+    votes = Counter(reading["finding"] for reading in readings).most_common(2)
+    contested = len(votes) > 1 and votes[0][1] == votes[1][1]
+    finding = votes[0][0] if votes and votes[0][1] >= needed and not contested else None
+    return finding, len(readings) >= needed
+
+
+def read_twice(pool: str, image: str, share: float) -> bool:
+    """Whether the image belongs to the share that needs one reading more; the same answer for it every time."""
+    digest = hashlib.sha256(f"double\0{pool}\0{image}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") < share * 2**64
+
+
+class Annotations(Queue):
     """The part of the store that keeps what readers hand in."""
 
     def add_annotation(
@@ -21,43 +54,182 @@ class Annotations(Base):
     ) -> tuple[AnnotationRow, bool]:
         """Store a submission and settle the image; (row, True), or (the first result, False) for one sent again.
 
-        Sent again means: the same reader, image, bytes and finding as that reader's latest standing annotation, or the same
-        `submission_id`. `write_label(revision)` writes the label file durably and returns its relative path; it is called
-        inside the transaction, right before the row is inserted, and must not write to the store itself. If it raises,
-        nothing is stored. After a crash between file and row, the next submission gets the same revision and path.
-        NotFound for an unknown or deleted image; Conflict where a `submission_id` was already used for another image.
+        Sent again means: the same reader, image, bytes and finding as that reader's latest standing annotation, or the
+        same `submission_id`. `write_label(revision)` writes the label file durably and returns its relative path; it is
+        called inside the transaction, right before the row is inserted, and must not write to the store itself. If it
+        raises, nothing is stored. After a crash between file and row, the next submission gets the same revision and
+        path. NotFound for an unknown or deleted image; Conflict where a `submission_id` was already used for another
+        image.
         """
-        raise NotImplementedError
+
+        def work(connection: Connection) -> tuple[AnnotationRow, bool]:
+            at = time.time() if now is None else now
+            image = self._row(connection, new.image)
+            first = self._sent_before(connection, new)
+            if first is not None:
+                return annotation_row(first), False
+            offered = self._take_back_offer(connection, new.image, new.reader)
+            if new.source == "reader":
+                self._meet(connection, new.reader, at)
+                if not image["labelled"] or image["required"] is None:
+                    image = {**image, "required": self._required(connection, new, readings)}
+            last = select(func.max(annotation_table.c.revision)).where(self._by(new.image, new.reader))
+            revision = (connection.execute(last).scalar() or 0) + 1
+            path = write_label(revision)
+            values = {**asdict(new), "revision": revision, "label_path": path, "active": True, "created_at": at}
+            number = self._insert(connection, annotation_table, values)
+            kind = "submit" if new.source == "reader" else "import"
+            detail = {"annotation": number, "revision": revision, "finding": new.finding, "offered_at": offered}
+            self._log(connection, kind, new.reader, new.image, detail)
+            self._settle(connection, image, new.reader)
+            return self._annotation(connection, number), True
+
+        return self._write(work)
 
     def withdraw(self, annotation: int, by: str) -> AnnotationRow:
         """Take an annotation back: it stays as a tombstone, the image returns to the pool if it must.
 
-        The reader's revision before it does not come back to life. Withdrawing twice changes nothing.
+        The reader's latest revision that still stands, if there is one, becomes the active one again. Withdrawing
+        twice changes nothing.
         """
-        raise NotImplementedError
+
+        def work(connection: Connection) -> AnnotationRow:
+            row = self._annotation(connection, annotation)
+            if row.withdrawn_at is not None:
+                return row
+            gone = {"withdrawn_at": time.time(), "withdrawn_by": by}
+            connection.execute(annotation_table.update().where(annotation_table.c.id == annotation).values(gone))
+            self._log(connection, "withdraw", by, row.image, {"annotation": annotation, "of": row.reader})
+            self._settle(connection, self._row(connection, row.image, deleted=True), row.reader)
+            return self._annotation(connection, annotation)
+
+        return self._write(work)
+
+    def _sent_before(self, connection: Connection, new: NewAnnotation) -> Values | None:
+        """The annotation that this submission already became."""
+        if new.submission_id is not None:
+            same = (annotation_table.c.submission_id == new.submission_id) & (annotation_table.c.reader == new.reader)
+            row = (
+                connection.execute(select(annotation_table).where(self._mine(annotation_table), same))
+                .mappings()
+                .first()
+            )
+            if row is not None and row["image"] != new.image:
+                raise Conflict(f"submission_id {new.submission_id!r} was already used for image {row['image']!r}")
+            if row is not None:
+                return row
+        latest = select(annotation_table).where(self._by(new.image, new.reader), annotation_table.c.active.is_(True))
+        row = connection.execute(latest).mappings().first()
+        same_again = row is not None and (row["digest"], row["finding"]) == (new.digest, new.finding)
+        return row if same_again else None
+
+    def _required(self, connection: Connection, new: NewAnnotation, settings: ReadingSettings) -> int:
+        """How many readings the image takes, as things are at its first one."""
+        others = select(readers.c.reader).where(self._mine(readers), readers.c.reader != new.reader).limit(1)
+        twice = read_twice(self.pool, new.image, settings.double) and connection.execute(others).first() is not None
+        return settings.per_image + int(twice)
+
+    def _take_back_offer(self, connection: Connection, image: str, reader: str) -> float | None:
+        """End the reader's lease; when the image was given to this reader."""
+        lease = (leases.c.image == image) & (leases.c.reader == reader)
+        connection.execute(leases.delete().where(self._mine(leases), lease))
+        offer = self._mine(given) & (given.c.image == image) & (given.c.reader == reader)
+        at = connection.execute(select(given.c.at).where(offer)).scalar()
+        connection.execute(given.delete().where(offer))
+        return at
+
+    def _settle(self, connection: Connection, image: Values, reader: str) -> None:
+        """Find out which revision of this reader stands, and what all standing ones together mean for the image."""
+        own = self._by(image["id"], reader)
+        stands = select(func.max(annotation_table.c.revision)).where(own, annotation_table.c.withdrawn_at.is_(None))
+        revision = connection.execute(stands).scalar()
+        active = annotation_table.c.revision == (0 if revision is None else revision)
+        connection.execute(annotation_table.update().where(own).values(active=active))
+        standing = self._active(connection, annotation_table.c.image == image["id"])
+        finding, enough = agreed(standing, image["required"] or 1)
+        if enough and finding is None:
+            said = {row["reader"]: row["finding"] for row in standing}
+            self._log(connection, "disagreement", image=image["id"], detail={"findings": said})
+        drawn = [f"{row['id']}.{row['revision']}" for row in standing if row["roi_voxels"] > 0]
+        roi_key = " ".join(drawn) or None
+        values = {
+            "required": image["required"] if standing else None,
+            "complete": enough and bool(standing),
+            "finding": finding,
+            "labelled": bool(standing),
+            "roi_key": roi_key,
+            "fresh": self._fresh(connection, image["id"], image["fingerprint"], roi_key),
+        }
+        self._change(connection, [(image, values)])
 
     def annotation(self, annotation: int) -> AnnotationRow:
         """One annotation by number; NotFound if there is none."""
-        raise NotImplementedError
+        return self._read(lambda c: self._annotation(c, annotation))
 
     def annotations(
         self, image: str | None = None, *, reader: str | None = None, active_only: bool = True
     ) -> list[AnnotationRow]:
         """Annotations, oldest first."""
-        raise NotImplementedError
+        query = select(annotation_table).where(self._mine(annotation_table)).order_by(annotation_table.c.id)
+        if image is not None:
+            query = query.where(annotation_table.c.image == image)
+        if reader is not None:
+            query = query.where(annotation_table.c.reader == reader)
+        if active_only:
+            query = query.where(annotation_table.c.active.is_(True))
+        return [annotation_row(row) for row in self._read(lambda c: c.execute(query).mappings().all())]
 
     def latest_annotation(self, image: str) -> AnnotationRow | None:
         """The newest active annotation of an image, whoever made it."""
-        raise NotImplementedError
+        return next(iter(reversed(self.annotations(image))), None)
 
     def handed_in(self, image: str, reader: str | None) -> bool:
         """Whether this reader (None: anyone) ever handed in this image; withdrawn ones count, they were seen."""
-        raise NotImplementedError
+        query = (
+            select(annotation_table.c.id)
+            .where(self._mine(annotation_table), annotation_table.c.image == image)
+            .limit(1)
+        )
+        if reader is not None:
+            query = query.where(annotation_table.c.reader == reader)
+        return self._read(lambda c: c.execute(query).first()) is not None
 
     def settled(self) -> list[SettledImage]:
         """Images to train on: settled finding, file there and readable, not excluded; ordered by id."""
-        raise NotImplementedError
+        usable = (images.c.finding.is_not(None)) & (images.c.state == "ok") & (images.c.excluded.is_(None))
+        query = select(images).where(self._mine(images), images.c.labelled.is_(True), usable).order_by(images.c.id)
+
+        def work(connection: Connection) -> tuple[Sequence[Values], Sequence[Values]]:
+            rows = connection.execute(query).mappings().all()
+            return rows, self._active(connection, annotation_table.c.active.is_(True))
+
+        rows, active = self._read(work)
+        of_image: dict[str, list[AnnotationRow]] = defaultdict(list)
+        for row in active:
+            of_image[row["image"]].append(annotation_row(row))
+        return [
+            SettledImage(
+                image_row(row), row["finding"], [a for a in of_image[row["id"]] if a.finding == row["finding"]]
+            )
+            for row in rows
+        ]
 
     def drawn_roi(self, image: str) -> list[AnnotationRow]:
         """The active annotations of an image that have an ROI."""
-        raise NotImplementedError
+        return [row for row in self.annotations(image) if row.roi_voxels > 0]
+
+    def _by(self, image: str, reader: str) -> ColumnElement[bool]:
+        return (
+            self._mine(annotation_table) & (annotation_table.c.image == image) & (annotation_table.c.reader == reader)
+        )
+
+    def _active(self, connection: Connection, which: ColumnElement[bool]) -> Sequence[Values]:
+        query = select(annotation_table).where(self._mine(annotation_table), annotation_table.c.active.is_(True), which)
+        return connection.execute(query.order_by(annotation_table.c.id)).mappings().all()
+
+    def _annotation(self, connection: Connection, number: int) -> AnnotationRow:
+        query = select(annotation_table).where(self._mine(annotation_table), annotation_table.c.id == number)
+        row: Any = connection.execute(query).mappings().first()
+        if row is None:
+            raise NotFound(f"there is no annotation {number}")
+        return annotation_row(row)

@@ -2,31 +2,96 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from xal.store.engine import Base
+from sqlalchemy import Connection, select
+
+from xal.errors import BadInput, NotFound
+from xal.store.pool import Pool, Values, image_row, shuffled
 from xal.store.rows import Counts, ImageFile, ImageRow, ImageState
+from xal.store.schema import UNSCORED, images, leases, tallies
+
+BATCH = 5_000
+"""Images per transaction of a scan: readers and submits get in between."""
+THERE = ("ok", "unreadable")
 
 
-class Images(Base):
+class Images(Pool):
     """The part of the store that keeps images."""
 
     def known_files(self) -> dict[str, ImageFile]:
         """Every image by id, gone and deleted ones too: what a scan of the source compares with."""
-        raise NotImplementedError
+        columns = [images.c[name] for name in ImageFile.__dataclass_fields__]
+        query = select(*columns).where(self._mine(images))
+        return {row["id"]: ImageFile(**row) for row in self._read(lambda c: c.execute(query).mappings().all())}
 
     def put_images(self, files: Iterable[ImageFile]) -> int:
         """Add new images and renew changed ones; how many were added, changed or came back.
 
-        A changed size or time clears what was known of the content and makes the reading stale. An image that was gone is
-        back; a deleted one stays deleted.
+        A changed size or time clears what was known of the content and makes the reading stale. An image that was
+        gone is back; a deleted one stays deleted.
         """
-        raise NotImplementedError
+        listed = list({file.id: file for file in files}.values())
+        total = 0
+        for start in range(0, len(listed), BATCH):
+            some = listed[start : start + BATCH]
+            total += self._write(lambda c, some=some: self._put(c, some))  # type: ignore[misc]
+        return total
+
+    def _put(self, connection: Connection, files: Sequence[ImageFile]) -> int:
+        known = self._rows(connection, [file.id for file in files])
+        now = time.time()
+        added = [self._new(file, now) for file in files if file.id not in known]
+        changed: list[tuple[Values, dict[str, Any]]] = []
+        back: list[tuple[Values, dict[str, Any]]] = []
+        for file in files:
+            row = known.get(file.id)
+            if row is None or row["state"] == "deleted":
+                continue
+            if (row["size"], row["mtime_ns"], row["path"]) != (file.size, file.mtime_ns, file.path):
+                place = {"path": file.path, "size": file.size, "mtime_ns": file.mtime_ns}
+                unknown = {"checksum": None, "fingerprint": None, "problem": None, "fresh": 0}
+                changed.append((row, {**place, **unknown, "state": "ok"}))
+            elif row["state"] == "gone":
+                back.append((row, {"state": "unreadable" if row["problem"] else "ok"}))
+        self._add(connection, added)
+        self._change(connection, changed)
+        self._change(connection, back)
+        return len(added) + len(changed) + len(back)
+
+    def _new(self, file: ImageFile, now: float) -> dict[str, Any]:
+        return {
+            **self._scope,
+            "id": file.id,
+            "path": file.path,
+            "size": file.size,
+            "mtime_ns": file.mtime_ns,
+            "state": "ok",
+            "info": {},
+            "excluded": None,
+            "complete": False,
+            "finding": None,
+            "labelled": False,
+            "open": True,
+            "score": UNSCORED,
+            "uncertainty": UNSCORED,
+            "fresh": 0,
+            "shuffle": shuffled(self.pool, self.task, file.id),
+            "added_at": now,
+        }
 
     def mark_gone(self, ids: Iterable[str]) -> int:
         """These files vanished: they are not offered any more, their annotations are kept. How many were there."""
-        raise NotImplementedError
+        names = list(ids)
+
+        def work(connection: Connection) -> int:
+            there = [row for row in self._rows(connection, names).values() if row["state"] in THERE]
+            self._change(connection, [(row, {"state": "gone"}) for row in there])
+            return len(there)
+
+        return self._write(work)
 
     def set_facts(
         self,
@@ -43,11 +108,28 @@ class Images(Base):
         A problem makes the image unreadable; a fingerprint, which only a readable file has, clears an earlier problem.
         What is None stays as it was.
         """
-        raise NotImplementedError
+
+        def work(connection: Connection) -> bool:
+            row = self._row(connection, image)
+            if (row["size"], row["mtime_ns"]) != (size, mtime_ns) or row["state"] not in THERE:
+                return False
+            values: dict[str, Any] = {}
+            if checksum is not None:
+                values["checksum"] = checksum
+            if fingerprint is not None:
+                fresh = self._fresh(connection, image, fingerprint, row["roi_key"])
+                values.update(fingerprint=fingerprint, fresh=fresh, problem=None, state="ok")
+            if problem is not None:
+                values.update(problem=problem, state="unreadable")
+                self._log(connection, "unreadable", image=image, detail={"problem": problem})
+            self._change(connection, [(row, values)])
+            return True
+
+        return self._write(work)
 
     def image(self, image: str) -> ImageRow:
         """One image, also if its file is gone; NotFound if it is unknown or deleted."""
-        raise NotImplementedError
+        return image_row(self._read(lambda c: self._row(c, image)))
 
     def images(
         self,
@@ -58,28 +140,96 @@ class Images(Base):
         limit: int | None = None,
     ) -> list[ImageRow]:
         """Images ordered by id, `after` an id; without `state` those that are there (ok and unreadable)."""
-        raise NotImplementedError
+        query = select(images).where(self._mine(images)).order_by(images.c.id).limit(limit)
+        query = query.where(images.c.state.in_(THERE) if state is None else images.c.state == state)
+        if labelled is not None:
+            query = query.where(images.c.labelled == labelled)
+        if after is not None:
+            query = query.where(images.c.id > after)
+        return [image_row(row) for row in self._read(lambda c: c.execute(query).mappings().all())]
 
     def counts(self) -> Counts:
         """The pool in numbers, from a tally kept by every writer: it costs the same whatever the pool's size."""
-        raise NotImplementedError
+        query = select(tallies).where(self._mine(tallies), tallies.c.state.in_(THERE), tallies.c.n != 0)
+        rows = self._read(lambda c: c.execute(query).mappings().all())
+
+        findings: dict[str, int] = {}
+        for row in rows:
+            if row["finding"]:
+                findings[row["finding"]] = findings.get(row["finding"], 0) + row["n"]
+        return Counts(
+            total=sum(row["n"] for row in rows),
+            completed=sum(findings.values()),
+            open=sum(row["n"] for row in rows if row["open"]),
+            labelled=sum(row["n"] for row in rows if row["labelled"]),
+            review=sum(row["n"] for row in rows if _in_review(row)),
+            excluded=sum(row["n"] for row in rows if row["excluded"]),
+            unreadable=sum(row["n"] for row in rows if row["state"] == "unreadable"),
+            findings=dict(sorted(findings.items())),
+        )
 
     def update_info(self, image: str, patch: dict[str, Any]) -> ImageRow:
         """Merge `patch` into the image's info; a value of None removes its key."""
-        raise NotImplementedError
+
+        def work(connection: Connection) -> Values:
+            row = self._row(connection, image)
+            info = {key: value for key, value in {**row["info"], **patch}.items() if value is not None}
+            self._change(connection, [(row, {"info": info})])
+            return self._row(connection, image)
+
+        return image_row(self._write(work))
 
     def delete_image(self, image: str, by: str) -> None:
         """Put up a tombstone: the image is never listed or offered again, its annotations are kept."""
-        raise NotImplementedError
+
+        def work(connection: Connection) -> None:
+            self._change(connection, [(self._row(connection, image), {"state": "deleted"})])
+            self._end_lease(connection, image)
+            self._log(connection, "delete", by, image)
+
+        self._write(work)
 
     def exclude(self, image: str, reader: str, reason: str) -> ImageRow:
         """Never offer this image again, for this reason."""
-        raise NotImplementedError
+        if not reason.strip():
+            raise BadInput("an exclusion needs a reason, such as 'wrong modality'")
+
+        def work(connection: Connection) -> Values:
+            row = self._row(connection, image)
+            self._change(connection, [(row, {"excluded": reason.strip(), "excluded_by": reader})])
+            self._end_lease(connection, image)
+            self._log(connection, "exclude", reader, image, {"reason": reason.strip()})
+            return self._row(connection, image)
+
+        return image_row(self._write(work))
 
     def include(self, image: str, reader: str) -> ImageRow:
         """Take an exclusion back."""
-        raise NotImplementedError
+
+        def work(connection: Connection) -> Values:
+            row = self._row(connection, image)
+            if row["excluded"] is None:
+                raise NotFound(f"image {image!r} is not excluded")
+            self._change(connection, [(row, {"excluded": None, "excluded_by": None})])
+            self._log(connection, "include", reader, image, {"reason": row["excluded"]})
+            return self._row(connection, image)
+
+        return image_row(self._write(work))
 
     def by_fingerprint(self, fingerprint: str) -> list[str]:
         """Ids of the images that are there with exactly these pixels."""
-        raise NotImplementedError
+        query = (
+            select(images.c.id)
+            .where(self._mine(images), images.c.fingerprint == fingerprint, images.c.state.in_(THERE))
+            .order_by(images.c.id)
+        )
+        return list(self._read(lambda c: c.execute(query).scalars().all()))
+
+    def _end_lease(self, connection: Connection, image: str) -> None:
+        connection.execute(leases.delete().where(self._mine(leases), leases.c.image == image))
+
+
+def _in_review(row: Values) -> bool:
+    """Read often enough, and still nothing settled: the readings disagree."""
+    waiting = row["open"] or row["excluded"] or row["state"] != "ok"
+    return bool(row["labelled"] and not row["finding"] and not waiting)

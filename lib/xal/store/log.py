@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy import Connection, select
+
 from xal.store.engine import Base
 from xal.store.rows import Event
+from xal.store.schema import events, settings
 
 
 class Log(Base):
@@ -13,18 +16,31 @@ class Log(Base):
 
     def get_setting(self, key: str, default: Any = None) -> Any:
         """A setting's value, or `default` if it was never set."""
-        raise NotImplementedError
+        query = select(settings.c.value).where(self._mine(settings), settings.c.key == key)
+        row = self._read(lambda c: c.execute(query).first())
+        return default if row is None else row[0]
 
     def set_setting(self, key: str, value: Any, by: str) -> None:
         """Set a setting (any JSON value)."""
-        raise NotImplementedError
+
+        def work(connection: Connection) -> None:
+            self._upsert(connection, settings, [{**self._scope, "key": key, "value": value}])
+            self._log(connection, "setting", by, detail={"key": key, "value": value})
+
+        self._write(work)
 
     def log_event(
         self, kind: str, reader: str | None = None, image: str | None = None, detail: dict[str, Any] | None = None
     ) -> int:
         """Note that something was done; the event's number. The store's own writers note theirs themselves."""
-        raise NotImplementedError
+        return self._write(lambda c: self._log(c, kind, reader, image, detail))
 
     def events(self, limit: int = 100, after: int | None = None) -> list[Event]:
         """Oldest first: the last `limit` events, or the first `limit` after event number `after`."""
-        raise NotImplementedError
+        query = select(*(events.c[name] for name in Event.__dataclass_fields__)).where(self._mine(events)).limit(limit)
+        if after is None:
+            query = query.order_by(events.c.id.desc())
+        else:
+            query = query.where(events.c.id > after).order_by(events.c.id)
+        found = [Event(**row) for row in self._read(lambda c: c.execute(query).mappings().all())]
+        return sorted(found, key=lambda event: event.id)

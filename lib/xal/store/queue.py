@@ -2,26 +2,109 @@
 
 from __future__ import annotations
 
-from xal.store.engine import Base
+import time
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, func, select
+
+from xal.errors import BadInput
+from xal.store.pool import Pool, Values, image_row
 from xal.store.rows import Lease, Offer, Order
+from xal.store.schema import annotation_table, given, images, leases, readers
+
+Query = Select[*tuple[Any, ...]]
+
+ORDERS: dict[Order, tuple[ColumnElement[float], ...]] = {
+    "xal": (images.c.score.desc(), images.c.shuffle),
+    "uncertainty": (images.c.uncertainty.desc(), images.c.shuffle),
+    "uniform": (images.c.shuffle,),
+}
+"""Each is the order of an index, so that the first row of the answer is the first row that is read."""
 
 
-class Queue(Base):
+class Queue(Pool):
     """The part of the store that hands out images."""
 
     def next_sample(self, reader: str, order: Order, lease_seconds: float, now: float | None = None) -> Offer | None:
         """Give this reader the best open image that is leased to nobody; None when nothing is left.
 
-        First come images never given to this reader, by score, uncertainty or shuffle (unscored ones after scored ones);
-        then those given before, oldest first, which may be one this reader still leases. An image that this reader has
-        read already is never given again while its annotation stands.
+        First come images never given to this reader, by score, uncertainty or shuffle (unscored ones after scored
+        ones); then those given before, oldest first, which may be one this reader still leases. An image that this
+        reader has read already is never given again while its annotation stands.
         """
-        raise NotImplementedError
+        if order not in ORDERS:
+            raise BadInput(f"there is no order {order!r}; known are {', '.join(ORDERS)}")
+
+        def work(connection: Connection) -> Offer | None:
+            at = time.time() if now is None else now
+            row = connection.execute(self.new_to(reader, order, at)).mappings().first()
+            if row is None:
+                row = connection.execute(self.given_before(reader, at)).mappings().first()
+            if row is None:
+                return None
+            self._meet(connection, reader, at)
+            self._give(connection, row, reader, at, at + lease_seconds)
+            return Offer(image_row(row), at + lease_seconds)
+
+        return self._write(work)
+
+    def new_to(self, reader: str, order: Order, now: float) -> Query:
+        """The best open image never given to this reader."""
+        seen = select(given.c.image).where(self._mine(given), given.c.reader == reader, given.c.image == images.c.id)
+        return (
+            select(images)
+            .where(self._mine(images), images.c.open.is_(True))
+            .where(~self._leased(now).exists(), ~seen.exists(), ~self._read_by(reader).exists())
+            .order_by(*ORDERS[order])
+            .limit(1)
+        )
+
+    def given_before(self, reader: str, now: float) -> Query:
+        """The open image that was given to this reader longest ago."""
+        return (
+            select(images)
+            .join(given, (given.c.image == images.c.id) & self._mine(given))
+            .where(self._mine(images), given.c.reader == reader, images.c.open.is_(True))
+            .where(~self._leased(now).where(leases.c.reader != reader).exists(), ~self._read_by(reader).exists())
+            .order_by(given.c.turn)
+            .limit(1)
+        )
+
+    def _leased(self, now: float) -> Query:
+        return select(leases.c.image).where(self._mine(leases), leases.c.image == images.c.id, leases.c.until > now)
+
+    def _read_by(self, reader: str) -> Query:
+        own = (
+            (annotation_table.c.image == images.c.id)
+            & (annotation_table.c.reader == reader)
+            & annotation_table.c.active.is_(True)
+        )
+        return select(annotation_table.c.image).where(self._mine(annotation_table), own)
+
+    def _give(self, connection: Connection, row: Values, reader: str, now: float, until: float) -> None:
+        last = select(func.max(given.c.turn)).where(self._mine(given), given.c.reader == reader)
+        turn = (connection.execute(last).scalar() or 0) + 1
+        key = {**self._scope, "image": row["id"], "reader": reader}
+        self._upsert(connection, leases, [{**key, "until": until}])
+        self._upsert(connection, given, [{**key, "turn": turn, "at": now}])
 
     def leases(self, now: float | None = None) -> list[Lease]:
         """The leases that have not expired, by image."""
-        raise NotImplementedError
+        at = time.time() if now is None else now
+        query = (
+            select(leases.c.image, leases.c.reader, leases.c.until)
+            .where(self._mine(leases), leases.c.until > at)
+            .order_by(leases.c.image)
+        )
+        return [Lease(**row) for row in self._read(lambda c: c.execute(query).mappings().all())]
 
     def release(self, image: str, reader: str) -> bool:
         """Give up this reader's lease of this image; False if there was none."""
-        raise NotImplementedError
+        own = (leases.c.image == image) & (leases.c.reader == reader)
+        return self._write(lambda c: c.execute(leases.delete().where(self._mine(leases), own)).rowcount > 0)
+
+    def _meet(self, connection: Connection, reader: str, now: float) -> None:
+        """Remember that this reader works on this pool: second readings need a second reader."""
+        known = select(readers.c.reader).where(self._mine(readers), readers.c.reader == reader)
+        if connection.execute(known).first() is None:
+            connection.execute(readers.insert(), {**self._scope, "reader": reader, "first_seen": now})

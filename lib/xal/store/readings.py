@@ -2,42 +2,146 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+import time
+from collections.abc import Iterable, Sequence
+from heapq import merge
+from itertools import islice
+from typing import Any
 
-from xal.store.engine import Base
+import numpy as np
+from sqlalchemy import Connection, bindparam, func, select
+
+from xal.errors import BadInput
+from xal.store.pool import Pool, Values, freshness, image_row
 from xal.store.rows import Array, ImageRow, ReadingRow
+from xal.store.schema import UNSCORED, images, readings, versions
 
 
-class Readings(Base):
+class Readings(Pool):
     """The part of the store that keeps what the model says."""
 
     def stale(self, version: int, limit: int, after: str | None = None) -> list[tuple[ImageRow, str | None]]:
-        """Open images whose reading is missing or of another version, fingerprint or ROI; by id, with the ROI key of now.
+        """Open images whose reading is missing or of another version, fingerprint or ROI; by id, with the ROI key now.
 
         An image counts as read once its reading's fingerprint is the image's own: keep it with `set_facts` too.
         """
-        raise NotImplementedError
+
+        def work(connection: Connection) -> list[Values]:
+            runs = []
+            for other in self._other_versions(connection, version):
+                query = select(images).where(self._mine(images), images.c.open.is_(True), images.c.fresh == other)
+                if after is not None:
+                    query = query.where(images.c.id > after)
+                runs.append(connection.execute(query.order_by(images.c.id).limit(limit)).mappings().all())
+            return list(islice(merge(*runs, key=lambda row: str(row["id"])), limit))
+
+        return [(image_row(row), row["roi_key"]) for row in self._read(work)]
+
+    def _other_versions(self, connection: Connection, version: int) -> list[int]:
+        """The values of `fresh` among open images but this version, each found in one step through the index."""
+        found: list[int] = []
+        lowest = -1
+        while True:
+            fresh = (images.c.fresh > lowest) & images.c.open.is_(True)
+            value = connection.execute(select(func.min(images.c.fresh)).where(self._mine(images), fresh)).scalar()
+            if value is None:
+                return found
+            if value != version:
+                found.append(value)
+            lowest = value
 
     def stale_count(self, version: int) -> int:
         """How many images `stale` would list in all."""
-        raise NotImplementedError
+        which = images.c.open.is_(True) & (images.c.fresh != version)
+        query = select(func.count()).select_from(images).where(self._mine(images), which)
+        return int(self._read(lambda c: c.execute(query).scalar()) or 0)
 
     def save_readings(self, rows: Iterable[ReadingRow], alpha: float, neutral: float) -> int:
-        """Replace readings and set the images' scores α·u + (1−α)·m, with `neutral` where m is None; how many were kept.
+        """Replace readings and set the images' scores α·u + (1−α)·m, `neutral` where m is None; how many were kept.
 
-        Skipped: images deleted meanwhile, and readings of another version where one of the version in use is already there
-        (a job that outlived a publish must not undo it).
+        Skipped: images deleted meanwhile, and readings of another version where one of the version in use is already
+        there (a job that outlived a publish must not undo it).
         """
-        raise NotImplementedError
+        new = list({row.image: row for row in rows}.values())
+        for row in new:
+            _check(row)
+
+        def work(connection: Connection) -> int:
+            names = [row.image for row in new]
+            known = {name: row for name, row in self._rows(connection, names).items() if row["state"] != "deleted"}
+            kept = self._not_outlived(connection, [row for row in new if row.image in known])
+            if not kept:
+                return 0
+            now = time.time()
+            values = [{**self._scope, **vars(row), "created_at": now} for row in kept]
+            self._upsert(connection, readings, values)
+            scores = [
+                {
+                    "key": row.image,
+                    "new_score": _score(row, alpha, neutral),
+                    "new_uncertainty": row.uncertainty,
+                    "new_misalignment": row.misalignment,
+                    "new_roi_source": row.roi_source,
+                    "new_version": row.version,
+                    "new_fresh": freshness(vars(row), known[row.image]["fingerprint"], known[row.image]["roi_key"]),
+                }
+                for row in kept
+            ]
+            columns: dict[str, Any] = {
+                name.removeprefix("new_"): bindparam(name) for name in scores[0] if name != "key"
+            }
+            update = images.update().where(self._mine(images), images.c.id == bindparam("key")).values(columns)
+            connection.execute(update, scores)
+            return len(kept)
+
+        return self._write(work)
+
+    def _not_outlived(self, connection: Connection, rows: Sequence[ReadingRow]) -> list[ReadingRow]:
+        """The readings that do not replace one of the version in use by one of another version."""
+        in_use = select(versions.c.version).where(self._mine(versions), versions.c.current.is_(True))
+        current = connection.execute(in_use).scalar()
+        if current is None or all(row.version == current for row in rows):
+            return list(rows)
+        names = [row.image for row in rows]
+        newer = {name for name, row in self._rows(connection, names).items() if row["version"] == current}
+        return [row for row in rows if row.version == current or row.image not in newer]
 
     def rerank(self, alpha: float, neutral: float) -> int:
         """Score every image that has a reading anew, in one statement; how many changed."""
-        raise NotImplementedError
+        score = alpha * images.c.uncertainty + (1 - alpha) * func.coalesce(images.c.misalignment, neutral)
+        scored = (images.c.uncertainty != UNSCORED) & (images.c.score != score)
+
+        def work(connection: Connection) -> int:
+            changed = connection.execute(images.update().where(self._mine(images), scored).values(score=score)).rowcount
+            self._log(connection, "rerank", detail={"alpha": alpha, "neutral": neutral, "changed": changed})
+            return changed
+
+        return self._write(work)
 
     def misalignments(self, version: int) -> Array:
         """The misalignments of the open images scored by this version, where they have a meaning."""
-        raise NotImplementedError
+        which = images.c.open.is_(True) & (images.c.version == version) & images.c.misalignment.is_not(None)
+        query = select(images.c.misalignment).where(self._mine(images), which)
+        return np.array(self._read(lambda c: c.execute(query).scalars().all()), dtype=np.float64)
 
     def reading(self, image: str) -> ReadingRow | None:
         """The latest reading of an image."""
-        raise NotImplementedError
+        query = select(readings).where(self._mine(readings), readings.c.image == image)
+        row = self._read(lambda c: c.execute(query).mappings().first())
+        return None if row is None else ReadingRow(**{name: row[name] for name in ReadingRow.__dataclass_fields__})
+
+
+def _score(row: ReadingRow, alpha: float, neutral: float) -> float:
+    misalignment = neutral if row.misalignment is None else row.misalignment
+    return alpha * row.uncertainty + (1 - alpha) * misalignment
+
+
+def _check(row: ReadingRow) -> None:
+    """A NaN would sort first or last, depending on the database, and poison every list it is in."""
+    numbers: dict[str, Any] = {"uncertainty": row.uncertainty, **row.probabilities}
+    optional = {"misalignment": row.misalignment, "overlap": row.overlap, "energy": row.energy}
+    numbers.update({name: value for name, value in optional.items() if value is not None})
+    for name, value in numbers.items():
+        if not math.isfinite(value):
+            raise BadInput(f"the reading of image {row.image!r} has {name} {value}")

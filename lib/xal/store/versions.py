@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import Any, Literal
 
+from sqlalchemy import Connection, func, select
+
+from xal.errors import Conflict, NotFound
 from xal.store.engine import Base
 from xal.store.rows import VersionRow
+from xal.store.schema import validations, versions
 
 
 class Versions(Base):
@@ -24,7 +29,28 @@ class Versions(Base):
         validation: int | None = None,
     ) -> int:
         """Take the next version number for a candidate; its path may follow with `set_version`."""
-        raise NotImplementedError
+
+        def work(connection: Connection) -> int:
+            last = connection.execute(select(func.max(versions.c.version)).where(self._mine(versions))).scalar()
+            number = (last or 0) + 1
+            row = {
+                "version": number,
+                "state": "candidate",
+                "current": False,
+                "path": path,
+                "sha256": sha256,
+                "metrics": metrics or {},
+                "verdict": verdict or {},
+                "settings": settings or {},
+                "parent": parent,
+                "validation": validation,
+                "created_at": time.time(),
+            }
+            connection.execute(versions.insert(), {**self._scope, **row})
+            self._log(connection, "candidate", detail={"version": number})
+            return number
+
+        return self._write(work)
 
     def set_version(
         self,
@@ -37,29 +63,90 @@ class Versions(Base):
         verdict: dict[str, Any] | None = None,
         by: str | None = None,
     ) -> VersionRow:
-        """Change what is given. `publish` alone publishes; Conflict if the version in use would be refused or withdrawn."""
-        raise NotImplementedError
+        """Change what is given; `publish` alone publishes. Conflict if the version in use would be put out of use."""
+        given = {"state": state, "path": path, "sha256": sha256, "metrics": metrics, "verdict": verdict}
+        values = {name: value for name, value in given.items() if value is not None}
+
+        def work(connection: Connection) -> VersionRow:
+            row = self._version(connection, version)
+            if row.current and state is not None:
+                raise Conflict(f"v{version} is in use and cannot be made {state}; publish another version first")
+            if values:
+                connection.execute(versions.update().where(self._is(version)).values(values))
+            if state is not None and state != row.state:
+                kind = {"refused": "refuse", "withdrawn": "withdraw version", "candidate": "reconsider"}[state]
+                detail = {"version": version, "verdict": row.verdict if verdict is None else verdict}
+                self._log(connection, kind, by, detail=detail)
+            return self._version(connection, version)
+
+        return self._write(work)
 
     def publish(self, version: int, by: str) -> VersionRow:
         """Make this the version in use, at once and for every process; an earlier one is thereby brought back."""
-        raise NotImplementedError
+
+        def work(connection: Connection) -> VersionRow:
+            row = self._version(connection, version)
+            if row.path is None:
+                raise Conflict(f"v{version} has no weights: nothing was trained to its end under this number")
+            if row.current:
+                return row
+            before = self._current(connection)
+            connection.execute(versions.update().where(self._mine(versions)).values(current=False))
+            values = {"current": True, "state": "published", "published_at": time.time()}
+            connection.execute(versions.update().where(self._is(version)).values(values))
+            kind = "roll back" if before is not None and before.version > version else "publish"
+            self._log(connection, kind, by, detail={"version": version, "before": before.version if before else None})
+            return self._version(connection, version)
+
+        return self._write(work)
 
     def current_version(self) -> VersionRow | None:
         """The version in use."""
-        raise NotImplementedError
+        return self._read(self._current)
 
     def version(self, version: int) -> VersionRow:
         """One version by number; NotFound if there is none."""
-        raise NotImplementedError
+        return self._read(lambda c: self._version(c, version))
 
     def versions(self) -> list[VersionRow]:
         """All versions, oldest first."""
-        raise NotImplementedError
+        query = select(versions).where(self._mine(versions)).order_by(versions.c.version)
+        return [_row(row) for row in self._read(lambda c: c.execute(query).mappings().all())]
 
     def validation(self) -> tuple[int, list[str]] | None:
         """Number and image ids of the newest validation set."""
-        raise NotImplementedError
+        query = select(validations).where(self._mine(validations)).order_by(validations.c.validation.desc()).limit(1)
+        row = self._read(lambda c: c.execute(query).mappings().first())
+        return None if row is None else (row["validation"], row["images"])
 
     def set_validation(self, ids: Iterable[str]) -> int:
         """Keep a new validation set; its number."""
-        raise NotImplementedError
+        names = list(ids)
+
+        def work(connection: Connection) -> int:
+            last = select(func.max(validations.c.validation)).where(self._mine(validations))
+            number = int(connection.execute(last).scalar() or 0) + 1
+            row = {"validation": number, "images": names, "created_at": time.time()}
+            connection.execute(validations.insert(), {**self._scope, **row})
+            self._log(connection, "validation", detail={"validation": number, "images": len(names)})
+            return number
+
+        return self._write(work)
+
+    def _is(self, version: int) -> Any:
+        return self._mine(versions) & (versions.c.version == version)
+
+    def _version(self, connection: Connection, version: int) -> VersionRow:
+        row = connection.execute(select(versions).where(self._is(version))).mappings().first()
+        if row is None:
+            raise NotFound(f"there is no model version v{version}")
+        return _row(row)
+
+    def _current(self, connection: Connection) -> VersionRow | None:
+        query = select(versions).where(self._mine(versions), versions.c.current.is_(True))
+        row = connection.execute(query).mappings().first()
+        return None if row is None else _row(row)
+
+
+def _row(row: Any) -> VersionRow:
+    return VersionRow(**{name: row[name] for name in VersionRow.__dataclass_fields__})

@@ -1,0 +1,116 @@
+"""The image rows and what is derived from them: `open`, `fresh` and the tally, kept in the writer's own transaction."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, select
+
+from xal.errors import NotFound
+from xal.store.engine import CHUNK, Base
+from xal.store.rows import ImageRow
+from xal.store.schema import UNSCORED, images, readings, tallies
+
+Values = Mapping[Any, Any]
+Bucket = tuple[str, bool, bool, bool, str]
+
+
+def image_row(row: Values) -> ImageRow:
+    """A row of the table as callers see it."""
+    own = {name: row[name] for name in ImageRow.__dataclass_fields__}
+    own["score"] = None if row["score"] == UNSCORED else row["score"]
+    own["uncertainty"] = None if row["uncertainty"] == UNSCORED else row["uncertainty"]
+    return ImageRow(**own)
+
+
+def shuffled(pool: str, task: str, image: str) -> int:
+    """The image's place in the order used where nothing better is known: random, but the same every time."""
+    return int.from_bytes(hashlib.sha256(f"{pool}\0{task}\0{image}".encode()).digest()[:8], "big") >> 1
+
+
+def is_open(row: Values) -> bool:
+    """Whether an image waits for a reader."""
+    return row["state"] == "ok" and row["excluded"] is None and not row["complete"]
+
+
+def bucket(row: Values) -> Bucket:
+    """Where the tally counts an image."""
+    excluded = row["excluded"] is not None
+    return row["state"], bool(row["open"]), bool(row["labelled"]), excluded, row["finding"] or ""
+
+
+class Pool(Base):
+    """Access to image rows that keeps what is derived from them right."""
+
+    def _row(self, connection: Connection, image: str, *, deleted: bool = False) -> Values:
+        """The row of an image; NotFound if it is unknown, or deleted and not wanted."""
+        row = connection.execute(select(images).where(self._mine(images), images.c.id == image)).mappings().first()
+        if row is None or (row["state"] == "deleted" and not deleted):
+            raise NotFound(f"there is no image {image!r}")
+        return row
+
+    def _rows(self, connection: Connection, ids: Sequence[str]) -> dict[str, Values]:
+        """The rows of those images that are known."""
+        found: dict[str, Values] = {}
+        for start in range(0, len(ids), CHUNK):
+            some = images.c.id.in_(ids[start : start + CHUNK])
+            for row in connection.execute(select(images).where(self._mine(images), some)).mappings():
+                found[row["id"]] = row
+        return found
+
+    def _change(self, connection: Connection, changes: Sequence[tuple[Values, dict[str, Any]]]) -> None:
+        """Give image rows new values, all of them for the same columns; `open` and the tally follow."""
+        if not changes:
+            return
+        after = [{**row, **values} for row, values in changes]
+        for row in after:
+            row["open"] = is_open(row)
+        names = [*changes[0][1], "open"]
+        statement = (
+            images.update()
+            .where(self._mine(images), images.c.id == bindparam("key"))
+            .values({name: bindparam(f"new_{name}") for name in names})
+        )
+        parameters = [{"key": row["id"], **{f"new_{name}": row[name] for name in names}} for row in after]
+        connection.execute(statement, parameters)
+        self._tally(connection, removed=(bucket(row) for row, _ in changes), added=(bucket(row) for row in after))
+
+    def _add(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+        """Insert image rows."""
+        if rows:
+            connection.execute(images.insert(), list(rows))
+            self._tally(connection, removed=(), added=(bucket(row) for row in rows))
+
+    def _tally(self, connection: Connection, *, removed: Iterable[Bucket], added: Iterable[Bucket]) -> None:
+        difference = Counter(added)
+        difference.subtract(Counter(removed))
+        for place, change in difference.items():
+            if change == 0:
+                continue
+            key = dict(zip(("state", "open", "labelled", "excluded", "finding"), place, strict=True))
+            here = and_(self._mine(tallies), *(tallies.c[name] == value for name, value in key.items()))
+            updated = connection.execute(tallies.update().where(here).values(n=tallies.c.n + change))
+            if updated.rowcount == 0:
+                connection.execute(tallies.insert(), {**self._scope, **key, "n": change})
+
+    def _fresh(self, connection: Connection, image: str, fingerprint: str | None, roi_key: str | None) -> int:
+        """The version of the image's reading if it is of these pixels and ROIs, else 0."""
+        reading = (
+            connection.execute(
+                select(readings.c.version, readings.c.fingerprint, readings.c.roi_key).where(
+                    self._mine(readings), readings.c.image == image
+                )
+            )
+            .mappings()
+            .first()
+        )
+        return freshness(reading, fingerprint, roi_key) if reading else 0
+
+
+def freshness(reading: Values, fingerprint: str | None, roi_key: str | None) -> int:
+    """The reading's version if it is of these pixels and ROIs, else 0."""
+    same = reading["fingerprint"] == fingerprint and reading["roi_key"] == roi_key
+    return int(reading["version"]) if same else 0

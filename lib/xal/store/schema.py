@@ -1,0 +1,304 @@
+"""Tables, indices, and the way from an older schema to this one.
+
+Every table carries (pool, task), so that one database can serve several. What the queue needs is denormalised onto
+the image's row (`open`, `score`, `fresh`) and into `tallies`, and kept by every writer in the same transaction: Next
+Sample and the progress bar then cost the same at a hundred images and at a million.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Float,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    inspect,
+    text,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.schema import SchemaItem
+from sqlalchemy.types import TypeDecorator
+
+from xal.errors import StoreError
+
+UNSCORED = -1.0
+"""Sorts behind every score on both databases, which disagree about where NULL belongs."""
+
+
+class Json(TypeDecorator[Any]):
+    """JSON that others can read: no NaN and no infinity."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        """Python value → text."""
+        return None if value is None else json.dumps(value, allow_nan=False)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        """Text → Python value."""
+        return None if value is None else json.loads(value)
+
+
+class HalfArray(TypeDecorator[Any]):
+    """A compressed array in half precision: attention needs no more, and there is one for every image."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> bytes | None:
+        """Array → compressed .npy."""
+        if value is None:
+            return None
+        half = np.asarray(value, dtype=np.float16)
+        if not np.isfinite(half).all():
+            raise ValueError("an array of a reading has values that are not finite in half precision")
+        buffer = io.BytesIO()
+        np.save(buffer, half, allow_pickle=False)
+        return zlib.compress(buffer.getvalue(), 1)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        """Compressed .npy → array."""
+        return None if value is None else np.load(io.BytesIO(zlib.decompress(value)), allow_pickle=False)
+
+
+# Bytewise on PostgreSQL as on SQLite and in Python, so that "after this id" means the same everywhere.
+Name = String().with_variant(String(collation="C"), "postgresql")
+
+metadata = MetaData()
+
+
+def _table(name: str, key: tuple[str, ...], *columns: SchemaItem) -> Table:
+    """A table of things of one (pool, task), known by `key`; of no key, by a number of its own."""
+    scope = (Column("pool", Name, nullable=False), Column("task", Name, nullable=False))
+    own = PrimaryKeyConstraint("pool", "task", *key) if key else Column("id", Integer, primary_key=True)
+    return Table(name, metadata, *scope, *columns, own, sqlite_autoincrement=not key)
+
+
+def _of_image() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(["pool", "task", "image"], ["images.pool", "images.task", "images.id"])
+
+
+images = _table(
+    "images", ("id",),
+    Column("id", Name, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("state", Name, nullable=False),
+    Column("problem", Text),
+    Column("checksum", Text),
+    Column("fingerprint", Name),
+    Column("info", Json, nullable=False),
+    Column("excluded", Text),
+    Column("excluded_by", Text),
+    Column("required", Integer),  # readings it takes, decided at the first one
+    Column("complete", Boolean, nullable=False),  # read often enough
+    Column("finding", Name),
+    Column("labelled", Boolean, nullable=False),
+    Column("open", Boolean, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("uncertainty", Float, nullable=False),
+    Column("misalignment", Float),
+    Column("roi_source", Text),
+    Column("version", Integer),
+    Column("roi_key", Text),  # the ROIs drawn by now
+    Column("fresh", Integer, nullable=False),  # version of a reading of these pixels and ROIs, 0 if there is none
+    Column("shuffle", BigInteger, nullable=False),
+    Column("added_at", Float, nullable=False),
+)  # fmt: skip
+Index("images_by_score", images.c.pool, images.c.task, images.c.open, images.c.score.desc(), images.c.shuffle)
+Index(
+    "images_by_uncertainty", images.c.pool, images.c.task, images.c.open, images.c.uncertainty.desc(), images.c.shuffle
+)
+Index("images_by_shuffle", images.c.pool, images.c.task, images.c.open, images.c.shuffle)
+Index("images_by_freshness", images.c.pool, images.c.task, images.c.open, images.c.fresh, images.c.id)
+Index("images_by_version", images.c.pool, images.c.task, images.c.open, images.c.version, images.c.misalignment)
+Index("images_by_label", images.c.pool, images.c.task, images.c.labelled, images.c.id)
+Index("images_by_fingerprint", images.c.pool, images.c.task, images.c.fingerprint)
+
+tallies = _table(
+    "tallies", ("state", "open", "labelled", "excluded", "finding"),
+    Column("state", Name, nullable=False),
+    Column("open", Boolean, nullable=False),
+    Column("labelled", Boolean, nullable=False),
+    Column("excluded", Boolean, nullable=False),
+    Column("finding", Name, nullable=False),  # "" for none
+    Column("n", Integer, nullable=False),
+)  # fmt: skip
+
+readers = _table(
+    "readers", ("reader",),
+    Column("reader", Name, nullable=False),
+    Column("first_seen", Float, nullable=False),
+)  # fmt: skip
+
+leases = _table(
+    "leases", ("image",),
+    Column("image", Name, nullable=False),
+    Column("reader", Name, nullable=False),
+    Column("until", Float, nullable=False),
+    _of_image(),
+)  # fmt: skip
+Index("leases_by_end", leases.c.pool, leases.c.task, leases.c.until)
+
+given = _table(
+    "given", ("reader", "image"),
+    Column("reader", Name, nullable=False),
+    Column("image", Name, nullable=False),
+    Column("turn", Integer, nullable=False),  # counts a reader's offers: clocks may jump
+    Column("at", Float, nullable=False),
+    _of_image(),
+)  # fmt: skip
+Index("given_by_turn", given.c.pool, given.c.task, given.c.reader, given.c.turn)
+
+annotation_table = _table(
+    "annotations", (),
+    Column("image", Name, nullable=False),
+    Column("reader", Name, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("finding", Name, nullable=False),
+    Column("roi_voxels", BigInteger, nullable=False),
+    Column("roi_volume", Float, nullable=False),
+    Column("label_path", Text, nullable=False),
+    Column("label_info", Json, nullable=False),
+    Column("params", Json, nullable=False),
+    Column("story", Json),
+    Column("digest", Name, nullable=False),
+    Column("submission_id", Name),
+    Column("source", Name, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("withdrawn_at", Float),
+    Column("withdrawn_by", Text),
+    UniqueConstraint("pool", "task", "image", "reader", "revision"),
+    _of_image(),
+)  # fmt: skip
+Index("annotations_by_reader", annotation_table.c.pool, annotation_table.c.task, annotation_table.c.reader)
+Index("annotations_by_submission", annotation_table.c.pool, annotation_table.c.task, annotation_table.c.submission_id)
+
+readings = _table(
+    "readings", ("image",),
+    Column("image", Name, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("fingerprint", Name, nullable=False),
+    Column("roi_key", Text),
+    Column("finding", Name, nullable=False),
+    Column("probabilities", Json, nullable=False),
+    Column("uncertainty", Float, nullable=False),
+    Column("misalignment", Float),
+    Column("overlap", Float),
+    Column("energy", Float),
+    Column("roi_source", Text, nullable=False),
+    Column("attention", HalfArray, nullable=False),
+    Column("proposed", HalfArray),
+    Column("embedding", HalfArray),
+    Column("created_at", Float, nullable=False),
+    _of_image(),
+)  # fmt: skip
+
+versions = _table(
+    "versions", ("version",),
+    Column("version", Integer, nullable=False),
+    Column("state", Name, nullable=False),
+    Column("current", Boolean, nullable=False),
+    Column("path", Text),
+    Column("sha256", Text),
+    Column("metrics", Json, nullable=False),
+    Column("verdict", Json, nullable=False),
+    Column("settings", Json, nullable=False),
+    Column("parent", Integer),
+    Column("validation", Integer),
+    Column("created_at", Float, nullable=False),
+    Column("published_at", Float),
+)  # fmt: skip
+
+validations = _table(
+    "validations", ("validation",),
+    Column("validation", Integer, nullable=False),
+    Column("images", Json, nullable=False),
+    Column("created_at", Float, nullable=False),
+)  # fmt: skip
+
+jobs = _table(
+    "jobs", (),
+    Column("kind", Name, nullable=False),
+    Column("state", Name, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("process_start", Float, nullable=False),
+    Column("request", Json, nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("heartbeat", Float, nullable=False),
+    Column("finished_at", Float),
+    Column("progress", Json, nullable=False),
+    Column("message", Text),
+)  # fmt: skip
+Index("jobs_by_state", jobs.c.pool, jobs.c.task, jobs.c.state, jobs.c.kind)
+
+settings = _table(
+    "settings", ("key",),
+    Column("key", Name, nullable=False),
+    Column("value", Json),
+)  # fmt: skip
+
+events = _table(
+    "events", (),
+    Column("at", Float, nullable=False),
+    Column("kind", Name, nullable=False),
+    Column("reader", Text),
+    Column("image", Text),
+    Column("detail", Json, nullable=False),
+)  # fmt: skip
+Index("events_in_order", events.c.pool, events.c.task, events.c.id)
+
+schema_info = Table("xal_schema", metadata, Column("version", Integer, primary_key=True))
+
+Migration = Callable[[Connection], None]
+MIGRATIONS: dict[int, Migration] = {}
+"""Schema version n → the statements that make it n + 1. A new database is made from the tables above instead."""
+SCHEMA_VERSION = 1
+
+
+def prepare(connection: Connection, where: str) -> None:
+    """Create the tables, or bring older ones forward; StoreError if the database is not one of ours or is newer."""
+    tables = set(inspect(connection).get_table_names())
+    if not tables:
+        metadata.create_all(connection)
+        connection.execute(schema_info.insert(), {"version": SCHEMA_VERSION})
+        return
+    if schema_info.name not in tables:
+        raise StoreError(
+            f"{where} belongs to something else: it has tables {', '.join(sorted(tables)[:5])} "
+            f"and no {schema_info.name}. Name a database of its own"
+        )
+    found = connection.execute(schema_info.select()).scalar()
+    if not isinstance(found, int):
+        raise StoreError(f"{where} does not say which schema version it has; restore it from a backup")
+    if found > SCHEMA_VERSION:
+        raise StoreError(
+            f"{where} was written by a newer version of this program "
+            f"(schema {found}, this one knows {SCHEMA_VERSION}); update the program"
+        )
+    for version in range(found, SCHEMA_VERSION):
+        MIGRATIONS[version](connection)
+    if found < SCHEMA_VERSION:
+        connection.execute(text(f"UPDATE {schema_info.name} SET version = {SCHEMA_VERSION}"))
