@@ -1,4 +1,4 @@
-"""The xal app: `monailabel start_server --app apps/xal_radiology --studies DIR`. All of it lives in the package `xal`."""
+"""The xal app, started by `monailabel start_server --app apps/xal_radiology --studies DIR`: wiring, no logic."""
 
 from xal.server.app import XalApp
 

@@ -76,7 +76,7 @@ def _open(given: argparse.Namespace) -> Project:
     return Project.open(load_task(given.task, TASKS), os.path.realpath(given.studies), given.database)
 
 
-def _say(text: str, stream: Any = None) -> None:  # noqa: ANN401 - a text stream
+def _say(text: str, stream: Any = None) -> None:
     (stream or sys.stdout).write(text + "\n")
 
 
@@ -101,7 +101,10 @@ def _annotations(given: argparse.Namespace) -> None:
     for row in _open(given).store.annotations(given.image, active_only=not given.withdrawn):
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(row.created_at))
         state = f"  withdrawn by {row.withdrawn_by}" if row.withdrawn_at else ""
-        _say(f"{row.id:6d}  {when}  {row.image}  {row.reader} r{row.revision}  {row.finding}  {row.roi_voxels} voxels{state}")
+        _say(
+            f"{row.id:6d}  {when}  {row.image}  {row.reader} r{row.revision}  "
+            f"{row.finding}  {row.roi_voxels} voxels{state}"
+        )
 
 
 def _withdraw(given: argparse.Namespace) -> None:

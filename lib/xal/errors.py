@@ -18,7 +18,7 @@ class XalError(Exception):
     """Any error this package raises on purpose; its text is meant for a person."""
 
 
-class Refused(XalError):
+class Refused(XalError):  # noqa: N818 - what happened, said as a reader would
     """A request that is turned down with the state unchanged."""
 
     status = 400
@@ -50,7 +50,7 @@ class TaskError(XalError):
     """A task file that cannot be used."""
 
 
-class Unreadable(XalError):
+class Unreadable(XalError):  # noqa: N818 - as above
     """A file that cannot be decoded; ``str()`` names the file and the reason."""
 
 

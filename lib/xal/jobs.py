@@ -34,7 +34,7 @@ class Job:
         self._progress: dict[str, Any] = {}
         self._stop = threading.Event()
 
-    def report(self, **progress: Any) -> None:  # noqa: ANN401 - whatever the page wants to show
+    def report(self, **progress: Any) -> None:
         """Say how far the work is; reaches the store at once."""
         self._progress = progress
         self._store.heartbeat(self._number, progress)
@@ -103,5 +103,3 @@ def _is_orphan(process: psutil.Process) -> bool:
     """A child of MONAI Label whose server has died was given to init, or to a reaper that is no server."""
     parent = process.parent()
     return parent is None or parent.pid == 1 or "start_server" not in parent.cmdline()
-
-

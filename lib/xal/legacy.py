@@ -53,7 +53,7 @@ def import_datastore_v2(project: Project) -> Imported | None:
     return imported
 
 
-def _import_one(project: Project, folder: Path, image: str, entry: Any, imported: Imported) -> None:  # noqa: ANN401
+def _import_one(project: Project, folder: Path, image: str, entry: Any, imported: Imported) -> None:
     try:
         info = entry.get("image", {}).get("info", {})
         label = entry.get("labels", {}).get(FINAL)
@@ -88,4 +88,7 @@ def _from_label_names(said: dict[str, Any]) -> list[dict[str, Any]] | None:
     if not isinstance(names, dict):
         return None
     by_value = {int(value): str(name) for name, value in names.items()}
-    return [{"name": by_value.get(value, f"value {value}"), "idx": value} for value in range(1, max(by_value, default=0) + 1)]
+    return [
+        {"name": by_value.get(value, f"value {value}"), "idx": value}
+        for value in range(1, max(by_value, default=0) + 1)
+    ]

@@ -74,7 +74,8 @@ class Project:
             for file in found.values()
             if file.id not in known
             or known[file.id].state == "gone"
-            or (known[file.id].size, known[file.id].mtime_ns, known[file.id].path) != (file.size, file.mtime_ns, file.path)
+            or (known[file.id].size, known[file.id].mtime_ns, known[file.id].path)
+            != (file.size, file.mtime_ns, file.path)
         ]
         there = ("ok", "unreadable")
         vanished = [identifier for identifier, file in known.items() if identifier not in found and file.state in there]

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import nibabel
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from xal.attention import area_average
-from xal.errors import Unreadable
 from xal.geometry import roi_to_grid
+from xal.images import read_label
 from xal.project import Project
 from xal.store.rows import AnnotationRow
 
@@ -24,7 +22,8 @@ def drawn_roi(project: Project, annotations: Sequence[AnnotationRow]) -> FloatAr
     outlined = [annotation for annotation in annotations if annotation.roi_voxels > 0]
     if not outlined:
         return None
-    return np.mean([_on_grid(project, annotation) for annotation in outlined], axis=0, dtype=np.float32)
+    mean: FloatArray = np.mean([_on_grid(project, row) for row in outlined], axis=0, dtype=np.float32)
+    return mean
 
 
 def coarse(roi: FloatArray, grid: Sequence[int]) -> FloatArray:
@@ -34,11 +33,6 @@ def coarse(roi: FloatArray, grid: Sequence[int]) -> FloatArray:
 
 
 def _on_grid(project: Project, annotation: AnnotationRow) -> FloatArray:
-    path = project.workspace.labels / str(annotation.label_path)
-    try:
-        label: Any = nibabel.load(path)
-        voxels = np.asanyarray(label.dataobj)
-    except (OSError, EOFError, nibabel.filebasedimages.ImageFileError) as error:
-        raise Unreadable(f"label file {annotation.label_path} cannot be read: {error}") from error
+    voxels, affine = read_label(project.workspace.labels / annotation.label_path)
     value = project.task.roi_findings.index(annotation.finding) + 1
-    return roi_to_grid(voxels == value, label.affine, project.task)
+    return roi_to_grid(voxels == value, affine, project.task)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import logging
-import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from xal.errors import Conflict, Refused, Unreadable
+from xal.evaluation import Case, evaluate
 from xal.network import save
-from xal.project import Project
+from xal.project import Model, Project
 from xal.roi import drawn_roi
 from xal.store.rows import SettledImage, VersionRow
 from xal.task import TrainingSettings
-from xal.training import Case, Evaluation, Progress, evaluate, train
+from xal.training import Progress, Trained, train
 from xal.versions import Verdict, draw_validation, gate
 
 logger = logging.getLogger(__name__)
@@ -28,7 +32,6 @@ class Round:
 
     version: VersionRow
     verdict: Verdict
-    stopped: bool
 
 
 def train_round(
@@ -48,29 +51,40 @@ def train_round(
     logger.info("training on %d images, judging on %d", len(learning), len(judging))
 
     trained = train(project.task, learning, judging, settings, project.device, on_epoch, stop)
-    judged_on = judging or learning
-    candidate = evaluate(trained.network, project.task, judged_on, project.device)
-    beside = evaluate(current.network, project.task, judged_on, project.device) if current else None
-    verdict = gate(candidate, beside, project.task.gate)
     version = project.store.add_version(
-        metrics=_metrics(candidate, trained.metrics, learning, judging),
-        verdict=verdict.as_dict(),
+        metrics={
+            **trained.metrics,
+            "rois": trained.metrics["trained_on"]["with_roi"],
+            "history": trained.history,
+        },
         settings=settings.model_dump(mode="json"),
         parent=current.version.version if current else None,
         validation=validation_version,
     )
-    folder = project.workspace.models / f"v{version}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    digest = save(folder / "weights.pt", trained.network, project.task)
-    path = (folder / "weights.pt").relative_to(project.workspace.state)
-    project.store.set_version(version, path=str(path), sha256=digest)
+    path = project.workspace.models / f"v{version}" / "weights.pt"
+    save(path, trained.network, project.task, {"version": version})
+    project.store.set_version(
+        version,
+        path=str(path.relative_to(project.workspace.state)),
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
+    verdict = _judge(project, trained, current, judging or learning)
+    project.store.set_version(version, verdict=dataclasses.asdict(verdict))
     if verdict.publish:
-        project.store.publish(version, by="training")
+        row = project.store.publish(version, by="training")
     else:
-        project.store.set_version(version, state="refused")
-    logger.info("v%d is %s: %s", version, "published" if verdict.publish else "refused", verdict.reason)
-    return Round(project.store.version(version), verdict, trained.stopped)
+        row = project.store.set_version(version, state="refused", by="training")
+    logger.info("v%d is %s: %s", version, row.state, verdict.reason)
+    return Round(row, verdict)
+
+
+def _judge(project: Project, trained: Trained, current: Model | None, cases: Sequence[Case]) -> Verdict:
+    """The candidate beside the published model, on the same images."""
+    if trained.metrics["stopped"]:
+        return Verdict(publish=False, reason="training was stopped before its end")
+    task, device = project.task, project.device
+    beside = evaluate(current.network, task, cases, device) if current else None
+    return gate(evaluate(trained.network, task, cases, device), beside, task.gate, np.random.default_rng(0))
 
 
 def _require_enough(project: Project, settled: Sequence[SettledImage]) -> None:
@@ -79,7 +93,7 @@ def _require_enough(project: Project, settled: Sequence[SettledImage]) -> None:
     if len(ready) < 2:
         have = ", ".join(f"{name} {counts[name]}" for name in project.task.finding_names)
         raise Conflict(
-            f"training needs at least {FEWEST_PER_FINDING} settled annotations of at least two findings; there are: {have}"
+            f"training needs {FEWEST_PER_FINDING} settled annotations of each of two findings; there are: {have}"
         )
 
 
@@ -111,22 +125,12 @@ def _cases(project: Project, settled: Sequence[SettledImage]) -> list[Case]:
     cases = []
     for image in settled:
         try:
-            roi = None if image.finding == project.task.absent else drawn_roi(
-                project, [row for row in image.annotations if row.finding == image.finding]
+            roi = (
+                None
+                if image.finding == project.task.absent
+                else drawn_roi(project, [row for row in image.annotations if row.finding == image.finding])
             )
             cases.append(Case(image.image.id, project.prepared(image.image).tensor, image.finding, roi))
         except (Unreadable, Refused) as error:
             logger.warning("image %s is left out: %s", image.image.id, error)
     return cases
-
-
-def _metrics(
-    candidate: Evaluation, training: dict[str, float], learning: Sequence[Case], judging: Sequence[Case]
-) -> dict[str, float]:
-    return {
-        **training,
-        **candidate.metrics,
-        "images": len(learning),
-        "rois": sum(case.roi is not None for case in learning),
-        "validation_images": len(judging),
-    }

@@ -45,7 +45,7 @@ def checked_id(identifier: str) -> str:
     ):
         raise BadInput(
             f"{identifier[:80]!r} cannot be an image id: use at most {LONGEST_ID} printable characters, "
-            "none of / \\ : * ? \" < > |, and no dot or space at the ends"
+            'none of / \\ : * ? " < > |, and no dot or space at the ends'
         )
     return identifier
 
@@ -134,4 +134,5 @@ class FolderSource:
 
 
 def _looks_like_dicom(name: str) -> bool:
-    return name.lower().endswith(".dcm") or not name.lower().endswith((*IMAGE_SUFFIXES, ".json", ".csv", ".txt", ".xml"))
+    other = (*IMAGE_SUFFIXES, ".json", ".csv", ".txt", ".xml")
+    return name.lower().endswith(".dcm") or not name.lower().endswith(other)

@@ -11,11 +11,11 @@ from monailabel.interfaces.app import MONAILabelApp
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from xal.errors import BadInput, NotFound, XalError
+from xal.jobs import reap_orphans
 from xal.legacy import import_datastore_v2
 from xal.project import Project
 from xal.server.datastore import XalDatastore
 from xal.server.infer import AttentionInfer, ClassifierInfer, checked_request
-from xal.jobs import reap_orphans
 from xal.server.queue import request_scoring
 from xal.server.routes import install
 from xal.server.scoring import XalScoring
@@ -54,7 +54,9 @@ def parse_conf(conf: dict[str, str]) -> Conf:
         detail = error.errors()[0]
         key = detail["loc"][0]
         if detail["type"] == "extra_forbidden":
-            raise XalError(f"--conf {key}: there is no such setting; there are: {', '.join(Conf.model_fields)}") from error
+            raise XalError(
+                f"--conf {key}: there is no such setting; there are: {', '.join(Conf.model_fields)}"
+            ) from error
         raise XalError(f"--conf {key} {detail['input']}: {detail['msg']}") from error
 
 
@@ -105,17 +107,17 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
 
     # requests
 
-    def infer(self, request: dict[str, Any], datastore: Any = None) -> dict[str, Any]:  # noqa: ANN401 - upstream's signature
+    def infer(self, request: dict[str, Any], datastore: Any = None) -> dict[str, Any]:
         """Run a model on the subject of a request; the route has made sure that it may be read."""
         checked_request(request["model"], self._infers, {})
         file, said = self._infers[request["model"]](request)
         return {"file": file, "params": said}
 
-    def batch_infer(self, request: dict[str, Any], datastore: Any = None) -> dict[str, Any]:  # noqa: ANN401 - upstream's signature
+    def batch_infer(self, request: dict[str, Any], datastore: Any = None) -> dict[str, Any]:
         """Refused: what it would write beside the images is what readers must not see."""
         raise BadInput("batch inference is not offered: scoring reads the whole pool (POST /scoring/xal)")
 
-    def infer_wsi(self, request: dict[str, Any], datastore: Any = None) -> dict[str, Any]:  # noqa: ANN401 - upstream's signature
+    def infer_wsi(self, request: dict[str, Any], datastore: Any = None) -> dict[str, Any]:
         """Refused: whole-slide images are not what tasks describe."""
         raise BadInput("whole-slide inference is not offered")
 

@@ -74,7 +74,7 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
         latest = self._store.latest_annotation(image)
         return latest is not None and latest.finding in findings
 
-    def get_image(self, image_id: str, params: Any = None) -> bytes:  # noqa: ANN401 - MONAI Label's signature
+    def get_image(self, image_id: str, params: Any = None) -> bytes:
         """The bytes that clients are sent."""
         return Path(self.get_image_uri(image_id)).read_bytes()
 
@@ -144,13 +144,13 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
         """The label's id, or an empty text."""
         return self.get_labels_by_image_id(image_id).get(tag, "")
 
-    def get_label(self, label_id: str, label_tag: str, params: Any = None) -> bytes:  # noqa: ANN401 - MONAI Label's signature
+    def get_label(self, label_id: str, label_tag: str, params: Any = None) -> bytes:
         """The bytes of the latest label file."""
         return Path(self.get_label_uri(label_id, label_tag)).read_bytes()
 
     def get_label_uri(self, label_id: str, label_tag: str) -> str:
         """The latest label file of an image."""
-        return str(self._project.workspace.labels / str(self._latest(label_id, label_tag).label_path))
+        return str(self._project.workspace.labels / self._latest(label_id, label_tag).label_path)
 
     def get_label_info(self, label_id: str, label_tag: str) -> dict[str, Any]:
         """Who handed in the latest label, what it shows and what its voxel values mean."""

@@ -14,7 +14,7 @@ from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 from xal.attention import bands, energy_in_roi, overlap
 from xal.errors import BadInput, Forbidden, NotFound, Unreadable
 from xal.geometry import grid_to_image, prepare
-from xal.images import Volume, fingerprint, read_image, write_label
+from xal.images import LabelArray, Volume, fingerprint, read_image, write_label
 from xal.network import Reading, read
 from xal.project import Model, Project
 from xal.reader import Reader
@@ -68,7 +68,7 @@ class _XalInfer(InferTask):  # type: ignore[misc]  # monailabel has no types
     def _read(self, model: Model, volume: Volume, finding: str | None) -> Reading:
         task = self._project.task
         if finding is not None and finding not in task.roi_findings:
-            raise BadInput(f"there is no attention for {finding!r}; findings with an ROI: {', '.join(task.roi_findings)}")
+            raise BadInput(f"no attention for {finding!r}; findings with an ROI: {', '.join(task.roi_findings)}")
         tensor: torch.Tensor = prepare(volume, task).tensor[None]
         return read(model.network, tensor, task, None if finding is None else [finding])[0]
 
@@ -100,7 +100,7 @@ class AttentionInfer(_XalInfer):
         said = {"finding": reading.finding, "model_version": model.version.version}
         return self._result(bands(on_image), volume, said)
 
-    def _result(self, levels: np.ndarray, volume: Volume, said: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    def _result(self, levels: LabelArray, volume: Volume, said: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         levels, names = _contiguous(levels)
         with tempfile.NamedTemporaryFile(prefix="attention-", suffix=".nrrd", delete=False) as file:
             path = Path(file.name)
@@ -164,7 +164,7 @@ def _stated(request: dict[str, Any]) -> str | None:
     return finding
 
 
-def _contiguous(levels: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
+def _contiguous(levels: LabelArray) -> tuple[LabelArray, dict[str, int]]:
     """The bands with values 1..n and no gap, and which band each value is.
 
     Slicer gives the n-th value that occurs to the n-th name, so a band that is empty on this image's voxels

@@ -57,7 +57,9 @@ def _queue(app: XalApp) -> APIRouter:
     router = _router("/activelearning", "ActiveLearning")
 
     @router.post("/{strategy}", summary="The next image for a reader, leased to that reader")
-    def next_sample(request: Request, strategy: str, user: AnyUser, params: Annotated[Json | None, Body()] = None) -> Json:
+    def next_sample(
+        request: Request, strategy: str, user: AnyUser, params: Annotated[Json | None, Body()] = None
+    ) -> Json:
         reader = reader_in(request, params or {}, user)
         return app.next_sample({**(params or {}), "strategy": strategy, "reader": reader})
 
@@ -83,7 +85,7 @@ def _infer(app: XalApp) -> APIRouter:
         output: Literal["image", "json", "all", "dicom_seg"] | None = None,
     ) -> Response:
         parsed = parse_params(params)
-        checked_request(model, app._infers, parsed)  # noqa: SLF001 - upstream offers no other way to its models
+        checked_request(model, app._infers, parsed)
         if output == "dicom_seg":
             raise BadInput("DICOM SEG is offered for images of a DICOMweb server only")
         reader = reader_in(request, parsed, user)
@@ -135,8 +137,8 @@ def _work(app: XalApp) -> APIRouter:
     router = _router("", "Train")
 
     def start(model: str, params: Json, run_sync: bool, enqueue: bool) -> Json:
-        if model not in app._trainers:  # noqa: SLF001 - upstream offers no other way to its trainers
-            raise NotFound(f"no trainer {model!r}; there are: {', '.join(app._trainers)}")  # noqa: SLF001
+        if model not in app._trainers:
+            raise NotFound(f"no trainer {model!r}; there are: {', '.join(app._trainers)}")
         training_settings(app.project.task.training, params)
         task, detail = AsyncTask.run(
             "train", request={"model": model}, params=params, force_sync=run_sync, enqueue=enqueue
@@ -157,7 +159,7 @@ def _work(app: XalApp) -> APIRouter:
 
     @router.post("/train/", include_in_schema=False)
     def train_all(user: Admin, params: Annotated[Json | None, Body()] = None, run_sync: bool = False) -> Json:
-        return {name: start(name, (params or {}).get(name, {}), run_sync, True) for name in app._trainers}  # noqa: SLF001
+        return {name: start(name, (params or {}).get(name, {}), run_sync, True) for name in app._trainers}
 
     @router.delete("/train/", summary="Stop training")
     def stop_training(user: Admin) -> Json | None:
@@ -175,7 +177,7 @@ def _work(app: XalApp) -> APIRouter:
     def score(
         method: str, user: Annotator, params: Annotated[Json | None, Body()] = None, run_sync: bool = False
     ) -> Json:
-        if run_sync and method in app._scoring_methods:  # noqa: SLF001 - as above
+        if run_sync and method in app._scoring_methods:
             done: Json = app.scoring({"method": method, **(params or {})})
             return done
         return app.async_scoring(method, params)
@@ -192,7 +194,7 @@ def _images(app: XalApp) -> APIRouter:
     store: XalDatastore = app.datastore()
 
     @router.get("/", summary="The pool in numbers, or every image and label")
-    def listing(user: AnyUser, output: Literal["train", "stats", "all"] | None = None) -> Any:  # noqa: ANN401
+    def listing(user: AnyUser, output: Literal["train", "stats", "all"] | None = None) -> Any:
         return store.json() if output == "all" else store.datalist() if output == "train" else store.status()
 
     @router.put("/", include_in_schema=False)
@@ -330,7 +332,7 @@ def _refused() -> APIRouter:
         tool = shutil.which("nvidia-smi")
         if tool is None:
             raise NotFound("this machine has no nvidia-smi")
-        return Response(subprocess.run([tool], capture_output=True, check=False).stdout, media_type="text/plain")  # noqa: S603
+        return Response(subprocess.run([tool], capture_output=True, check=False).stdout, media_type="text/plain")
 
     if not settings.MONAI_LABEL_STUDIES.startswith(("http://", "https://")):
 
@@ -339,5 +341,3 @@ def _refused() -> APIRouter:
             raise NotFound("the studies are a folder, not a DICOMweb server")
 
     return router
-
-

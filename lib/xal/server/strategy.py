@@ -81,7 +81,7 @@ def strategies(project: Project, share_paths: bool) -> dict[str, NextSample]:
     return {
         "xal": xal,
         "random": xal,
-        "uncertainty": NextSample(project, "uncertainty", "Images on which the model is unsure come first", share_paths),
+        "uncertainty": NextSample(project, "uncertainty", "Where the model is unsure comes first", share_paths),
         "uniform": NextSample(project, "uniform", "By chance: every image is as likely as any other", share_paths),
     }
 

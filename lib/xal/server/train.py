@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import logging
 import math
-import time
 from typing import Any
 
 from monailabel.interfaces.datastore import Datastore
@@ -13,15 +13,15 @@ from monailabel.interfaces.tasks.train import TrainTask
 from pydantic import ValidationError
 
 from xal.errors import BadInput
+from xal.jobs import AnotherRuns, job
 from xal.project import Project
 from xal.rounds import train_round
-from xal.jobs import AnotherRuns, job
 from xal.task import TrainingSettings
 from xal.training import Progress
 
 logger = logging.getLogger(__name__)
 
-OPTIONS = ("max_epochs", "patience", "batch_size", "learning_rate", "weight_decay", "guidance", "roi", "augment")
+OPTIONS = tuple(name for name in TrainingSettings.model_fields if name != "seed")
 """The settings a reader may change in Slicer's Options tab; `guidance` is λ."""
 SENT_BY_CLIENTS = frozenset(
     {"model", "client_id", "user", "name", "device", "gpus", "multi_gpu", "local_rank", "seed", "tracking"}
@@ -83,11 +83,10 @@ class ClassifierTrain(TrainTask):  # type: ignore[misc]  # monailabel has no typ
         settings = training_settings(self._project.task.training, request)
         try:
             with job(self._project.store, "train", settings.model_dump(mode="json")) as running:
-                started = time.time()
 
                 def on_epoch(progress: Progress) -> None:
-                    logger.info("epoch %d of %d: %s", progress.epoch, progress.total_epochs, progress.text())
-                    running.report(**progress.as_dict(), seconds=round(time.time() - started, 1))
+                    logger.info("epoch %d of %d: loss %.3f", progress.epoch, progress.total_epochs, progress.loss)
+                    running.report(**dataclasses.asdict(progress))
 
                 outcome = train_round(self._project, settings, on_epoch, running.stopped)
         except AnotherRuns as error:
@@ -96,10 +95,9 @@ class ClassifierTrain(TrainTask):  # type: ignore[misc]  # monailabel has no typ
             "model_version": outcome.version.version,
             "state": outcome.version.state,
             "reason": outcome.verdict.reason,
-            "metrics": outcome.version.metrics,
-            "stopped": outcome.stopped,
+            "best_metric": outcome.version.metrics["best_metric"],
         }
 
 
-def _finite(value: Any) -> float:  # noqa: ANN401 - whatever a version's metrics hold
+def _finite(value: Any) -> float:
     return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else 0.0

@@ -1,0 +1,163 @@
+"""A real server process on a free port of the loopback interface."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import psutil
+import requests
+
+APP = Path(__file__).resolve().parents[2] / "apps" / "xal_radiology"
+START_SECONDS = 90.0
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """`monailabel start_server` on a copy of the app (MONAI Label writes logs into the app's folder)."""
+
+    def __init__(self, folder: Path, studies: Path, task: str, **conf: object) -> None:
+        """Prepare to serve `studies`; `folder` is the server's own."""
+        self.folder = folder
+        self.studies = studies
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = folder / "server.log"
+        self._conf = {"task": task, "scan_seconds": 1, **conf}
+        self._app = folder / "app"
+        self._process: subprocess.Popen[bytes] | None = None
+        if not self._app.exists():
+            self._app.mkdir(parents=True)
+            shutil.copy(APP / "main.py", self._app)
+            shutil.copytree(APP / "tasks", self._app / "tasks")
+
+    def start(self) -> Self:
+        """Start and wait until it answers."""
+        command = [sys.executable, "-m", "monailabel.main", "start_server", "--app", str(self._app)]
+        command += ["--studies", str(self.studies), "--host", "127.0.0.1", "--port", str(self.port)]
+        for key, value in self._conf.items():
+            command += ["--conf", key, str(value)]
+        environment = {**os.environ, "MONAI_LABEL_SESSION_PATH": str(self.folder / "sessions"), "OMP_NUM_THREADS": "2"}
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
+        until = time.monotonic() + START_SECONDS
+        while time.monotonic() < until:
+            if self._process.poll() is not None:
+                raise AssertionError(f"the server ended with {self._process.returncode}:\n{self.tail()}")
+            try:
+                if requests.get(f"{self.url}/info/", timeout=5).ok:
+                    return self
+            except requests.ConnectionError:
+                time.sleep(0.1)
+        raise AssertionError(f"the server did not answer within {START_SECONDS:.0f} s:\n{self.tail()}")
+
+    def stop(self) -> None:
+        """End it as an administrator would, and its children with it."""
+        if self._process is None:
+            return
+        children = psutil.Process(self._process.pid).children(recursive=True) if self._process.poll() is None else []
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(20)
+        for child in children:
+            if child.is_running():
+                child.kill()
+
+    def kill(self) -> None:
+        """End it as a power cut would; its children live on."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(20)
+
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        assert self._process is not None
+        return self._process.pid
+
+    def tail(self, lines: int = 40) -> str:
+        """The end of its log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else ""
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    # requests
+
+    def get(self, path: str, **query: object) -> requests.Response:
+        """GET a path."""
+        return requests.get(self.url + path, params=query, timeout=120)
+
+    def post(self, path: str, body: object = None, **query: object) -> requests.Response:
+        """POST JSON to a path."""
+        return requests.post(self.url + path, json=body, params=query, timeout=120)
+
+    def status(self) -> dict[str, Any]:
+        """`/xal/api/status`."""
+        reply = self.get("/xal/api/status")
+        assert reply.ok, reply.text
+        return dict(reply.json())
+
+    def submit(
+        self,
+        image: str,
+        label: Path,
+        findings: list[str],
+        client_id: str | None = "reader",
+        **params: object,
+    ) -> requests.Response:
+        """Hand in a label file whose k-th value is the k-th of `findings`."""
+        said: dict[str, object] = {"label_info": [{"name": name, "idx": n + 7} for n, name in enumerate(findings)]}
+        if client_id is not None:
+            said["client_id"] = client_id
+        with label.open("rb") as file:
+            return requests.put(
+                f"{self.url}/datastore/label",
+                params={"image": image},
+                data={"params": json.dumps({**said, **params})},
+                files={"label": (label.name, file)},
+                timeout=120,
+            )
+
+    def train(self, seconds: float = 240, **options: object) -> dict[str, Any]:
+        """Train and wait; the newest version."""
+        reply = self.post("/train/classifier", options)
+        assert reply.ok, reply.text
+        self.wait(lambda: self.get("/train/", check_if_running=True).status_code == 404, seconds, "training to end")
+        return dict(self.get("/xal/api/versions").json()[-1])
+
+    def wait_scored(self, seconds: float = 120) -> dict[str, Any]:
+        """Wait until no image of the pool waits for its score."""
+        self.wait(lambda: self.status()["unscored"] == 0, seconds, "scores")
+        return self.status()
+
+    def wait(self, ready: Any, seconds: float, what: str) -> None:
+        """Wait for something to become true, or fail with the server's last words."""
+        until = time.monotonic() + seconds
+        time.sleep(0.3)
+        while not ready():
+            assert time.monotonic() < until, f"waited {seconds:.0f} s for {what}:\n{self.tail()}"
+            time.sleep(0.3)
