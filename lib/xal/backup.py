@@ -9,9 +9,10 @@ from pathlib import Path
 
 from xal.errors import BadInput, Conflict
 from xal.project import Project
-from xal.workspace import SQLITE_FILE, Workspace
+from xal.workspace import Workspace
 
 MANIFEST = "xal-backup.json"
+SQLITE_FILE = "store.sqlite"
 
 
 def backup(project: Project, target: Path) -> Path:

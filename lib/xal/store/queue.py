@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from xal.errors import BadInput
 from xal.store.pool import Pool, Values, image_row
-from xal.store.rows import Lease, Offer, Order
+from xal.store.rows import ImageRow, Lease, Offer, Order
 from xal.store.schema import annotation_table, given, images, leases, readers
 
 Query = Select[*tuple[Any, ...]]
@@ -69,6 +69,17 @@ class Queue(Pool):
             .order_by(given.c.turn)
             .limit(1)
         )
+
+    def head(self, limit: int, order: Order = "xal", now: float | None = None) -> list[ImageRow]:
+        """The next images that nobody has: what will be asked for soon, so that it can be made ready."""
+        at = time.time() if now is None else now
+        query = (
+            select(images)
+            .where(self._mine(images), images.c.open.is_(True), ~self._leased(at).exists())
+            .order_by(*ORDERS[order])
+            .limit(limit)
+        )
+        return [image_row(row) for row in self._read(lambda c: c.execute(query).mappings().all())]
 
     def _leased(self, now: float) -> Query:
         return select(leases.c.image).where(self._mine(leases), leases.c.image == images.c.id, leases.c.until > now)
