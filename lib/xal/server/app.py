@@ -149,9 +149,9 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
         logger.info(
             "%s: %d images, %d settled, %d open; port %s",
             self.project.task.name,
-            counts.total,
-            counts.completed,
-            counts.open,
+            counts["total"],
+            counts["completed"],
+            counts["open"],
             server_settings.MONAI_LABEL_SERVER_PORT,
         )
 

@@ -218,17 +218,17 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
         """The counts Slicer's bar shows."""
         counts = self._store.counts()
         return {
-            "total": counts.total,
-            "completed": counts.completed,
-            "label_tags": {FINAL: counts.labelled},
-            "open": counts.open,
-            "excluded": counts.excluded,
-            "unreadable": counts.unreadable,
+            "total": counts["total"],
+            "completed": counts["completed"],
+            "label_tags": {FINAL: counts["labelled"]},
+            "open": counts["open"],
+            "excluded": counts["excluded"],
+            "unreadable": counts["unreadable"],
         }
 
     def json(self) -> dict[str, Any]:
         """Every image with its label, or, of a large pool, the labelled ones and a word that it is so."""
-        truncated = self._store.counts().total > LARGE_POOL
+        truncated = self._store.counts()["total"] > LARGE_POOL
         listing = self._listing(self._store.images(labelled=True if truncated else None, limit=LARGE_POOL))
         return {**listing, "truncated": True} if truncated else listing
 
