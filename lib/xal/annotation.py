@@ -146,7 +146,7 @@ def _regions(
     if _offset(header, image) != (0, 0, 0):
         raise _misplaced(header, image)
     values = _whole_numbers(read_layers(path, header)[0])
-    painted = [int(value) for value in np.unique(values) if value != 0]
+    painted = _values(values)
     if label_info:
         return _by_position(values, painted, _names(label_info)), None
     if not painted:
@@ -172,6 +172,11 @@ def _by_position(values: AnyArray, painted: list[int], names: list[str]) -> list
         listed = ", ".join(repr(name) for name in names)
         raise BadInput(f"value(s) {_listed(beyond)} are painted, but label_info has {len(names)} segment(s): {listed}")
     return [_Region(names[value - 1], values == value) for value in painted]
+
+
+def _values(values: AnyArray) -> list[int]:
+    """The values that are painted; few voxels are, so these alone are sorted."""
+    return [int(value) for value in np.unique(values[values != 0])]
 
 
 def _whole_numbers(values: AnyArray) -> AnyArray:
@@ -225,8 +230,8 @@ def _segmentation(path: Path, header: Header, segments: list[_Segment], image: V
         raise BadInput(f"the label has {_sizes(header.shape)} voxels, the image has {_sizes(image.shape)}")
     layers = _whole_numbers(read_layers(path, header))
     for layer, values in enumerate(layers):
-        known = {0, *(segment.value for segment in segments if segment.layer == layer)}
-        strange = [int(value) for value in np.unique(values) if int(value) not in known]
+        known = {segment.value for segment in segments if segment.layer == layer}
+        strange = [value for value in _values(values) if value not in known]
         if strange:
             raise BadInput(f"value(s) {_listed(strange)} are painted in layer {layer}, but no segment has them")
     return [

@@ -6,6 +6,7 @@ share the folder.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import threading
@@ -46,11 +47,11 @@ class TensorCache:
             with np.load(path, allow_pickle=False) as stored:
                 prepared = Prepared(torch.from_numpy(stored["tensor"]), stored["grid"])
             path.touch()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as error:
             _LOG.warning("cache entry %s is damaged and will be computed again (%s)", path.name, error)
-            path.unlink(missing_ok=True)
+            _remove(path)
             return None
         return prepared
 
@@ -67,7 +68,7 @@ class TensorCache:
             temporary.replace(path)
         except OSError as error:
             _LOG.warning("cache entry %s was not kept: %s", path.name, error.strerror)
-            temporary.unlink(missing_ok=True)
+            _remove(temporary)
             return
         with self._lock:
             self._bytes += size - replaced
@@ -87,7 +88,7 @@ class TensorCache:
             if path.suffix == ".npz":
                 yield status.st_mtime, status.st_size, path
             elif status.st_mtime < time.time() - _STALE_SECONDS:
-                path.unlink(missing_ok=True)
+                _remove(path)
 
     def _make_room(self) -> None:
         with self._lock:
@@ -100,5 +101,11 @@ class TensorCache:
             for _, size, path in entries:
                 if self._bytes <= self._max_bytes * _KEEP:
                     break
-                path.unlink(missing_ok=True)
+                _remove(path)
                 self._bytes -= size
+
+
+def _remove(path: Path) -> None:
+    """Another process may have been faster, and what cannot be removed is at worst read or replaced again."""
+    with contextlib.suppress(OSError):
+        path.unlink()

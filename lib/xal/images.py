@@ -82,14 +82,15 @@ def image_id(name: str) -> str | None:
 
 
 def read_image(path: Path) -> Volume:
-    """Decode an image file or a folder that holds one DICOM series; Unreadable names the file and the reason."""
+    """Decode an image file or a folder that holds one DICOM series; Unreadable names the file and the reason.
+
+    ITK applies rescale slope and intercept, and turns MONOCHROME1 so that high is bright.
+    """
     if path.is_dir():
         pixels, affine = _read_series(path)
     else:
         header = read_header(path)
         pixels, affine = read_layers(path, header), header.affine
-        if header.fields.get("0028|0004", "").strip() == "MONOCHROME1":
-            pixels = _inverted(pixels, header.fields)
     if np.iscomplexobj(pixels):
         raise unreadable(path, "holds complex numbers")
     pixels = np.ascontiguousarray(pixels, dtype=np.float32)
@@ -166,8 +167,8 @@ def write_volume(path: Path, volume: Volume, channel: int) -> None:
 def is_served_as_is(path: Path, volume: Volume, task: Task) -> bool:
     """Whether a client can be sent the file itself, and sees in it what the network sees.
 
-    A DICOM file cannot: Slicer would gather its neighbours of the same series, shows MONOCHROME1 inverted, and the
-    file names the patient.
+    A DICOM file cannot: Slicer would gather its neighbours of the same series into one volume, and the file names
+    the patient.
     """
     plain = path.is_file() and sniff(path) is not Kind.DICOM
     return plain and volume.pixels.shape[0] == task.image.channels == 1
@@ -184,7 +185,7 @@ def _reason(error: RuntimeError) -> str:
     """The last line of an ITK error, which says what happened; the lines before it name source files."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = re.sub(r"^(sitk::|ITK )ERROR: (\w+\(0x\w+\): )?", "", lines[-1]) if lines else ""
-    return "cannot be decoded, it may be truncated" + (f" ({text})" if text and "/" not in text else "")
+    return f"cannot be decoded ({text})" if text and "/" not in text else "cannot be decoded, it may be truncated"
 
 
 def _layers(image: SimpleITK.Image) -> AnyArray:
@@ -222,16 +223,6 @@ def _affine_of(path: Path, kind: Kind, reader: SimpleITK.ImageFileReader) -> Flo
     return affine
 
 
-def _inverted(pixels: AnyArray, fields: Mapping[str, str]) -> AnyArray:
-    """MONOCHROME1 (low values are bright) as if it were MONOCHROME2, over the range that its bits can hold."""
-    bits, signed = int(fields["0028|0101"]), int(fields.get("0028|0103", "0"))
-    slope, intercept = float(fields.get("0028|1053") or 1), float(fields.get("0028|1052") or 0)
-    lowest = -(2 ** (bits - 1)) if signed else 0
-    ends = 2 * lowest + 2**bits - 1
-    inverted: AnyArray = ends * slope + 2 * intercept - pixels.astype(np.float64)
-    return inverted
-
-
 def _read_series(folder: Path) -> tuple[AnyArray, FloatArray]:
     series = SimpleITK.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
     if len(series) != 1:
@@ -253,10 +244,7 @@ def _read_series(folder: Path) -> tuple[AnyArray, FloatArray]:
     affine = _affine(image.GetSpacing(), image.GetOrigin(), image.GetDirection())
     positions = [reader.GetMetaData(i, "0020|0032") for i in range(len(names)) if reader.HasMetaDataKey(i, "0020|0032")]
     _check_regular(folder, positions, affine, len(names))
-    pixels = _layers(image)
-    if first.fields.get("0028|0004", "").strip() == "MONOCHROME1":
-        pixels = _inverted(pixels, first.fields)
-    return pixels, affine
+    return _layers(image), affine
 
 
 def _check_regular(folder: Path, positions: list[str], affine: FloatArray, count: int) -> None:
@@ -316,5 +304,3 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-

@@ -1,26 +1,32 @@
 """Is this file what it claims to be, and is all of it there?
 
-ITK fills the missing end of a cut NIfTI or JPEG file without an error, and follows an NRRD header to any file it
-names. A lesion on slices that were never transferred must not be read as healthy tissue, so these are looked at first.
-PNG, TIFF and DICOM need no second look: ITK refuses them when they are cut.
+ITK fills the missing end of a cut NIfTI or JPEG file without an error, reads NaN in a NIfTI file as 0, and follows an
+NRRD header to any file it names. A lesion on slices that were never transferred must not be read as healthy tissue,
+so these are looked at first. PNG, TIFF and DICOM need no second look: ITK refuses them when they are cut.
 """
 
 from __future__ import annotations
 
 import gzip
 import io
+import math
 import zlib
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import nibabel
+import numpy as np
 from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 
 from xal.errors import Unreadable
 
 _CHUNK = 1 << 20
-_NIFTI1_SIZE, _NIFTI2_SIZE = 348, 540
+_HEAD = 348
+"""Bytes of a NIfTI-1 header, enough to know every format by."""
+_LARGEST_HEAD = 1 << 26
 
 
 class Kind(Enum):
@@ -43,7 +49,7 @@ def sniff(path: Path) -> Kind:
     """The format by the file's first bytes: files with the wrong suffix are common, and ITK goes by the bytes too."""
     try:
         with path.open("rb") as file:
-            head = file.read(_NIFTI2_SIZE)
+            head = file.read(_HEAD)
     except OSError as error:
         raise unreadable(path, error.strerror or "cannot be opened") from error
     if not head:
@@ -60,16 +66,20 @@ def sniff(path: Path) -> Kind:
         (b"MM\0+", Kind.TIFF),
     ):
         if head.startswith(magic):
+            if kind is Kind.NRRD:
+                _nrrd_encoding(path)
             return kind
     if head[128:132] == b"DICM" or path.suffix.lower() == ".dcm":
         return Kind.DICOM
-    if head[344:348] == b"n+1\0" or head[4:8] == b"n+2\0":
+    if head[344:348] == b"n+1\0":
         return Kind.NIFTI
+    if head[4:8] == b"n+2\0":
+        raise unreadable(path, "is NIfTI-2, which ITK and so 3D Slicer cannot open; save it as NIfTI-1")
     raise unreadable(path, "is no image that can be read here (NIfTI, NRRD, PNG, JPEG, TIFF or DICOM)")
 
 
 def check_complete(path: Path, kind: Kind) -> None:
-    """Raise Unreadable if the file is cut, damaged as far as its checksums tell, or refers to another file."""
+    """Raise Unreadable if the file is cut, damaged as far as its checksums tell, or holds what ITK would hide."""
     if kind is Kind.NIFTI:
         _check_nifti(path)
     elif kind is Kind.NRRD:
@@ -78,52 +88,68 @@ def check_complete(path: Path, kind: Kind) -> None:
         _check_jpeg(path)
 
 
+def _read(path: Path, stream: BinaryIO, length: int) -> bytes:
+    try:
+        return stream.read(length)
+    except (OSError, EOFError, zlib.error) as error:
+        raise unreadable(path, f"is truncated or damaged ({error})") from error
+
+
 def _unzipped_head(path: Path) -> bytes:
-    try:
-        with gzip.open(path) as file:
-            return file.read(_NIFTI2_SIZE)
-    except (OSError, EOFError, zlib.error) as error:
-        raise unreadable(path, f"is truncated or damaged ({error})") from error
+    with gzip.GzipFile(path) as file:
+        return _read(path, cast(BinaryIO, file), _HEAD)
 
 
-def _drain(path: Path, stream: BinaryIO) -> int:
-    """Bytes until the end; reading a gzip stream to its very end is what checks its length and CRC."""
-    total = 0
-    try:
-        while chunk := stream.read(_CHUNK):
-            total += len(chunk)
-    except (OSError, EOFError, zlib.error) as error:
-        raise unreadable(path, f"is truncated or damaged ({error})") from error
-    return total
+def _chunks(path: Path, stream: BinaryIO) -> Iterator[bytes]:
+    """The rest of a stream; only reading a gzip stream to its very end checks its length and CRC."""
+    while chunk := _read(path, stream, _CHUNK):
+        yield chunk
 
 
 def _check_nifti(path: Path) -> None:
     with path.open("rb") as raw:
         zipped = raw.read(2) == b"\x1f\x8b"
     with cast(BinaryIO, gzip.GzipFile(path)) if zipped else path.open("rb") as stream:
-        head = stream.read(_NIFTI2_SIZE)
-        needed = _nifti_bytes(path, head)
-        present = len(head) + _drain(path, stream)
+        dtype, offset, needed = _nifti_layout(path, _read(path, stream, _HEAD))
+        _read(path, stream, offset - _HEAD)
+        present = 0
+        for chunk in _chunks(path, stream):
+            here = chunk[: max(0, needed - present)]
+            whole = len(here) // dtype.itemsize
+            if dtype.kind in "fc" and not np.isfinite(np.frombuffer(here, dtype, count=whole)).all():
+                raise unreadable(path, "holds NaN or infinite values")
+            present += len(chunk)
     if present < needed:
-        raise unreadable(path, f"is truncated: {present} of {needed} bytes")
+        raise unreadable(path, f"is truncated: {present} of {needed} bytes of voxels")
 
 
-def _nifti_bytes(path: Path, head: bytes) -> int:
-    nifti1 = head[344:348] == b"n+1\0"
-    kind = nibabel.Nifti1Header if nifti1 else nibabel.Nifti2Header
+def _nifti_layout(path: Path, head: bytes) -> tuple[np.dtype[Any], int, int]:
+    """Type, start and number of bytes of the voxels."""
     try:
-        header = kind.from_fileobj(io.BytesIO(head[:_NIFTI1_SIZE] if nifti1 else head), check=False)
-        values = 1
-        for length in header.get_data_shape():
-            values *= int(length)
-        return int(header["vox_offset"]) + values * int(header.get_data_dtype().itemsize)
-    except (HeaderDataError, KeyError, ValueError) as error:
+        header = nibabel.Nifti1Header.from_fileobj(io.BytesIO(head), check=False)
+        dtype = np.dtype(header.get_data_dtype())
+        offset = int(header["vox_offset"])
+        if not 0 <= offset <= _LARGEST_HEAD:
+            raise ValueError(f"voxels start at byte {offset}")
+        return dtype, max(_HEAD, offset), math.prod(int(length) for length in header.get_data_shape()) * dtype.itemsize
+    except (HeaderDataError, WrapStructError, KeyError, ValueError, OverflowError) as error:
         raise unreadable(path, f"has a damaged NIfTI header ({error})") from error
 
 
 def _check_nrrd(path: Path) -> None:
+    encoding, start = _nrrd_encoding(path)
+    if encoding in {"gzip", "gz"}:
+        with path.open("rb") as file:
+            file.seek(start)
+            with gzip.GzipFile(fileobj=file) as stream:
+                for _ in _chunks(path, cast(BinaryIO, stream)):
+                    pass
+
+
+def _nrrd_encoding(path: Path) -> tuple[str, int]:
+    """How the voxels are encoded and where they start; refused if they are in another file."""
+    encoding = ""
     with path.open("rb") as file:
-        encoding = ""
         while line := file.readline(_CHUNK).strip():
             if line.startswith(b"#") or b":=" in line:
                 continue
@@ -133,9 +159,7 @@ def _check_nrrd(path: Path) -> None:
                 raise unreadable(path, "keeps its voxels in another file; send one file that holds both")
             if name == b"encoding":
                 encoding = value.strip().lower().decode("ascii", "replace")
-        if encoding in {"gzip", "gz"}:
-            with gzip.GzipFile(fileobj=file) as stream:
-                _drain(path, cast(BinaryIO, stream))
+        return encoding, file.tell()
 
 
 def _check_jpeg(path: Path) -> None:
