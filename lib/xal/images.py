@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
 import numpy.typing as npt
 import SimpleITK
@@ -122,7 +121,7 @@ def read_header(path: Path) -> Header:
         kind=kind,
         shape=(int(x), int(y), int(z)),
         layers=int(reader.GetNumberOfComponents() * np.prod(size[3:], dtype=np.int64)),
-        affine=_affine_of(path, kind, reader),
+        affine=_affine_of(path, reader),
         fields={key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()},
     )
 
@@ -212,12 +211,8 @@ def _affine(spacing: tuple[float, ...], origin: tuple[float, ...], direction: tu
     return np.asarray(_LPS @ lps, dtype=np.float64)
 
 
-def _affine_of(path: Path, kind: Kind, reader: SimpleITK.ImageFileReader) -> FloatArray:
-    if kind is Kind.NIFTI and reader.GetDimension() == 2:
-        # ITK cuts the orientation of a two-dimensional file to 2×2, Slicer (which reads it in 3D) does not.
-        affine = np.asarray(nibabel.Nifti1Image.from_filename(path).affine, dtype=np.float64)
-    else:
-        affine = _affine(reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
+def _affine_of(path: Path, reader: SimpleITK.ImageFileReader) -> FloatArray:
+    affine = _affine(reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine)) < np.finfo(np.float32).tiny:
         raise unreadable(path, "has no usable geometry: its voxels have no volume")
     return affine
