@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from xal.task import ATTENTION_LEVELS, AcquisitionSettings
@@ -58,8 +58,9 @@ def normalise(cam: Tensor) -> Tensor:
 
 def area_average(rois: Tensor, grid: Sequence[int]) -> Tensor:
     """Coverage of each cell of `grid`: (B, *size) → (B, *grid), averaged over the cell's area, not sampled."""
-    pool = functional.adaptive_avg_pool2d if len(grid) == 2 else functional.adaptive_avg_pool3d
-    return pool(rois[:, None], tuple(grid))[:, 0]
+    pool = (nn.AdaptiveAvgPool2d if len(grid) == 2 else nn.AdaptiveAvgPool3d)(tuple(grid))
+    coverage: Tensor = pool(rois[:, None])
+    return coverage[:, 0]
 
 
 def upsample(maps: Tensor, size: Sequence[int]) -> Tensor:

@@ -36,7 +36,7 @@ _EFFICIENTNET_LAST_STRIDED = 5
 _HEADS = ("fc.", "classifier.", "class_layers.", "_fc.", "seg_layers.", "conv_seg.")
 
 
-class _ResNet(ResNet):
+class _ResNet(ResNet):  # type: ignore[misc]  # MONAI is untyped here
     """Odd kernels with symmetric padding centre cell j of a grid with stride s at voxel s·j, its first corner.
 
     Half a cell of error would count as misalignment. Moving the input of the last strided stage by one voxel moves
@@ -52,7 +52,8 @@ class _ResNet(ResNet):
             block_inplanes=get_inplanes(),
             spatial_dims=task.image.dimensions,
             n_input_channels=task.image.channels,
-            conv1_t_stride=settings.first_stride,
+            conv1_t_stride=2,
+            no_max_pool=settings.first_stride == 1,
             # MONAI's shortcut "A" detaches the shortcut from the gradient; "B" without bias is torchvision's.
             shortcut_type="B",
             bias_downsample=False,
@@ -64,13 +65,14 @@ class _ResNet(ResNet):
             _unstride(self.layer4)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.maxpool(self.act(self.bn1(self.conv1(x))))
+        x = self.act(self.bn1(self.conv1(x)))
+        x = x if self.no_max_pool else self.maxpool(x)
         for number, stage in enumerate((self.layer1, self.layer2, self.layer3, self.layer4), start=1):
             x = stage(_one_voxel_on(x) if number == self.last_strided else x)
         return x
 
 
-class _DenseNet(DenseNet):
+class _DenseNet(DenseNet):  # type: ignore[misc]  # MONAI is untyped here
     """Its transitions pool pairs of voxels, which keeps cells centred without help."""
 
     def __init__(self, task: Task) -> None:
@@ -85,7 +87,7 @@ class _DenseNet(DenseNet):
         )
         self.class_layers = nn.Sequential()
         if settings.first_stride == 1:
-            _unstride(self.features.conv0)
+            self.features.pool0 = nn.Identity()
         if settings.last_stride == 1:
             self.features.transition3.pool = nn.Identity()
 
@@ -93,7 +95,7 @@ class _DenseNet(DenseNet):
         return functional.relu(self.features(x))
 
 
-class _EfficientNet(EfficientNet):
+class _EfficientNet(EfficientNet):  # type: ignore[misc]  # MONAI is untyped here
     """Its "same" padding centres cells at their last corner; mirrored in the last strided stage, near the middle."""
 
     def __init__(self, task: Task) -> None:
@@ -127,7 +129,8 @@ class _EfficientNet(EfficientNet):
     def forward(self, x: Tensor) -> Tensor:
         x = self._swish(self._bn0(self._conv_stem(self._conv_stem_padding(x))))
         x = self._conv_head(self._conv_head_padding(self._blocks(x)))
-        return self._swish(self._bn1(x))
+        features: Tensor = self._swish(self._bn1(x))
+        return features
 
 
 def build_backbone(task: Task) -> nn.Module:

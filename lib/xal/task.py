@@ -101,7 +101,10 @@ class NetworkSettings(_Settings):
     width: float = Field(1.0, gt=0, le=4)
     """Multiplies the channels (of a DenseNet: the growth rate); small tasks train faster with less."""
     first_stride: Literal[1, 2] = 2
-    """Stride of the first convolution; 1 doubles the attention grid of small images, at up to four times the cost."""
+    """Stride of the pooling after the first convolution (EfficientNet has none: of that convolution itself).
+
+    1 doubles the attention grid, which small images need, at two to four times the cost.
+    """
     last_stride: Literal[1, 2] = 1
     """Stride of the last stage; 1 doubles the attention grid on each axis."""
     weights: Path | None = None
@@ -122,6 +125,8 @@ class TrainingSettings(_Settings):
     roi: float = Field(1.0, ge=0)
     """Weight of the loss of the head that proposes ROIs."""
     augment: bool = True
+    flip: bool = False
+    """Augment with mirror images, too: only where left and right, up and down do not matter to the findings."""
     seed: int = 0
 
 

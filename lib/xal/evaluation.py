@@ -1,0 +1,129 @@
+"""How good a model is, case by case: does it name the finding, and does it look where the finding is?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from xal.attention import area_average, energy_in_roi, overlap, pointing_game
+from xal.network import Network, read
+from xal.task import Task
+
+_BATCH = 32
+_SMALLEST = 1e-7
+"""Probabilities are not taken below this, so that one sure mistake cannot make the log loss infinite."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One annotated image, ready for the network."""
+
+    image_id: str
+    tensor: Tensor
+    """(C, *size), float32."""
+    finding: str
+    roi: Tensor | npt.NDArray[np.float32] | None
+    """Coverage on the network's grid (*size), float32; None where nobody drew one."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model on a set of cases; the lists run in the order of `image_ids`."""
+
+    image_ids: tuple[str, ...]
+    findings: tuple[str, ...]
+    """The names of the columns of `probabilities`."""
+    truth: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float64]
+    energy: tuple[float | None, ...]
+    """Energy in ROI of the attention of the true finding; None for a case without an ROI. The next two alike."""
+    pointing: tuple[float | None, ...]
+    dice: tuple[float | None, ...]
+
+    @property
+    def correct(self) -> npt.NDArray[np.bool_]:
+        """Which cases got their true finding."""
+        result: npt.NDArray[np.bool_] = self.probabilities.argmax(1) == self.truth
+        return result
+
+    @property
+    def losses(self) -> npt.NDArray[np.float64]:
+        """−log of the probability of the true finding."""
+        chosen = self.probabilities[np.arange(len(self.truth)), self.truth]
+        result: npt.NDArray[np.float64] = -np.log(np.maximum(chosen, _SMALLEST))
+        return result
+
+    def metrics(self) -> dict[str, Any]:
+        """Everything as finite numbers for JSON; without a case, or an ROI, to judge by, a metric is None."""
+        empty = len(self.truth) == 0
+        balanced = 0.0 if empty else balanced_accuracy(self.truth, self.correct)
+        counts = Counter(self.findings[k] for k in self.truth.tolist())
+        return {
+            "best_metric": balanced,
+            "balanced_accuracy": None if empty else balanced,
+            "log_loss": None if empty else float(self.losses.mean()),
+            "energy_in_roi": _mean(self.energy),
+            "pointing": _mean(self.pointing),
+            "dice": _mean(self.dice),
+            "counts": {
+                "cases": len(self.truth),
+                "with_roi": sum(value is not None for value in self.energy),
+                "findings": {name: counts[name] for name in self.findings},
+            },
+        }
+
+
+def balanced_accuracy(truth: npt.NDArray[np.int64], correct: npt.NDArray[np.bool_]) -> float:
+    """The mean over the findings that occur of the share of their cases that were named."""
+    return float(np.mean([correct[truth == k].mean() for k in np.unique(truth)]))
+
+
+def evaluate(network: Network, task: Task, cases: Sequence[Case], device: torch.device) -> Evaluation:
+    """Read every case and judge the finding named and the attention of the true finding, in eval mode.
+
+    The true finding's, so that a model is not said to look elsewhere only because it named another one.
+    """
+    network.to(device)
+    probabilities: list[npt.NDArray[np.float32]] = []
+    attention: list[tuple[float, float, float] | None] = []
+    for batch in _batches(cases):
+        readings = read(network, torch.stack([case.tensor for case in batch]), task, [case.finding for case in batch])
+        for case, reading in zip(batch, readings, strict=True):
+            probabilities.append(reading.probabilities)
+            attention.append(_judge_attention(case, reading.attention, task))
+    energy, pointing, dice = (tuple(None if a is None else a[i] for a in attention) for i in range(3))
+    return Evaluation(
+        image_ids=tuple(case.image_id for case in cases),
+        findings=task.finding_names,
+        truth=np.array([task.index(case.finding) for case in cases], np.int64),
+        probabilities=np.array(probabilities, np.float64).reshape(len(cases), len(task.findings)),
+        energy=energy,
+        pointing=pointing,
+        dice=dice,
+    )
+
+
+def _judge_attention(case: Case, attention: npt.NDArray[np.float32], task: Task) -> tuple[float, float, float] | None:
+    roi = None if case.roi is None else torch.as_tensor(case.roi)
+    if roi is None or not roi.any():
+        return None
+    coverage = area_average(roi[None], attention.shape)[0].numpy()
+    dice = overlap(attention, roi.numpy(), task.acquisition)
+    return energy_in_roi(attention, coverage), pointing_game(attention, coverage), dice
+
+
+def _batches(cases: Sequence[Case]) -> Iterator[list[Case]]:
+    for start in range(0, len(cases), _BATCH):
+        yield [cases[i] for i in range(start, min(start + _BATCH, len(cases)))]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
