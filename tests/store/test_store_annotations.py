@@ -1,0 +1,304 @@
+"""Annotations: every one is kept, the same one only once, and together they settle the finding."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from store_helpers import ONCE, TWICE, assert_consistent, files, know, names, new, reading, submit
+
+from xal.errors import BadInput, Conflict, NotFound
+from xal.store import NewAnnotation
+from xal.store.annotations import agreed, read_twice
+
+
+def _kinds(store) -> list[str]:
+    return [event.kind for event in store.events()]
+
+
+def test_a_submission_is_stored_whole(store):
+    store.put_images(files(["a"]))
+    handed_in = NewAnnotation(
+        image="a",
+        reader="ann",
+        finding="glioma",
+        roi_voxels=7,
+        roi_volume=3.5,
+        label_info=[{"name": "glioma", "idx": 9}],
+        params={"client_id": "ann", "nested": {"α": [1, None]}},
+        story={"finding": "none", "probability": 0.6},
+        digest="d",
+        submission_id="s1",
+    )
+    row, created = store.add_annotation(handed_in, lambda revision: f"a/ann-{revision}.nii.gz", ONCE, now=1000.5)
+    assert created
+    assert row == store.annotation(row.id) == store.latest_annotation("a")
+    assert {name: getattr(row, name) for name in vars(handed_in)} == vars(handed_in)
+    assert (row.revision, row.label_path, row.created_at, row.active) == (1, "a/ann-1.nii.gz", 1000.5, True)
+    assert store.image("a").finding == "glioma"
+    assert not store.image("a").open
+
+
+def test_the_same_submission_again_gives_the_first_result(store):
+    store.put_images(files(["a"]))
+    first, created = store.add_annotation(new("a"), lambda revision: "path", ONCE)
+    again, created_again = store.add_annotation(new("a"), _must_not_write, ONCE)
+    assert (created, created_again, again) == (True, False, first)
+    assert _kinds(store).count("submit") == 1
+
+
+def test_the_same_submission_id_gives_the_first_result_even_after_others(store):
+    store.put_images(files(["a"]))
+    first = submit(store, "a", digest="1", submission_id="s1")
+    submit(store, "a", digest="2", submission_id="s2")
+    again, created = store.add_annotation(new("a", digest="1", submission_id="s1"), _must_not_write, ONCE)
+    assert (again.id, created) == (first.id, False)
+
+
+def test_a_submission_id_belongs_to_one_reader_and_image(store):
+    store.put_images(files(["a", "b"]))
+    submit(store, "a", "ann", submission_id="1")
+    submit(store, "a", "bob", submission_id="1")
+    assert len(store.annotations("a")) == 2
+    with pytest.raises(Conflict, match="already used for image 'a'"):
+        submit(store, "b", "ann", submission_id="1")
+    assert store.annotations("b") == []
+
+
+def test_the_same_bytes_with_another_finding_are_another_submission(store):
+    store.put_images(files(["a"]))
+    submit(store, "a", finding="none", digest="empty")
+    submit(store, "a", finding="glioma", digest="empty")
+    assert store.image("a").finding == "glioma"
+    assert len(store.annotations("a", active_only=False)) == 2
+
+
+def test_a_new_revision_replaces_the_earlier_one_of_its_reader_only(store):
+    store.put_images(files(["a"]))
+    submit(store, "a", "ann", digest="1")
+    submit(store, "a", "bob", digest="2")
+    submit(store, "a", "ann", digest="3")
+    assert [(row.reader, row.revision) for row in store.annotations("a")] == [("bob", 1), ("ann", 2)]
+    assert len(store.annotations("a", active_only=False)) == 3
+    assert [row.digest for row in store.annotations(reader="ann", active_only=False)] == ["1", "3"]
+    assert store.latest_annotation("a").digest == "3"
+    assert_consistent(store)
+
+
+def test_a_label_file_that_cannot_be_written_leaves_no_trace(store):
+    store.put_images(files(["a"]))
+    store.next_sample("ann", "xal", 60)
+    before = (store.counts(), store.events(), store.leases(), store.image("a"))
+
+    def disk_full(revision: int) -> str:
+        raise OSError("No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        store.add_annotation(new("a"), disk_full, ONCE)
+    assert (store.counts(), store.events(), store.leases(), store.image("a")) == before
+    assert submit(store, "a").revision == 1
+
+
+def test_params_that_are_not_json_are_refused_and_leave_no_trace(store):
+    store.put_images(files(["a"]))
+    with pytest.raises(BadInput, match="cannot be stored"):
+        submit(store, "a", params={"score": float("inf")})
+    assert not store.handed_in("a", None)
+    assert store.image("a").open
+
+
+def test_an_unknown_image_is_refused_before_its_label_is_written(store):
+    with pytest.raises(NotFound, match="'a'"):
+        store.add_annotation(new("a"), _must_not_write, ONCE)
+
+
+def test_a_withdrawn_annotation_stays_and_its_image_returns_to_the_pool(store):
+    store.put_images(files(["a"]))
+    row = submit(store, "a")
+    gone = store.withdraw(row.id, "reviewer")
+    assert gone.withdrawn_by == "reviewer"
+    assert gone.withdrawn_at is not None
+    assert not gone.active
+    assert store.withdraw(row.id, "another") == gone, "once is enough"
+    assert (store.image("a").finding, store.image("a").open) == (None, True)
+    assert store.annotations("a") == []
+    assert store.latest_annotation("a") is None
+    assert store.annotations("a", active_only=False) == [gone]
+    assert store.next_sample("ann", "xal", 60).image.id == "a"
+    with pytest.raises(NotFound, match="annotation 99"):
+        store.withdraw(99, "reviewer")
+
+
+def test_after_a_withdrawal_the_same_bytes_are_a_new_revision(store):
+    store.put_images(files(["a"]))
+    first = submit(store, "a")
+    store.withdraw(first.id, "ann")
+    assert submit(store, "a").revision == 2
+
+
+def test_withdrawing_the_latest_revision_leaves_the_one_before_standing(store):
+    store.put_images(files(["a"]))
+    submit(store, "a", finding="glioma")
+    second = submit(store, "a", finding="meningioma")
+    store.withdraw(second.id, "ann")
+    assert store.latest_annotation("a").revision == 1
+    assert store.image("a").finding == "glioma"
+    assert_consistent(store)
+
+
+def test_who_has_seen_an_image_has_handed_it_in_even_if_withdrawn(store):
+    store.put_images(files(["a", "b"]))
+    row = submit(store, "a", "ann")
+    store.withdraw(row.id, "ann")
+    assert store.handed_in("a", "ann")
+    assert store.handed_in("a", None)
+    assert not store.handed_in("a", "bob")
+    assert not store.handed_in("b", None)
+
+
+def test_readings_that_disagree_settle_nothing_and_go_to_review(store):
+    store.put_images(files(["a"]))
+    submit(store, "a", "ann", "glioma", TWICE)
+    submit(store, "a", "bob", "none", TWICE)
+    assert (store.image("a").finding, store.image("a").open) == (None, False)
+    assert store.counts()["review"] == 1
+    event = store.events()[-1]
+    assert (event.kind, event.image) == ("disagreement", "a")
+    assert event.detail == {"findings": {"ann": "glioma", "bob": "none"}}
+    submit(store, "a", "cyd", "none", TWICE)
+    assert store.image("a").finding == "none"
+    assert [row.annotations[0].reader for row in store.settled()] == ["bob"]
+
+
+def test_withdrawing_one_of_two_readings_opens_the_image_for_another(store):
+    store.put_images(files(["a"]))
+    submit(store, "a", "ann", how=TWICE)
+    row = submit(store, "a", "bob", how=TWICE)
+    store.withdraw(row.id, "bob")
+    assert (store.image("a").finding, store.image("a").open) == (None, True)
+    assert store.next_sample("ann", "xal", 60) is None
+    assert store.next_sample("bob", "xal", 60).image.id == "a"
+
+
+def test_a_late_second_opinion_that_contradicts_unsettles_the_image(store):
+    store.put_images(files(["a"]))
+    submit(store, "a", "ann", "glioma")
+    submit(store, "a", "bob", "none")
+    assert store.image("a").finding is None
+    assert store.counts()["review"] == 1
+
+
+def test_an_import_settles_whatever_is_required(store):
+    store.put_images(files(["a"]))
+    submit(store, "a", "old labels", how=TWICE, source="import")
+    assert store.image("a").finding == "glioma"
+    assert _kinds(store) == ["import"]
+
+
+@pytest.mark.parametrize(
+    ("said", "required", "expected"),
+    [
+        ("", 1, (None, False)),
+        ("g", 1, ("g", True)),
+        ("g", 2, (None, False)),
+        ("gg", 2, ("g", True)),
+        ("gn", 2, (None, True)),
+        ("gn", 1, (None, True)),
+        ("gng", 2, ("g", True)),
+        ("gnm", 2, (None, True)),
+    ],
+)
+def test_enough_readings_that_agree_settle_a_finding(said, required, expected):
+    assert agreed([{"finding": letter, "source": "reader"} for letter in said], required) == expected
+
+
+def test_the_double_share_is_about_the_share_asked_for():
+    chosen = [read_twice("pool", name, 0.1) for name in names(2000)]
+    assert 0.07 < sum(chosen) / len(chosen) < 0.13
+    assert chosen == [read_twice("pool", name, 0.1) for name in names(2000)]
+    assert not any(read_twice("pool", name, 0) for name in names(100))
+    assert all(read_twice("pool", name, 1) for name in names(100))
+
+
+def test_settled_images_are_those_to_train_on(store):
+    store.put_images(files(["a", "b", "c", "d", "e"]))
+    for name in ("b", "a", "c", "d"):
+        submit(store, name, finding="none" if name == "b" else "glioma")
+    store.exclude("c", "ann", "wrong modality")
+    store.mark_gone(["d"])
+    assert [(row.image.id, row.finding, len(row.annotations)) for row in store.settled()] == [
+        ("a", "glioma", 1),
+        ("b", "none", 1),
+    ]
+
+
+def test_drawn_rois_are_those_of_standing_annotations_with_voxels(store):
+    store.put_images(files(["a"]))
+    submit(store, "a", "ann", digest="1")
+    latest = submit(store, "a", "ann", digest="2")
+    submit(store, "a", "bob", "none", roi_voxels=0)
+    assert [row.id for row in store.drawn_roi("a")] == [latest.id]
+
+
+def test_a_drawn_roi_makes_the_reading_of_an_open_image_stale(store):
+    store.put_images(files(["a"]))
+    know(store, "a")
+    store.save_readings([reading("a")], 0.5, 0.5)
+    assert store.stale_count(1) == 0
+    row = submit(store, "a", how=TWICE)
+    [(image, roi_key)] = store.stale(1, 10)
+    assert (image.id, roi_key) == ("a", f"{row.id}.1")
+    store.save_readings([reading("a", roi_key=roi_key, roi_source="drawn")], 0.5, 0.5)
+    assert store.stale_count(1) == 0
+    store.withdraw(row.id, "ann")
+    assert store.stale(1, 10)[0][1] is None
+
+
+def test_a_submit_tells_when_the_image_was_given(store):
+    store.put_images(files(["a"]))
+    store.next_sample("ann", "xal", 60, now=1000)
+    row, _ = store.add_annotation(new("a"), lambda revision: "path", ONCE, now=1042)
+    detail = {"annotation": row.id, "revision": 1, "finding": "glioma", "offered_at": 1000}
+    assert store.events()[-1].detail == detail
+
+
+def test_sixty_submits_beside_a_scoring_job_are_all_complete(store):
+    store.put_images(files(names(200)))
+    stop = threading.Event()
+
+    def keep_scoring() -> None:
+        while not stop.is_set():
+            store.save_readings([reading(name) for name in names(200)[100:132]], 0.5, 0.5)
+            store.rerank(0.5, 0.5)
+
+    scoring = threading.Thread(target=keep_scoring)
+    readers = [
+        threading.Thread(target=lambda n=n: [submit(store, name, f"reader {n}") for name in names(60)[n::6]])
+        for n in range(6)
+    ]
+    for thread in (scoring, *readers):
+        thread.start()
+    for thread in readers:
+        thread.join()
+    stop.set()
+    scoring.join()
+    rows = store.annotations()
+    assert len(rows) == 60
+    assert all(row.label_info and row.reader and row.params["model"] for row in rows)
+    assert_consistent(store)
+
+
+def test_the_same_submission_sent_twice_at_once_is_stored_once(store):
+    store.put_images(files(["a"]))
+    results = []
+    threads = [threading.Thread(target=lambda: results.append(submit(store, "a"))) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({row.id for row in results}) == 1
+    assert len(store.annotations("a", active_only=False)) == 1
+
+
+def _must_not_write(revision: int) -> str:
+    raise AssertionError("the label must not be written")

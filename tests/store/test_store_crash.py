@@ -1,0 +1,93 @@
+"""kill -9: what was acknowledged is there, what was not is not half there."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from store_helpers import ONCE, assert_consistent, files, names, new, reading, write_file
+
+from xal.store import Store
+
+
+def _work_until_killed(url: str, folder: Path, reader: str, acknowledged: Path) -> None:
+    """Read, submit, score and withdraw as fast as possible; note every submission once it was accepted."""
+    store = Store.open(url, "pool", "task")
+    with acknowledged.open("ab", buffering=0) as notes:
+        while True:
+            offer = store.next_sample(reader, "xal", 3600)
+            if offer is None:
+                return
+            image = offer.image.id
+
+            def write(revision: int, image: str = image) -> str:
+                name = f"{image}/{reader}-{revision}.txt"
+                write_file(folder / name, f"{image} by {reader}" * 1000)
+                return name
+
+            row, _ = store.add_annotation(new(image, reader), write, ONCE)
+            notes.write(f"{row.id} {image}\n".encode())
+            store.save_readings([reading(image)], 0.5, 0.5)
+            if row.id % 5 == 0:
+                store.withdraw(row.id, reader)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_killed_writers_lose_nothing_and_leave_nothing_half_done(url, store, tmp_path, seed):
+    chance = random.Random(seed)
+    store.put_images(files(names(3000)))
+    context = multiprocessing.get_context("fork")
+    acknowledged = tmp_path / "acknowledged"
+    for number in range(3):
+        arguments = [(url, tmp_path / "labels", f"reader-{number}-{twin}", acknowledged) for twin in range(2)]
+        workers = [context.Process(target=_work_until_killed, args=each) for each in arguments]
+        for worker in workers:
+            worker.start()
+        while not acknowledged.exists():
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0.05, 0.3))
+        for worker in workers:
+            os.kill(worker.pid, signal.SIGKILL)
+            worker.join()
+    promised = {int(line.split()[0]) for line in acknowledged.read_text().splitlines()}
+    rows = {row.id: row for row in store.annotations(active_only=False)}
+    assert promised
+    assert promised <= set(rows)
+    for row in rows.values():
+        content = (tmp_path / "labels" / row.label_path).read_text()
+        assert content == f"{row.image} by {row.reader}" * 1000
+    submits = [event.detail["annotation"] for event in store.events(10_000) if event.kind == "submit"]
+    assert sorted(submits) == sorted(rows)
+    assert_consistent(store)
+    assert store.next_sample("someone else", "xal", 60) is not None
+
+
+def _hold_a_transaction(url: str, folder: Path) -> None:
+    store = Store.open(url, "pool", "task")
+
+    def write(revision: int) -> str:
+        write_file(folder / "label.txt", "half a submission")
+        time.sleep(600)
+        return "label.txt"
+
+    store.add_annotation(new("a", "killed"), write, ONCE)
+
+
+def test_a_writer_killed_between_label_file_and_row_blocks_nobody(url, store, tmp_path):
+    store.put_images(files(["a"]))
+    worker = multiprocessing.get_context("fork").Process(target=_hold_a_transaction, args=(url, tmp_path))
+    worker.start()
+    while not (tmp_path / "label.txt").exists():
+        time.sleep(0.01)
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.join()
+    start = time.monotonic()
+    assert not store.handed_in("a", None)
+    row, created = store.add_annotation(new("a", "killed"), lambda revision: "label.txt", ONCE)
+    assert (row.revision, created) == (1, True)
+    assert time.monotonic() - start < 10

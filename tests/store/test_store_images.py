@@ -1,0 +1,218 @@
+"""Images: what a scan, a reading of the file and a person's decision make of them."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from store_helpers import ONCE, assert_consistent, files, know, names, new, reading, score, submit
+
+from xal.errors import BadInput, NotFound, Refused
+from xal.store import ImageFile
+
+
+def test_new_files_are_open_images(store):
+    assert store.put_images(files(["b", "a"])) == 2
+    assert [(row.id, row.state, row.open, row.score) for row in store.images()] == [
+        ("a", "ok", True, None),
+        ("b", "ok", True, None),
+    ]
+    assert store.put_images(files(["b", "a"])) == 0
+
+
+def test_a_scan_sees_every_file_with_its_state(store):
+    store.put_images(files(["a", "b", "c"]))
+    store.mark_gone(["b"])
+    store.delete_image("c", "ann")
+    assert store.known_files() == {
+        "a": ImageFile("a", "a.png", 10, 1, "ok"),
+        "b": ImageFile("b", "b.png", 10, 1, "gone"),
+        "c": ImageFile("c", "c.png", 10, 1, "deleted"),
+    }
+
+
+def test_a_changed_file_loses_its_facts_and_its_reading_is_stale(store):
+    store.put_images(files(["a"]))
+    store.set_facts("a", size=10, mtime_ns=1, checksum="SHA256:1", fingerprint="pixels of a")
+    store.save_readings([reading("a")], 0.5, 0.5)
+    assert store.stale_count(1) == 0
+    assert store.put_images(files(["a"], mtime_ns=2)) == 1
+    row = store.image("a")
+    assert (row.checksum, row.fingerprint, row.mtime_ns) == (None, None, 2)
+    assert store.stale_count(1) == 1
+    store.set_facts("a", size=10, mtime_ns=2, fingerprint="pixels of a")
+    assert store.stale_count(1) == 0, "the same pixels in another file need no other reading"
+    assert_consistent(store)
+
+
+def test_facts_of_a_file_that_changed_meanwhile_are_dropped(store):
+    store.put_images(files(["a"]))
+    store.put_images(files(["a"], size=11))
+    assert not store.set_facts("a", size=10, mtime_ns=1, checksum="SHA256:old")
+    assert store.image("a").checksum is None
+
+
+def test_a_file_with_a_problem_is_unreadable_until_it_changes_or_is_read(store):
+    store.put_images(files(["a", "b"]))
+    for name in ("a", "b"):
+        store.set_facts(name, size=10, mtime_ns=1, problem="truncated")
+    assert (store.image("a").state, store.image("a").problem, store.image("a").open) == (
+        "unreadable",
+        "truncated",
+        False,
+    )
+    assert store.counts()["unreadable"] == 2
+    store.put_images(files(["a"], size=20))
+    know(store, "b")
+    assert [(row.state, row.problem, row.open) for row in store.images()] == [("ok", None, True)] * 2
+    assert_consistent(store)
+
+
+def test_a_vanished_file_is_not_offered_and_keeps_its_annotations(store):
+    store.put_images(files(["a", "b"]))
+    submit(store, "a")
+    assert store.mark_gone(["a", "b", "unknown"]) == 2
+    assert store.counts()["total"] == 0
+    assert store.next_sample("ann", "xal", 60) is None
+    assert store.image("a").state == "gone"
+    assert len(store.annotations("a")) == 1
+    assert store.put_images(files(["a", "b"])) == 2
+    assert (store.counts()["total"], store.counts()["completed"]) == (2, 1)
+    assert_consistent(store)
+
+
+def test_an_unreadable_file_that_vanished_comes_back_unreadable(store):
+    store.put_images(files(["a"]))
+    store.set_facts("a", size=10, mtime_ns=1, problem="truncated")
+    store.mark_gone(["a"])
+    store.put_images(files(["a"]))
+    assert store.image("a").state == "unreadable"
+
+
+def test_a_deleted_image_stays_deleted_and_keeps_its_annotations(store):
+    store.put_images(files(["a"]))
+    submit(store, "a")
+    store.delete_image("a", "ann")
+    assert store.put_images(files(["a"], size=99)) == 0
+    with pytest.raises(NotFound, match="'a'"):
+        store.image("a")
+    with pytest.raises(NotFound):
+        store.add_annotation(new("a"), lambda revision: "x", ONCE)
+    assert len(store.annotations("a")) == 1
+    assert store.counts()["total"] == 0
+
+
+def test_an_excluded_image_never_returns_until_it_is_included(store):
+    store.put_images(files(["a"]))
+    assert store.next_sample("ann", "xal", 60).image.id == "a"
+    row = store.exclude("a", "ann", " wrong modality ")
+    assert (row.excluded, row.excluded_by, row.open) == ("wrong modality", "ann", False)
+    assert store.leases() == []
+    assert store.next_sample("bob", "xal", 60) is None
+    store.put_images(files(["a"], size=11))
+    assert store.next_sample("bob", "xal", 60) is None
+    store.include("a", "bob")
+    assert store.next_sample("bob", "xal", 60).image.id == "a"
+    with pytest.raises(NotFound, match="not excluded"):
+        store.include("a", "bob")
+    with pytest.raises(BadInput, match="reason"):
+        store.exclude("a", "bob", " ")
+
+
+def test_images_are_listed_by_label_state_and_page(store):
+    store.put_images(files(names(6)))
+    submit(store, names(6)[4])
+    store.mark_gone(names(1))
+    assert [row.id for row in store.images(labelled=True)] == ["image000004"]
+    assert [row.id for row in store.images(labelled=False, limit=2)] == ["image000001", "image000002"]
+    assert [row.id for row in store.images(after="image000002", limit=2)] == ["image000003", "image000004"]
+    assert [row.id for row in store.images(state="gone")] == ["image000000"]
+
+
+def test_ids_sort_bytewise_on_every_database(store):
+    ids = ["a", "B", "_", "ä", "Z", "a-1", "a_1", "A"]
+    store.put_images(files(ids))
+    assert [row.id for row in store.images()] == sorted(ids)
+
+
+def test_info_is_merged_and_names_the_group(store):
+    store.put_images(files(["a"]))
+    assert store.image("a").group == "a"
+    store.update_info("a", {"group": "patient 7", "site": "north"})
+    row = store.update_info("a", {"site": None, "age": 61})
+    assert row.info == {"group": "patient 7", "age": 61}
+    assert row.group == "patient 7"
+
+
+def test_info_that_is_not_json_is_refused_and_changes_nothing(store):
+    store.put_images(files(["a"]))
+    with pytest.raises(BadInput, match="cannot be stored"):
+        store.update_info("a", {"age": float("nan")})
+    with pytest.raises(BadInput, match="cannot be stored"):
+        store.update_info("a", {"age": object()})
+    assert store.image("a").info == {}
+
+
+def test_images_are_found_by_their_pixels(store):
+    store.put_images(files(["a", "b", "c"]))
+    for name in ("a", "b", "c"):
+        store.set_facts(name, size=10, mtime_ns=1, fingerprint="same" if name != "b" else "other")
+    store.mark_gone(["c"])
+    assert store.by_fingerprint("same") == ["a"]
+
+
+def test_counts_tell_the_pool(store):
+    store.put_images(files(["a", "b", "c", "d", "e", "f"]))
+    submit(store, "a", finding="glioma")
+    submit(store, "b", finding="none", roi_voxels=0)
+    submit(store, "c", "ann", "glioma")
+    submit(store, "c", "bob", "none")
+    store.exclude("d", "ann", "blurred")
+    store.set_facts("e", size=10, mtime_ns=1, problem="truncated")
+    assert store.counts() == {
+        "total": 6,
+        "completed": 2,
+        "open": 1,
+        "labelled": 3,
+        "review": 1,
+        "excluded": 1,
+        "unreadable": 1,
+        "findings": {"glioma": 1, "none": 1},
+    }
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_happens_the_derived_columns_follow(store, seed):
+    chance = random.Random(seed)
+    ids = names(12)
+    store.put_images(files(ids[:8]))
+    for _ in range(120):
+        image, reader = chance.choice(ids), chance.choice(["ann", "bob", "cyd"])
+        doings = [
+            lambda i=image: store.put_images(files([i], size=chance.randint(10, 12))),
+            lambda i=image: store.mark_gone([i]),
+            lambda i=image, r=reader: submit(
+                store, i, r, chance.choice(["glioma", "none"]), roi_voxels=chance.randint(0, 1)
+            ),
+            lambda i=image, r=reader: submit(store, i, r, source="import"),
+            lambda r=reader: store.withdraw(chance.choice(store.annotations()).id, r) if store.annotations() else None,
+            lambda i=image, r=reader: store.exclude(i, r, "blurred"),
+            lambda i=image, r=reader: store.include(i, r),
+            lambda i=image: store.set_facts(i, size=10, mtime_ns=1, problem="truncated"),
+            lambda i=image: know(store, i),
+            lambda i=image: store.save_readings([reading(i)], 0.5, 0.5),
+            lambda r=reader: store.next_sample(r, "xal", 1),
+            lambda i=image, r=reader: store.delete_image(i, r) if chance.random() < 0.1 else None,
+        ]
+        try:
+            chance.choice(doings)()
+        except Refused:
+            continue
+    assert_consistent(store)
+
+
+def test_scores_are_shown_as_unknown_until_there_is_a_reading(store):
+    store.put_images(files(["a"]))
+    assert (store.image("a").score, store.image("a").uncertainty, store.image("a").version) == (None, None, None)
+    score(store, a=0.0)
+    assert (store.image("a").score, store.image("a").uncertainty, store.image("a").version) == (0.0, 0.0, 1)

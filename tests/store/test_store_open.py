@@ -1,0 +1,200 @@
+"""Opening: ours, old, new, damaged, foreign, on the wrong disk."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import sqlite3
+
+import pytest
+from sqlalchemy import Connection, create_engine, text
+from store_helpers import assert_consistent, files, names, submit
+
+from xal.errors import StoreError
+from xal.store import Store, engine, schema
+from xal.store.engine import network_filesystem
+
+
+def test_what_was_stored_is_there_after_opening_again(open_store):
+    open_store().put_images(files(["a"]))
+    assert open_store().image("a").path == "a.png"
+
+
+def test_pools_and_tasks_do_not_see_each_other(open_store):
+    open_store("one", "task").put_images(files(["a"]))
+    assert open_store("other", "task").images() == []
+    assert open_store("one", "other").images() == []
+    open_store("other", "task").put_images(files(["a"], size=99))
+    assert open_store("one", "task").image("a").size == 10
+
+
+def test_a_store_of_a_newer_program_is_refused(url, open_store):
+    open_store()
+    _execute(url, "UPDATE xal_schema SET version = 99")
+    with pytest.raises(StoreError, match=r"newer version .*schema 99"):
+        open_store()
+
+
+def test_an_older_store_is_migrated_and_keeps_what_it_has(monkeypatch, open_store):
+    open_store().put_images(files(["a"]))
+
+    def add_column(connection: Connection) -> None:
+        connection.execute(text("ALTER TABLE images ADD COLUMN scanner TEXT DEFAULT 'unknown'"))
+
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", 2)
+    monkeypatch.setattr(schema, "MIGRATIONS", {1: add_column})
+    store = open_store()
+    open_store()
+    assert store.image("a").state == "ok"
+    with store._engine.connect() as connection:
+        assert connection.execute(text("SELECT scanner FROM images")).scalar() == "unknown"
+
+
+def test_a_migration_that_fails_changes_nothing(monkeypatch, open_store):
+    open_store().put_images(files(["a"]))
+
+    def fail(connection: Connection) -> None:
+        connection.execute(text("ALTER TABLE images ADD COLUMN scanner TEXT"))
+        raise OSError("killed here")
+
+    with monkeypatch.context() as newer:
+        newer.setattr(schema, "SCHEMA_VERSION", 2)
+        newer.setattr(schema, "MIGRATIONS", {1: fail})
+        with pytest.raises(OSError, match="killed"):
+            open_store()
+    with open_store()._engine.connect() as connection:
+        assert "scanner" not in list(connection.execute(text("SELECT * FROM images")).keys())
+
+
+def test_a_database_of_something_else_is_refused_and_left_alone(url, open_store):
+    _execute(url, "CREATE TABLE patients (name TEXT)")
+    with pytest.raises(StoreError, match="belongs to something else: it has tables patients"):
+        open_store()
+
+
+@pytest.mark.parametrize("content", [b"no database at all" * 100, b"SQLite format 3\x00" + b"\xff" * 4000])
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path, content):
+    path = tmp_path / "store.sqlite"
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=r"store\.sqlite"):
+        Store.open(f"sqlite:///{path}", "pool", "task")
+    assert path.read_bytes() == content
+
+
+def test_damage_in_the_middle_of_the_file_is_named(tmp_path):
+    path = tmp_path / "store.sqlite"
+    store = Store.open(f"sqlite:///{path}", "pool", "task")
+    store.put_images(files(names(2000)))
+    store.close()
+    content = bytearray(path.read_bytes())
+    content[4096 * 30 :] = os.urandom(len(content) - 4096 * 30)
+    path.write_bytes(content)
+    store = Store.open(f"sqlite:///{path}", "pool", "task")
+    with pytest.raises(StoreError, match="damaged"):
+        store.images()
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("mysql://somewhere/db", "can be used|not on mysql"),
+        ("nonsense", "not a database URL"),
+        ("sqlite://", "needs a file"),
+        ("sqlite:////nowhere/at/all/store.sqlite", "is not a folder"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_explained(url, message):
+    with pytest.raises(StoreError, match=message):
+        Store.open(url, "pool", "task")
+
+
+def test_an_unreachable_server_is_explained_without_its_password():
+    with pytest.raises(StoreError) as error:
+        Store.open("postgresql+psycopg://ann:hidden@127.0.0.1:1/xal", "pool", "task")
+    assert "127.0.0.1" in str(error.value)
+    assert "hidden" not in str(error.value)
+
+
+def test_network_file_systems_are_recognised_by_their_mount(tmp_path):
+    mounts = tmp_path / "mounts"
+    share = tmp_path / "my share"
+    share.mkdir()
+    escaped = str(share).replace(" ", "\\040")
+    mounts.write_text(f"/dev/sda / ext4 rw 0 0\nserver:/x {escaped} nfs4 rw 0 0\n/dev/sdb {escaped}/local xfs rw 0 0\n")
+    assert network_filesystem(share / "studies", mounts) == "nfs4"
+    assert network_filesystem(share / "local" / "studies", mounts) is None
+    assert network_filesystem(tmp_path, mounts) is None
+
+
+def test_sqlite_on_a_network_file_system_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(engine, "network_filesystem", lambda path: "cifs")
+    with pytest.raises(StoreError, match=r"network file system \(cifs\).*PostgreSQL"):
+        Store.open(f"sqlite:///{tmp_path}/store.sqlite", "pool", "task")
+
+
+def test_every_connection_to_sqlite_is_durable(tmp_path):
+    store = Store.open(f"sqlite:///{tmp_path}/store.sqlite", "pool", "task")
+    with store._engine.connect() as connection:
+        pragmas = {name: connection.execute(text(f"PRAGMA {name}")).scalar() for name in _PRAGMAS}
+    assert pragmas == _PRAGMAS
+    store.close()
+
+
+_PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30_000}
+
+
+def _open_and_put(url: str, name: str) -> None:
+    store = Store.open(url, "pool", "task")
+    store.put_images(files([name]))
+    store.close()
+
+
+def test_processes_that_start_at_once_create_one_store(url, open_store):
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=_open_and_put, args=(url, f"image{n}")) for n in range(6)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0] * 6
+    assert len(open_store().images()) == 6
+
+
+def _submit_in_child(store: Store, image: str) -> None:
+    submit(store, image, reader=f"reader of {image}")
+
+
+def test_a_forked_child_uses_connections_of_its_own(store):
+    store.put_images(files(names(20)))
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=_submit_in_child, args=(store, name)) for name in names(4)]
+    for worker in workers:
+        worker.start()
+    for name in names(20)[10:]:
+        submit(store, name)
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0] * 4
+    assert store.counts()["completed"] == 14
+    assert_consistent(store)
+
+
+def test_a_store_can_be_sent_to_another_process(store):
+    store.put_images(files(["a"]))
+    copy = pickle.loads(pickle.dumps(store))
+    assert copy.image("a").id == "a"
+    copy.close()
+
+
+def _execute(url: str, statement: str) -> None:
+    if url.startswith("sqlite"):
+        with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+            connection.execute(statement)
+        connection.close()
+        return
+    database = create_engine(url)
+    with database.begin() as connection:
+        connection.execute(text(statement))
+    database.dispose()
