@@ -22,10 +22,10 @@ class Verdict:
 
     publish: bool
     reason: str
-    candidate: float | None
-    """Balanced accuracy; None without validation images."""
-    current: float | None
-    worse: float | None
+    candidate: float | None = None
+    """Balanced accuracy; None where nothing was compared."""
+    current: float | None = None
+    worse: float | None = None
     """Share of the bootstrap draws in which the candidate was worse."""
 
 
@@ -39,14 +39,14 @@ def gate(
     published; without validation images nothing replaces a model, because nothing could show that it is not worse.
     """
     if not np.isfinite(candidate.probabilities).all():
-        return Verdict(False, "refused: the candidate's predictions are not numbers", None, None, None)
+        return Verdict(False, "refused: the candidate's predictions are not numbers")
     new = balanced_accuracy(candidate.truth, candidate.correct) if len(candidate.truth) else None
     if current is None:
-        return Verdict(True, "published: there was no model before", new, None, None)
+        return Verdict(True, "published: there was no model before", new)
     if candidate.image_ids != current.image_ids or not np.array_equal(candidate.truth, current.truth):
         raise ValueError("candidate and current model must be evaluated on the same cases, in the same order")
     if new is None:
-        return Verdict(False, "refused: there are no validation images to compare it on", None, None, None)
+        return Verdict(False, "refused: there are no validation images to compare it on")
     old = balanced_accuracy(current.truth, current.correct)
     worse = _share_worse(candidate, current, rng)
     figures = f"balanced accuracy {old:.3f} → {new:.3f}, worse in {worse:.0%} of {_DRAWS} bootstrap draws"
