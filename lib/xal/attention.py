@@ -41,7 +41,7 @@ def gradcam_autograd(head: Callable[[Tensor], Tensor], features: Tensor, finding
     """
     with torch.inference_mode(False), torch.enable_grad():
         leaf = features.detach().clone().requires_grad_()
-        chosen = head(leaf).gather(1, findings[:, None]).sum()
+        chosen = head(leaf).gather(1, findings.clone()[:, None]).sum()
         (gradient,) = torch.autograd.grad(chosen, leaf)
     return normalise(torch.einsum("bk...,bk->b...", features, gradient.flatten(2).mean(2)))
 
