@@ -1,0 +1,263 @@
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from synthetic import BAR, DOT, NONE, make_cases, make_task
+
+from xal.attention import gradcam
+from xal.augmentation import augment, move, random_motion
+from xal.errors import BadInput
+from xal.evaluation import Case
+from xal.losses import guidance_loss, roi_loss, surrogate_attention
+from xal.training import balanced_epochs, evaluate, train
+
+CPU = torch.device("cpu")
+
+
+def run(task, cases, validation, *, on_epoch=lambda _: None, stop=lambda: False, start_from=None):
+    return train(task, cases, validation, task.training, CPU, on_epoch, stop, start_from)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+# --- losses ---
+
+
+def test_guidance_has_the_right_gradient():
+    torch.manual_seed(0)
+    features = torch.randn(3, 4, 3, 3, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(2, 4, dtype=torch.float64, requires_grad=True)
+    rois = torch.rand(3, 3, 3, dtype=torch.float64)
+    findings = torch.tensor([0, 1, 1])
+    assert torch.autograd.gradcheck(lambda f, w: guidance_loss(f, w, findings, rois), (features, weight))
+
+
+def test_guidance_reaches_a_map_that_is_negative_everywhere():
+    torch.manual_seed(0)
+    features = torch.rand(1, 4, 5, 5).requires_grad_()
+    weight = -torch.ones(2, 4)
+    findings = torch.tensor([0])
+    rois = torch.zeros(1, 5, 5)
+    rois[0, 1:3, 1:3] = 1
+    assert not gradcam(features, weight, findings).any()
+    guidance_loss(features, weight, findings, rois).backward()
+    assert features.grad.abs().max() > 1e-4
+
+
+def test_guidance_of_a_flat_map_is_finite():
+    features = torch.ones(1, 4, 5, 5, requires_grad=True)
+    guidance_loss(features, torch.ones(2, 4), torch.tensor([0]), torch.ones(1, 5, 5)).backward()
+    assert features.grad.isfinite().all()
+
+
+def test_guidance_is_lowest_where_attention_and_roi_agree():
+    rois = torch.zeros(1, 6, 6)
+    rois[0, 2:4, 2:4] = 1
+    weight = torch.ones(1, 1)
+
+    def loss(cam):
+        return float(guidance_loss(cam[:, None], weight, torch.tensor([0]), rois))
+
+    assert loss(rois) < loss(torch.roll(rois, 1, 2)) < loss(torch.roll(rois, 2, 2))
+    assert torch.allclose(surrogate_attention(rois * 7 - 3), surrogate_attention(rois), atol=1e-4)
+
+
+def test_the_roi_loss_takes_absent_images_too():
+    logits = torch.full((2, 4, 4), -8.0)
+    assert float(roi_loss(logits, torch.zeros(2, 4, 4))) < 0.01
+    assert float(roi_loss(logits, torch.ones(2, 4, 4))) > 1
+
+
+# --- augmentation ---
+
+
+@pytest.mark.parametrize("size", [(40, 40), (48, 32), (20, 24, 16)])
+def test_augmentation_moves_image_and_roi_together(size):
+    generator = torch.Generator().manual_seed(0)
+    rois = torch.zeros(16, *size)
+    rois[(slice(None), *(slice(n // 2 - 3, n // 2 + 2) for n in size))] = 1
+    images = rois[:, None] * 5
+    moved, moved_rois = augment(images, rois, generator, flip=True)
+    inside = (moved[:, 0] * moved_rois).flatten(1).sum(1) / moved_rois.flatten(1).sum(1)
+    outside = (moved[:, 0] * (1 - moved_rois)).flatten(1).sum(1) / (1 - moved_rois).flatten(1).sum(1)
+    assert (inside - outside > 2).all()
+    assert (moved_rois - rois).abs().flatten(1).amax(1).gt(0.5).float().mean() > 0.8
+    exact, followed = move(images, rois, random_motion(16, torch.Size(size), generator, flip=True))
+    assert torch.allclose(exact[:, 0], followed * 5, atol=1e-4)
+
+
+def test_a_rotation_does_not_shear_an_oblong_image():
+    generator = torch.Generator().manual_seed(1)
+    rois = torch.zeros(8, 64, 32)
+    rois[:, 26:38, 10:22] = 1
+    _, moved = move(rois[:, None], rois, random_motion(8, torch.Size((64, 32)), generator, flip=False))
+    x, y = torch.meshgrid(torch.arange(64.0), torch.arange(32.0), indexing="ij")
+    for roi in moved:
+        mass = roi.sum()
+        cx, cy = (roi * x).sum() / mass, (roi * y).sum() / mass
+        xx, yy, xy = ((roi * a * b).sum() / mass for a, b in ((x - cx, x - cx), (y - cy, y - cy), (x - cx, y - cy)))
+        assert abs(float(xx / yy) - 1) < 0.06
+        assert abs(float(xy / yy)) < 0.06
+
+
+def test_augmentation_is_reproducible_and_mirrors_only_on_request():
+    cases = make_cases(8)
+    images = torch.stack([case.tensor for case in cases])
+    rois = torch.rand(8, 32, 32)
+    first = augment(images, rois, torch.Generator().manual_seed(3), flip=False)
+    again = augment(images, rois, torch.Generator().manual_seed(3), flip=False)
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    generator = torch.Generator().manual_seed(0)
+    turned = [torch.linalg.det(random_motion(64, torch.Size((32, 32)), generator, flip=f)[:, :, :2]) for f in (0, 1)]
+    assert (turned[0] > 0).all()
+    assert (turned[1] < 0).any()
+
+
+# --- sampling ---
+
+
+def test_epochs_are_balanced_and_use_every_image():
+    labels = np.array([0] * 40 + [1] * 5 + [2] * 3)
+    epochs = balanced_epochs(labels, 60, seed=0)
+    drawn = np.concatenate([next(epochs) for _ in range(4)])
+    assert np.bincount(labels[drawn]).tolist() == [80, 80, 80]
+    uses = np.bincount(drawn, minlength=48)
+    assert uses[:40].tolist() == [2] * 40
+    assert uses[40:45].tolist() == [16] * 5
+    assert uses[45:].ptp() <= 1
+
+
+# --- the loop ---
+
+
+def test_guidance_moves_attention_from_the_shortcut_to_the_roi_without_losing_accuracy():
+    cases = make_cases(60, 40, shortcut=0.95)
+    validation = make_cases(24, 40, shortcut=0.95, seed=1)
+    fair = make_cases(60, 40, shortcut=0.0, seed=2)
+    energy, accuracy = {}, {}
+    for guidance in (0.0, 1.0):
+        task = make_task(size=40, guidance=guidance, roi=0.0, max_epochs=10, learning_rate=3e-3)
+        result = evaluate(run(task, cases, validation).network, task, fair, CPU).metrics()
+        energy[guidance], accuracy[guidance] = result["energy_in_roi"], result["balanced_accuracy"]
+    assert energy[1.0] > energy[0.0] + 0.1
+    assert accuracy[1.0] >= accuracy[0.0] - 0.02
+    assert accuracy[1.0] > 0.8
+
+
+def test_metrics_are_complete_finite_and_json(tmp_path):
+    task = make_task(max_epochs=2)
+    seen = []
+    trained = run(task, make_cases(12), make_cases(6, seed=1), on_epoch=seen.append)
+    metrics = json.loads(json.dumps(trained.metrics, allow_nan=False))
+    for key in ("best_metric", "balanced_accuracy", "log_loss", "energy_in_roi", "pointing", "dice"):
+        assert math.isfinite(metrics[key])
+    assert metrics["counts"] == {"cases": 6, "with_roi": 4, "findings": {DOT: 2, BAR: 2, NONE: 2}}
+    assert metrics["trained_on"] == {"cases": 12, "with_roi": 8}
+    assert metrics["judged_on"] == "validation"
+    assert [progress.epoch for progress in seen] == [1, 2]
+    assert json.loads(json.dumps(trained.history, allow_nan=False))[-1]["epoch"] == 2
+    assert int(trained.network.rois_seen) == 8
+
+
+def test_without_any_roi_the_attention_metrics_are_none():
+    task = make_task(max_epochs=1)
+    blind = [Case(case.image_id, case.tensor, case.finding, None) for case in make_cases(9)]
+    metrics = run(task, blind, blind).metrics
+    assert metrics["energy_in_roi"] is metrics["pointing"] is metrics["dice"] is None
+    assert metrics["counts"]["with_roi"] == 0
+    assert evaluate(run(task, blind, []).network, task, [], CPU).metrics()["best_metric"] == 0
+
+
+def test_without_validation_the_schedule_runs_to_its_end_and_the_metrics_say_so():
+    task = make_task(max_epochs=4, patience=1)
+    trained = run(task, make_cases(9), [])
+    assert trained.metrics["judged_on"] == "training"
+    assert trained.metrics["epochs"] == trained.metrics["best_epoch"] == 4
+    assert math.isfinite(trained.metrics["best_metric"])
+    assert trained.history[0]["validation_loss"] is None
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
+    def weights(seed, noise):
+        torch.manual_seed(noise)
+        task = make_task("efficientnet-b0", max_epochs=1, batch_size=4, seed=seed)
+        return run(task, make_cases(8), make_cases(4, seed=1)).network.state_dict()
+
+    first, again, other = weights(0, noise=1), weights(0, noise=2), weights(1, noise=1)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not all(torch.equal(first[name], other[name]) for name in first)
+
+
+def test_training_leaves_the_global_random_state_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    run(make_task(max_epochs=1), make_cases(6), [])
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_it_stops_within_a_step_and_keeps_the_best_state_so_far():
+    task = make_task(max_epochs=50)
+    steps = []
+
+    def stop():
+        steps.append(1)
+        return len(steps) > 25
+
+    trained = run(task, make_cases(9), make_cases(6, seed=1), stop=stop)
+    assert len(steps) == 26
+    assert trained.metrics["stopped"]
+    assert trained.metrics["epochs"] == 1
+    assert math.isfinite(trained.metrics["best_metric"])
+
+
+def test_it_stops_early_and_restores_the_best_state():
+    task = make_task(max_epochs=40, patience=2, learning_rate=0.02, roi=0.0)
+    validation = [
+        Case(case.image_id, case.tensor, wrong, None)
+        for case, wrong in zip(make_cases(9, seed=1), [BAR, NONE, DOT] * 3, strict=True)
+    ]
+    trained = run(task, make_cases(30), validation)
+    losses = [epoch["validation_loss"] for epoch in trained.history]
+    assert len(losses) < 40
+    assert trained.metrics["best_epoch"] == int(np.argmin(losses)) + 1 < len(losses)
+    assert trained.metrics["log_loss"] == pytest.approx(min(losses), rel=1e-4)
+
+
+def test_it_can_start_from_a_network_that_stays_untouched():
+    task = make_task(max_epochs=3)
+    first = run(task, make_cases(12), []).network
+    before = {name: value.clone() for name, value in first.state_dict().items()}
+    gentle = make_task(max_epochs=1, learning_rate=1e-9)
+    second = run(gentle, make_cases(12), [], start_from=first).network
+    assert all(torch.equal(value, before[name]) for name, value in first.state_dict().items())
+    moved = (second.finding_head.weight - first.finding_head.weight).abs().max()
+    assert moved < 1e-4
+
+
+def test_three_dimensions_and_several_channels_train_too():
+    task = make_task("resnet10", dimensions=3, size=16, channels=2, max_epochs=1, batch_size=2, flip=True)
+    roi = torch.zeros(16, 16, 16)
+    roi[4:9, 4:9, 4:9] = 1
+    cases = [Case(f"i{i}", torch.randn(2, 16, 16, 16), (DOT, BAR)[i % 2], roi.numpy()) for i in range(4)]
+    assert run(task, cases, cases).metrics["energy_in_roi"] > 0
+
+
+def test_one_finding_is_not_enough():
+    with pytest.raises(BadInput, match="at least two findings"):
+        run(make_task(), [case for case in make_cases(9) if case.finding == DOT], [])
+
+
+def test_a_diverging_training_says_so():
+    task = make_task(max_epochs=2, augment=False)
+    broken = [Case(case.image_id, case.tensor * float("inf"), case.finding, case.roi) for case in make_cases(6)]
+    with pytest.raises(BadInput, match="diverged"):
+        run(task, broken, [])
