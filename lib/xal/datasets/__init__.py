@@ -1,0 +1,1 @@
+"""Data sets: where cases (image, ROI, finding, group) come from."""

@@ -1,0 +1,145 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from xal.errors import TaskError
+from xal.task import ATTENTION_BANDS, load_task
+
+TASKS = Path(__file__).resolve().parent.parent / "apps" / "xal_radiology" / "tasks"
+
+GOOD = {
+    "name": "knee",
+    "title": "Knee",
+    "findings": [{"name": "tear"}, {"name": "none", "absent": True}],
+    "image": {"dimensions": 2, "size": [64, 64]},
+}
+
+
+def write(folder, **changes):
+    path = folder / "knee.yaml"
+    path.write_text(yaml.safe_dump({**GOOD, **changes}), encoding="utf-8")
+    return path
+
+
+def mistake(folder, **changes):
+    path = write(folder, **changes)
+    with pytest.raises(TaskError) as caught:
+        load_task(path)
+    message = str(caught.value)
+    assert all(line.startswith(f"{path}: ") for line in message.splitlines())
+    return message.replace(f"{path}: ", "")
+
+
+@pytest.mark.parametrize("name", ["phantom_2d", "phantom_3d"])
+def test_shipped_tasks_load_by_name(name):
+    task = load_task(name, TASKS)
+    assert task.name == name
+    assert task.absent == "no finding"
+    assert len(task.image.size) == task.image.dimensions
+
+
+def test_task_loads_by_path_and_knows_its_defaults(tmp_path):
+    task = load_task(write(tmp_path))
+    assert task.finding_names == ("tear", "none")
+    assert task.roi_findings == ("tear",)
+    assert task.absent == "none"
+    assert task.acquisition.alpha == 0.5
+    assert task.reveal == "after_submit"
+    assert task.index("none") == 1
+
+
+def test_attention_comes_before_the_rois_in_the_segments(tmp_path):
+    assert load_task(write(tmp_path)).segments == (*ATTENTION_BANDS, "tear")
+
+
+def test_a_task_may_have_no_absent_finding(tmp_path):
+    assert load_task(write(tmp_path, findings=[{"name": "a"}, {"name": "b"}])).absent is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"netwerk": {}}, ["netwerk", "unknown key", "did you mean 'network'?"]),
+        ({"training": {"epochs": 3}}, ["training.epochs", "unknown key", "did you mean 'max_epochs'?"]),
+        ({"image": {"dimensions": 2, "size": [64, 64], "chanels": 1}}, ["image.chanels", "did you mean 'channels'?"]),
+        ({"findings": [{"name": "a", "abzent": True}, {"name": "b"}]}, ["findings.0.abzent", "did you mean 'absent'?"]),
+        (
+            {"image": {"dimensions": 2, "size": [64, 64], "intensity": {"knd": "zscore"}}},
+            ["image.intensity.knd", "did you mean 'kind'?"],
+        ),
+        ({"training": {"max_epochs": "many"}}, ["training.max_epochs", "'many'", "integer"]),
+        ({"training": {"max_epochs": 0}}, ["training.max_epochs", "0", "greater than or equal to 1"]),
+        ({"acquisition": {"alpha": 1.5}}, ["acquisition.alpha", "1.5", "less than or equal to 1"]),
+        ({"network": {"backbone": "resnet19"}}, ["network.backbone", "'resnet19'", "'resnet18'"]),
+        ({"reveal": "never"}, ["reveal", "'never'", "'after_submit'"]),
+        ({"name": "My Task"}, ["name", "'My Task'", "[a-z]"]),
+        ({"findings": [{"name": "a"}]}, ["findings", "at least 2"]),
+        ({"findings": [{"name": "a"}, {"name": "a"}]}, ["'a' is listed twice"]),
+        (
+            {"findings": [{"name": "a", "absent": True}, {"name": "b", "absent": True}]},
+            ["at most one finding may be absent", "'a'", "'b'"],
+        ),
+        ({"findings": [{"name": "attention 1"}, {"name": "b"}]}, ["findings.0.name", "'attention 1'", "reserved"]),
+        ({"findings": [{"name": "background"}, {"name": "b"}]}, ["findings.0.name", "'background'", "reserved"]),
+        ({"findings": [{"name": " a"}, {"name": "b"}]}, ["findings.0.name", "' a'", "no spaces at its ends"]),
+        ({"image": {"dimensions": 3, "size": [64, 64]}}, ["image", "size needs 3 numbers", "[64, 64]"]),
+        ({"image": {"dimensions": 2, "size": [8, 64]}}, ["image", "at least 16", "[8, 64]"]),
+        ({"image": {"dimensions": 4, "size": [64, 64]}}, ["image.dimensions", "4", "2 or 3"]),
+        ({"image": {"dimensions": 2, "size": [64, 64], "spacing": [1, 0]}}, ["image", "spacing", "positive"]),
+        ({"image": {"dimensions": 2, "size": [64, 64], "display_channel": 1}}, ["display_channel 1", "1 channel"]),
+        (
+            {"image": {"dimensions": 2, "size": [64, 64], "intensity": {"kind": "window", "low": 5, "high": 1}}},
+            ["image.intensity", "low (5) must be below high (1)"],
+        ),
+        (
+            {"image": {"dimensions": 2, "size": [64, 64], "intensity": {"low": 1, "high": 101}}},
+            ["image.intensity", "between 0 and 100"],
+        ),
+    ],
+)
+def test_a_mistake_names_file_key_value_and_what_is_right(tmp_path, changes, said):
+    message = mistake(tmp_path, **changes)
+    assert [text for text in said if text not in message] == []
+
+
+def test_every_mistake_is_named_at_once(tmp_path):
+    message = mistake(tmp_path, reveal="never", training={"max_epochs": 0})
+    assert "reveal" in message
+    assert "training.max_epochs" in message
+
+
+@pytest.mark.parametrize("key", ["name", "title", "findings", "image"])
+def test_a_missing_key_is_named(tmp_path, key):
+    path = tmp_path / "knee.yaml"
+    path.write_text(yaml.safe_dump({k: v for k, v in GOOD.items() if k != key}), encoding="utf-8")
+    with pytest.raises(TaskError, match=f"{key}: is required and missing"):
+        load_task(path)
+
+
+def test_an_unknown_name_offers_the_closest_task():
+    with pytest.raises(TaskError, match="did you mean 'phantom_2d'"):
+        load_task("phantom2d", TASKS)
+
+
+def test_an_unknown_name_far_from_all_lists_them():
+    with pytest.raises(TaskError, match=r"known tasks: .*phantom_2d.*phantom_3d"):
+        load_task("zzz", TASKS)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("a: [", "is not YAML"), ("- a", "mapping of keys"), ("", "mapping of keys")]
+)
+def test_a_file_that_is_no_task_is_said_so(tmp_path, text, said):
+    path = tmp_path / "knee.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(TaskError, match=f"knee.yaml.*{said}"):
+        load_task(path)
+
+
+def test_weights_are_found_beside_the_task_file_or_named(tmp_path):
+    path = write(tmp_path, network={"weights": "start.pt"})
+    with pytest.raises(TaskError, match=r"network\.weights: .*start\.pt does not exist"):
+        load_task(path)
+    (tmp_path / "start.pt").write_bytes(b"")
+    assert load_task(path).network.weights == tmp_path / "start.pt"
