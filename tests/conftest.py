@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
 from harness.pools import FINDINGS, Picture, write_label, write_pool, write_task
 from harness.server import Server
 

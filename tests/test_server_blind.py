@@ -10,7 +10,7 @@ from conftest import Room, open_room
 from harness.pools import FINDINGS
 from harness.slicer import SlicerLike
 
-TELLTALE = re.compile(r'"(probabilities|probability|predicted|energy|energy_in_roi|overlap|proposed|attention_map|story)"')
+TELLTALE = re.compile(r'"(probabilities|probability|predicted|energy|energy_in_roi|overlap|proposed|story)"')
 
 
 def everything_about(room: Room, image: str, reader: str) -> list[requests.Response]:
@@ -18,9 +18,7 @@ def everything_about(room: Room, image: str, reader: str) -> list[requests.Respo
     server, who = room.server, {"client_id": reader}
     params = {"params": json.dumps(who)}
     infer = [
-        requests.post(
-            f"{server.url}/infer/{model}", params={"image": image, "output": output}, data=params, timeout=60
-        )
+        requests.post(f"{server.url}/infer/{model}", params={"image": image, "output": output}, data=params, timeout=60)
         for model in ("attention", "classifier")
         for output in ("json", "all")
     ]

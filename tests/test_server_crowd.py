@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections import Counter
@@ -115,7 +116,7 @@ def _overlaps(jobs: list[dict]) -> list[tuple[int, int]]:
     runs = sorted(
         (job["started_at"], job["finished_at"] or float("inf"), job["id"]) for job in jobs if job["kind"] == "score"
     )
-    return [(a[2], b[2]) for a, b in zip(runs, runs[1:], strict=False) if b[0] < a[1]]
+    return [(a[2], b[2]) for a, b in itertools.pairwise(runs) if b[0] < a[1]]
 
 
 def test_double_reading_needs_a_second_reader(tmp_path: Path):

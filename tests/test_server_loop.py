@@ -75,14 +75,13 @@ def test_whole_loop_with_monailabels_own_client(tmp_path: Path):
             client.save_label(sample["id"], str(room.label(sample["id"])), params={"label_info": said})
         assert client.info()["datastore"]["completed"] == 30
         client.train_start("classifier", {"max_epochs": 3})
+        room.server.wait(lambda: client.train_status(True), 20, "training to start")
         progress = []
-        while True:
-            try:
-                client.train_status(True)
-            except Exception:  # noqa: BLE001 - the client has one exception for everything; 404 is "not running"
-                break
+        until = time.monotonic() + 120
+        while client.train_status(True):
+            assert time.monotonic() < until, room.server.tail()
             progress.append(client.info()["train_stats"]["classifier"]["epoch"])
-            time.sleep(0.5)
+            time.sleep(0.3)
         stats = client.info()["train_stats"]["classifier"]
         assert stats["model_version"] == 1
         assert stats["state"] == "done"
@@ -96,6 +95,7 @@ def test_whole_loop_with_monailabels_own_client(tmp_path: Path):
         assert "hand this image in" in said["message"]
         one_of_mine = next(iter(seen))
         _, said = client.infer("classifier", one_of_mine, {})
+        said = json.loads(said)  # MONAI Label's client hands out the bytes where a reply has no file
         assert said["finding"] in (*FINDINGS, "nothing")
         assert abs(sum(said["probabilities"].values()) - 1) < 0.01
 
@@ -131,7 +131,7 @@ def test_attention_of_another_finding_can_be_asked_for(trained_room: Room):
     content = trained_room.server.get("/datastore/image", image=slicer.sample["id"]).content
     file = slicer.folder / "image.png"
     file.write_bytes(content)
-    slicer.volume = sitk.ReadImage(str(file))
+    slicer.load(file)
     slicer.segments = {}
     assert slicer.run("attention", finding="square")["finding"] in (*FINDINGS, "nothing")
     refused = trained_room.server.post("/infer/attention", image=slicer.sample["id"])
@@ -169,11 +169,12 @@ def test_scores_are_stored_with_their_story(trained_room: Room):
 
 def test_random_is_xal_and_uniform_is_not(trained_room: Room):
     server = trained_room.server
-    strategies = {name: server.post(f"/activelearning/{name}", {"client_id": f"s-{name}"}).json() for name in ("xal", "random")}
-    assert strategies["random"]["xal"]["score"] <= strategies["xal"]["xal"]["score"]
-    pool = sum(server.status()[key] for key in ("open",))
-    scores = [server.post("/activelearning/random", {"client_id": "ohif"}).json()["xal"]["score"] for _ in range(min(10, pool))]
+    scores = []
+    for strategy in ("xal", "random", "xal", "random", "random"):
+        scores.append(server.post(f"/activelearning/{strategy}", {"client_id": "ohif"}).json()["xal"]["score"])
     assert scores == sorted(scores, reverse=True)
+    uniform = [server.post("/activelearning/uniform", {"client_id": "u"}).json()["xal"]["score"] for _ in range(12)]
+    assert uniform != sorted(uniform, reverse=True)
 
 
 def test_alpha_is_the_servers_and_reorders_the_pool(trained_room: Room):
@@ -213,7 +214,7 @@ def test_models_work_on_session_images(trained_room: Room, tmp_path: Path):
     assert Path(file).exists()
     assert "attention 1" in said["label_names"]
     _, said = client.infer("classifier", "", {}, session_id=session)
-    assert "probabilities" in said
+    assert "probabilities" in json.loads(said)
 
 
 def test_images_that_appear_and_vanish_are_noticed(trained_room: Room, tmp_path: Path):
@@ -246,7 +247,6 @@ def test_every_revision_and_reader_is_kept(room: Room):
     again = room.hand_in(image, "ada")["xal"]
     assert again["annotation"] == first["annotation"], "the same bytes are the same submission"
     assert again["handed_in_before"]
-    other = dict(room.pictures)
     reply = room.server.submit(image, room.label(sorted(room.pictures)[13]), list(FINDINGS), "ada")
     assert reply.json()["xal"]["revision"] == 2
     room.hand_in(image, "bob")
@@ -254,7 +254,6 @@ def test_every_revision_and_reader_is_kept(room: Room):
     assert [(row["reader"], row["revision"]) for row in listed] == [("ada", 1), ("ada", 2), ("bob", 1)]
     files = {path.name for path in (room.folder / "studies" / ".xal").rglob(f"{image}/*.nii.gz")}
     assert files == {"ada.r1.nii.gz", "ada.r2.nii.gz", "bob.r1.nii.gz"}
-    assert other
 
 
 def test_excluded_image_never_returns(room: Room):

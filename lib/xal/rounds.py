@@ -19,7 +19,7 @@ from xal.roi import drawn_roi
 from xal.store.rows import SettledImage, VersionRow
 from xal.task import TrainingSettings
 from xal.training import Progress, Trained, train
-from xal.versions import Verdict, draw_validation, gate
+from xal.versions import Verdict, draw_validation, gate, lacks_validation, training_images
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +45,9 @@ def train_round(
     _require_enough(project, settled)
     validation_version, validation_ids = _validation(project, settled)
     cases = _cases(project, settled)
-    learning = [case for case in cases if case.image_id not in validation_ids]
-    judging = [case for case in cases if case.image_id in validation_ids]
+    allowed = set(training_images((case.image_id for case in cases), _groups(settled), validation_ids))
+    learning = [case for case in cases if case.image_id in allowed]
+    judging = [case for case in cases if case.image_id in set(validation_ids)]
     current = project.model()
     logger.info("training on %d images, judging on %d", len(learning), len(judging))
 
@@ -97,28 +98,28 @@ def _require_enough(project: Project, settled: Sequence[SettledImage]) -> None:
         )
 
 
-def _validation(project: Project, settled: Sequence[SettledImage]) -> tuple[int, frozenset[str]]:
+def _validation(project: Project, settled: Sequence[SettledImage]) -> tuple[int, list[str]]:
     """The images set aside to judge models; drawn anew when a finding that could be judged is not."""
+    by_finding: dict[str, list[str]] = {}
+    for image in settled:
+        by_finding.setdefault(image.finding, []).append(image.image.id)
+    gate_settings = project.task.gate
     known = project.store.validation()
-    by_id = {image.image.id: image for image in settled}
-    if known is not None:
-        version, ids = known
-        judged = {by_id[identifier].finding for identifier in ids if identifier in by_id}
-        drawable = {
-            name
-            for name, count in Counter(image.finding for image in settled).items()
-            if count > project.task.gate.min_per_finding
-        }
-        if drawable <= judged:
-            return version, frozenset(ids)
-        logger.info("a new validation set is drawn: %s had none", ", ".join(sorted(drawable - judged)))
+    kept = [] if known is None else [image.image.id for image in settled if image.image.id in set(known[1])]
+    lacking = lacks_validation(by_finding, kept, gate_settings)
+    if known is not None and not lacking:
+        return known
+    seen = [] if known is None else [image.image.id for image in settled if image.image.id not in set(known[1])]
     drawn = draw_validation(
-        {image.image.id: image.finding for image in settled},
-        {image.image.id: image.image.group for image in settled},
-        project.task.gate,
-        project.task.training.seed,
+        by_finding, _groups(settled), gate_settings, project.task.training.seed, keep=kept, seen=seen
     )
-    return project.store.set_validation(sorted(drawn)), frozenset(drawn)
+    number = project.store.set_validation(drawn)
+    logger.info("validation set %d has %d images; too few were of: %s", number, len(drawn), ", ".join(lacking))
+    return number, drawn
+
+
+def _groups(settled: Sequence[SettledImage]) -> dict[str, str]:
+    return {image.image.id: image.image.group for image in settled}
 
 
 def _cases(project: Project, settled: Sequence[SettledImage]) -> list[Case]:

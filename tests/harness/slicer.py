@@ -57,7 +57,7 @@ class SlicerLike:
             return {}
         path = self.sample.get("path")
         if local and path and Path(path).exists():
-            self.volume = sitk.ReadImage(path)
+            self.load(Path(path))
         else:
             reply = requests.get(f"{self.url}/datastore/image", params={"image": self.sample["id"]}, timeout=60)
             assert reply.status_code == 200
@@ -66,7 +66,7 @@ class SlicerLike:
             algorithm, digest = self.sample["checksum"].split(":")
             assert algorithm == "SHA256"
             assert hashlib.sha256(reply.content).hexdigest() == digest, "the module would load another image"
-            self.volume = sitk.ReadImage(str(file))
+            self.load(file)
         listing = self._json("GET", "/datastore/?output=all")
         labels = listing["objects"].get(self.sample["id"], {}).get("labels", {})
         assert "original" not in labels, "the module would show it to the reader"
@@ -78,6 +78,11 @@ class SlicerLike:
                         self.run(name)
                     return self.sample
         return self.sample
+
+    def load(self, file: Path) -> None:
+        """Slicer shows a picture as a volume of one slice."""
+        image = sitk.ReadImage(str(file))
+        self.volume = sitk.JoinSeries(image) if image.GetDimension() == 2 else image
 
     def run(self, model: str, session_id: str | None = None, **params: object) -> dict[str, Any]:
         """Run a model and import its result as the module does."""
