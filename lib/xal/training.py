@@ -32,8 +32,8 @@ _WARM_UP = 0.05
 """Share of the schedule in which the learning rate rises."""
 _MEMORY = 0.98
 """Of the averaged weights, per step."""
-_PROGRESS = 0.01
-"""A validation loss that falls by less than this part is kept, but does not prolong the training."""
+_PROGRESS = 0.05
+"""The validation loss has to fall by this part within `patience` epochs; smaller gains are kept but prolong nothing."""
 _EVALUATION_BATCH = 64
 
 
@@ -118,7 +118,8 @@ class _Run:
         self.network.to(device)
         self.averaged = copy.deepcopy(self.network).eval()
         self.best = {name: value.clone() for name, value in self.averaged.state_dict().items()}
-        self.best_loss, self.best_epoch, self.last_gain = math.inf, 0, 0
+        self.best_loss, self.best_epoch = math.inf, 0
+        self.mark, self.last_gain = math.inf, 0
         self.progress: list[Progress] = []
         self.stopped = False
         self.generator = torch.Generator().manual_seed(settings.seed)
@@ -151,10 +152,10 @@ class _Run:
         validation_loss, metric = self._validate() if self.validation else (None, None)
         number = len(self.progress) + 1
         if validation_loss is None or validation_loss < self.best_loss:
-            if validation_loss is None or validation_loss < self.best_loss * (1 - _PROGRESS):
-                self.last_gain = number
             self.best_loss, self.best_epoch = validation_loss or 0.0, number
             self.best = {name: value.clone() for name, value in self.averaged.state_dict().items()}
+        if self.best_loss < self.mark * (1 - _PROGRESS):
+            self.mark, self.last_gain = self.best_loss, number
         seconds = time.monotonic() - self.started
         self.progress.append(Progress(number, self.settings.max_epochs, loss, seconds, validation_loss, metric))
         return True
