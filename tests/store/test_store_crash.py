@@ -10,8 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
-from store_helpers import ONCE, assert_consistent, files, names, new, reading, write_file
+from sqlalchemy import create_engine, event, text
+from store_helpers import ONCE, assert_consistent, files, names, new, reading, submit, write_file
 
+from xal.errors import StoreError
 from xal.store import Store
 
 
@@ -91,3 +93,31 @@ def test_a_writer_killed_between_label_file_and_row_blocks_nobody(url, store, tm
     row, created = store.add_annotation(new("a", "killed"), lambda revision: "label.txt", ONCE)
     assert (row.revision, created) == (1, True)
     assert time.monotonic() - start < 10
+
+
+def test_a_full_disk_is_named_and_loses_nothing(tmp_path):
+    store = Store.open(f"sqlite:///{tmp_path}/store.sqlite", "pool", "task")
+    store.put_images(files(names(50)))
+    with store._engine.connect() as connection:
+        pages = connection.execute(text("PRAGMA page_count")).scalar()
+    event.listen(store._engine, "begin", lambda c: c.exec_driver_sql(f"PRAGMA max_page_count={pages + 20}"))
+    with pytest.raises(StoreError, match=r"disk .* is full; nothing was changed"):
+        store.put_images(files(names(5000)))
+    assert len(store.images()) == 50
+    assert submit(store, names(1)[0]).revision == 1
+    assert_consistent(store)
+    store.close()
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_a_restarted_postgresql_server_is_found_again(url, store):
+    store.put_images(files(["a", "b"]))
+    store.next_sample("ann", "xal", 60)
+    database = create_engine(url, isolation_level="AUTOCOMMIT")
+    with database.connect() as connection:
+        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = "
+        connection.execute(text(f"{others} current_database()"))
+    database.dispose()
+    assert submit(store, "a").revision == 1
+    assert store.counts()["completed"] == 1

@@ -62,6 +62,8 @@ def test_a_file_with_a_problem_is_unreadable_until_it_changes_or_is_read(store):
         False,
     )
     assert store.counts()["unreadable"] == 2
+    store.set_facts("a", size=10, mtime_ns=1, problem="truncated")
+    assert [event.kind for event in store.events()] == ["unreadable"] * 2, "the same problem again is no news"
     store.put_images(files(["a"], size=20))
     know(store, "b")
     assert [(row.state, row.problem, row.open) for row in store.images()] == [("ok", None, True)] * 2

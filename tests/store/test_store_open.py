@@ -6,10 +6,12 @@ import multiprocessing
 import os
 import pickle
 import sqlite3
+import threading
+import time
 
 import pytest
 from sqlalchemy import Connection, create_engine, text
-from store_helpers import assert_consistent, files, names, submit
+from store_helpers import ONCE, assert_consistent, files, names, new, submit
 
 from xal.errors import StoreError
 from xal.store import Store, engine, schema
@@ -179,6 +181,48 @@ def test_a_forked_child_uses_connections_of_its_own(store):
     assert [worker.exitcode for worker in workers] == [0] * 4
     assert store.counts()["completed"] == 14
     assert_consistent(store)
+
+
+def test_a_fork_waits_for_the_writes_in_flight_and_both_sides_go_on(store):
+    store.put_images(files(["a", "b", "c"]))
+    writing = threading.Event()
+
+    def write_slowly(revision: int) -> str:
+        writing.set()
+        time.sleep(0.3)
+        return "label"
+
+    writer = threading.Thread(target=store.add_annotation, args=(new("a"), write_slowly, ONCE))
+    writer.start()
+    assert writing.wait(30)
+    child = multiprocessing.get_context("fork").Process(target=_submit_in_child, args=(store, "b"))
+    child.start()
+    submit(store, "c")
+    writer.join()
+    child.join(30)
+    assert child.exitcode == 0
+    assert store.counts()["completed"] == 3
+
+
+def _expect_refusal(store: Store) -> None:
+    with pytest.raises(StoreError, match="forked inside a transaction"):
+        store.image("a")
+
+
+def test_a_child_forked_inside_a_transaction_is_told_so_instead_of_hanging(store):
+    store.put_images(files(["a", "b"]))
+    child = multiprocessing.get_context("fork").Process(target=_expect_refusal, args=(store,))
+
+    def write_and_fork(revision: int) -> str:
+        assert store.image("b").open, "reading inside is fine"
+        child.start()
+        child.join(30)
+        return "label"
+
+    store.add_annotation(new("a"), write_and_fork, ONCE)
+    assert child.exitcode == 0
+    submit(store, "b")
+    assert store.counts()["completed"] == 2
 
 
 def test_a_store_can_be_sent_to_another_process(store):

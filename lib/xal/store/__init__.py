@@ -1,7 +1,7 @@
 """The one place where state lives: images, annotations, leases, readings, versions, jobs and events of a pool.
 
 Every public method is one transaction that either happened or did not, whatever is killed meanwhile (a folder scan is
-one per 5,000 images); many threads and several processes may use the same database at once. SQLite is the default,
+one per 1,000 images); many threads and several processes may use the same database at once. SQLite is the default,
 PostgreSQL runs the same code.
 """
 
@@ -16,6 +16,7 @@ from typing import Any, Self
 from xal.errors import Conflict, StoreError
 from xal.store.annotations import Annotations
 from xal.store.engine import open_database
+from xal.store.fork import in_use
 from xal.store.images import Images
 from xal.store.jobs import Jobs
 from xal.store.log import Log
@@ -92,7 +93,7 @@ class Store(Images, Annotations, Readings, Versions, Jobs, Log):
             raise Conflict(f"{target} exists already; a backup never overwrites")
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".backup-") as folder:
             copy = Path(folder) / target.name
-            with self._engine.connect() as connection:
+            with in_use(), self._engine.connect() as connection:
                 source: Any = connection.connection.dbapi_connection
                 destination = sqlite3.connect(copy)
                 try:

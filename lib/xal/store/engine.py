@@ -7,12 +7,10 @@ first. That makes "look, then write" safe everywhere above without a thought abo
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import sqlite3
 import threading
 import time
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -24,7 +22,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError, StatementError
 
 from xal.errors import BadInput, StoreError, XalError
-from xal.store import schema
+from xal.store import fork, schema
 
 T = TypeVar("T")
 
@@ -62,12 +60,8 @@ class Base:
         self.pool = pool
         self.task = task
         self.url = url
-        self._connect()
-        _OPEN.add(self)
-
-    def _connect(self) -> None:
-        """Make connections and locks that belong to this process."""
-        self._engine = _engine(self.url)
+        self._engine = _engine(url)
+        fork.watch(self._engine)
         # SQLite's writers in other processes poll for the lock; threads of this one need not.
         self._turn: AbstractContextManager[Any] = threading.Lock() if self._is_sqlite else nullcontext()
 
@@ -97,7 +91,7 @@ class Base:
         return self._attempt(lambda outcome: self._run(work, writes=True, outcome=outcome))
 
     def _run(self, work: Callable[[Connection], T], *, writes: bool, outcome: list[str]) -> T:
-        with self._turn if writes else nullcontext(), self._engine.connect() as connection:
+        with fork.in_use(), self._turn if writes else nullcontext(), self._engine.connect() as connection:
             if writes:
                 connection = connection.execution_options(xal_writes=True)
             with connection.begin():
@@ -238,17 +232,3 @@ def _in_words(error: StatementError, where: str, *, committing: bool) -> XalErro
         return StoreError(f"{where} is kept locked by another process; nothing was changed")
     doubt = "whether the last change was made is unknown" if committing else "nothing was changed"
     return StoreError(f"{where}: {cause}; {doubt}")
-
-
-_OPEN: weakref.WeakSet[Base] = weakref.WeakSet()
-_INHERITED: list[Engine] = []
-"""Connections of the parent process: closing them here would disturb it, so they are kept and never used."""
-
-
-def _after_fork() -> None:
-    for base in list(_OPEN):
-        _INHERITED.append(base._engine)
-        base._connect()
-
-
-os.register_at_fork(after_in_child=_after_fork)

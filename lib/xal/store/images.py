@@ -13,7 +13,7 @@ from xal.store.pool import Pool, Values, image_row, shuffled
 from xal.store.rows import Counts, ImageFile, ImageRow, ImageState
 from xal.store.schema import UNSCORED, images, leases, tallies
 
-BATCH = 5_000
+BATCH = 1_000
 """Images per transaction of a scan: readers and submits get in between."""
 THERE = ("ok", "unreadable")
 
@@ -121,6 +121,7 @@ class Images(Pool):
                 values.update(fingerprint=fingerprint, fresh=fresh, problem=None, state="ok")
             if problem is not None:
                 values.update(problem=problem, state="unreadable")
+            if problem is not None and problem != row["problem"]:
                 self._log(connection, "unreadable", image=image, detail={"problem": problem})
             self._change(connection, [(row, values)])
             return True
