@@ -10,7 +10,7 @@ from conftest import Room, open_room
 from harness.pools import FINDINGS
 from harness.slicer import SlicerLike
 
-TELLTALE = re.compile(r'"(probabilities|probability|predicted|energy|energy_in_roi|overlap|proposed|story)"')
+TELLTALE = re.compile(r'"(probabilities|probability|predicted|energy|energy_in_roi|overlap|proposed|story)"\s*:')
 
 
 def everything_about(room: Room, image: str, reader: str) -> list[requests.Response]:

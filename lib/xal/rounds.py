@@ -53,11 +53,7 @@ def train_round(
 
     trained = train(project.task, learning, judging, settings, project.device, on_epoch, stop)
     version = project.store.add_version(
-        metrics={
-            **trained.metrics,
-            "rois": trained.metrics["trained_on"]["with_roi"],
-            "history": trained.history,
-        },
+        metrics={**trained.metrics, "history": trained.history},
         settings=settings.model_dump(mode="json"),
         parent=current.version.version if current else None,
         validation=validation_version,
@@ -69,7 +65,7 @@ def train_round(
         path=str(path.relative_to(project.workspace.state)),
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
     )
-    verdict = _judge(project, trained, current, judging or learning)
+    verdict = _judge(project, trained, current, judging)
     project.store.set_version(version, verdict=dataclasses.asdict(verdict))
     if verdict.publish:
         row = project.store.publish(version, by="training")

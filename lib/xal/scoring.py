@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from xal.acquisition import misalignment, neutral
@@ -22,10 +21,6 @@ from xal.store.rows import ImageRow, ReadingRow
 logger = logging.getLogger(__name__)
 
 BATCH = 32
-USABLE_PROPOSAL = 0.5
-"""A proposed ROI counts where the head that proposes it is at least this sure somewhere."""
-
-FloatArray = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -46,23 +41,31 @@ def score_pool(
     """Score every image of the pool that needs it; goes on until nothing does, whatever changes meanwhile."""
     started = time.time()
     scored = unreadable = 0
+    version: int | None = None
+    after: str | None = None
     while not stop():
         model = project.model()
         if model is None:
-            return Summary(None, 0, 0, time.time() - started)
-        version = model.version.version
-        waiting = project.store.stale(version, BATCH)
-        if not waiting:
             break
+        if model.version.version != version:  # at the start, and when another version is published meanwhile
+            version, after, unreadable = model.version.version, None, 0
+            middle = neutral(project.store.misalignments(version))
+            scored_before_pass = scored
+        waiting = project.store.stale(version, BATCH, after)
+        if not waiting:
+            if scored == scored_before_pass:
+                break
+            after, scored_before_pass, unreadable = None, scored, 0  # once more: what changed during the pass
+            continue
         rows = _score_batch(project, model, waiting)
-        project.store.save_readings(rows, project.alpha(), neutral(project.store.misalignments(version)))
+        project.store.save_readings(rows, project.alpha(), middle)
+        after = waiting[-1][0].id
         scored += len(rows)
         unreadable += len(waiting) - len(rows)
         on_progress(scored, scored + project.store.stale_count(version))
-    model = project.model()
-    if model is not None:
-        rerank(project, model.version.version)
-    return Summary(model.version.version if model else None, scored, unreadable, time.time() - started)
+    if version is not None:
+        rerank(project, version)
+    return Summary(version, scored, unreadable, time.time() - started)
 
 
 def rerank(project: Project, version: int) -> None:
@@ -94,7 +97,7 @@ def _as_row(project: Project, model: Model, row: ImageRow, roi_key: str | None, 
     found = misalignment(
         reading.attention,
         drawn,
-        _usable(project, model, reading),
+        reading.proposed,
         predicts_absent=reading.finding == project.task.absent,
         settings=project.task.acquisition,
     )
@@ -116,11 +119,3 @@ def _as_row(project: Project, model: Model, row: ImageRow, roi_key: str | None, 
         proposed=None if reading.proposed is None else reading.proposed.astype(np.float16),
         embedding=reading.embedding.astype(np.float16),
     )
-
-
-def _usable(project: Project, model: Model, reading: Reading) -> FloatArray | None:
-    """The proposed ROI, once the head that proposes it has learnt from enough drawn ones and is sure of something."""
-    enough = model.version.metrics.get("rois", 0) >= project.task.acquisition.min_rois
-    if not enough or reading.proposed is None or float(reading.proposed.max()) < USABLE_PROPOSAL:
-        return None
-    return reading.proposed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from xal.server.watch import Watch
 from xal.task import Share, load_task
 
 logger = logging.getLogger(__name__)
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # for training and scoring: threads that spin starve the server
 
 
 class Conf(BaseModel):
