@@ -17,6 +17,8 @@ from xal.store import Store
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 2.0
+CHILD_MODULE = "monailabel.interfaces.utils.app"
+"""What MONAI Label runs in a child process for training and scoring."""
 Kind = Literal["train", "score"]
 
 
@@ -89,7 +91,7 @@ def reap_orphans(store: Store) -> list[int]:
     for row in store.live_orphans():
         with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(row.pid)
-            if process.ppid() == os.getpid() or row.pid == os.getpid() or not _is_orphan(process):
+            if not _is_orphan(process):
                 continue
             logger.warning("ending process %d, which an earlier server left behind (%s)", row.pid, row.kind)
             process.kill()
@@ -100,6 +102,7 @@ def reap_orphans(store: Store) -> list[int]:
 
 
 def _is_orphan(process: psutil.Process) -> bool:
-    """A child of MONAI Label whose server has died was given to init, or to a reaper that is no server."""
+    """A child process of MONAI Label (not a command somebody gave) whose parent is no server any more."""
     parent = process.parent()
-    return parent is None or parent.pid == 1 or "start_server" not in parent.cmdline()
+    is_child = CHILD_MODULE in process.cmdline()
+    return is_child and (parent is None or "start_server" not in parent.cmdline())

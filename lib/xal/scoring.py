@@ -40,7 +40,8 @@ def score_pool(
 ) -> Summary:
     """Score every image of the pool that needs it; goes on until nothing does, whatever changes meanwhile."""
     started = time.time()
-    scored = unreadable = 0
+    scored = 0
+    left_out: set[str] = set()
     version: int | None = None
     after: str | None = None
     while not stop():
@@ -48,24 +49,24 @@ def score_pool(
         if model is None:
             break
         if model.version.version != version:  # at the start, and when another version is published meanwhile
-            version, after, unreadable = model.version.version, None, 0
+            version, after = model.version.version, None
             middle = neutral(project.store.misalignments(version))
             scored_before_pass = scored
         waiting = project.store.stale(version, BATCH, after)
         if not waiting:
             if scored == scored_before_pass:
                 break
-            after, scored_before_pass, unreadable = None, scored, 0  # once more: what changed during the pass
+            after, scored_before_pass = None, scored  # once more: what changed during the pass
             continue
         rows = _score_batch(project, model, waiting)
         project.store.save_readings(rows, project.alpha(), middle)
         after = waiting[-1][0].id
         scored += len(rows)
-        unreadable += len(waiting) - len(rows)
+        left_out |= {row.id for row, _ in waiting} - {row.image for row in rows}
         on_progress(scored, scored + project.store.stale_count(version))
     if version is not None:
         rerank(project, version)
-    return Summary(version, scored, unreadable, time.time() - started)
+    return Summary(version, scored, len(left_out), time.time() - started)
 
 
 def rerank(project: Project, version: int) -> None:

@@ -1,0 +1,33 @@
+"""A project on a pool of pictures, without a server: for the parts below it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.pools import FINDINGS, Picture, write_label, write_pool, write_task
+from xal.project import Project
+from xal.submission import Receipt, Submission, submit
+from xal.task import Task, load_task
+
+INFO = [{"name": name, "idx": n} for n, name in enumerate(FINDINGS)]
+
+
+class Local:
+    """A pool of pictures, its truth, and the project on it."""
+
+    def __init__(self, folder: Path, count: int, **task: object) -> None:
+        self.folder = folder
+        self.studies = folder / "studies"
+        self.pictures: dict[str, Picture] = {picture.id: picture for picture in write_pool(self.studies, count)}
+        self.task: Task = load_task(write_task(folder)).model_copy(update=task)
+        self.project = Project.open(self.task, str(self.studies))
+        self.project.sync()
+
+    @property
+    def ids(self) -> list[str]:
+        return sorted(self.pictures)
+
+    def hand_in(self, image: str, reader: str = "ada", truth: str | None = None) -> Receipt:
+        """Hand in the right answer (or that of another picture)."""
+        label = write_label(self.folder / "label.nii.gz", self.pictures[truth or image])
+        return submit(self.project, Submission(image, reader, label, INFO))

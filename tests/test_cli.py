@@ -1,0 +1,70 @@
+"""The command line, on the same store as the server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from harness.local import Local
+
+from xal.cli import main
+from xal.project import Project
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Local:
+    return Local(tmp_path, 9)
+
+
+def xal(local: Local, *words: str) -> int:
+    return main([words[0], "--studies", str(local.studies), "--task", str(local.folder / "tiny.yaml"), *words[1:]])
+
+
+def test_status_counts(local: Local, capsys: pytest.CaptureFixture[str]):
+    local.hand_in(local.ids[0])
+    assert xal(local, "status") == 0
+    printed = capsys.readouterr().out
+    assert "9 (8 open" in printed
+    assert "none yet" in printed
+
+
+def test_exclude_and_include(local: Local, capsys: pytest.CaptureFixture[str]):
+    assert xal(local, "exclude", local.ids[3], "unreadable", "--reader", "boss") == 0
+    assert local.project.store.image(local.ids[3]).excluded == "unreadable"
+    assert xal(local, "include", local.ids[3]) == 0
+    assert local.project.store.image(local.ids[3]).open
+    assert xal(local, "exclude", "nowhere", "x") == 1
+    assert "nowhere" in capsys.readouterr().err
+
+
+def test_annotations_and_withdraw(local: Local, capsys: pytest.CaptureFixture[str]):
+    number = local.hand_in(local.ids[1], "ada").annotation.id
+    assert xal(local, "annotations") == 0
+    assert "ada r1  square" in capsys.readouterr().out
+    assert xal(local, "withdraw", str(number), "--reader", "boss") == 0
+    assert local.project.store.annotation(number).withdrawn_by == "boss"
+
+
+def test_alpha_must_make_sense(local: Local, capsys: pytest.CaptureFixture[str]):
+    assert xal(local, "alpha", "0.25") == 0
+    assert local.project.alpha() == 0.25
+    assert xal(local, "alpha", "7") == 1
+    assert "between 0 and 1" in capsys.readouterr().err
+
+
+def test_a_studies_folder_that_is_none(local: Local, capsys: pytest.CaptureFixture[str]):
+    assert main(["status", "--studies", str(local.folder / "nowhere")]) == 1
+    assert "is no folder" in capsys.readouterr().err
+
+
+def test_backup_and_restore_bring_everything_back(local: Local, tmp_path: Path):
+    first = local.hand_in(local.ids[0]).annotation
+    assert xal(local, "backup", str(tmp_path / "backup")) == 0
+    assert xal(local, "backup", str(tmp_path / "backup")) == 1, "a backup is never overwritten"
+    local.hand_in(local.ids[1])
+    local.project.store.close()
+    assert xal(local, "restore", str(tmp_path / "backup")) == 0
+    restored = Project.open(local.task, str(local.studies))
+    assert [row.id for row in restored.store.annotations()] == [first.id]
+    assert (restored.workspace.labels / first.label_path).is_file()
+    assert list(local.studies.glob(".xal.before-*")), "what was there is kept aside"

@@ -1,0 +1,68 @@
+"""Labels of MONAI Label's own folder store are taken over once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from harness.local import INFO, Local
+from harness.pools import write_label
+
+from xal.legacy import import_datastore_v2
+
+
+def old_store(local: Local, labels: dict[str, dict]) -> None:
+    folder = local.studies / "labels" / "final"
+    folder.mkdir(parents=True)
+    objects = {}
+    for image in local.ids:
+        objects[image] = {"image": {"ext": ".png", "info": {"group": f"p-{image[-2:]}"}}, "labels": {}}
+        if image in labels:
+            write_label(folder / f"{image}.nii.gz", local.pictures[image])
+            objects[image]["labels"]["final"] = {"ext": ".nii.gz", "info": labels[image]}
+    listing = {"name": "old", "description": "", "images_dir": ".", "labels_dir": "labels", "objects": objects}
+    (local.studies / "datastore_v2.json").write_text(json.dumps(listing))
+
+
+def test_labels_count_and_are_settled(tmp_path: Path):
+    local = Local(tmp_path, 12)
+    old_store(local, {image: {"label_info": INFO, "client_id": "old hand"} for image in local.ids[:6]})
+    imported = import_datastore_v2(local.project)
+    assert imported.labels == 6
+    settled = {row.image.id: row for row in local.project.store.settled()}
+    assert {image: row.finding for image, row in settled.items()} == {
+        image: local.pictures[image].finding for image in local.ids[:6]
+    }
+    assert settled[local.ids[0]].annotations[0].reader == "old hand"
+    assert settled[local.ids[0]].image.group == f"p-{local.ids[0][-2:]}"
+
+
+def test_it_happens_once(tmp_path: Path):
+    local = Local(tmp_path, 6)
+    old_store(local, {local.ids[0]: {"label_info": INFO}})
+    assert import_datastore_v2(local.project).labels == 1
+    assert import_datastore_v2(local.project) is None
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_is_imported(tmp_path: Path):
+    local = Local(tmp_path, 6)
+    old_store(local, {image: {"label_info": INFO} for image in local.ids[:4]})
+    folder = local.studies / "labels" / "final"
+    (folder / f"{local.ids[0]}.nii.gz").write_bytes(b"rubbish")
+    (folder / f"{local.ids[1]}.nii.gz").unlink()
+    imported = import_datastore_v2(local.project)
+    assert imported.labels == 2
+    assert set(imported.skipped) == set(local.ids[:2])
+
+
+def test_older_stores_name_values_in_another_way(tmp_path: Path):
+    local = Local(tmp_path, 6)
+    old_store(local, {local.ids[1]: {"params": {"label_names": {"disc": 1, "square": 2}}}})
+    assert import_datastore_v2(local.project).labels == 1
+
+
+def test_a_damaged_list_is_left_alone(tmp_path: Path):
+    local = Local(tmp_path, 3)
+    (local.studies / "datastore_v2.json").write_text('{"objects": ')
+    assert import_datastore_v2(local.project) is None
+    assert local.project.store.counts()["labelled"] == 0

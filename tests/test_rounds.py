@@ -1,0 +1,88 @@
+"""A round: settled annotations in, a judged version out."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+from harness.local import Local
+
+from xal.errors import Conflict
+from xal.manage import publish_version
+from xal.rounds import train_round
+from xal.task import TrainingSettings
+
+GOOD = TrainingSettings(max_epochs=5, patience=5)
+USELESS = TrainingSettings(max_epochs=1, learning_rate=1e-12)
+
+
+def run(local: Local, settings: TrainingSettings, **stop):
+    return train_round(local.project, settings, lambda _: None, stop.get("stop", lambda: False))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Local:
+    local = Local(tmp_path_factory.mktemp("rounds"), 60)
+    for image in local.ids[:45]:
+        local.hand_in(image)
+    assert run(local, GOOD).version.state == "published"
+    return local
+
+
+def test_without_annotations_it_says_what_is_missing(tmp_path: Path):
+    local = Local(tmp_path, 3)
+    with pytest.raises(Conflict, match="disc 0, square 0, nothing 0"):
+        run(local, GOOD)
+
+
+def test_the_first_version_is_published_with_its_metrics_and_history(trained: Local):
+    version = trained.project.store.current_version()
+    assert version is not None
+    assert version.version == 1
+    assert version.metrics["judged_on"] == "validation"
+    assert version.metrics["best_metric"] > 0.4
+    assert len(version.metrics["history"]) == version.metrics["epochs"]
+    assert (trained.project.workspace.state / version.path).is_file()
+    assert trained.project.model() is not None
+
+
+def test_five_of_each_finding_are_set_aside_and_not_trained_on(trained: Local):
+    known = trained.project.store.validation()
+    assert known is not None
+    findings = [trained.pictures[image].finding for image in known[1]]
+    assert {finding: findings.count(finding) for finding in set(findings)} == {"disc": 5, "square": 5, "nothing": 5}
+    assert trained.project.store.current_version().metrics["trained_on"]["cases"] == 30
+
+
+def test_a_worse_model_is_not_published_and_log_and_store_say_why(trained: Local, caplog: pytest.LogCaptureFixture):
+    with caplog.at_level(logging.INFO, "xal.rounds"):
+        outcome = run(trained, USELESS)
+    assert outcome.version.state == "refused"
+    assert trained.project.store.current_version().version == 1
+    assert trained.project.model().version.version == 1
+    assert "balanced accuracy" in outcome.version.verdict["reason"]
+    assert f"v{outcome.version.version} is refused: {outcome.version.verdict['reason']}" in caplog.text
+    assert "refuse" in {event.kind for event in trained.project.store.events()}
+
+
+def test_any_version_can_be_brought_back(trained: Local):
+    other = run(trained, USELESS).version.version
+    publish_version(trained.project, other, by="boss")
+    assert trained.project.model().version.version == other
+    publish_version(trained.project, 1, by="boss")
+    assert trained.project.model().version.version == 1
+
+
+def test_a_stopped_training_publishes_nothing(trained: Local):
+    asked = iter([False] * 25 + [True] * 10_000)
+    outcome = run(trained, GOOD, stop=lambda: next(asked))
+    assert outcome.version.state == "refused"
+    assert "stopped" in outcome.version.verdict["reason"]
+
+
+def test_weights_that_are_gone_cannot_be_published(trained: Local):
+    version = run(trained, USELESS).version
+    (trained.project.workspace.state / version.path).unlink()
+    with pytest.raises(Conflict, match="gone"):
+        publish_version(trained.project, version.version, by="boss")

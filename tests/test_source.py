@@ -1,0 +1,64 @@
+"""The studies folder as a source of images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from xal.errors import BadInput, Conflict
+from xal.source import FolderSource, checked_id
+
+
+def names(folder: Path) -> dict[str, str]:
+    return {file.id: file.path for file in FolderSource(folder).scan()}
+
+
+def test_images_are_found_and_everything_else_is_not(tmp_path: Path):
+    for name in ("a.png", "b.nii.gz", "c.JPG", "notes.txt", "datastore_v2.json", ".hidden.png", "x.seg.nrrd"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "a.nii.gz").write_bytes(b"x")
+    (tmp_path / ".xal").mkdir()
+    assert names(tmp_path) == {"a": "a.png", "b": "b.nii.gz", "c": "c.JPG"}
+
+
+def test_a_folder_of_dicom_is_one_image(tmp_path: Path):
+    series = tmp_path / "series 1"
+    series.mkdir()
+    for number in range(3):
+        (series / f"{number}.dcm").write_bytes(b"x" * 10)
+    (file,) = FolderSource(tmp_path).scan()
+    assert (file.id, file.path, file.size) == ("series 1", "series 1", 30)
+
+
+def test_of_two_files_with_one_id_the_first_counts_and_the_other_is_reported(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    (tmp_path / "a.nii.gz").write_bytes(b"x")
+    (tmp_path / "a.png").write_bytes(b"x")
+    assert names(tmp_path) == {"a": "a.nii.gz"}
+    assert "a.png is ignored" in caplog.text
+
+
+def test_adding_never_overwrites(tmp_path: Path):
+    source = FolderSource(tmp_path)
+    upload = tmp_path / "upload"
+    upload.write_bytes(b"first")
+    assert source.add("new", upload, ".png").path == "new.png"
+    upload.write_bytes(b"second")
+    with pytest.raises(Conflict):
+        source.add("new", upload, ".png")
+    assert (tmp_path / "new.png").read_bytes() == b"first"
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("bad", ["", "..", "../x", "a/b", "a\\b", ".x", "x.", " x", "a\0b", "a\nb", "x" * 129, "a:b"])
+def test_ids_that_are_no_file_names_are_refused(bad: str):
+    with pytest.raises(BadInput):
+        checked_id(bad)
+
+
+@pytest.mark.parametrize("good", ["case 1", "Größe-3", "1.2.840.113619", "a_b"])
+def test_ids_that_people_use_are_taken(good: str):
+    assert checked_id(good) == good
