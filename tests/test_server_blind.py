@@ -6,8 +6,8 @@ import json
 import re
 
 import requests
-from conftest import Room, open_room
 from harness.pools import FINDINGS
+from harness.room import Room, open_room
 from harness.slicer import SlicerLike
 
 TELLTALE = re.compile(r'"(probabilities|probability|predicted|energy|energy_in_roi|overlap|proposed|story)"\s*:')

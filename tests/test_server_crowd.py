@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import Room, open_room
 from harness.pools import FINDINGS
+from harness.room import Room, open_room
 
 POOL = 500
 

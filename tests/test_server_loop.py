@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import requests
 import SimpleITK as sitk  # noqa: N813
-from conftest import Room, open_room
 from harness.pools import FINDINGS
+from harness.room import Room, open_room
 from harness.slicer import SlicerLike
 from monailabel.client import MONAILabelClient
 

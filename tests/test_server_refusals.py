@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import requests
 import SimpleITK as sitk  # noqa: N813
-from conftest import Room
 from harness.pools import FINDINGS
+from harness.room import Room
 
 INFO = [{"name": name, "idx": n + 1} for n, name in enumerate(FINDINGS)]
 

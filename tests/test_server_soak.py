@@ -1,4 +1,4 @@
-"""Kill -9 of the server and of its children at random moments: nothing acknowledged is lost, nothing half-done served."""
+"""Kill -9 of the server and of its children at random moments: nothing acknowledged is lost."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import numpy as np
 import psutil
 import pytest
 import requests
-from conftest import Room, open_room
 from harness.pools import FINDINGS
+from harness.room import Room, open_room
 
 KILLS = 20
 

@@ -84,9 +84,8 @@ def _status(given: argparse.Namespace) -> None:
     project = _open(given)
     counts, version = project.store.counts(), project.store.current_version()
     _say(f"task      {project.task.name}: {project.task.title}")
-    _say(
-        f"images    {counts['total']} ({counts['open']} open, {counts['excluded']} excluded, {counts['unreadable']} unreadable)"
-    )
+    others = f"{counts['open']} open, {counts['excluded']} excluded, {counts['unreadable']} unreadable"
+    _say(f"images    {counts['total']} ({others})")
     findings = ", ".join(f"{name} {count}" for name, count in counts["findings"].items())
     _say(f"settled   {counts['completed']}" + (f" ({findings})" if findings else ""))
     if version is None:

@@ -277,20 +277,30 @@ def _write(path: Path, values: AnyArray, affine: FloatArray) -> None:
 def write_atomically(path: Path, suffix: str, write: Callable[[Path], object]) -> None:
     """Let `write` fill a hidden file beside `path`, then put it in place; on any failure nothing is left behind."""
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp{suffix}")
-    new_folders = [folder for folder in path.parents if not folder.exists()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for folder in new_folders:
-        _sync(folder.parent)
+    _make_folder(path.parent)
     try:
         try:
             write(temporary)
         except RuntimeError as error:
             raise OSError(f"{path.name} could not be written: {error}") from error
         _sync(temporary)
-        temporary.replace(path)
-        _sync(path.parent)
+        move_durably(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def move_durably(source: Path, target: Path) -> None:
+    """Give a written and synced file its name, in a way that a power cut does not undo."""
+    _make_folder(target.parent)
+    source.replace(target)
+    _sync(target.parent)
+
+
+def _make_folder(folder: Path) -> None:
+    new_folders = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for new in new_folders:
+        _sync(new.parent)
 
 
 def _sync(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +17,15 @@ from xal.annotation import Decoded, decode_label
 from xal.attention import energy_in_roi, overlap
 from xal.errors import BadInput, Conflict
 from xal.geometry import roi_to_grid
-from xal.images import Volume, write_label
+from xal.images import Volume, move_durably, write_label
 from xal.project import Project
 from xal.roi import coarse
 from xal.store.rows import AnnotationRow, NewAnnotation, Source
 
 FINAL = "final"
 """The only label tag that makes annotations."""
+INCOMING = ".incoming"
+"""Below the folder of labels: files whose submission is not stored yet."""
 
 
 @dataclass(frozen=True)
@@ -72,13 +75,25 @@ def submit(project: Project, submission: Submission) -> Receipt:
         source=submission.source,
     )
 
-    def write(revision: int) -> str:
-        relative = label_path(row.id, submission.reader, revision)
-        write_label(project.workspace.labels / relative, decoded.mask, volume.affine)
+    annotation, created = _store(project, new, decoded, volume)
+    return Receipt(annotation, created, " ".join(filter(None, [decoded.note, _sentence(annotation)])))
+
+
+def _store(project: Project, new: NewAnnotation, decoded: Decoded, volume: Volume) -> tuple[AnnotationRow, bool]:
+    """Write the label file before the transaction, in which others wait; there it is only given its name."""
+    labels = project.workspace.labels
+    draft = labels / INCOMING / f"{uuid.uuid4().hex}.nii.gz"
+    write_label(draft, decoded.mask, volume.affine)
+
+    def name_it(revision: int) -> str:
+        relative = label_path(new.image, new.reader, revision)
+        move_durably(draft, labels / relative)
         return relative
 
-    annotation, created = project.store.add_annotation(new, write, project.task.readings)
-    return Receipt(annotation, created, " ".join(filter(None, [decoded.note, _sentence(annotation)])))
+    try:
+        return project.store.add_annotation(new, name_it, project.task.readings)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def parse_submission(image: str, reader: str, file: Path, tag: str | None, params: Mapping[str, Any]) -> Submission:

@@ -98,8 +98,11 @@ class NetworkSettings(_Settings):
     """The network: a MONAI backbone that ends in global average pooling and a linear layer."""
 
     backbone: Backbone = "resnet18"
-    width: float = Field(1.0, gt=0, le=4)
-    """Multiplies the channels (of a DenseNet: the growth rate); small tasks train faster with less."""
+    width: float = Field(1.0, ge=0.25, le=4)
+    """Multiplies the channels (of a DenseNet: the growth rate); small tasks train faster with less.
+
+    Below a quarter, torch's CPU kernels have crashed.
+    """
     first_stride: Literal[1, 2] = 2
     """Stride of the pooling after the first convolution (EfficientNet has none: of that convolution itself).
 

@@ -1,0 +1,36 @@
+"""A server with the truth of its pool at hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.pools import FINDINGS, Picture, write_label, write_pool, write_task
+from harness.server import Server
+
+
+@dataclass
+class Room:
+    """A running server with the truth of its pool at hand."""
+
+    server: Server
+    pictures: dict[str, Picture]
+    folder: Path
+
+    def label(self, image: str) -> Path:
+        """The right label map of an image."""
+        return write_label(self.folder / f"label_{image}.nii.gz", self.pictures[image])
+
+    def hand_in(self, image: str, reader: str = "reader") -> dict:
+        """Hand in the right answer."""
+        reply = self.server.submit(image, self.label(image), list(FINDINGS), reader)
+        assert reply.ok, reply.text
+        return reply.json()
+
+
+def open_room(folder: Path, count: int, task_extra: str = "", **conf: object) -> Room:
+    """Write a pool and prepare (not start) a server on it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = {picture.id: picture for picture in write_pool(folder / "studies", count)}
+    task = write_task(folder, task_extra)
+    return Room(Server(folder / "server", folder / "studies", str(task), **conf), pictures, folder)
