@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 from harness.room import Room, open_room
 
+pytest_plugins = ["harness.postgres"]
+
 
 @pytest.fixture(scope="module")
 def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:

@@ -1,0 +1,105 @@
+"""Parts of the server that are quicker to ask without one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from harness.local import Local
+
+from xal.errors import BadInput, XalError
+from xal.server.app import parse_conf
+from xal.server.datastore import LARGE_POOL, XalDatastore
+from xal.server.infer import _contiguous
+from xal.server.strategy import bound_to_loopback
+from xal.server.train import ClassifierTrain, training_settings
+from xal.store.rows import ImageFile
+from xal.task import TrainingSettings
+
+
+def test_the_listing_of_a_large_pool_holds_only_labelled_images_and_says_so(tmp_path: Path):
+    local = Local(tmp_path, 6)
+    local.hand_in(local.ids[0])
+    datastore = XalDatastore(local.project)
+    assert len(datastore.json()["objects"]) == 6
+    assert "truncated" not in datastore.json()
+    local.project.store.put_images(ImageFile(f"many_{n}", f"many_{n}.png", 1, 1) for n in range(LARGE_POOL))
+    listing = datastore.json()
+    assert listing["truncated"] is True
+    assert list(listing["objects"]) == [local.ids[0]]
+
+
+def test_labelled_and_unlabelled_images_by_finding(tmp_path: Path):
+    local = Local(tmp_path, 6)
+    datastore = XalDatastore(local.project)
+    local.hand_in(local.ids[0])
+    local.hand_in(local.ids[1])
+    assert datastore.get_labeled_images() == local.ids[:2]
+    assert datastore.get_labeled_images("final", ["disc"]) == [local.ids[0]]
+    assert local.ids[1] in datastore.get_unlabeled_images("final", ["disc"])
+    assert datastore.get_labeled_images("original") == []
+
+
+@pytest.mark.parametrize(
+    ("levels", "names"),
+    [
+        ([0, 1, 2, 3, 4], {"attention 1": 1, "attention 2": 2, "attention 3": 3, "attention 4": 4}),
+        ([0, 1, 3, 4, 4], {"attention 1": 1, "attention 3": 2, "attention 4": 3, "attention 2": 4}),
+        ([0, 0, 0, 0, 4], {"attention 4": 1, "attention 1": 2, "attention 2": 3, "attention 3": 4}),
+    ],
+)
+def test_bands_have_no_gap_because_slicer_counts_values(levels: list[int], names: dict[str, int]):
+    given = np.array(levels, np.uint8)
+    values, said = _contiguous(given)
+    assert said == names
+    present = sorted(set(values.tolist()) - {0})
+    assert present == list(range(1, len(present) + 1))
+    assert all(said[f"attention {level}"] == value for level, value in zip(given, values, strict=True) if level)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("start_server --host 127.0.0.1", True),
+        ("start_server -i localhost", True),
+        ("start_server --host=::1", True),
+        ("start_server -i127.0.0.1", True),
+        ("start_server", False),
+        ("start_server --host 0.0.0.0", False),
+        ("start_server --host 10.1.2.3", False),
+    ],
+)
+def test_paths_are_shared_only_by_a_server_on_loopback(arguments: str, expected: bool):
+    assert bound_to_loopback(arguments.split()) is expected
+
+
+def test_conf_is_validated():
+    assert parse_conf({"alpha": "0.25", "share_paths": "true"}).alpha == 0.25
+    with pytest.raises(XalError, match=r"alpah.*alpha"):
+        parse_conf({"alpah": "0.3"})
+    with pytest.raises(XalError, match="alpha 3"):
+        parse_conf({"alpha": "3"})
+
+
+def test_training_options_are_validated():
+    settings = training_settings(TrainingSettings(), {"max_epochs": 3, "client_id": "x", "device": "cuda"})
+    assert settings.max_epochs == 3
+    with pytest.raises(BadInput, match="did you mean 'guidance'"):
+        training_settings(TrainingSettings(), {"guidence": 1})
+
+
+def test_train_stats_are_finite_before_anything_happened(tmp_path: Path):
+    stats = ClassifierTrain(Local(tmp_path, 3).project).stats()
+    assert (stats["best_metric"], stats["epoch"], stats["total_time"]) == (0.0, 0, 0)
+
+
+def test_the_app_runs_beside_a_broken_torchvision(tmp_path: Path):
+    broken = tmp_path / "torchvision"
+    broken.mkdir()
+    (broken / "__init__.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')\n")
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import monailabel.app, xal.server.app, xal.rounds"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
