@@ -34,6 +34,11 @@ def test_info_is_what_the_clients_need(room: Room):
     assert list(info["scoring"]) == ["xal"]
 
 
+def test_our_interface_is_documented_with_the_rest(room: Room):
+    paths = room.server.get("/openapi.json").json()["paths"]
+    assert {"/xal/api/status", "/activelearning/{strategy}", "/session/", "/datastore/label"} <= set(paths)
+
+
 def test_before_any_model_everything_answers(room: Room):
     slicer = SlicerLike(room.server.url, "early")
     sample = slicer.next_sample()

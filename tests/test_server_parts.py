@@ -17,7 +17,7 @@ from xal.server.infer import _contiguous
 from xal.server.strategy import bound_to_loopback
 from xal.server.train import ClassifierTrain, training_settings
 from xal.store.rows import ImageFile
-from xal.task import TrainingSettings
+from xal.task import ImageSettings, TrainingSettings
 
 
 def test_the_listing_of_a_large_pool_holds_only_labelled_images_and_says_so(tmp_path: Path):
@@ -41,6 +41,23 @@ def test_labelled_and_unlabelled_images_by_finding(tmp_path: Path):
     assert datastore.get_labeled_images("final", ["disc"]) == [local.ids[0]]
     assert local.ids[1] in datastore.get_unlabeled_images("final", ["disc"])
     assert datastore.get_labeled_images("original") == []
+
+
+def test_of_a_colour_image_clients_get_one_channel_and_its_checksum(tmp_path: Path):
+    import hashlib
+
+    import SimpleITK as sitk  # noqa: N813
+
+    local = Local(tmp_path, 0, image=ImageSettings(dimensions=2, size=(32, 32), channels=3, display_channel=1))
+    pixels = np.random.default_rng(0).integers(0, 255, (32, 32, 3)).astype(np.uint8)
+    sitk.WriteImage(sitk.GetImageFromArray(pixels, isVector=True), str(local.studies / "colour.png"))
+    local.project.sync()
+    row = local.project.facts(local.project.store.image("colour"))
+    served = Path(XalDatastore(local.project).get_image_uri("colour"))
+    assert served.name == "colour.nii.gz"
+    assert hashlib.sha256(served.read_bytes()).hexdigest() == row.checksum
+    assert np.array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(served)))[0], pixels[..., 1])
+    assert local.project.prepared(row).tensor.shape == (3, 32, 32)
 
 
 @pytest.mark.parametrize(

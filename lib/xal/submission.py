@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ FINAL = "final"
 """The only label tag that makes annotations."""
 INCOMING = ".incoming"
 """Below the folder of labels: files whose submission is not stored yet."""
+DRAFT_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,13 @@ def _store(project: Project, new: NewAnnotation, decoded: Decoded, volume: Volum
         return project.store.add_annotation(new, name_it, project.task.readings)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def forget_drafts(project: Project) -> None:
+    """Remove the files of submissions that were cut off long ago; nobody was told that they had arrived."""
+    for draft in (project.workspace.labels / INCOMING).glob("*"):
+        if time.time() - draft.stat().st_mtime > DRAFT_SECONDS:
+            draft.unlink(missing_ok=True)
 
 
 def parse_submission(image: str, reader: str, file: Path, tag: str | None, params: Mapping[str, Any]) -> Submission:

@@ -23,6 +23,7 @@ from xal.server.scoring import XalScoring
 from xal.server.strategy import bound_to_loopback, strategies
 from xal.server.train import ClassifierTrain
 from xal.server.watch import Watch
+from xal.submission import forget_drafts
 from xal.task import Share, load_task
 
 logger = logging.getLogger(__name__)
@@ -143,6 +144,7 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
     def on_init_complete(self) -> None:
         """Called once in the server, not in its child processes: take over, catch up, watch."""
         reap_orphans(self.project.store)
+        forget_drafts(self.project)
         self.project.sync()
         import_datastore_v2(self.project)
         install(self)

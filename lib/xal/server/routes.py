@@ -6,6 +6,7 @@ did not expect. These routes stand before them; what is not listed here is upstr
 
 from __future__ import annotations
 
+import logging
 import shutil
 import subprocess
 from collections import deque
@@ -21,6 +22,7 @@ from requests_toolbelt import MultipartEncoder
 from starlette.background import BackgroundTask
 
 from xal.errors import BadInput, Conflict, NotFound
+from xal.images import image_id
 from xal.reader import Reader
 from xal.server.api import api_router
 from xal.server.http import XalRoute, parse_params, reader_in, received
@@ -31,6 +33,8 @@ from xal.submission import FINAL, Receipt
 if TYPE_CHECKING:
     from xal.server.app import XalApp
     from xal.server.datastore import XalDatastore
+
+logger = logging.getLogger(__name__)
 
 AnyUser = Annotated[User, Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_USER))]
 Annotator = Annotated[User, Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_ANNOTATOR))]
@@ -61,7 +65,9 @@ def _queue(app: XalApp) -> APIRouter:
         request: Request, strategy: str, user: AnyUser, params: Annotated[Json | None, Body()] = None
     ) -> Json:
         reader = reader_in(request, params or {}, user)
-        return app.next_sample({**(params or {}), "strategy": strategy, "reader": reader})
+        sample = app.next_sample({**(params or {}), "strategy": strategy, "reader": reader})
+        logger.info("%s is given %s by %s", reader.name, sample.get("id", "nothing"), strategy)
+        return sample
 
     return router
 
@@ -207,7 +213,7 @@ def _images(app: XalApp) -> APIRouter:
     ) -> Json:
         info = {key: value for key, value in parse_params(params).items() if key != "client_id"}
         with received(file) as upload:
-            given = image or Path(file.filename or "").name.removesuffix("".join(upload.suffixes))
+            given = image or image_id(Path(file.filename or "").name)
             return {"image": store.add_image(given, str(upload), info)}
 
     @router.delete("/", include_in_schema=False)
@@ -262,6 +268,7 @@ def _labels(app: XalApp) -> APIRouter:
         reader: Reader = reader_in(request, parsed, user)
         with received(label) as file:
             receipt = store.hand_in(image, reader.name, file, tag, parsed)
+        logger.info("%s handed in %s, revision %d", reader.name, image, receipt.annotation.revision)
         return {"image": image, "label": image, "xal": receipt_reply(receipt)}
 
     @router.delete("/label", summary="Withdraw a label; its file is kept")
