@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.strategy import Strategy
 
 from xal.errors import Unreadable
+from xal.images import suffix_of
 from xal.project import Project
 from xal.reader import Reader, reader_of
 from xal.store.rows import Offer, Order
@@ -46,9 +48,10 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
     def _reply(self, offer: Offer) -> dict[str, Any]:
         row = self._project.facts(offer.image)
         path = self._project.served(row)
+        single_slices = self._project.task.image.dimensions == 2
         reply: dict[str, Any] = {
             "id": row.id,
-            "name": path.name,
+            "name": lonely_name(row.id, path.name) if single_slices else path.name,
             "checksum": f"SHA256:{row.checksum}",
             "xal": {
                 "score": row.score,
@@ -60,7 +63,7 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
                 "lease_until": offer.lease_until,
             },
         }
-        if self._share_paths:
+        if self._share_paths and not single_slices:  # in place, a single slice lies among its like
             reply["path"] = str(path)
         if self._project.task.reveal == "always":
             reading = self._project.store.reading(row.id)
@@ -84,6 +87,16 @@ def strategies(project: Project, share_paths: bool) -> dict[str, NextSample]:
         "uncertainty": NextSample(project, "uncertainty", "Where the model is unsure comes first", share_paths),
         "uniform": NextSample(project, "uniform", "By chance: every image is as likely as any other", share_paths),
     }
+
+
+def lonely_name(identifier: str, name: str) -> str:
+    """A file name for a single slice that Slicer cannot take for one slice of a volume.
+
+    Slicer stacks all single-slice files of a folder whose names differ in one number only, and keeps everything it
+    downloads in one folder: the second sample would open as a volume of two patients. These names differ in letters.
+    """
+    letters = str.maketrans("0123456789", "ghijklmnop")
+    return f"{identifier}.{hashlib.sha256(identifier.encode()).hexdigest()[:12].translate(letters)}{suffix_of(name)}"
 
 
 def bound_to_loopback(arguments: list[str] | None = None) -> bool:
