@@ -76,8 +76,10 @@ class Agent:
         self.said["blind"] = self.infer("predicted")
         self.said["rounds"] = []
         for number, strokes in enumerate(case["strokes"]):
-            for segment, voxels in strokes.items():
-                self.paint(segment, voxels)
+            for segment in strokes:
+                self.paint(
+                    segment, [voxel for past in case["strokes"][: number + 1] for voxel in past.get(segment, [])]
+                )
             submitted = self.submit(case["save"], f"{sample['id']}.r{number + 1}")
             before = self.points()
             shown = [self.infer(finding) for finding in case["ask"]]
@@ -88,7 +90,7 @@ class Agent:
 
     def load(self, sample):
         """`SampleData.downloadFromURL`, or `loadVolume` where the path exists here: neither says it is one file."""
-        path = sample.get("path")
+        path = None if self.cases[sample["id"]]["remote"] else sample.get("path")
         file = Path(path) if path and Path(path).exists() else self.download(sample)
         if file.suffix == ".png":
             return self.load_png(file)
@@ -117,7 +119,7 @@ class Agent:
         return node
 
     def paint(self, segment, voxels):
-        """Add voxels, given as IJK of the loaded volume, to a segment; what other segments have there stays."""
+        """Make a segment these voxels, given as IJK of the loaded volume; what other segments have there stays."""
         matrix = vtk.vtkMatrix4x4()
         self.volume.GetIJKToRASMatrix(matrix)
         stroke = slicer.vtkOrientedImageData()
@@ -128,7 +130,7 @@ class Agent:
         array[:] = 0
         for i, j, k in voxels:
             array[k, j, i] = 1
-        assert self.logic.SetBinaryLabelmapToSegment(stroke, self.segmentation, segment, self.logic.MODE_MERGE_MAX)
+        assert self.logic.SetBinaryLabelmapToSegment(stroke, self.segmentation, segment)
 
     def submit(self, save, name):
         """`onSaveLabel`: export every segment, save, hand in; and what the server then has."""
@@ -191,7 +193,7 @@ class Agent:
                 continue
             extent = image.GetExtent()
             values = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
-            kji = np.argwhere(values == segment.GetLabelValue()) + [extent[4], extent[2], extent[0]]
+            kji = np.argwhere(values == segment.GetLabelValue()) + np.array(extent[4::-2])
             matrix = vtk.vtkMatrix4x4()
             image.GetImageToWorldMatrix(matrix)
             affine = slicer.util.arrayFromVTKMatrix(matrix)
