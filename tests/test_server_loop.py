@@ -305,3 +305,19 @@ def test_stopping_a_training_that_has_said_nothing_yet_does_not_crash_slicer(roo
     assert stopped["status"] == "STOPPED"
     assert stopped["details"][-1]
     assert room.server.get("/xal/api/versions").json() == []
+
+
+def test_a_stopped_training_is_not_said_to_run(room: Room):
+    server = room.server
+    assert server.post("/train/classifier", {"max_epochs": 500, "patience": 500}).ok
+    server.wait(lambda: any(job["state"] == "running" for job in server.status()["jobs"]), 60, "the job")
+    assert requests.delete(f"{server.url}/train/", timeout=30).ok
+    (job,) = server.get("/xal/api/jobs", limit=1).json()
+    assert (job["kind"], job["state"], job["message"]) == ("train", "stopped", "stopped by a client")
+
+
+def test_options_of_scoring_mean_nothing_and_cannot_hold_it_up(room: Room):
+    server = room.server
+    for odd in ({"gpus": 5}, {"method": "dice"}, {"x": "y" * 300_000}):
+        assert server.post("/scoring/xal", odd).ok
+    server.wait(lambda: all(run["status"] == "DONE" for run in server.get("/scoring/", all=True).json()), 60, "scoring")

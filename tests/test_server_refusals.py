@@ -243,6 +243,7 @@ class TestRequests:
         refused(room.server.post("/train/classifier", {"max_epochs": 0}), "max_epochs")
         refused(room.server.post("/train/classifier", {"max_epoch": 5}), "max_epochs")
         refused(room.server.post("/train/classifier", {"guidance": "much"}), "guidance")
+        refused(room.server.post("/train/", {"classifier": 5}), "classifier")
 
     def test_harmful_endpoints(self, room: Room):
         refused(room.server.post("/reload"))

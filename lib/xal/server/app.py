@@ -137,7 +137,7 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
         """Ask for scoring: at most one run and one waiting, whoever asks."""
         if method not in (None, "", *self._scoring_methods):
             raise NotFound(f"no scoring method {method!r}; there are: {', '.join(self._scoring_methods)}")
-        return request_scoring(params or {})
+        return request_scoring()
 
     # the server's own life
 

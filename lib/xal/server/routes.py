@@ -28,7 +28,9 @@ from xal.server.api import api_router
 from xal.server.http import XalRoute, parse_params, reader_in, received
 from xal.server.infer import Subject, checked_request
 from xal.server.train import training_settings
+from xal.store.rows import JobKind
 from xal.submission import FINAL, Receipt
+from xal.task import TrainingSettings
 
 if TYPE_CHECKING:
     from xal.server.app import XalApp
@@ -146,12 +148,20 @@ def _work(app: XalApp) -> APIRouter:
         if model not in app._trainers:
             raise NotFound(f"no trainer {model!r}; there are: {', '.join(app._trainers)}")
         training_settings(app.project.task.training, params)
+        options = {key: value for key, value in params.items() if key in TrainingSettings.model_fields}
         task, detail = AsyncTask.run(
-            "train", request={"model": model}, params=params, force_sync=run_sync, enqueue=enqueue
+            "train", request=options, params={"model": model}, force_sync=run_sync, enqueue=enqueue
         )
         if task is None:
             raise HTTPException(429, detail)
         return dict(task)
+
+    def stop(method: str, kind: JobKind) -> Json | None:
+        running = app.project.store.running(kind)  # asked first: once it is stopped it does not count as running
+        stopped = AsyncTask.stop(method)
+        if running is not None and stopped is not None:
+            app.project.store.finish_job(running.id, "stopped", "stopped by a client")
+        return None if stopped is None else dict(stopped)
 
     @router.post("/train/{model}", summary="Start training")
     def train(
@@ -165,32 +175,36 @@ def _work(app: XalApp) -> APIRouter:
 
     @router.post("/train/", include_in_schema=False)
     def train_all(user: Admin, params: Annotated[Json | None, Body()] = None, run_sync: bool = False) -> Json:
-        return {name: start(name, (params or {}).get(name, {}), run_sync, True) for name in app._trainers}
+        options = {name: (params or {}).get(name, {}) for name in app._trainers}
+        if not all(isinstance(chosen, dict) for chosen in options.values()):
+            raise BadInput(f"training options are an object for each of: {', '.join(options)}")
+        return {name: start(name, chosen, run_sync, True) for name, chosen in options.items()}
 
     @router.delete("/train/", summary="Stop training")
     def stop_training(user: Admin) -> Json | None:
-        stopped = AsyncTask.stop("train")
-        running = app.project.store.running("train")
-        if running is not None and stopped is not None:
-            app.project.store.finish_job(running.id, "stopped", "stopped by a client")
+        stopped = stop("train", "train")
         if stopped is None:
             return None
         # Slicer reads the last of these lines without looking whether there is one
         stopped["details"] = deque(stopped.get("details") or ["stopped before it had said anything"], maxlen=20)
-        return dict(stopped)
+        return stopped
 
     @router.post("/scoring/{method}", summary="Bring the scores of the pool up to date", tags=["Scoring"])
     def score(
         method: str, user: Annotator, params: Annotated[Json | None, Body()] = None, run_sync: bool = False
     ) -> Json:
         if run_sync and method in app._scoring_methods:
-            done: Json = app.scoring({"method": method, **(params or {})})
+            done: Json = app.scoring({"method": method})
             return done
         return app.async_scoring(method, params)
 
     @router.post("/scoring/", include_in_schema=False)
     def score_all(user: Annotator, params: Annotated[Json | None, Body()] = None) -> Json:
         return {"xal": {"result": app.async_scoring("xal", params), "detail": None}}
+
+    @router.delete("/scoring/", summary="Stop scoring", tags=["Scoring"])
+    def stop_scoring(user: Annotator) -> Json | None:
+        return stop("scoring", "score")
 
     return router
 
