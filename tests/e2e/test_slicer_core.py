@@ -116,8 +116,10 @@ def strokes(shape: tuple[int, int, int], rng: np.random.Generator) -> list[dict[
 
 
 def picture_cases(studies: Path) -> list[Case]:
+    """Per way of saving a PNG, a slice as volume of one slice, the same slice across the first axis, a flat NIfTI."""
     rng = np.random.default_rng(7)
     tilted = oblique((0.7, 1.9, 5.0), (31, -17), (12.5, -40.25, 7.75))
+    on_edge = tilted @ np.eye(4)[[1, 2, 0, 3]]
     cases = []
     for number, save in enumerate(SAVES):
         pixels = {
@@ -128,7 +130,7 @@ def picture_cases(studies: Path) -> list[Case]:
         files = {
             "picture": ((40, 28, 1), file),
             "slice": ((40, 28, 1), write_nifti(studies / f"slice_{number}.nii.gz", pixels["slice"][..., None], tilted)),
-            "edge": ((1, 40, 28), write_nifti(studies / f"edge_{number}.nii.gz", pixels["edge"][None], tilted)),
+            "edge": ((1, 40, 28), write_nifti(studies / f"edge_{number}.nii.gz", pixels["slice"][None], on_edge)),
             "flat": ((40, 28, 1), write_nifti(studies / f"flat_{number}.nii", pixels["flat"], tilted)),
         }
         for kind, (shape, path) in files.items():
@@ -355,11 +357,13 @@ def test_there_is_attention_to_be_seen(request, kind):
         assert any(shown["points"][name] for submitted in rounds for shown in submitted["shown"]), name
 
 
-def test_the_same_body_stored_otherwise_has_its_attention_at_the_same_place(volumes, save):
-    image, said = volumes[f"oblique_{save}"]
-    _, other = volumes[f"permuted_{save}"]
+@pytest.mark.parametrize(("pool", "kind", "other"), [("pictures", "slice", "edge"), ("volumes", "oblique", "permuted")])
+def test_the_same_body_stored_otherwise_has_its_attention_at_the_same_place(request, save, pool, kind, other):
+    session = request.getfixturevalue(pool)
+    image, said = session[f"{kind}_{save}"]
+    _, otherwise = session[f"{other}_{save}"]
     affine = np.array(said["ijk_to_ras"])
-    for one, two in zip(said["rounds"][0]["shown"], other["rounds"][0]["shown"], strict=True):
+    for one, two in zip(said["rounds"][0]["shown"], otherwise["rounds"][0]["shown"], strict=True):
         for name in ATTENTION:
             here = voxels_at(one["points"][name], affine, image.shape)
             there = voxels_at(two["points"][name], affine, image.shape)
