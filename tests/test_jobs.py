@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ import psutil
 import pytest
 from harness.local import Local
 
-from xal.jobs import AnotherRuns, job, reap_orphans
+from xal.jobs import HEARTBEAT_SECONDS, SERVER_PID, AnotherRuns, job, reap_orphans
 
 CHILD = """
 import sys, time
@@ -30,11 +31,14 @@ def local(tmp_path: Path) -> Local:
     return Local(tmp_path, 3)
 
 
-def start_child(local: Local, *marks: str) -> subprocess.Popen[str]:
+def start_child(local: Local, *marks: str, **environment: str) -> subprocess.Popen[str]:
     workspace = local.project.workspace
     place = [workspace.database(), workspace.pool, workspace.task]
     child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, *(marks or ["-"]), *place], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", CHILD, *(marks or ["-"]), *place],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
     )
     assert child.stdout is not None
     assert child.stdout.readline() == "working\n"
@@ -96,6 +100,8 @@ def test_a_child_ends_itself_when_its_server_dies(local: Local, tmp_path: Path):
     place = ["-", workspace.database(), workspace.pool, workspace.task]
     parent.write_text(
         "import subprocess, sys, time\n"
+        "from xal.jobs import mark_as_server\n"
+        "mark_as_server()\n"
         f"child = subprocess.Popen([sys.executable, '-c', {CHILD!r}, *{place!r}], stdout=subprocess.PIPE, text=True)\n"
         "print(child.stdout.readline().strip(), child.pid, flush=True)\n"
         "time.sleep(60)\n"
@@ -109,3 +115,29 @@ def test_a_child_ends_itself_when_its_server_dies(local: Local, tmp_path: Path):
     while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]:
         assert time.monotonic() < until, "the orphan works on"
         time.sleep(0.2)
+
+
+def test_a_child_whose_server_ended_before_its_job_began_ends_itself(local: Local):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    child = start_child(local, **{SERVER_PID: str(gone.pid)})
+    assert child.wait(15) == 3
+
+
+def test_a_command_outlives_the_shell_that_started_it(local: Local, tmp_path: Path):
+    workspace = local.project.workspace
+    place = ["-", workspace.database(), workspace.pool, workspace.task]
+    shell = (
+        "import subprocess, sys\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {CHILD!r}, *{place!r}], stdout=subprocess.PIPE,\n"
+        "                         stderr=subprocess.DEVNULL, text=True)\n"
+        "print(child.stdout.readline().strip(), child.pid, flush=True)\n"
+    )
+    pid = int(
+        subprocess.run([sys.executable, "-c", shell], capture_output=True, text=True, check=True).stdout.split()[1]
+    )
+    time.sleep(2 * HEARTBEAT_SECONDS)
+    running = local.project.store.running("score")
+    psutil.Process(pid).kill()
+    assert running is not None
+    assert running.pid == pid

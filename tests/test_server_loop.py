@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import requests
 import SimpleITK as sitk  # noqa: N813
@@ -118,7 +121,7 @@ def test_slicer_reads_outlines_and_sees_the_attention(trained_room: Room):
     assert reply["finding"] == picture.finding
     assert reply["roi_voxels"] == picture.roi.sum()
     assert reply["predicted"] in (*FINDINGS, "nothing")
-    assert "The model had said" in reply["message"]
+    assert "The model had" in reply["message"]
     slicer.run("attention")
     assert slicer.segments["attention 1"].any(), "visible after"
     assert slicer.segments[picture.finding].sum() == picture.roi.sum(), "the outline is untouched"
@@ -321,3 +324,16 @@ def test_options_of_scoring_mean_nothing_and_cannot_hold_it_up(room: Room):
     for odd in ({"gpus": 5}, {"method": "dice"}, {"x": "y" * 300_000}):
         assert server.post("/scoring/xal", odd).ok
     server.wait(lambda: all(run["status"] == "DONE" for run in server.get("/scoring/", all=True).json()), 60, "scoring")
+
+
+def test_ctrl_c_during_a_training_ends_server_and_training_at_once(tmp_path: Path):
+    room = open_room(tmp_path, 45)
+    server = room.server.start()
+    for image in sorted(room.pictures)[:24]:
+        room.hand_in(image)
+    assert server.post("/train/classifier", {"max_epochs": 900, "patience": 900}).ok
+    server.wait(lambda: any(job["progress"] for job in server.status()["jobs"]), 60, "an epoch")
+    (training,) = psutil.Process(server.pid).children()
+    os.kill(server.pid, signal.SIGINT)
+    server.wait(lambda: not psutil.pid_exists(training.pid), 10, "the training to end")
+    assert server.exit_code(10) is not None

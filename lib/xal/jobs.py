@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 2.0
 CHILD_MODULE = "monailabel.interfaces.utils.app"
 """What MONAI Label runs in a child process for training and scoring."""
+SERVER_PID = "XAL_SERVER_PID"
+"""In the environment of a server's child processes: the process whose end is theirs."""
 Kind = Literal["train", "score"]
 
 
@@ -51,9 +53,8 @@ class Job:
 
     def beat(self, done: threading.Event) -> None:
         """Keep the row alive, and leave at once when the server that started this process is gone."""
-        parent = os.getppid()
         while not done.wait(HEARTBEAT_SECONDS):
-            if os.getppid() != parent:
+            if _is_left_behind():
                 logger.warning("the server is gone: leaving")
                 os._exit(3)
             self._store.heartbeat(self._number, self._progress)
@@ -83,6 +84,17 @@ def job(store: Store, kind: Kind, request: dict[str, Any]) -> Iterator[Job]:
         done.set()
         if previous is not None:
             signal.signal(signal.SIGTERM, previous)
+
+
+def mark_as_server() -> None:
+    """Let the processes that this one starts from now on end with it."""
+    os.environ[SERVER_PID] = str(os.getpid())
+
+
+def _is_left_behind() -> bool:
+    """Whether a server started this process and is no more; it may have ended before the job began."""
+    server = os.environ.get(SERVER_PID)
+    return server is not None and server not in (str(os.getpid()), str(os.getppid()))
 
 
 def reap_orphans(store: Store) -> list[int]:

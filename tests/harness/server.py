@@ -87,6 +87,11 @@ class Server:
         self._process.kill()
         self._process.wait(20)
 
+    def exit_code(self, seconds: float) -> int:
+        """What it ended with; fails if it has not within so many seconds."""
+        assert self._process is not None
+        return self._process.wait(seconds)
+
     @property
     def pid(self) -> int:
         """The server's process."""

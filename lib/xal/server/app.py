@@ -12,7 +12,7 @@ from monailabel.interfaces.app import MONAILabelApp
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from xal.errors import BadInput, NotFound, XalError
-from xal.jobs import reap_orphans
+from xal.jobs import mark_as_server, reap_orphans
 from xal.legacy import import_datastore_v2
 from xal.project import Project
 from xal.server.datastore import XalDatastore
@@ -20,6 +20,7 @@ from xal.server.infer import AttentionInfer, ClassifierInfer, checked_request
 from xal.server.queue import request_scoring
 from xal.server.routes import install
 from xal.server.scoring import XalScoring
+from xal.server.shutdown import end_children_with_server
 from xal.server.strategy import bound_to_loopback, strategies
 from xal.server.train import ClassifierTrain
 from xal.server.watch import Watch
@@ -143,6 +144,8 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
 
     def on_init_complete(self) -> None:
         """Called once in the server, not in its child processes: take over, catch up, watch."""
+        mark_as_server()
+        end_children_with_server()
         reap_orphans(self.project.store)
         forget_drafts(self.project)
         self.project.sync()

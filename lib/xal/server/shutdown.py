@@ -1,0 +1,45 @@
+"""The end of the server is the end of the processes it started.
+
+Python waits at its end for the threads that follow a training or scoring process, so that Ctrl-C would seem to do
+nothing until the training is over.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from types import FrameType
+
+from monailabel.utils.async_tasks.utils import background_executors, processes
+
+logger = logging.getLogger(__name__)
+
+
+def end_children_with_server() -> None:
+    """Do so whenever this process is asked to end; whoever listened for that before still hears of it."""
+    if threading.current_thread() is not threading.main_thread():
+        return  # signals are not ours here: the app runs inside another program
+    for number in (signal.SIGINT, signal.SIGTERM):
+        _before(number)
+
+
+def _before(number: signal.Signals) -> None:
+    previous = signal.getsignal(number)
+
+    def end(received: int, frame: FrameType | None) -> None:
+        end_children()
+        if callable(previous):
+            previous(received, frame)
+
+    signal.signal(number, end)
+
+
+def end_children() -> None:
+    """Start nothing more, and end what runs; a training that ends so is simply not published."""
+    for executor in list(background_executors.values()):
+        executor.shutdown(wait=False, cancel_futures=True)
+    for method in ("train", "scoring"):
+        for process in list(processes(method).values()):
+            logger.info("ending %s process %d", method, process.pid)
+            process.kill()
