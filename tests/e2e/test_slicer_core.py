@@ -23,10 +23,7 @@ from harness.server import Server
 ROOT = Path(__file__).resolve().parents[2]
 SLICER_PYTHON = ROOT / ".venv-slicer" / "bin" / "python"
 AGENT = Path(__file__).with_name("slicer_agent.py")
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.skipif(not SLICER_PYTHON.exists(), reason="no slicer-core: make .venv-slicer/.installed"),
-]
+pytestmark = pytest.mark.e2e
 
 ATTENTION = ["attention 1", "attention 2", "attention 3", "attention 4"]
 EXTRA = "multiple: largest\ngate:\n  min_per_finding: 2\n"
@@ -216,6 +213,7 @@ def go_through(folder: Path, task: str, start_set: dict[str, Path], cases: list[
         }
         (folder / "slicer").mkdir()
         (folder / "job.json").write_text(json.dumps(job))
+        assert SLICER_PYTHON.exists(), "3D Slicer's core is missing: make .venv-slicer/.installed"
         ran = subprocess.run(
             [str(SLICER_PYTHON), str(AGENT), str(folder / "job.json")],
             capture_output=True, text=True, timeout=100, check=False,
