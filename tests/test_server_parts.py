@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from harness.local import Local
+from harness.pools import write_pool
 
-from xal.errors import BadInput, XalError
+from xal.errors import BadInput, Conflict, XalError
+from xal.images import fingerprint, read_image, write_volume
 from xal.server.app import parse_conf
 from xal.server.datastore import LARGE_POOL, XalDatastore
 from xal.server.infer import _contiguous
@@ -120,3 +122,26 @@ def test_the_app_runs_beside_a_broken_torchvision(tmp_path: Path):
     code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import monailabel.app, xal.server.app, xal.rounds"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_an_upload_never_takes_the_place_of_an_image_in_another_format(tmp_path: Path):
+    local = Local(tmp_path, 3)
+    datastore = XalDatastore(local.project)
+    pixels = read_image(local.studies / f"{local.ids[0]}.png")
+    write_volume(tmp_path / "other.nii.gz", pixels, 0)
+    with pytest.raises(Conflict, match="exists already"):
+        datastore.add_image(local.ids[0], str(tmp_path / "other.nii.gz"), {})
+    datastore.remove_image(local.ids[1])
+    with pytest.raises(Conflict, match="exists already"):
+        datastore.add_image(local.ids[1], str(tmp_path / "other.nii.gz"), {})
+    local.project.sync()
+    assert local.project.store.image(local.ids[0]).path == f"{local.ids[0]}.png"
+    assert not list(local.studies.glob("*.nii.gz"))
+
+
+def test_a_copy_of_an_uploaded_image_is_known_at_once(tmp_path: Path):
+    local = Local(tmp_path, 0)
+    picture = write_pool(tmp_path / "elsewhere", 1)[0]
+    file = tmp_path / "elsewhere" / f"{picture.id}.png"
+    XalDatastore(local.project).add_image("fresh", str(file), {})
+    assert local.project.store.by_fingerprint(fingerprint(read_image(file))) == ["fresh"]

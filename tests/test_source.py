@@ -41,6 +41,20 @@ def test_of_two_files_with_one_id_the_first_counts_and_the_other_is_reported(
     assert "a.png is ignored" in caplog.text
 
 
+def test_a_file_added_beside_an_image_of_the_same_id_does_not_take_its_place(tmp_path: Path):
+    (tmp_path / "a.png").write_bytes(b"x")
+    source = FolderSource(tmp_path)
+    known = {file.id: file for file in source.scan()}
+    (tmp_path / "a.nii.gz").write_bytes(b"x")
+    assert [file.path for file in source.scan(known)] == ["a.png"]
+
+
+def test_what_cannot_be_looked_at_hides_nothing_else(tmp_path: Path):
+    (tmp_path / "a.png").write_bytes(b"x")
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    assert names(tmp_path) == {"a": "a.png"}
+
+
 def test_adding_never_overwrites(tmp_path: Path):
     source = FolderSource(tmp_path)
     upload = tmp_path / "upload"
@@ -53,7 +67,9 @@ def test_adding_never_overwrites(tmp_path: Path):
     assert not list(tmp_path.glob(".*"))
 
 
-@pytest.mark.parametrize("bad", ["", "..", "../x", "a/b", "a\\b", ".x", "x.", " x", "a\0b", "a\nb", "x" * 129, "a:b"])
+@pytest.mark.parametrize(
+    "bad", ["", "..", "../x", "a/b", "a\\b", ".x", "x.", " x", "a\0b", "a\nb", "x" * 129, "片" * 100, "a:b"]
+)
 def test_ids_that_are_no_file_names_are_refused(bad: str):
     with pytest.raises(BadInput):
         checked_id(bad)

@@ -68,7 +68,7 @@ class Project:
     def sync(self) -> bool:
         """Bring the store's list of images up to date with the source; true if anything changed."""
         known = self.store.known_files()
-        found = {file.id: file for file in self.source.scan()}
+        found = {file.id: file for file in self.source.scan(known)}
         fresh = [
             file
             for file in found.values()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 from xal.errors import BadInput, Conflict, NotFound
@@ -16,13 +18,15 @@ logger = logging.getLogger(__name__)
 LABELS_FOLDER = "labels"
 """MONAI Label's own folder for label files: never scanned for images."""
 LONGEST_ID = 128
+LONGEST_ID_BYTES = 200
+"""A file name has at most 255 bytes, and suffixes are added to the id."""
 
 
 class ImageSource(Protocol):
     """A set of images that may change while we look at it."""
 
-    def scan(self) -> list[ImageFile]:
-        """Everything that is there now."""
+    def scan(self, known: Mapping[str, ImageFile]) -> list[ImageFile]:
+        """Everything that is there now; `known` is what was there before, by id."""
         ...
 
     def path(self, row: ImageRow) -> Path:
@@ -39,6 +43,7 @@ def checked_id(identifier: str) -> str:
     if (
         not identifier
         or len(identifier) > LONGEST_ID
+        or len(identifier.encode(errors="replace")) > LONGEST_ID_BYTES
         or identifier[0] in ". "
         or identifier[-1] in ". "
         or any(character in '/\\:*?"<>|' or not character.isprintable() for character in identifier)
@@ -58,17 +63,24 @@ class FolderSource:
         self.folder = folder
         self._warned: set[str] = set()
 
-    def scan(self) -> list[ImageFile]:
-        """Every image file and DICOM folder; of two files with the same id, the first by name counts."""
+    def scan(self, known: Mapping[str, ImageFile] = MappingProxyType({})) -> list[ImageFile]:
+        """Every image file and DICOM folder.
+
+        Of two files with the same id the one known before counts, because its annotations are of its pixels; else
+        the first by name.
+        """
         found: dict[str, ImageFile] = {}
         with os.scandir(self.folder) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
                 file = self._as_image(entry)
                 if file is None:
                     continue
-                if file.id in found:
-                    self._warn_once(file.path, f"{file.path} is ignored: {found[file.id].path} has the same id")
-                    continue
+                other = found.get(file.id)
+                if other is not None:
+                    kept = file if file.id in known and known[file.id].path == file.path else other
+                    ignored = other if kept is file else file
+                    self._warn_once(ignored.path, f"{ignored.path} is ignored: {kept.path} has the same id")
+                    file = kept
                 found[file.id] = file
         return list(found.values())
 
@@ -110,7 +122,7 @@ class FolderSource:
             status = entry.stat()
         except FileNotFoundError:  # vanished between listing and looking: not there
             return None
-        except BadInput as error:
+        except (BadInput, OSError) as error:  # one folder that may not be opened must not hide all the others
             self._warn_once(entry.name, f"{entry.name} is ignored: {error}")
             return None
         return ImageFile(identifier, entry.name, status.st_size, status.st_mtime_ns)

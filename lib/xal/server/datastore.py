@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
+import threading
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
         """Serve `project`."""
         self._project = project
         self._store = project.store
+        self._adding = threading.Lock()
 
     # what it is called
 
@@ -112,7 +114,11 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
             prepare(volume, self._project.task)
         except Unreadable as error:
             raise BadInput(f"the uploaded file is no image that can be read: {error}") from error
-        self._store.put_images([self._project.source.add(identifier, file, suffix)])
+        with self._adding:
+            if identifier in self._store.known_ids([identifier]):
+                raise Conflict(f"image {identifier!r} exists already")
+            self._store.put_images([self._project.source.add(identifier, file, suffix)])
+        self._project.facts(self._store.image(identifier))  # from now on a copy of it is known to be this image
         if image_info:
             self._store.update_info(identifier, image_info)
         return identifier

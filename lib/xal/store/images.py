@@ -27,6 +27,10 @@ class Images(Pool):
         query = select(*columns).where(self._mine(images))
         return {row["id"]: ImageFile(**row) for row in self._read(lambda c: c.execute(query).mappings().all())}
 
+    def known_ids(self, ids: Sequence[str]) -> set[str]:
+        """Those of the ids that are taken, be it by an image whose file is gone or that was deleted."""
+        return set(self._read(lambda c: self._rows(c, ids)))
+
     def put_images(self, files: Iterable[ImageFile]) -> int:
         """Add new images and renew changed ones; how many were added, changed or came back.
 
