@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 from harness.local import INFO, Local
@@ -59,6 +60,27 @@ def test_older_stores_name_values_in_another_way(tmp_path: Path):
     local = Local(tmp_path, 6)
     old_store(local, {local.ids[1]: {"params": {"label_names": {"disc": 1, "square": 2}}}})
     assert import_datastore_v2(local.project).labels == 1
+
+
+def test_scores_of_an_older_model_stay_behind_and_cost_no_label(tmp_path: Path):
+    local = Local(tmp_path, 6)
+    old_store(local, {image: {"label_info": INFO} for image in local.ids[:2]})
+    file = local.studies / "datastore_v2.json"
+    listing = json.loads(file.read_text())
+    said = {"epistemic_entropy": 0.4, "dice": math.nan, "PatientID": "p-1", "strategy": {"random": {}}}
+    listing["objects"][local.ids[0]]["image"]["info"] = said
+    listing["objects"][local.ids[1]]["image"]["info"] = {"scores": [math.nan]}
+    file.write_text(json.dumps(listing))
+    assert import_datastore_v2(local.project).labels == 2
+    assert local.project.store.image(local.ids[0]).info == {"PatientID": "p-1"}
+
+
+def test_values_that_are_no_numbers_are_named(tmp_path: Path):
+    local = Local(tmp_path, 6)
+    old_store(local, {local.ids[0]: {"params": {"label_names": {"disc": "one"}}}, local.ids[1]: {"label_info": INFO}})
+    imported = import_datastore_v2(local.project)
+    assert imported.labels == 1
+    assert set(imported.skipped) == {local.ids[0]}
 
 
 def test_a_damaged_list_is_left_alone(tmp_path: Path):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xal.errors import Refused, Unreadable
+from xal.errors import BadInput, Refused, Unreadable
 from xal.project import Project
 from xal.submission import FINAL, Submission, submit
 
@@ -55,10 +55,8 @@ def import_datastore_v2(project: Project) -> Imported | None:
 
 def _import_one(project: Project, folder: Path, image: str, entry: Any, imported: Imported) -> None:
     try:
-        info = entry.get("image", {}).get("info", {})
+        _import_info(project, image, entry.get("image", {}).get("info") or {})
         label = entry.get("labels", {}).get(FINAL)
-        if info:
-            project.store.update_info(image, {key: value for key, value in info.items() if key != "strategy"})
         if label is None:
             return
         said = label.get("info") or {}
@@ -77,9 +75,22 @@ def _import_one(project: Project, folder: Path, image: str, entry: Any, imported
     except (Refused, Unreadable, OSError) as error:
         logger.warning("the label of %s is left out: %s", image, error)
         imported.skipped[image] = str(error)
-    except (AttributeError, TypeError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         logger.warning("the entry of %s is not understood: %s", image, error)
         imported.skipped[image] = f"not understood: {error}"
+
+
+def _import_info(project: Project, image: str, info: dict[str, Any]) -> None:
+    """What was known of an image, less what an algorithm had thought of it; unusable entries cost no label."""
+    try:
+        project.store.update_info(image, {key: value for key, value in info.items() if not _is_algorithms(key, value)})
+    except BadInput as error:
+        logger.warning("what was known of %s is left out: %s", image, error)
+
+
+def _is_algorithms(key: str, value: Any) -> bool:
+    """MONAI Label's scores are the floats of an image's info (some of them NaN), its strategies an entry of their own."""
+    return key == "strategy" or isinstance(value, float)
 
 
 def _from_label_names(said: dict[str, Any]) -> list[dict[str, Any]] | None:
