@@ -89,7 +89,7 @@ def _import_info(project: Project, image: str, info: dict[str, Any]) -> None:
 
 
 def _is_algorithms(key: str, value: Any) -> bool:
-    """MONAI Label's scores are the floats of an image's info (some of them NaN), its strategies an entry of their own."""
+    """MONAI Label's scores are the floats of an image's info (some are NaN), its strategies one entry."""
     return key == "strategy" or isinstance(value, float)
 
 
