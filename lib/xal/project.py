@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from xal.cache import TensorCache
-from xal.errors import BadInput, Unreadable
+from xal.errors import BadInput, TaskError, Unreadable
 from xal.geometry import Prepared, prepare
 from xal.images import Volume, fingerprint, is_served_as_is, read_image, write_volume
 from xal.network import Network, load, pick_device
@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 TENSOR_CACHE_BYTES = 4 << 30
 ALPHA = "alpha"
 """The setting that a reviewer may change."""
+FINDINGS = "findings"
+"""The setting that holds the findings annotations were made with, in order."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,11 @@ class Project:
     @classmethod
     def open(cls, task: Task, studies: str, database: str | None = None) -> Project:
         """Open (and create, the first time) the project of `task` on the images at `studies`."""
+        if "://" in studies:
+            raise BadInput(f"the studies {studies} are a server; a folder is what can be served so far")
         workspace = Workspace.open(studies, task.name)
         store = Store.open(workspace.database(database), workspace.pool, task.name)
+        _keep_findings(store, task)
         return cls(task, workspace, FolderSource(Path(studies)), store)
 
     # images
@@ -162,3 +167,21 @@ class Project:
                 self._model = Model(version, load(path, self.task, self.device))
                 logger.info("model v%d is in use on %s", version.version, self.device)
             return self._model
+
+
+def _keep_findings(store: Store, task: Task) -> None:
+    """Refuse a task file under which annotations would change their meaning: label files number the findings."""
+    ours = {"roi": list(task.roi_findings), "absent": task.absent}
+    known = store.get_setting(FINDINGS)
+    if known == ours:
+        return
+    if known is not None and store.annotations():
+        roi, absent = known["roi"], known["absent"]
+        if ours["roi"][: len(roi)] != roi or (absent is not None and absent != task.absent):
+            before = ", ".join(repr(name) for name in (*roi, *([absent] if absent else [])))
+            raise TaskError(
+                f"findings: {', '.join(repr(name) for name in task.finding_names)}; but this pool has annotations made "
+                f"with {before}, numbered in this order: keep these names and this order and add new findings at the "
+                "end, or give the task another name"
+            )
+    store.set_setting(FINDINGS, ours, by="task")

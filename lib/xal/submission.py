@@ -89,6 +89,8 @@ def _store(project: Project, new: NewAnnotation, decoded: Decoded, volume: Volum
 
     def name_it(revision: int) -> str:
         relative = label_path(new.image, new.reader, revision)
+        if not draft.exists():  # named before, in a transaction that the database wants tried again
+            write_label(draft, decoded.mask, volume.affine)
         move_durably(draft, labels / relative)
         return relative
 
