@@ -9,7 +9,7 @@ from harness.local import Local
 
 from xal.errors import BadInput, TaskError
 from xal.project import Project
-from xal.submission import Submission, submit
+from xal.submission import parse_submission
 from xal.task import Finding, Task
 
 
@@ -63,9 +63,8 @@ def test_a_transaction_that_is_tried_again_finds_its_label_file(tmp_path: Path, 
     assert annotation.revision == 1
 
 
-def test_a_submission_id_must_be_text_that_can_be_stored(tmp_path: Path):
-    local = Local(tmp_path, 3)
-    label = tmp_path / "label.nii.gz"
-    local.hand_in(local.ids[0])
-    with pytest.raises(BadInput):
-        submit(local.project, Submission(local.ids[1], "ada", label, submission_id="\ud800"))
+@pytest.mark.parametrize("value", ["\ud800", "a\0b", "", 7, "x" * 201])
+@pytest.mark.parametrize("key", ["submission_id", "finding"])
+def test_texts_that_cannot_be_stored_or_shown_are_refused(tmp_path: Path, key: str, value: object):
+    with pytest.raises(BadInput, match=key):
+        parse_submission("image", "ada", tmp_path / "label.nii.gz", None, {key: value})

@@ -121,7 +121,9 @@ class TestLabels:
         )
         refused(reply, "final")
 
-    @pytest.mark.parametrize("params", ["{", "[]", '"x"', '{"a": NaN}', '{"label_info": 5}', '{"label_info": [5]}'])
+    @pytest.mark.parametrize(
+        "params", ["{", "[]", '"x"', '{"a": NaN}', '{"label_info": 5}', '{"label_info": [5]}', "[" * 100_000]
+    )
     def test_params_that_are_no_params(self, room: Room, tmp_path: Path, params: str):
         reply = requests.put(
             f"{room.server.url}/datastore/label",
@@ -139,7 +141,7 @@ class TestLabels:
 
 @pytest.mark.usefixtures("unchanged")
 class TestImages:
-    @pytest.mark.parametrize("identifier", ["../evil", "..", "a/b", ".hidden", "a\\b", "x" * 300, "a\nb"])
+    @pytest.mark.parametrize("identifier", ["../evil", "..", "a/b", ".hidden", "a\\b", "x" * 300, "a\nb", "片" * 100])
     def test_ids_that_would_leave_the_folder(self, room: Room, identifier: str):
         picture = (room.folder / "studies" / f"{sorted(room.pictures)[0]}.png").read_bytes()
         reply = requests.put(
@@ -255,6 +257,10 @@ class TestRequests:
     def test_management(self, room: Room):
         refused(room.server.post("/xal/api/annotations/424242/withdraw"))
         refused(room.server.post("/xal/api/versions/7/publish"))
+        refused(room.server.post(f"/xal/api/annotations/{10**30}/withdraw"))
+        refused(room.server.post(f"/xal/api/versions/{10**30}/publish"))
+        refused(room.server.get("/datastore/dataset", limit_cases=10**30))
+        refused(room.server.get("/datastore/dataset", limit_cases=-1))
         refused(room.server.post("/xal/api/images/nowhere/exclude", {"reason": "x"}))
         refused(requests.delete(f"{room.server.url}/datastore/label?id=nowhere&tag=final", timeout=30))
         refused(requests.delete(f"{room.server.url}/datastore/image?id=nowhere", timeout=30))

@@ -11,6 +11,7 @@ import logging
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -171,7 +172,7 @@ class Project:
 
 def _keep_findings(store: Store, task: Task) -> None:
     """Refuse a task file under which annotations would change their meaning: label files number the findings."""
-    ours = {"roi": list(task.roi_findings), "absent": task.absent}
+    ours: dict[str, Any] = {"roi": list(task.roi_findings), "absent": task.absent}
     known = store.get_setting(FINDINGS)
     if known == ours:
         return

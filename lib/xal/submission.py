@@ -119,7 +119,7 @@ def parse_submission(image: str, reader: str, file: Path, tag: str | None, param
         raise BadInput('label_info must be a list of {"name": …, "idx": …}, one entry per exported segment')
     stated = {key: params.get(key) for key in ("finding", "submission_id")}
     for key, value in stated.items():
-        if value is not None and not (isinstance(value, str) and 0 < len(value) <= 200):
+        if value is not None and not (isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable()):
             raise BadInput(f"{key} must be a short text, not {value!r}")
     kept = {key: value for key, value in params.items() if key not in ("label_info", "finding", "submission_id")}
     return Submission(image, reader, file, label_info, stated["finding"], stated["submission_id"], params=kept)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
+from fastapi import Path as PathParameter
 from monailabel.config import settings
 from monailabel.endpoints.user.auth import RBAC, User
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,6 +19,8 @@ from xal.task import Share
 AnyUser = Annotated[User, Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_USER))]
 Annotator = Annotated[User, Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_ANNOTATOR))]
 Reviewer = Annotated[User, Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_REVIEWER))]
+Number = Annotated[int, PathParameter(ge=1, le=2**31 - 1)]
+"""What the store numbers its rows with."""
 Json = dict[str, Any]
 PAGE = 1000
 
@@ -77,7 +80,7 @@ def api_router(project: Project) -> APIRouter:
         return [_annotation(row) for row in store.annotations(image, reader=reader, active_only=not withdrawn)]
 
     @router.post("/annotations/{annotation}/withdraw", summary="Take an annotation back; its file is kept")
-    def withdraw(request: Request, annotation: int, user: Annotator, body: _Asked | None = None) -> Json:
+    def withdraw(request: Request, annotation: Number, user: Annotator, body: _Asked | None = None) -> Json:
         return _annotation(store.withdraw(annotation, by=_name(request, body, user)))
 
     @router.post("/images/{image}/exclude", summary="Never offer this image again")
@@ -99,7 +102,7 @@ def api_router(project: Project) -> APIRouter:
         return [_version(row) for row in store.versions()]
 
     @router.post("/versions/{version}/publish", summary="Bring a version back")
-    def publish(request: Request, version: int, user: Reviewer, body: _Asked | None = None) -> Json:
+    def publish(request: Request, version: Number, user: Reviewer, body: _Asked | None = None) -> Json:
         return _version(publish_version(project, version, by=_name(request, body, user)))
 
     @router.put("/settings/alpha", summary="Weigh uncertainty against misalignment anew")

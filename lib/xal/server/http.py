@@ -48,7 +48,7 @@ def parse_params(text: str | None) -> dict[str, Any]:
         return {}
     try:
         params = json.loads(text, parse_constant=_no_constant)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(f"params is not JSON: {error}") from error
     if not isinstance(params, dict):
         raise BadInput(f"params must be a JSON object, not {type(params).__name__}")

@@ -13,7 +13,7 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Depends, File, Form, HTTPException, Request, Response, UploadFile
+from fastapi import APIRouter, Body, Depends, File, Form, HTTPException, Query, Request, Response, UploadFile
 from fastapi.responses import FileResponse, JSONResponse
 from monailabel.config import settings
 from monailabel.endpoints.user.auth import RBAC, User
@@ -258,7 +258,7 @@ def _images(app: XalApp) -> APIRouter:
         return {}
 
     @router.get("/dataset", summary="The annotated images and their labels as ZIP")
-    def dataset(user: Annotator, limit_cases: int | None = None) -> FileResponse:
+    def dataset(user: Annotator, limit_cases: Annotated[int | None, Query(ge=0, le=2**31 - 1)] = None) -> FileResponse:
         path = Path(store.get_dataset_archive(limit_cases))
         return FileResponse(path, filename="dataset.zip", background=BackgroundTask(path.unlink))
 
