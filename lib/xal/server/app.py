@@ -20,6 +20,7 @@ from xal.server.infer import AttentionInfer, ClassifierInfer, checked_request
 from xal.server.queue import request_scoring
 from xal.server.routes import install
 from xal.server.scoring import XalScoring
+from xal.server.sessions import remove_expired
 from xal.server.shutdown import end_children_with_server
 from xal.server.strategy import bound_to_loopback, strategies
 from xal.server.train import ClassifierTrain
@@ -142,6 +143,11 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
 
     # the server's own life
 
+    def cleanup_sessions(self) -> None:
+        """Forget the images that clients brought along, once their time is over."""
+        if self._sessions is not None:
+            remove_expired(self._sessions)
+
     def on_init_complete(self) -> None:
         """Called once in the server, not in its child processes: take over, catch up, watch."""
         mark_as_server()
@@ -151,8 +157,8 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
         self.project.sync()
         import_datastore_v2(self.project)
         install(self)
-        Watch(self.project, self.async_scoring if self._chosen.auto_score else None, self._chosen.scan_seconds).start()
-        self.cleanup_sessions()
+        ask = self.async_scoring if self._chosen.auto_score else None
+        Watch(self.project, ask, self.cleanup_sessions, self._chosen.scan_seconds).start()
         counts = self.project.store.counts()
         logger.info(
             "%s: %d images, %d settled, %d open; port %s",

@@ -24,6 +24,7 @@ from starlette.background import BackgroundTask
 from xal.errors import BadInput, Conflict, NotFound
 from xal.images import image_id
 from xal.reader import Reader
+from xal.server import sessions
 from xal.server.api import api_router
 from xal.server.http import XalRoute, parse_params, reader_in, received
 from xal.server.infer import Subject, checked_request
@@ -75,13 +76,13 @@ def _queue(app: XalApp) -> APIRouter:
 
 
 def _infer(app: XalApp) -> APIRouter:
-    router = _router("/infer", "Infer")
+    router = _router("", "Infer")
 
-    @router.post("/wsi/{model}", include_in_schema=False)
+    @router.post("/infer/wsi/{model}", include_in_schema=False)
     def whole_slide(model: str, user: AnyUser) -> Json:
         return app.infer_wsi({"model": model})
 
-    @router.post("/{model}", summary="Run a model on an image of the pool, of a session, or of this request")
+    @router.post("/infer/{model}", summary="Run a model on an image of the pool, of a session, or of this request")
     def infer(
         request: Request,
         model: str,
@@ -105,7 +106,8 @@ def _infer(app: XalApp) -> APIRouter:
             with received(file) as upload:
                 result = run(Subject(None, upload))
         elif session_id:
-            session = app.sessions().get_session(session_id) if session_id.replace("-", "").isalnum() else None
+            known = app.sessions() is not None and session_id.replace("-", "").isalnum()
+            session = app.sessions().get_session(session_id) if known else None
             if session is None:
                 raise NotFound(f"no session {session_id!r}: it may have expired")
             result = run(Subject(None, Path(session.image)))
@@ -114,6 +116,14 @@ def _infer(app: XalApp) -> APIRouter:
         else:
             raise BadInput("name an image, a session, or send a file")
         return _infer_reply(result, output)
+
+    @router.put("/session/", summary="Bring an image along for a while", tags=["Session"])
+    def create_session(
+        user: AnyUser, files: Annotated[list[UploadFile], File()], uncompress: bool = False, expiry: int = 0
+    ) -> Json:
+        if app.sessions() is None:
+            raise NotFound("sessions are switched off on this server (MONAI_LABEL_SESSIONS)")
+        return sessions.create(app.sessions(), files, uncompress, expiry)
 
     return router
 

@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 TICK_SECONDS = 1.0
 RETRY_SECONDS = 60.0
 """After a scoring run that changed nothing, wait so long before trying the same again."""
+TIDY_SECONDS = 300.0
 READ_AHEAD = 4
 """So many images at the head of the queue have their checksum ready."""
 
@@ -24,10 +25,18 @@ READ_AHEAD = 4
 class Watch:
     """A background thread of the server."""
 
-    def __init__(self, project: Project, ask_for_scoring: Callable[[], Any] | None, scan_seconds: float) -> None:
+    def __init__(
+        self,
+        project: Project,
+        ask_for_scoring: Callable[[], Any] | None,
+        tidy_up: Callable[[], Any],
+        scan_seconds: float,
+    ) -> None:
         """Watch `project`; `ask_for_scoring` is None where scoring is only started by hand."""
         self._project = project
         self._ask = ask_for_scoring
+        self._tidy_up = tidy_up
+        self._next_tidying = 0.0
         self._scan_seconds = scan_seconds
         self._next_scan = 0.0
         self._asked_for: tuple[int, int] = (0, 0)
@@ -39,7 +48,7 @@ class Watch:
 
     def _run(self) -> None:
         while True:
-            for duty in (self._scan, self._score, self._read_ahead):
+            for duty in (self._scan, self._score, self._read_ahead, self._tidy):
                 try:
                     duty()
                 except XalError as error:
@@ -64,6 +73,11 @@ class Watch:
             logger.info("%d images are to be scored with v%d", wanted[1], wanted[0])
             self._asked_for, self._asked_at = wanted, time.monotonic()
             self._ask()
+
+    def _tidy(self) -> None:
+        if time.monotonic() >= self._next_tidying:
+            self._next_tidying = time.monotonic() + TIDY_SECONDS
+            self._tidy_up()
 
     def _read_ahead(self) -> None:
         """Have checksums ready for the images that will be asked for next."""
