@@ -16,7 +16,7 @@ from xal.images import fingerprint, read_image, write_volume
 from xal.server.app import parse_conf
 from xal.server.datastore import LARGE_POOL, XalDatastore
 from xal.server.infer import _contiguous
-from xal.server.strategy import bound_to_loopback
+from xal.server.strategy import bound_to_loopback, strategies
 from xal.server.train import ClassifierTrain, training_settings
 from xal.store.rows import ImageFile
 from xal.task import ImageSettings, TrainingSettings
@@ -145,3 +145,38 @@ def test_a_copy_of_an_uploaded_image_is_known_at_once(tmp_path: Path):
     file = tmp_path / "elsewhere" / f"{picture.id}.png"
     XalDatastore(local.project).add_image("fresh", str(file), {})
     assert local.project.store.by_fingerprint(fingerprint(read_image(file))) == ["fresh"]
+
+
+def test_next_sample_passes_over_a_file_that_vanished_a_moment_ago(tmp_path: Path):
+    local = Local(tmp_path, 3)
+    first = strategies(local.project, share_paths=False)["xal"]
+    head = local.project.store.head(1)[0].id
+    (local.studies / f"{head}.png").unlink()
+    given = first({"client_id": "ada"}, None)["id"]
+    assert given != head
+    assert local.project.store.image(head).state == "gone"
+
+
+def test_a_dataset_keeps_the_label_of_an_image_that_cannot_be_read_and_leaves_no_file_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    import tempfile
+    import zipfile
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    local = Local(tmp_path, 3)
+    for image in local.ids[:2]:
+        local.hand_in(image)
+    (local.studies / f"{local.ids[0]}.png").write_bytes(b"")
+    local.project.sync()
+    datastore = XalDatastore(local.project)
+    with zipfile.ZipFile(archive := datastore.get_dataset_archive(None)) as content:
+        names = set(content.namelist())
+    label, gone = f"label/{local.ids[0]}.nii.gz", f"image/{local.ids[0]}.png"
+    assert label in names
+    assert gone not in names
+    Path(archive).unlink()
+    next((local.project.workspace.labels / local.ids[1]).iterdir()).unlink()
+    with pytest.raises(FileNotFoundError):
+        datastore.get_dataset_archive(None)
+    assert not list(tmp_path.glob("dataset-*"))

@@ -48,10 +48,10 @@ def train_round(
     allowed = set(training_images((case.image_id for case in cases), _groups(settled), validation_ids))
     learning = [case for case in cases if case.image_id in allowed]
     judging = [case for case in cases if case.image_id in set(validation_ids)]
-    current = project.model()
     logger.info("training on %d images, judging on %d", len(learning), len(judging))
 
     trained = train(project.task, learning, judging, settings, project.device, on_epoch, stop)
+    current = project.model()  # now, not before: a reviewer may have brought another version back meanwhile
     version = project.store.add_version(
         metrics={**trained.metrics, "history": trained.history},
         settings=settings.model_dump(mode="json"),

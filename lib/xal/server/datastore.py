@@ -8,11 +8,11 @@ import tempfile
 import threading
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from monailabel.interfaces.datastore import Datastore
 
-from xal.errors import BadInput, Conflict, NotFound, Unreadable
+from xal.errors import BadInput, Conflict, NotFound, Refused, Unreadable
 from xal.geometry import prepare
 from xal.images import image_id, read_image, suffix_of
 from xal.project import Project
@@ -205,16 +205,26 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
         rows = self._store.images(labelled=True, limit=limit_cases or None)
         if not rows:
             raise NotFound("there is nothing to download: no image has been handed in")
-        with (
-            tempfile.NamedTemporaryFile(prefix="dataset-", suffix=".zip", delete=False) as file,
-            zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive,
-        ):
-            for row in rows:
-                path = Path(self.get_image_uri(row.id))
-                archive.write(path, f"image/{path.name}")
-                archive.write(self.get_label_uri(row.id, FINAL), f"label/{row.id}.nii.gz")
-            archive.writestr("metadata.json", json.dumps(self._listing(rows), indent=2))
+        with tempfile.NamedTemporaryFile(prefix="dataset-", suffix=".zip", delete=False) as file:
+            try:
+                self._write_archive(file, rows)
+            except BaseException:
+                Path(file.name).unlink()
+                raise
         return file.name
+
+    def _write_archive(self, file: IO[bytes], rows: list[ImageRow]) -> None:
+        """An image that cannot be read (any more) costs only itself: its label is there."""
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            for row in rows:
+                archive.write(self.get_label_uri(row.id, FINAL), f"label/{row.id}.nii.gz")
+                try:
+                    path = Path(self.get_image_uri(row.id))
+                except Refused as error:
+                    logger.warning("the dataset has no image for the label of %s: %s", row.id, error)
+                    continue
+                archive.write(path, f"image/{path.name}")
+            archive.writestr("metadata.json", json.dumps(self._listing(rows), indent=2))
 
     def refresh(self) -> None:
         """Look at the source now."""

@@ -10,7 +10,7 @@ from typing import Any
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.strategy import Strategy
 
-from xal.errors import Unreadable
+from xal.errors import NotFound, Unreadable
 from xal.images import suffix_of
 from xal.project import Project
 from xal.reader import Reader, reader_of
@@ -44,6 +44,8 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
                 return self._reply(offer)
             except Unreadable:  # found out just now: marked in the store, so the next call cannot give it again
                 continue
+            except NotFound:  # its file vanished since the last scan; if it returns, a scan finds it
+                self._project.store.mark_gone([offer.image.id])
 
     def _reply(self, offer: Offer) -> dict[str, Any]:
         row = self._project.facts(offer.image)
