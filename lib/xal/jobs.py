@@ -101,13 +101,18 @@ def reap_orphans(store: Store) -> list[int]:
     """End the jobs that a server which is no more left running on this machine; their process ids."""
     reaped = []
     for row in store.live_orphans():
-        with contextlib.suppress(psutil.NoSuchProcess):
+        try:
             process = psutil.Process(row.pid)
             if not _is_orphan(process):
                 continue
             logger.warning("ending process %d, which an earlier server left behind (%s)", row.pid, row.kind)
             process.kill()
             process.wait(timeout=10)
+        except psutil.NoSuchProcess:
+            pass
+        except psutil.Error as error:  # another user's, or stuck in the kernel: no reason not to serve
+            logger.warning("process %d could not be ended: %s", row.pid, error)
+            continue
         store.finish_job(row.id, "lost", "the server that started it had ended")
         reaped.append(row.pid)
     return reaped

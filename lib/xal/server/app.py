@@ -159,6 +159,8 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
         install(self)
         ask = self.async_scoring if self._chosen.auto_score else None
         Watch(self.project, ask, self.cleanup_sessions, self._chosen.scan_seconds).start()
+        if not bound_to_loopback():
+            logger.warning("this server may be reached from other machines, and it has no access control: see --host")
         counts = self.project.store.counts()
         logger.info(
             "%s: %d images, %d settled, %d open; port %s",

@@ -136,10 +136,11 @@ def _infer_reply(result: Json, output: str | None) -> Response:
             raise BadInput("this model gives no image: ask for output=json")
         return JSONResponse(said)
     path = Path(file)
-    if output == "image":
-        return FileResponse(path, filename=path.name, background=BackgroundTask(path.unlink))
     content = path.read_bytes()
     path.unlink()
+    if output == "image":
+        headers = {"content-disposition": f'attachment; filename="{path.name}"'}
+        return Response(content, media_type="application/octet-stream", headers=headers)
     if output == "json":
         return JSONResponse(said)
     encoder = MultipartEncoder(
