@@ -1,13 +1,15 @@
-"""A project is opened only where what was handed in keeps its meaning."""
+"""A project keeps the meaning of what was handed in, and knows its images."""
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
+import SimpleITK as sitk  # noqa: N813
 from harness.local import Local
 
-from xal.errors import BadInput, TaskError
+from xal.errors import BadInput, TaskError, Unreadable
 from xal.project import Project
 from xal.submission import parse_submission
 from xal.task import Finding, Task
@@ -68,3 +70,33 @@ def test_a_transaction_that_is_tried_again_finds_its_label_file(tmp_path: Path, 
 def test_texts_that_cannot_be_stored_or_shown_are_refused(tmp_path: Path, key: str, value: object):
     with pytest.raises(BadInput, match=key):
         parse_submission("image", "ada", tmp_path / "label.nii.gz", None, {key: value})
+
+
+def test_an_image_that_does_not_fit_the_task_is_never_offered_even_before_a_model(tmp_path: Path):
+    local = Local(tmp_path, 3)
+    sitk.WriteImage(sitk.Image([16, 16, 8], sitk.sitkUInt8), str(local.studies / "volume.nii.gz"))
+    local.project.sync()
+    with pytest.raises(Unreadable, match="wants single slices"):
+        local.project.volume(local.project.store.image("volume"))
+    assert local.project.store.image("volume").state == "unreadable"
+    assert [row.id for row in local.project.store.head(9)].count("volume") == 0
+
+
+def test_the_first_reading_of_an_image_tells_all_there_is_to_know_of_its_file(tmp_path: Path):
+    local = Local(tmp_path, 3)
+    assert [row.id for row in local.project.store.unread(9)] == local.ids
+    local.project.volume(local.project.store.image(local.ids[0]))
+    assert [row.id for row in local.project.store.unread(9)] == local.ids[1:]
+    row = local.project.store.image(local.ids[0])
+    path, checksum = local.project.served(row)
+    assert checksum == row.checksum == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_an_unchanged_folder_is_not_compared_with_the_store_again(tmp_path: Path):
+    local = Local(tmp_path, 3)
+    assert not local.project.sync()
+    local.project.store.mark_gone(local.ids[:1])  # as another process might have, for a moment
+    assert not local.project.sync()
+    local.project._next_comparison = 0.0
+    assert local.project.sync()
+    assert local.project.store.image(local.ids[0]).state == "ok"

@@ -54,12 +54,12 @@ def test_of_a_colour_image_clients_get_one_channel_and_its_checksum(tmp_path: Pa
     pixels = np.random.default_rng(0).integers(0, 255, (32, 32, 3)).astype(np.uint8)
     sitk.WriteImage(sitk.GetImageFromArray(pixels, isVector=True), str(local.studies / "colour.png"))
     local.project.sync()
-    row = local.project.facts(local.project.store.image("colour"))
+    _, checksum = local.project.served(local.project.store.image("colour"))
     served = Path(XalDatastore(local.project).get_image_uri("colour"))
     assert served.name == "colour.nii.gz"
-    assert hashlib.sha256(served.read_bytes()).hexdigest() == row.checksum
+    assert hashlib.sha256(served.read_bytes()).hexdigest() == checksum
     assert np.array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(served)))[0], pixels[..., 1])
-    assert local.project.prepared(row).tensor.shape == (3, 32, 32)
+    assert local.project.prepared(local.project.store.image("colour")).tensor.shape == (3, 32, 32)
 
 
 @pytest.mark.parametrize(

@@ -163,14 +163,14 @@ def write_volume(path: Path, volume: Volume, channel: int) -> None:
     _write(path, pixels.astype(np.int16 if small else np.float32), volume.affine)
 
 
-def is_served_as_is(path: Path, volume: Volume, task: Task) -> bool:
+def is_served_as_is(path: Path, task: Task) -> bool:
     """Whether a client can be sent the file itself, and sees in it what the network sees.
 
     A DICOM file cannot: Slicer would gather its neighbours of the same series into one volume, and the file names
     the patient.
     """
     plain = path.is_file() and sniff(path) is not Kind.DICOM
-    return plain and volume.pixels.shape[0] == task.image.channels == 1
+    return plain and read_header(path).layers == task.image.channels == 1
 
 
 def _reader(path: Path, kind: Kind) -> SimpleITK.ImageFileReader:

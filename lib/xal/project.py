@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,15 @@ from xal.images import Volume, fingerprint, is_served_as_is, read_image, write_v
 from xal.network import Network, load, pick_device
 from xal.source import FolderSource, ImageSource
 from xal.store import Store
-from xal.store.rows import ImageRow, VersionRow
+from xal.store.rows import ImageFile, ImageRow, VersionRow
 from xal.task import Task
 from xal.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
 TENSOR_CACHE_BYTES = 4 << 30
+COMPARE_SECONDS = 60.0
+"""How long an unchanged listing is believed to be what the store holds, too; other processes write there."""
 ALPHA = "alpha"
 """The setting that a reviewer may change."""
 FINDINGS = "findings"
@@ -55,7 +58,9 @@ class Project:
         self.device: torch.device = pick_device(None)
         self._tensors = TensorCache(workspace.cache / "tensors", TENSOR_CACHE_BYTES)
         self._preparation = hashlib.sha256(task.image.model_dump_json().encode()).hexdigest()[:16]
-        self._served: dict[tuple[str, int, int], Path] = {}
+        self._known = store.known_files()
+        self._listing: list[ImageFile] | None = None
+        self._next_comparison = 0.0
         self._model: Model | None = None
         self._model_lock = threading.Lock()
 
@@ -73,8 +78,13 @@ class Project:
 
     def sync(self) -> bool:
         """Bring the store's list of images up to date with the source; true if anything changed."""
+        if time.monotonic() >= self._next_comparison:
+            self._listing = None
+        listing = self.source.scan(self._known)
+        if listing == self._listing:
+            return False
         known = self.store.known_files()
-        found = {file.id: file for file in self.source.scan(known)}
+        found = {file.id: file for file in listing}
         fresh = [
             file
             for file in found.values()
@@ -89,65 +99,66 @@ class Project:
             self.store.put_images(fresh)
         if vanished:
             self.store.mark_gone(vanished)
+        self._listing, self._known = listing, known | found
+        self._next_comparison = time.monotonic() + COMPARE_SECONDS
         return bool(fresh or vanished)
 
     def volume(self, row: ImageRow) -> Volume:
-        """Decode an image; one that cannot be decoded is marked so in the store."""
+        """Decode an image and, the first time, learn its facts; one that does not fit the task is as bad as none."""
         try:
-            return read_image(self.source.path(row))
-        except Unreadable as error:
-            self.store.set_facts(row.id, problem=str(error), size=row.size, mtime_ns=row.mtime_ns)
-            raise
+            volume = read_image(self.source.path(row))
+            if row.fingerprint is None:
+                self._tensors.put(self._key(row), prepare(volume, self.task))
+                facts = {"checksum": self._checksum(row, volume), "fingerprint": fingerprint(volume)}
+                self.store.set_facts(row.id, size=row.size, mtime_ns=row.mtime_ns, **facts)
+        except (Unreadable, BadInput) as error:
+            self._mark_unreadable(row, error)
+            raise Unreadable(str(error)) from error
+        return volume
 
     def prepared(self, row: ImageRow) -> Prepared:
         """The network's input for an image, from the cache if it was prepared before."""
-        key = f"{row.id}|{row.size}|{row.mtime_ns}|{self._preparation}"
-        known = self._tensors.get(key)
-        if known is not None and row.fingerprint is not None:
+        known = None if row.fingerprint is None else self._tensors.get(self._key(row))
+        if known is not None:
             return known
-        volume = self.volume(row)
         try:
-            prepared = prepare(volume, self.task)
-        except BadInput as error:
-            self.store.set_facts(row.id, problem=str(error), size=row.size, mtime_ns=row.mtime_ns)
+            prepared = prepare(self.volume(row), self.task)
+        except BadInput as error:  # it fitted the task before the task file was changed
+            self._mark_unreadable(row, error)
             raise Unreadable(str(error)) from error
-        self._tensors.put(key, prepared)
-        if row.fingerprint is None:
-            self._learn_facts(row, volume)
+        self._tensors.put(self._key(row), prepared)
         return prepared
 
-    def facts(self, row: ImageRow) -> ImageRow:
-        """The row with its checksum and fingerprint, computed if this is the first time the file is read."""
-        if row.checksum is not None and row.fingerprint is not None:
-            return row
-        self._learn_facts(row, self.volume(row))
-        return self.store.image(row.id)
-
-    def served(self, row: ImageRow) -> Path:
-        """The file that clients are sent: the image itself, or its display channel as NIfTI."""
-        known = self._served.get((row.id, row.size, row.mtime_ns))
-        if known is not None and known.exists():
-            return known
-        return self._serve(row, self.volume(row))
-
-    def _serve(self, row: ImageRow, volume: Volume) -> Path:
+    def served(self, row: ImageRow) -> tuple[Path, str]:
+        """The file that clients are sent, the image itself or its display channel as NIfTI, and its SHA-256."""
         path = self.source.path(row)
-        if not is_served_as_is(path, volume, self.task):
+        if row.fingerprint is None:
+            self.volume(row)
+            row = self.store.image(row.id)
+        if not is_served_as_is(path, self.task):
             path = self._derived(row)
-            if not path.exists():
-                write_volume(path, volume, self.task.image.display_channel)
-        self._served[(row.id, row.size, row.mtime_ns)] = path
-        return path
+            if not path.exists():  # the cache was emptied, or the task shows another channel now
+                checksum = self._checksum(row, self.volume(row))
+                self.store.set_facts(row.id, checksum=checksum, size=row.size, mtime_ns=row.mtime_ns)
+                return path, checksum
+        return path, str(row.checksum)
+
+    def _checksum(self, row: ImageRow, volume: Volume) -> str:
+        path = self.source.path(row)
+        if not is_served_as_is(path, self.task):
+            path = self._derived(row)
+            write_volume(path, volume, self.task.image.display_channel)
+        return hashlib.sha256(path.read_bytes()).hexdigest()
 
     def _derived(self, row: ImageRow) -> Path:
-        identity = hashlib.sha256(f"{row.size}|{row.mtime_ns}|{self._preparation}".encode()).hexdigest()[:12]
-        return self.workspace.cache / "served" / identity / f"{row.id}.nii.gz"
+        state = f"{row.size}|{row.mtime_ns}|{self.task.image.channels}|{self.task.image.display_channel}"
+        return self.workspace.cache / "served" / hashlib.sha256(state.encode()).hexdigest()[:12] / f"{row.id}.nii.gz"
 
-    def _learn_facts(self, row: ImageRow, volume: Volume) -> None:
-        checksum = hashlib.sha256(self._serve(row, volume).read_bytes()).hexdigest()
-        self.store.set_facts(
-            row.id, checksum=checksum, fingerprint=fingerprint(volume), size=row.size, mtime_ns=row.mtime_ns
-        )
+    def _key(self, row: ImageRow) -> str:
+        return f"{row.id}|{row.size}|{row.mtime_ns}|{self._preparation}"
+
+    def _mark_unreadable(self, row: ImageRow, error: Exception) -> None:
+        self.store.set_facts(row.id, problem=str(error), size=row.size, mtime_ns=row.mtime_ns)
 
     # settings
 

@@ -84,7 +84,7 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
         """The file that clients are sent."""
         row = self._store.image(image_id)
         try:
-            return str(self._project.served(self._project.facts(row)))
+            return str(self._project.served(row)[0])
         except Unreadable as error:
             raise Conflict(f"image {image_id!r} cannot be read: {error}") from error
 
@@ -118,7 +118,7 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
             if identifier in self._store.known_ids([identifier]):
                 raise Conflict(f"image {identifier!r} exists already")
             self._store.put_images([self._project.source.add(identifier, file, suffix)])
-        self._project.facts(self._store.image(identifier))  # from now on a copy of it is known to be this image
+        self._project.volume(self._store.image(identifier))  # from now on a copy of it is known to be this image
         if image_info:
             self._store.update_info(identifier, image_info)
         return identifier
@@ -196,7 +196,7 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
     def datalist(self) -> list[dict[str, Any]]:
         """The settled images with their label files."""
         return [
-            {"image": str(self._project.served(settled.image)), "label": self.get_label_uri(settled.image.id, FINAL)}
+            {"image": str(self._project.served(settled.image)[0]), "label": self.get_label_uri(settled.image.id, FINAL)}
             for settled in self._store.settled()
         ]
 

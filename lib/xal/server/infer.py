@@ -61,6 +61,8 @@ class _XalInfer(InferTask):  # type: ignore[misc]  # monailabel has no types
         store = self._project.store
         if subject.row is not None:
             same = [subject.row.id]
+        elif store.unread(1):  # it might be a copy of one of these
+            return False
         else:  # a copy of an image of the pool, brought along as a file, is still that image
             same = store.by_fingerprint(fingerprint(volume or subject.volume(self._project)))
         return all(store.handed_in(image, None if reader.never_submits else reader.name) for image in same)

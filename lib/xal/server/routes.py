@@ -249,8 +249,8 @@ def _images(app: XalApp) -> APIRouter:
 
     @router.head("/image", summary="Whether an image exists, and has this checksum")
     def check(image: str, user: AnyUser, check_sum: str | None = None) -> Json:
-        row = app.project.facts(app.project.store.image(image))
-        if check_sum and check_sum.removeprefix("SHA256:") != row.checksum:
+        _, checksum = app.project.served(app.project.store.image(image))
+        if check_sum and check_sum.removeprefix("SHA256:") != checksum:
             raise NotFound("the image has another checksum")
         return {}
 

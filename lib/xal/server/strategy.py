@@ -48,13 +48,13 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
                 self._project.store.mark_gone([offer.image.id])
 
     def _reply(self, offer: Offer) -> dict[str, Any]:
-        row = self._project.facts(offer.image)
-        path = self._project.served(row)
+        row = offer.image
+        path, checksum = self._project.served(row)
         single_slices = self._project.task.image.dimensions == 2
         reply: dict[str, Any] = {
             "id": row.id,
             "name": lonely_name(row.id, path.name) if single_slices else path.name,
-            "checksum": f"SHA256:{row.checksum}",
+            "checksum": f"SHA256:{checksum}",
             "xal": {
                 "score": row.score,
                 "uncertainty": row.uncertainty,

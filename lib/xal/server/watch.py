@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
-from xal.errors import XalError
+from xal.errors import NotFound, Unreadable, XalError
 from xal.project import Project
 from xal.server.queue import scoring_is_due
 
@@ -18,8 +19,11 @@ TICK_SECONDS = 1.0
 RETRY_SECONDS = 60.0
 """After a scoring run that changed nothing, wait so long before trying the same again."""
 TIDY_SECONDS = 300.0
-READ_AHEAD = 4
-"""So many images at the head of the queue have their checksum ready."""
+READ_AHEAD = 8
+"""So many images at the head of the queue come first."""
+READ_AHEAD_IMAGES = 100
+READ_AHEAD_SECONDS = 0.5
+"""Per tick: reading a pool for the first time must not starve those who use the server."""
 
 
 class Watch:
@@ -80,7 +84,15 @@ class Watch:
             self._tidy_up()
 
     def _read_ahead(self) -> None:
-        """Have checksums ready for the images that will be asked for next."""
-        for row in self._project.store.head(READ_AHEAD):
-            if row.checksum is None:
-                self._project.facts(row)
+        """Read images for the first time before anybody asks: the head of the queue, then all others.
+
+        Their checksums are then at hand, what cannot be read is known, and a copy of any of them is recognised.
+        """
+        until = time.monotonic() + READ_AHEAD_SECONDS
+        store = self._project.store
+        for row in (*store.head(READ_AHEAD), *store.unread(READ_AHEAD_IMAGES)):
+            if row.fingerprint is None:
+                with contextlib.suppress(Unreadable, NotFound):  # marked in the store; gone with the next scan
+                    self._project.volume(row)
+            if time.monotonic() > until:
+                break

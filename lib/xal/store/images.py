@@ -132,6 +132,16 @@ class Images(Pool):
 
         return self._write(work)
 
+    def unread(self, limit: int) -> list[ImageRow]:
+        """Images that nobody has read yet, so that their fingerprints are not known."""
+        query = (
+            select(images)
+            .where(self._mine(images), images.c.state == "ok", images.c.fingerprint.is_(None))
+            .order_by(images.c.id)
+            .limit(limit)
+        )
+        return [image_row(row) for row in self._read(lambda c: c.execute(query).mappings().all())]
+
     def image(self, image: str) -> ImageRow:
         """One image, also if its file is gone; NotFound if it is unknown or deleted."""
         return image_row(self._read(lambda c: self._row(c, image)))

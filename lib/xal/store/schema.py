@@ -133,7 +133,7 @@ Index("images_by_shuffle", images.c.pool, images.c.task, images.c.open, images.c
 Index("images_by_freshness", images.c.pool, images.c.task, images.c.open, images.c.fresh, images.c.id)
 Index("images_by_version", images.c.pool, images.c.task, images.c.open, images.c.version, images.c.misalignment)
 Index("images_by_label", images.c.pool, images.c.task, images.c.labelled, images.c.id)
-Index("images_by_fingerprint", images.c.pool, images.c.task, images.c.fingerprint)
+Index("images_by_fingerprint", images.c.pool, images.c.task, images.c.fingerprint, images.c.id)
 
 tallies = _table(
     "tallies", ("state", "open", "labelled", "excluded", "finding"),
