@@ -205,7 +205,7 @@ def test_two_findings_are_refused_unless_the_task_keeps_the_largest(tmp_path: Pa
         decode(tmp_path, both)
     decoded = decode(tmp_path, both, settings=task("largest"))
     assert (decoded.finding, decoded.roi_voxels) == ("Metastase (klein)", 18)
-    assert np.array_equal(decoded.mask, painted(v2=BOX))
+    assert np.array_equal(decoded.mask, painted(v1=SMALL, v2=BOX))
     assert decoded.note is not None
     assert "the largest was kept" in decoded.note
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from xal.errors import BadInput
 from xal.reader import Reader, reader_of
 
 
@@ -25,5 +26,6 @@ def test_no_id_is_a_client_that_never_submits(missing: object):
 
 
 @pytest.mark.parametrize("odd", ["a\nb", "x" * 200])
-def test_ids_that_cannot_be_names_name_nobody(odd: str):
-    assert reader_of(odd, None).name == "anon:local"
+def test_ids_that_cannot_be_names_are_refused(odd: str):
+    with pytest.raises(BadInput, match="client_id"):
+        reader_of(odd, None)

@@ -27,9 +27,15 @@ def test_a_folder_of_dicom_is_one_image(tmp_path: Path):
     series = tmp_path / "series 1"
     series.mkdir()
     for number in range(3):
-        (series / f"{number}.dcm").write_bytes(b"x" * 10)
+        (series / f"{number}.dcm").write_bytes(b"\0" * 128 + b"DICM")
     (file,) = FolderSource(tmp_path).scan()
-    assert (file.id, file.path, file.size) == ("series 1", "series 1", 30)
+    assert (file.id, file.path, file.size) == ("series 1", "series 1", 396)
+
+
+def test_a_folder_of_something_else_is_no_image(tmp_path: Path):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "weights.pt").write_bytes(b"x" * 500)
+    assert names(tmp_path) == {}
 
 
 def test_of_two_files_with_one_id_the_first_counts_and_the_other_is_reported(

@@ -78,15 +78,19 @@ def decode_label(
         note = _joined(note, f"more than one finding was painted: {counts}; the largest was kept")
     if stated_finding and stated_finding != finding:
         raise BadInput(f"the finding is stated as {stated_finding!r}, but {finding!r} is painted")
-    return _decoded(finding, rois[finding], image, task, note)
+    return _decoded(finding, rois, image, task, note)
 
 
-def _decoded(finding: str, roi: BoolArray, image: Volume, task: Task, note: str | None) -> Decoded:
+def _decoded(finding: str, rois: Mapping[str, BoolArray], image: Volume, task: Task, note: str | None) -> Decoded:
+    """The mask keeps every outline; where the ROI of the finding overlaps others, it is whole."""
+    mask = np.zeros(image.shape, np.uint8)
+    for name in sorted(rois, key=lambda name: name == finding):
+        mask[rois[name]] = task.roi_findings.index(name) + 1
+    roi = rois.get(finding, np.zeros(image.shape, bool))
     voxels = int(roi.sum())
-    value = task.roi_findings.index(finding) + 1 if voxels else 0
     return Decoded(
         finding=finding,
-        mask=roi.astype(np.uint8) * np.uint8(value),
+        mask=mask,
         roi=roi,
         roi_voxels=voxels,
         roi_volume=voxels * image.voxel_volume,
@@ -96,16 +100,15 @@ def _decoded(finding: str, roi: BoolArray, image: Volume, task: Task, note: str 
 
 def _without_roi(image: Volume, task: Task, stated: str | None, *, stripped: bool) -> Decoded:
     """Nothing is painted: the stated finding, else the absent one."""
-    empty = np.zeros(image.shape, dtype=bool)
     painted = "only attention is painted, which is no ROI" if stripped else "nothing is painted"
     if stated:
         note = None if stated == task.absent else f"{stated!r} was recorded without an ROI, as stated"
-        return _decoded(stated, empty, image, task, note)
+        return _decoded(stated, {}, image, task, note)
     if task.absent is None:
         names = ", ".join(repr(name) for name in task.roi_findings)
         raise BadInput(f"{painted}, and this task has no finding for that; outline one of {names} or state the finding")
     note = f"{painted}: recorded as {task.absent!r}; withdraw it if that is not what you meant"
-    return _decoded(task.absent, empty, image, task, note)
+    return _decoded(task.absent, {}, image, task, note)
 
 
 def _check_stated(stated: str | None, task: Task) -> None:

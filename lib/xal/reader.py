@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from xal.errors import BadInput
+
 SLICER_DEFAULT_CLIENT_ID = "user-xyz"
 """What 3D Slicer's module sends while nobody has set a client id: it names no one."""
 LONGEST_NAME = 128
@@ -23,6 +25,8 @@ def reader_of(client_id: object, address: str | None, user: str | None = None) -
     if user:
         return Reader(user)
     name = client_id.strip() if isinstance(client_id, str) else ""
-    if name and name != SLICER_DEFAULT_CLIENT_ID and name.isprintable() and len(name) <= LONGEST_NAME:
-        return Reader(name)
-    return Reader(f"anon:{address or 'local'}", never_submits=not name)
+    if name in ("", SLICER_DEFAULT_CLIENT_ID):
+        return Reader(f"anon:{address or 'local'}", never_submits=not name)
+    if not name.isprintable() or len(name) > LONGEST_NAME:
+        raise BadInput(f"client_id must be a name of at most {LONGEST_NAME} printable characters")
+    return Reader(name)

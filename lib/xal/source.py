@@ -62,6 +62,7 @@ class FolderSource:
         """Serve the images of `folder`."""
         self.folder = folder
         self._warned: set[str] = set()
+        self._looked_at: dict[Path, tuple[tuple[int, int], bool]] = {}
 
     def scan(self, known: Mapping[str, ImageFile] = MappingProxyType({})) -> list[ImageFile]:
         """Every image file and DICOM folder.
@@ -129,15 +130,23 @@ class FolderSource:
 
     def _as_series(self, folder: Path) -> ImageFile | None:
         """A folder of DICOM files as one image: its size is the sum, its time the newest."""
-        sizes, newest = 0, 0
+        sizes, newest, one_of_them = 0, 0, ""
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.is_file() and not entry.name.startswith(".") and _looks_like_dicom(entry.name):
+                if entry.is_file() and not entry.name.startswith(".") and _may_be_dicom(entry.name):
                     status = entry.stat()
                     sizes, newest = sizes + status.st_size, max(newest, status.st_mtime_ns)
-        if newest == 0:
+                    one_of_them = entry.path
+        if newest == 0 or not self._is_dicom(Path(one_of_them), (sizes, newest)):
             return None
         return ImageFile(checked_id(folder.name), folder.name, sizes, newest)
+
+    def _is_dicom(self, file: Path, state: tuple[int, int]) -> bool:
+        """Whether a file of a folder starts as DICOM does; looked at once per state of the folder."""
+        if self._looked_at.get(file.parent, ((0, 0), False))[0] != state:
+            with file.open("rb") as content:
+                self._looked_at[file.parent] = state, content.read(132)[128:] == b"DICM"
+        return self._looked_at[file.parent][1]
 
     def _warn_once(self, name: str, text: str) -> None:
         if name not in self._warned:
@@ -145,6 +154,6 @@ class FolderSource:
             logger.warning("%s", text)
 
 
-def _looks_like_dicom(name: str) -> bool:
+def _may_be_dicom(name: str) -> bool:
     other = (*IMAGE_SUFFIXES, ".json", ".csv", ".txt", ".xml")
     return name.lower().endswith(".dcm") or not name.lower().endswith(other)

@@ -120,7 +120,7 @@ class TrainingSettings(_Settings):
     max_epochs: int = Field(60, ge=1, le=10_000)
     patience: int = Field(15, ge=1)
     """Stop after so many epochs without a better validation loss."""
-    batch_size: int = Field(16, ge=2)
+    batch_size: int = Field(16, ge=2, le=1024)
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
     guidance: float = Field(1.0, ge=0)

@@ -15,6 +15,7 @@ from xal.errors import BadInput, NotFound, XalError
 from xal.jobs import mark_as_server, reap_orphans
 from xal.legacy import import_datastore_v2
 from xal.project import Project
+from xal.scoring import rerank
 from xal.server.datastore import XalDatastore
 from xal.server.infer import AttentionInfer, ClassifierInfer, checked_request
 from xal.server.queue import request_scoring
@@ -156,6 +157,9 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
         forget_drafts(self.project)
         self.project.sync()
         import_datastore_v2(self.project)
+        version = self.project.store.current_version()
+        if version is not None:
+            rerank(self.project, version.version)  # a run that was killed may have left scores of another α
         install(self)
         ask = self.async_scoring if self._chosen.auto_score else None
         Watch(self.project, ask, self.cleanup_sessions, self._chosen.scan_seconds).start()

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import HTTPException, Request, Response, UploadFile
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from monailabel.config import settings as server_settings
 from monailabel.endpoints.user.auth import User
@@ -32,6 +34,9 @@ class XalRoute(APIRoute):
         async def translated(request: Request) -> Response:
             try:
                 return await handle(request)
+            except RequestValidationError as error:  # its own handler echoes the input, which may be no text at all
+                said = [{key: detail[key] for key in ("loc", "msg", "type")} for detail in error.errors()]
+                raise HTTPException(422, jsonable_encoder(said)) from error
             except Refused as error:
                 raise HTTPException(error.status, str(error)) from error
             except Unreadable as error:

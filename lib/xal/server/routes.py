@@ -50,7 +50,7 @@ def install(app: XalApp) -> None:
     from monailabel.app import app as server
 
     routes = [*api_router(app.project).routes]
-    for router in (_queue(app), _infer(app), _work(app), _images(app), _labels(app), _refused()):
+    for router in (_info(app), _queue(app), _infer(app), _work(app), _images(app), _labels(app), _refused()):
         routes += router.routes
     server.router.routes[0:0] = routes
     server.openapi_schema = None
@@ -58,6 +58,17 @@ def install(app: XalApp) -> None:
 
 def _router(prefix: str, tag: str) -> APIRouter:
     return APIRouter(prefix=prefix, tags=[tag], route_class=XalRoute)
+
+
+def _info(app: XalApp) -> APIRouter:
+    router = _router("/info", "App")
+
+    @router.get("/", summary="What this app offers, and how far it is")
+    def info(user: AnyUser) -> Json:
+        known: Json = app.info()
+        return known
+
+    return router
 
 
 def _queue(app: XalApp) -> APIRouter:

@@ -52,7 +52,7 @@ class Watch:
 
     def _run(self) -> None:
         while True:
-            for duty in (self._scan, self._score, self._read_ahead, self._tidy):
+            for duty in (self._scan, self._bury, self._score, self._read_ahead, self._tidy):
                 try:
                     duty()
                 except XalError as error:
@@ -65,6 +65,10 @@ class Watch:
         if time.monotonic() >= self._next_scan:
             self._project.sync()
             self._next_scan = time.monotonic() + self._scan_seconds
+
+    def _bury(self) -> None:
+        """A job whose process was killed from outside is not said to run."""
+        self._project.store.live_orphans()
 
     def _score(self) -> None:
         """Ask for scoring when scores are out of date and nobody is on it."""
