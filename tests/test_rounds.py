@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from harness.local import Local
 
+from xal.cli import main
 from xal.errors import Conflict
 from xal.manage import publish_version
-from xal.rounds import train_round
+from xal.rounds import _look_at_annotated, train_round
 from xal.task import TrainingSettings
 
 GOOD = TrainingSettings(max_epochs=5, patience=5)
@@ -86,3 +87,21 @@ def test_weights_that_are_gone_cannot_be_published(trained: Local):
     (trained.project.workspace.state / version.path).unlink()
     with pytest.raises(Conflict, match="gone"):
         publish_version(trained.project, version.version, by="boss")
+
+
+def test_an_image_whose_file_was_replaced_is_not_trained_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    local = Local(tmp_path, 6)
+    for image in local.ids:
+        local.hand_in(image)
+    first, other = (local.studies / f"{image}.png" for image in local.ids[:2])
+    original = first.read_bytes()
+    first.write_bytes(other.read_bytes())
+    local.project.sync()
+    _look_at_annotated(local.project)
+    assert local.ids[0] not in [image.image.id for image in local.project.store.settled()]
+    assert main(["problems", "--studies", str(local.studies), "--task", str(tmp_path / "tiny.yaml")]) == 0
+    assert f"{local.ids[0]}: its file was replaced by one with other pixels" in capsys.readouterr().out
+    first.write_bytes(original)
+    local.project.sync()
+    _look_at_annotated(local.project)
+    assert len(local.project.store.settled()) == 6

@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("image")
     sub.add_argument("reason")
     command("include", _include, "Take an exclusion back").add_argument("image")
-    command("problems", _problems, "List images that cannot be read")
+    command("problems", _problems, "List images that cannot be read, or are not those that were annotated")
     command("versions", _versions, "List model versions")
     command("publish", _publish, "Bring a model version back").add_argument("version", type=int)
     command("alpha", _alpha, "Weigh uncertainty against misalignment").add_argument("alpha", type=float)
@@ -123,8 +123,16 @@ def _include(given: argparse.Namespace) -> None:
 
 
 def _problems(given: argparse.Namespace) -> None:
-    for row in _open(given).store.images(state="unreadable"):
-        _say(f"{row.id}: {row.problem}")
+    store = _open(given).store
+    for row in store.images():
+        if row.state == "unreadable":
+            _say(f"{row.id}: {row.problem}")
+        elif row.outdated and row.finding is None:
+            made = ", ".join(f"{known.id} by {known.reader}" for known in store.annotations(row.id))
+            _say(
+                f"{row.id}: its file was replaced by one with other pixels after it was annotated ({made}), so nothing "
+                "is learnt from it. Put the first file back, or withdraw the annotations to have it read anew"
+            )
 
 
 def _versions(given: argparse.Namespace) -> None:

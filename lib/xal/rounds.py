@@ -41,6 +41,7 @@ def train_round(
     stop: Callable[[], bool],
 ) -> Round:
     """Train a candidate, judge it beside the published model, publish it if it is not worse."""
+    _look_at_annotated(project)
     settled = project.store.settled()
     _require_enough(project, settled)
     validation_version, validation_ids = _validation(project, settled)
@@ -82,6 +83,16 @@ def _judge(project: Project, trained: Trained, current: Model | None, cases: Seq
     task, device = project.task, project.device
     beside = evaluate(current.network, task, cases, device) if current else None
     return gate(evaluate(trained.network, task, cases, device), beside, task.gate, np.random.default_rng(0))
+
+
+def _look_at_annotated(project: Project) -> None:
+    """Read what was replaced since it was annotated: only the pixels tell whether its annotations still count."""
+    for row in project.store.images(labelled=True, state="ok"):
+        if row.fingerprint is None:
+            try:
+                project.prepared(row)
+            except (Unreadable, Refused) as error:
+                logger.warning("image %s is left out: %s", row.id, error)
 
 
 def _require_enough(project: Project, settled: Sequence[SettledImage]) -> None:

@@ -18,7 +18,7 @@ from xal.annotation import Decoded, decode_label
 from xal.attention import energy_in_roi, overlap
 from xal.errors import BadInput, Conflict
 from xal.geometry import roi_to_grid
-from xal.images import Volume, move_durably, write_label
+from xal.images import Volume, fingerprint, move_durably, write_label
 from xal.project import Project
 from xal.roi import coarse
 from xal.store.rows import AnnotationRow, NewAnnotation, Source
@@ -75,6 +75,7 @@ def submit(project: Project, submission: Submission) -> Receipt:
         digest=hashlib.sha256(submission.file.read_bytes() + decoded.finding.encode()).hexdigest(),
         submission_id=submission.submission_id,
         source=submission.source,
+        fingerprint=fingerprint(volume),
     )
 
     annotation, created = _store(project, new, decoded, volume)

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from xal.store import AnnotationRow, ImageFile, NewAnnotation, ReadingRow, Store
 from xal.store.pool import bucket, freshness, is_open
 from xal.store.schema import annotation_table, images, readings, tallies
+from xal.store.settling import same_pixels
 from xal.task import ReadingSettings
 
 ONCE = ReadingSettings(per_image=1, double=0)
@@ -98,7 +99,11 @@ def assert_consistent(store: Store) -> None:
     }
     assert {row["id"] for row in labels if row["active"]} == set(standing.values())
     for row in rows:
-        drawn = [a for a in labels if a["image"] == row["id"] and a["active"] and a["roi_voxels"]]
+        active = [a for a in labels if a["image"] == row["id"] and a["active"]]
+        counting = [a for a in active if same_pixels(a["fingerprint"], row["fingerprint"])]
+        drawn = [a for a in counting if a["roi_voxels"]]
+        if row["fingerprint"] is not None:
+            assert row["outdated"] == (len(counting) < len(active))
         key = " ".join(f"{a['id']}.{a['revision']}" for a in sorted(drawn, key=lambda a: a["id"])) or None
         assert row["open"] == is_open(row)
         assert row["labelled"] == any(image == row["id"] for image, _ in standing)

@@ -9,7 +9,8 @@ from store_helpers import ONCE, TWICE, assert_consistent, files, know, names, ne
 
 from xal.errors import BadInput, Conflict, NotFound
 from xal.store import NewAnnotation
-from xal.store.annotations import agreed, read_twice
+from xal.store.annotations import read_twice
+from xal.store.settling import agreed
 
 
 def _kinds(store) -> list[str]:
@@ -302,3 +303,65 @@ def test_the_same_submission_sent_twice_at_once_is_stored_once(store):
 
 def _must_not_write(revision: int) -> str:
     raise AssertionError("the label must not be written")
+
+
+def replace(store, image: str, mtime_ns: int, fingerprint: str) -> None:
+    store.put_images(files([image], mtime_ns=mtime_ns))
+    store.set_facts(image, size=10, mtime_ns=mtime_ns, fingerprint=fingerprint)
+
+
+def test_other_pixels_take_an_image_out_of_training_until_the_old_ones_are_back(store):
+    store.put_images(files(["a"]))
+    store.set_facts("a", size=10, mtime_ns=1, fingerprint="old")
+    number = submit(store, "a", fingerprint="old").id
+    replace(store, "a", 2, "new")
+    assert (store.settled(), store.drawn_roi("a")) == ([], [])
+    assert (store.image("a").outdated, store.image("a").open) == (True, False)
+    assert (store.counts()["completed"], store.counts()["review"]) == (0, 1)
+    assert (store.events()[-1].kind, store.events()[-1].detail) == ("pixels replaced", {"annotations": [number]})
+    assert store.annotation(number).active, "nothing is deleted"
+    assert_consistent(store)
+    replace(store, "a", 3, "old")
+    assert [image.annotations[0].id for image in store.settled()] == [number]
+    assert (store.counts()["completed"], store.counts()["review"]) == (1, 0)
+    assert store.events()[-1].kind == "pixels restored"
+    assert_consistent(store)
+
+
+def test_replaced_pixels_can_be_annotated_anew_even_with_the_same_label(store):
+    store.put_images(files(["a"]))
+    submit(store, "a", fingerprint="old")
+    replace(store, "a", 2, "new")
+    again = submit(store, "a", fingerprint="new")
+    assert again.revision == 2
+    assert [image.annotations for image in store.settled()] == [[again]]
+    assert not store.image("a").outdated
+    assert_consistent(store)
+
+
+def test_only_annotations_of_the_present_pixels_are_trained_on(store):
+    store.put_images(files(["a"]))
+    submit(store, "a", "ann", fingerprint="old")
+    replace(store, "a", 2, "new")
+    of_new = submit(store, "a", "bob", fingerprint="new")
+    assert [image.annotations for image in store.settled()] == [[of_new]]
+    assert store.drawn_roi("a") == [of_new]
+    assert_consistent(store)
+
+
+def test_a_copy_with_the_same_pixels_changes_nothing(store):
+    store.put_images(files(["a"]))
+    submit(store, "a", fingerprint="same")
+    replace(store, "a", 2, "same")
+    assert len(store.settled()) == 1
+    assert not [event for event in store.events() if event.kind.startswith("pixels")]
+
+
+def test_withdrawing_an_outdated_annotation_has_the_image_read_anew(store):
+    store.put_images(files(["a"]))
+    number = submit(store, "a", fingerprint="old").id
+    replace(store, "a", 2, "new")
+    store.withdraw(number, "boss")
+    assert store.image("a").open
+    assert not store.image("a").outdated
+    assert_consistent(store)

@@ -194,7 +194,12 @@ def test_whatever_happens_the_derived_columns_follow(store, seed):
             lambda i=image: store.put_images(files([i], size=chance.randint(10, 12))),
             lambda i=image: store.mark_gone([i]),
             lambda i=image, r=reader: submit(
-                store, i, r, chance.choice(["glioma", "none"]), roi_voxels=chance.randint(0, 1)
+                store,
+                i,
+                r,
+                chance.choice(["glioma", "none"]),
+                roi_voxels=chance.randint(0, 1),
+                fingerprint=chance.choice([None, f"pixels of {i}", "others"]),
             ),
             lambda i=image, r=reader: submit(store, i, r, source="import"),
             lambda r=reader: store.withdraw(chance.choice(store.annotations()).id, r) if store.annotations() else None,

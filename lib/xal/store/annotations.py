@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -16,6 +16,7 @@ from xal.store.pool import Values, image_row
 from xal.store.queue import Queue
 from xal.store.rows import AnnotationRow, NewAnnotation, SettledImage
 from xal.store.schema import annotation_table, given, images, leases, readers
+from xal.store.settling import Settling, same_pixels
 from xal.task import ReadingSettings
 
 
@@ -24,25 +25,13 @@ def annotation_row(row: Values) -> AnnotationRow:
     return AnnotationRow(**{name: row[name] for name in AnnotationRow.__dataclass_fields__})
 
 
-def agreed(readings: Sequence[Values], required: int) -> tuple[str | None, bool]:
-    """The finding that active readings settle, if any, and whether there were enough of them.
-
-    Settled is what at least `required` of them say and more of them than anything else. An imported one is enough.
-    """
-    needed = 1 if any(reading["source"] == "import" for reading in readings) else required
-    votes = Counter(reading["finding"] for reading in readings).most_common(2)
-    contested = len(votes) > 1 and votes[0][1] == votes[1][1]
-    finding = votes[0][0] if votes and votes[0][1] >= needed and not contested else None
-    return finding, len(readings) >= needed
-
-
 def read_twice(pool: str, image: str, share: float) -> bool:
     """Whether the image belongs to the share that needs one reading more; the same answer for it every time."""
     digest = hashlib.sha256(f"double\0{pool}\0{image}".encode()).digest()
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
-class Annotations(Queue):
+class Annotations(Queue, Settling):
     """The part of the store that keeps what readers hand in."""
 
     def add_annotation(
@@ -54,12 +43,12 @@ class Annotations(Queue):
     ) -> tuple[AnnotationRow, bool]:
         """Store a submission and settle the image; (row, True), or (the first result, False) for one sent again.
 
-        Sent again means: the same reader, image, bytes and finding as that reader's latest standing annotation, or the
-        same `submission_id`. `write_label(revision)` writes the label file durably and returns its relative path; it is
-        called inside the transaction, right before the row is inserted, and must not write to the store itself. If it
-        raises, nothing is stored. After a crash between file and row, the next submission gets the same revision and
-        path. NotFound for an unknown or deleted image; Conflict where a `submission_id` was already used for another
-        image.
+        Sent again means: the same reader, image, pixels, bytes and finding as that reader's latest standing annotation,
+        or the same `submission_id`. `write_label(revision)` writes the label file durably and returns its relative
+        path; it is called inside the transaction, right before the row is inserted, and must not write to the store
+        itself. If it raises, nothing is stored. After a crash between file and row, the next submission gets the same
+        revision and path. NotFound for an unknown or deleted image; Conflict where a `submission_id` was already used
+        for another image.
         """
 
         def work(connection: Connection) -> tuple[AnnotationRow, bool]:
@@ -120,7 +109,11 @@ class Annotations(Queue):
                 return row
         latest = select(annotation_table).where(self._by(new.image, new.reader), annotation_table.c.active.is_(True))
         row = connection.execute(latest).mappings().first()
-        same_again = row is not None and (row["digest"], row["finding"]) == (new.digest, new.finding)
+        same_again = (
+            row is not None
+            and (row["digest"], row["finding"]) == (new.digest, new.finding)
+            and same_pixels(row["fingerprint"], new.fingerprint)
+        )
         return row if same_again else None
 
     def _required(self, connection: Connection, new: NewAnnotation, settings: ReadingSettings) -> int:
@@ -146,20 +139,10 @@ class Annotations(Queue):
         active = annotation_table.c.revision == (0 if revision is None else revision)
         connection.execute(annotation_table.update().where(own).values(active=active))
         standing = self._active(connection, annotation_table.c.image == image["id"])
-        finding, enough = agreed(standing, image["required"] or 1)
-        if enough and finding is None:
+        values = self._meaning(connection, image, standing, image["fingerprint"])
+        if values["complete"] and values["finding"] is None and not values["outdated"]:
             said = {row["reader"]: row["finding"] for row in standing}
             self._log(connection, "disagreement", image=image["id"], detail={"findings": said})
-        drawn = [f"{row['id']}.{row['revision']}" for row in standing if row["roi_voxels"] > 0]
-        roi_key = " ".join(drawn) or None
-        values = {
-            "required": image["required"] if standing else None,
-            "complete": enough and bool(standing),
-            "finding": finding,
-            "labelled": bool(standing),
-            "roi_key": roi_key,
-            "fresh": self._fresh(connection, image["id"], image["fingerprint"], roi_key),
-        }
         self._change(connection, [(image, values)])
 
     def annotation(self, annotation: int) -> AnnotationRow:
@@ -195,7 +178,10 @@ class Annotations(Queue):
         return self._read(lambda c: c.execute(query).first()) is not None
 
     def settled(self) -> list[SettledImage]:
-        """Images to train on: settled finding, file there and readable, not excluded; ordered by id."""
+        """Images to train on: settled finding, file there and readable, not excluded; ordered by id.
+
+        Their annotations are those of this finding, drawn on the pixels that the image has now.
+        """
         usable = (images.c.finding.is_not(None)) & (images.c.state == "ok") & (images.c.excluded.is_(None))
         query = select(images).where(self._mine(images), images.c.labelled.is_(True), usable).order_by(images.c.id)
 
@@ -209,23 +195,26 @@ class Annotations(Queue):
             of_image[row["image"]].append(annotation_row(row))
         return [
             SettledImage(
-                image_row(row), row["finding"], [a for a in of_image[row["id"]] if a.finding == row["finding"]]
+                image_row(row),
+                row["finding"],
+                [
+                    annotation
+                    for annotation in of_image[row["id"]]
+                    if annotation.finding == row["finding"] and same_pixels(annotation.fingerprint, row["fingerprint"])
+                ],
             )
             for row in rows
         ]
 
     def drawn_roi(self, image: str) -> list[AnnotationRow]:
-        """The active annotations of an image that have an ROI."""
-        return [row for row in self.annotations(image) if row.roi_voxels > 0]
+        """The active annotations of an image that have an ROI on the pixels it has now."""
+        now = self._read(lambda c: self._row(c, image, deleted=True))["fingerprint"]
+        return [row for row in self.annotations(image) if row.roi_voxels > 0 and same_pixels(row.fingerprint, now)]
 
     def _by(self, image: str, reader: str) -> ColumnElement[bool]:
         return (
             self._mine(annotation_table) & (annotation_table.c.image == image) & (annotation_table.c.reader == reader)
         )
-
-    def _active(self, connection: Connection, which: ColumnElement[bool]) -> Sequence[Values]:
-        query = select(annotation_table).where(self._mine(annotation_table), annotation_table.c.active.is_(True), which)
-        return connection.execute(query.order_by(annotation_table.c.id)).mappings().all()
 
     def _annotation(self, connection: Connection, number: int) -> AnnotationRow:
         query = select(annotation_table).where(self._mine(annotation_table), annotation_table.c.id == number)

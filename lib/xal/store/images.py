@@ -9,16 +9,17 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from xal.errors import BadInput, NotFound
-from xal.store.pool import Pool, Values, image_row, shuffled
+from xal.store.pool import Values, image_row, shuffled
 from xal.store.rows import Counts, ImageFile, ImageRow, ImageState
-from xal.store.schema import UNSCORED, images, leases, tallies
+from xal.store.schema import UNSCORED, annotation_table, images, leases, tallies
+from xal.store.settling import Settling
 
 BATCH = 1_000
 """Images per transaction of a scan: readers and submits get in between."""
 THERE = ("ok", "unreadable")
 
 
-class Images(Pool):
+class Images(Settling):
     """The part of the store that keeps images."""
 
     def known_files(self) -> dict[str, ImageFile]:
@@ -78,6 +79,7 @@ class Images(Pool):
             "complete": False,
             "finding": None,
             "labelled": False,
+            "outdated": False,
             "open": True,
             "score": UNSCORED,
             "uncertainty": UNSCORED,
@@ -109,8 +111,9 @@ class Images(Pool):
     ) -> bool:
         """Keep what was found out by reading a file of this size and time; False if the file has changed since.
 
-        A problem makes the image unreadable; a fingerprint, which only a readable file has, clears an earlier problem.
-        What is None stays as it was.
+        Annotations drawn on other pixels than the fingerprint's do not count while the image has these. A problem makes
+        the image unreadable; a fingerprint, which only a readable file has, clears an earlier problem. What is None
+        stays as it was.
         """
 
         def work(connection: Connection) -> bool:
@@ -121,8 +124,7 @@ class Images(Pool):
             if checksum is not None:
                 values["checksum"] = checksum
             if fingerprint is not None:
-                fresh = self._fresh(connection, image, fingerprint, row["roi_key"])
-                values.update(fingerprint=fingerprint, fresh=fresh, problem=None, state="ok")
+                values.update(self._seen(connection, row, fingerprint), problem=None, state="ok")
             if problem is not None:
                 values.update(problem=problem, state="unreadable")
             if problem is not None and problem != row["problem"]:
@@ -131,6 +133,18 @@ class Images(Pool):
             return True
 
         return self._write(work)
+
+    def _seen(self, connection: Connection, row: Values, fingerprint: str) -> dict[str, Any]:
+        """What an image's pixels mean for what is known of it."""
+        values: dict[str, Any] = {"fingerprint": fingerprint}
+        if not row["labelled"]:
+            return {**values, "fresh": self._fresh(connection, row["id"], fingerprint, row["roi_key"])}
+        standing = self._active(connection, annotation_table.c.image == row["id"])
+        values.update(self._meaning(connection, row, standing, fingerprint))
+        if values["outdated"] != row["outdated"]:
+            kind = "pixels replaced" if values["outdated"] else "pixels restored"
+            self._log(connection, kind, image=row["id"], detail={"annotations": [known["id"] for known in standing]})
+        return values
 
     def unread(self, limit: int) -> list[ImageRow]:
         """Images that nobody has read yet, so that their fingerprints are not known."""
@@ -245,6 +259,6 @@ class Images(Pool):
 
 
 def _in_review(row: Values) -> bool:
-    """Read often enough, and still nothing settled: the readings disagree."""
+    """Read often enough, and still nothing settled: the readings disagree, or are of other pixels."""
     waiting = row["open"] or row["excluded"] or row["state"] != "ok"
     return bool(row["labelled"] and not row["finding"] and not waiting)

@@ -49,6 +49,8 @@ class ImageRow:
     """The settled finding."""
     labelled: bool
     """It has an annotation that is not withdrawn."""
+    outdated: bool
+    """It has an annotation that was drawn on other pixels than it has now, which does not count."""
     open: bool
     """It waits for a reader."""
     score: float | None
@@ -100,6 +102,8 @@ class NewAnnotation:
     """Hash of the label bytes: the same bytes again are the same submission."""
     submission_id: str | None = None
     source: Source = "reader"
+    fingerprint: str | None = None
+    """Of the pixels it was drawn on."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,8 @@ class AnnotationRow:
     params: dict[str, Any]
     story: dict[str, Any] | None
     digest: str
+    fingerprint: str | None
+    """Of the pixels it was drawn on."""
     submission_id: str | None
     source: Source
     active: bool
@@ -221,7 +227,7 @@ class Counts(TypedDict):
     labelled: int
     """Images with an annotation that is not withdrawn."""
     review: int
-    """Images read often enough whose readings disagree."""
+    """Images read often enough whose readings disagree, or were made on other pixels."""
     excluded: int
     unreadable: int
     findings: dict[str, int]

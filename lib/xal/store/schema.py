@@ -114,6 +114,7 @@ images = _table(
     Column("complete", Boolean, nullable=False),  # read often enough
     Column("finding", Name),
     Column("labelled", Boolean, nullable=False),
+    Column("outdated", Boolean, nullable=False),  # a standing annotation was drawn on other pixels
     Column("open", Boolean, nullable=False),
     Column("score", Float, nullable=False),
     Column("uncertainty", Float, nullable=False),
@@ -183,6 +184,7 @@ annotation_table = _table(
     Column("params", Json, nullable=False),
     Column("story", Json),
     Column("digest", Name, nullable=False),
+    Column("fingerprint", Name),  # of the pixels it was drawn on
     Column("submission_id", Name),
     Column("source", Name, nullable=False),
     Column("active", Boolean, nullable=False),
