@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,11 @@ from harness.local import Local
 
 from xal.cli import main
 from xal.errors import Conflict
+from xal.jobs import job
 from xal.manage import publish_version
+from xal.project import Project
 from xal.rounds import _look_at_annotated, train_round
+from xal.scoring import score_pool
 from xal.task import TrainingSettings
 
 GOOD = TrainingSettings(max_epochs=5, patience=5)
@@ -87,6 +91,40 @@ def test_weights_that_are_gone_cannot_be_published(trained: Local):
     (trained.project.workspace.state / version.path).unlink()
     with pytest.raises(Conflict, match="gone"):
         publish_version(trained.project, version.version, by="boss")
+
+
+@pytest.fixture
+def damaged(trained: Local) -> Iterator[Project]:
+    """The project as a new process sees it, with one bit of the weights in use flipped."""
+    weights = trained.project.workspace.state / trained.project.store.current_version().path
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-100] + bytes([content[-100] ^ 1]) + content[-99:])
+    yield Project.open(trained.task, str(trained.studies))
+    weights.write_bytes(content)
+
+
+def test_weights_that_are_not_those_that_were_judged_are_not_used(damaged: Project):
+    with pytest.raises(Conflict, match="v1 are damaged or were replaced"):
+        damaged.model()
+    with pytest.raises(Conflict, match="v1 are damaged or were replaced"):
+        publish_version(damaged, 1, by="boss")
+
+
+def test_scoring_with_damaged_weights_fails_with_the_reason_in_its_row(damaged: Project):
+    with pytest.raises(Conflict), job(damaged.store, "score", {}) as running:
+        score_pool(damaged, lambda done, total: None, running.stopped)
+    row = damaged.store.jobs("score")[0]
+    assert row.state == "failed"
+    assert "v1 are damaged or were replaced" in str(row.message)
+
+
+def test_a_candidate_beside_damaged_weights_is_kept_for_a_person_to_publish(trained: Local, damaged: Project):
+    outcome = train_round(damaged, USELESS, lambda _: None, lambda: False)
+    assert outcome.version.state == "refused"
+    assert "v1 are damaged" in outcome.verdict.reason
+    publish_version(damaged, outcome.version.version, by="boss")
+    assert damaged.model().version.version == outcome.version.version
+    damaged.store.publish(1, by="boss")
 
 
 def test_an_image_whose_file_was_replaced_is_not_trained_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

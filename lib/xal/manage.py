@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from xal.errors import Conflict
 from xal.project import ALPHA, Project
 from xal.scoring import rerank
 from xal.store.rows import VersionRow
+from xal.weights import checked_weights
 
 
 def set_alpha(project: Project, alpha: float, by: str) -> None:
@@ -19,8 +17,6 @@ def set_alpha(project: Project, alpha: float, by: str) -> None:
 
 
 def publish_version(project: Project, version: int, by: str) -> VersionRow:
-    """Bring a version back into use; its weights must still be there. The server then scores the pool with it."""
-    row = project.store.version(version)
-    if row.path is None or not (project.workspace.state / Path(row.path)).is_file():
-        raise Conflict(f"the weights of v{version} are gone")
+    """Bring a version back into use; its weights must be as they were. The server then scores the pool with it."""
+    checked_weights(project.workspace.state, project.store.version(version))
     return project.store.publish(version, by)

@@ -25,6 +25,7 @@ from xal.source import FolderSource, ImageSource
 from xal.store import Store
 from xal.store.rows import ImageFile, ImageRow, VersionRow
 from xal.task import Task
+from xal.weights import checked_weights
 from xal.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -169,13 +170,16 @@ class Project:
     # the model
 
     def model(self) -> Model | None:
-        """The published model, loaded again whenever another version has been published."""
+        """The published model, loaded again whenever another version has been published.
+
+        Conflict if its weights are not those that were published.
+        """
         version = self.store.current_version()
         if version is None:
             return None
         with self._model_lock:
             if self._model is None or self._model.version.version != version.version:
-                path = self.workspace.state / str(version.path)
+                path = checked_weights(self.workspace.state, version)
                 self._model = Model(version, load(path, self.task, self.device))
                 logger.info("model v%d is in use on %s", version.version, self.device)
             return self._model

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from xal.store.rows import SettledImage, VersionRow
 from xal.task import TrainingSettings
 from xal.training import Progress, Trained, train
 from xal.versions import Verdict, draw_validation, gate, lacks_validation, training_images
+from xal.weights import digest
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ def train_round(
     logger.info("training on %d images, judging on %d", len(learning), len(judging))
 
     trained = train(project.task, learning, judging, settings, project.device, on_epoch, stop)
-    current = project.model()  # now, not before: a reviewer may have brought another version back meanwhile
+    current, broken = _current(project)  # now, not before: a reviewer may have brought another one back meanwhile
     version = project.store.add_version(
         metrics={**trained.metrics, "history": trained.history},
         settings=settings.model_dump(mode="json"),
@@ -61,12 +61,8 @@ def train_round(
     )
     path = project.workspace.models / f"v{version}" / "weights.pt"
     save(path, trained.network, project.task, {"version": version})
-    project.store.set_version(
-        version,
-        path=str(path.relative_to(project.workspace.state)),
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-    )
-    verdict = _judge(project, trained, current, judging)
+    project.store.set_version(version, path=str(path.relative_to(project.workspace.state)), sha256=digest(path))
+    verdict = broken or _judge(project, trained, current, judging)
     project.store.set_version(version, verdict=dataclasses.asdict(verdict))
     if verdict.publish:
         row = project.store.publish(version, by="training")
@@ -74,6 +70,16 @@ def train_round(
         row = project.store.set_version(version, state="refused", by="training")
     logger.info("v%d is %s: %s", version, row.state, verdict.reason)
     return Round(row, verdict)
+
+
+def _current(project: Project) -> tuple[Model | None, Verdict | None]:
+    """The published model; where it cannot be loaded, the verdict on a candidate that cannot be compared with it."""
+    try:
+        return project.model(), None
+    except (Refused, Unreadable) as error:
+        logger.error("the model in use cannot be loaded: %s", error)
+        reason = f"refused: it cannot be compared with the model in use ({error}); a person may publish it"
+        return None, Verdict(publish=False, reason=reason)
 
 
 def _judge(project: Project, trained: Trained, current: Model | None, cases: Sequence[Case]) -> Verdict:
