@@ -8,7 +8,8 @@ import pytest
 from harness.local import Local
 
 from xal.cli import main
-from xal.project import Project
+from xal.manage import keep_conf_alpha
+from xal.project import ALPHA, Project
 
 
 @pytest.fixture
@@ -50,6 +51,18 @@ def test_alpha_must_make_sense(local: Local, capsys: pytest.CaptureFixture[str])
     assert local.project.alpha() == 0.25
     assert xal(local, "alpha", "7") == 1
     assert "between 0 and 1" in capsys.readouterr().err
+
+
+def test_alpha_is_a_reviewers_then_the_servers_then_the_tasks(local: Local):
+    other = Project.open(local.task, str(local.studies))  # a command, which does not see the server's --conf
+    assert other.alpha() == local.task.acquisition.alpha == 0.5
+    keep_conf_alpha(local.project, 0.8)
+    assert other.alpha() == 0.8
+    assert xal(local, "alpha", "0.25") == 0
+    assert other.alpha() == 0.25
+    other.store.set_setting(ALPHA, None, by="boss")
+    keep_conf_alpha(local.project, None)
+    assert other.alpha() == 0.5
 
 
 def test_a_studies_folder_that_is_none(local: Local, capsys: pytest.CaptureFixture[str]):

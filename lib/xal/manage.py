@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xal.project import ALPHA, Project
+from xal.project import ALPHA, CONF_ALPHA, Project
 from xal.scoring import rerank
 from xal.store.rows import VersionRow
 from xal.weights import checked_weights
@@ -11,6 +11,17 @@ from xal.weights import checked_weights
 def set_alpha(project: Project, alpha: float, by: str) -> None:
     """Weigh uncertainty against misalignment anew: one re-rank, no forward pass."""
     project.store.set_setting(ALPHA, alpha, by)
+    _rerank(project)
+
+
+def keep_conf_alpha(project: Project, alpha: float | None) -> None:
+    """Let every process know the α that the server was started with; None: with none, so the task's counts again."""
+    if project.store.get_setting(CONF_ALPHA) != alpha:
+        project.store.set_setting(CONF_ALPHA, alpha, by="server")
+        _rerank(project)
+
+
+def _rerank(project: Project) -> None:
     version = project.store.current_version()
     if version is not None:
         rerank(project, version.version)

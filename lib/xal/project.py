@@ -35,6 +35,8 @@ COMPARE_SECONDS = 60.0
 """How long an unchanged listing is believed to be what the store holds, too; other processes write there."""
 ALPHA = "alpha"
 """The setting that a reviewer may change."""
+CONF_ALPHA = "conf_alpha"
+"""The setting that holds what the server was last started with, so that every process knows it."""
 FINDINGS = "findings"
 """The setting that holds the findings annotations were made with, in order."""
 
@@ -165,7 +167,8 @@ class Project:
 
     def alpha(self) -> float:
         """α: what a reviewer set, else what the server was started with, else the task's."""
-        return float(self.store.get_setting(ALPHA, self.task.acquisition.alpha))
+        chosen = (self.store.get_setting(key) for key in (ALPHA, CONF_ALPHA))
+        return float(next((alpha for alpha in chosen if alpha is not None), self.task.acquisition.alpha))
 
     # the model
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from xal.errors import BadInput, NotFound, XalError
 from xal.jobs import mark_as_server, reap_orphans
 from xal.legacy import import_datastore_v2
+from xal.manage import keep_conf_alpha
 from xal.project import Project
 from xal.scoring import rerank
 from xal.server.datastore import XalDatastore
@@ -75,9 +76,6 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
         chosen = parse_conf(conf)
         self._chosen = chosen
         task = load_task(chosen.task, Path(app_dir) / "tasks")
-        if chosen.alpha is not None:
-            acquisition = task.acquisition.model_copy(update={"alpha": chosen.alpha})
-            task = task.model_copy(update={"acquisition": acquisition})
         self.project = Project.open(task, studies, chosen.database)
         super().__init__(
             app_dir=app_dir,
@@ -155,6 +153,7 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
         end_children_with_server()
         reap_orphans(self.project.store)
         forget_drafts(self.project)
+        keep_conf_alpha(self.project, self._chosen.alpha)
         self.project.sync()
         import_datastore_v2(self.project)
         version = self.project.store.current_version()
