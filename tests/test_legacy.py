@@ -6,10 +6,13 @@ import json
 import math
 from pathlib import Path
 
+import pytest
 from harness.local import INFO, Local
 from harness.pools import write_label
 
-from xal.legacy import import_datastore_v2
+from xal.cli import main
+from xal.errors import BadInput
+from xal.legacy import import_at_start, import_datastore_v2
 
 
 def old_store(local: Local, labels: dict[str, dict]) -> None:
@@ -41,8 +44,57 @@ def test_labels_count_and_are_settled(tmp_path: Path):
 def test_it_happens_once(tmp_path: Path):
     local = Local(tmp_path, 6)
     old_store(local, {local.ids[0]: {"label_info": INFO}})
-    assert import_datastore_v2(local.project).labels == 1
-    assert import_datastore_v2(local.project) is None
+    import_at_start(local.project)
+    assert len(local.project.store.annotations()) == 1
+    local.project.store.withdraw(1, "boss")
+    import_at_start(local.project)
+    assert local.project.store.annotations() == []
+
+
+def again(local: Local, *options: str) -> int:
+    return main(["import-labels", "--studies", str(local.studies), "--task", str(local.folder / "tiny.yaml"), *options])
+
+
+def test_what_was_left_out_is_listed_and_can_be_tried_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    local = Local(tmp_path, 6)
+    old_store(local, {image: {"label_info": INFO} for image in local.ids[:3]})
+    late = local.studies / f"{local.ids[2]}.png"
+    content = late.read_bytes()
+    local.project.store.mark_gone([local.ids[2]])
+    late.unlink()
+    import_at_start(local.project)
+    assert again(local) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("2 labels imported, 1 left out\n")
+    assert f"{local.ids[2]}: image '{local.ids[2]}' is gone" in printed
+    late.write_bytes(content)
+    assert again(local, "--again") == 0
+    assert capsys.readouterr().out == "1 labels imported, 2 known before, 0 left out\n"
+    assert [row.image for row in local.project.store.annotations()] == local.ids[:3]
+
+
+def test_trying_again_changes_nothing_that_people_have_done_since(tmp_path: Path):
+    local = Local(tmp_path, 6)
+    old_store(local, {image: {"label_info": INFO, "client_id": "ada"} for image in local.ids[:3]})
+    import_at_start(local.project)
+    local.project.store.withdraw(1, "boss")
+    local.hand_in(local.ids[1], "ada", truth=local.ids[4])
+    (local.studies / "labels" / "final" / f"{local.ids[1]}.nii.gz").write_bytes(b"edited")
+    other = local.studies / f"{local.ids[5]}.png"
+    (local.studies / f"{local.ids[2]}.png").write_bytes(other.read_bytes())
+    local.project.store.update_info(local.ids[0], {"group": "corrected"})
+    local.project.sync()
+    before = local.project.store.annotations(active_only=False)
+    imported = import_datastore_v2(local.project)
+    assert (imported.labels, imported.known) == (0, 2)
+    assert imported.skipped == {local.ids[1]: "ada has handed it in since"}
+    assert local.project.store.annotations(active_only=False) == before
+    assert local.project.store.image(local.ids[0]).info == {"group": "corrected"}
+
+
+def test_without_an_old_store_the_command_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert again(Local(tmp_path, 3)) == 1
+    assert "there is no datastore_v2.json" in capsys.readouterr().err
 
 
 def test_what_cannot_be_read_is_named_and_the_rest_is_imported(tmp_path: Path):
@@ -86,5 +138,7 @@ def test_values_that_are_no_numbers_are_named(tmp_path: Path):
 def test_a_damaged_list_is_left_alone(tmp_path: Path):
     local = Local(tmp_path, 3)
     (local.studies / "datastore_v2.json").write_text('{"objects": ')
-    assert import_datastore_v2(local.project) is None
+    import_at_start(local.project)
+    with pytest.raises(BadInput, match="cannot be read"):
+        import_datastore_v2(local.project)
     assert local.project.store.counts()["labelled"] == 0

@@ -61,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     command("publish", _publish, "Bring a model version back").add_argument("version", type=int)
     command("alpha", _alpha, "Weigh uncertainty against misalignment").add_argument("alpha", type=float)
     command("score", _score, "Bring the scores of the pool up to date")
+    sub = command("import-labels", _import_labels, "Take over the labels of MONAI Label's own store, or list what was")
+    sub.add_argument("--again", action="store_true", help="try again what was left out before")
     command("backup", _backup, "Copy the whole state into a new folder").add_argument("target", type=Path)
     command("restore", _restore, "Put a backup in place; stop the server first").add_argument("source", type=Path)
     sub = command("phantom", _phantom, "Write the sample data", project=False)
@@ -175,6 +177,24 @@ def _score(given: argparse.Namespace) -> None:
     except AnotherRuns as error:
         raise XalError(str(error)) from error
     _say(f"{summary.scored} scored, {summary.unreadable} unreadable, in {summary.seconds:.1f} s")
+
+
+def _import_labels(given: argparse.Namespace) -> None:
+    from xal.legacy import import_datastore_v2, imported_before
+
+    project = _open(given)
+    before = imported_before(project)
+    if before is None or given.again:
+        project.sync()
+        imported = import_datastore_v2(project)
+    else:
+        imported = before
+    known = f", {imported.known} known before" if imported.known else ""
+    _say(f"{imported.labels} labels imported{known}, {len(imported.skipped)} left out")
+    for image, reason in imported.skipped.items():
+        _say(f"{image}: {reason}")
+    if imported is before and imported.skipped:
+        _say("this was done earlier: --again tries what was left out once more")
 
 
 def _backup(given: argparse.Namespace) -> None:

@@ -1,15 +1,19 @@
-"""Labels from MONAI Label's own store: `datastore_v2.json`, imported once, so that a group's old work counts."""
+"""Labels from MONAI Label's own store: `datastore_v2.json`, imported once, so that a group's old work counts.
+
+What was left out, because its image came later or its label was mended, is tried again when asked for: a label that
+was imported before stays the annotation that it became, also if that was withdrawn.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xal.errors import BadInput, Refused, Unreadable
+from xal.errors import BadInput, Conflict, Refused, Unreadable
 from xal.project import Project
 from xal.submission import FINAL, Submission, submit
 
@@ -24,33 +28,54 @@ class Imported:
     """What came of an import."""
 
     labels: int = 0
+    """Taken over now."""
+    known: int = 0
+    """Taken over earlier."""
     skipped: dict[str, str] = field(default_factory=dict)
     """Image → why its label was left where it is."""
 
 
-def import_datastore_v2(project: Project) -> Imported | None:
-    """Take over the labels that MONAI Label's folder store lists; None if there are none or it was done before."""
-    file = Path(project.workspace.studies) / NAME
-    if project.store.get_setting(SETTING) is not None or not file.is_file():
-        return None
-    content = file.read_bytes()
-    imported = Imported()
+def import_at_start(project: Project) -> None:
+    """Take over what is there, unless that was done before; a damaged list keeps no server from starting."""
+    if project.store.get_setting(SETTING) is None and _listing(project).is_file():
+        try:
+            import_datastore_v2(project)
+        except BadInput as error:
+            logger.error("nothing is imported: %s", error)
+
+
+def imported_before(project: Project) -> Imported | None:
+    """What came of the last import; None if there was none."""
+    done = project.store.get_setting(SETTING)
+    return None if done is None else Imported(done["labels"], done["known"], done["skipped"])
+
+
+def import_datastore_v2(project: Project) -> Imported:
+    """Take over the labels that MONAI Label's folder store lists and that were not taken over before."""
+    file = _listing(project)
     try:
+        content = file.read_bytes()
         listing = json.loads(content)
         objects = dict(listing["objects"])
-    except (ValueError, KeyError, TypeError) as error:
-        logger.error("%s cannot be read, nothing is imported from it: %s", NAME, error)
-        return None
-    folder = file.parent / str(listing.get("labels_dir") or "labels") / FINAL
+        folder = file.parent / str(listing.get("labels_dir") or "labels") / FINAL
+    except FileNotFoundError as error:
+        raise BadInput(f"there is no {NAME} in the studies folder") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadInput(f"{NAME} cannot be read: {error}") from error
+    imported = Imported()
     for image, entry in objects.items():
         _import_one(project, folder, str(image), entry, imported)
     project.store.set_setting(
         SETTING,
-        {"sha256": hashlib.sha256(content).hexdigest(), "labels": imported.labels, "skipped": imported.skipped},
+        {"sha256": hashlib.sha256(content).hexdigest(), **asdict(imported)},
         by="import",
     )
     logger.info("imported %d labels from %s, %d left out", imported.labels, NAME, len(imported.skipped))
     return imported
+
+
+def _listing(project: Project) -> Path:
+    return Path(project.workspace.studies) / NAME
 
 
 def _import_one(project: Project, folder: Path, image: str, entry: Any, imported: Imported) -> None:
@@ -60,18 +85,22 @@ def _import_one(project: Project, folder: Path, image: str, entry: Any, imported
         if label is None:
             return
         said = label.get("info") or {}
-        submit(
+        reader = str(said.get("client_id") or "imported")
+        if any(row.source == "reader" for row in project.store.annotations(image, reader=reader)):
+            raise Conflict(f"{reader} has handed it in since")
+        receipt = submit(
             project,
             Submission(
                 image=image,
-                reader=str(said.get("client_id") or "imported"),
+                reader=reader,
                 file=folder / f"{image}{label.get('ext') or '.nii.gz'}",
                 label_info=said.get("label_info") or _from_label_names(said),
                 source="import",
                 params={"model": said.get("model")} if said.get("model") else {},
             ),
         )
-        imported.labels += 1
+        imported.labels += receipt.created
+        imported.known += not receipt.created
     except (Refused, Unreadable, OSError) as error:
         logger.warning("the label of %s is left out: %s", image, error)
         imported.skipped[image] = str(error)
@@ -81,9 +110,14 @@ def _import_one(project: Project, folder: Path, image: str, entry: Any, imported
 
 
 def _import_info(project: Project, image: str, info: dict[str, Any]) -> None:
-    """What was known of an image, less what an algorithm had thought of it; unusable entries cost no label."""
+    """What was known of an image, less what an algorithm had thought of it and what was said since.
+
+    Unusable entries cost no label.
+    """
+    known = project.store.image(image).info
+    new = {key: value for key, value in info.items() if key not in known and not _is_algorithms(key, value)}
     try:
-        project.store.update_info(image, {key: value for key, value in info.items() if not _is_algorithms(key, value)})
+        project.store.update_info(image, new)
     except BadInput as error:
         logger.warning("what was known of %s is left out: %s", image, error)
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from xal.errors import BadInput, NotFound, XalError
 from xal.jobs import mark_as_server, reap_orphans
-from xal.legacy import import_datastore_v2
+from xal.legacy import import_at_start
 from xal.manage import keep_conf_alpha
 from xal.project import Project
 from xal.scoring import rerank
@@ -155,7 +155,7 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
         forget_drafts(self.project)
         keep_conf_alpha(self.project, self._chosen.alpha)
         self.project.sync()
-        import_datastore_v2(self.project)
+        import_at_start(self.project)
         version = self.project.store.current_version()
         if version is not None:
             rerank(self.project, version.version)  # a run that was killed may have left scores of another α

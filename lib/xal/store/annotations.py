@@ -44,11 +44,11 @@ class Annotations(Queue, Settling):
         """Store a submission and settle the image; (row, True), or (the first result, False) for one sent again.
 
         Sent again means: the same reader, image, pixels, bytes and finding as that reader's latest standing annotation,
-        or the same `submission_id`. `write_label(revision)` writes the label file durably and returns its relative
-        path; it is called inside the transaction, right before the row is inserted, and must not write to the store
-        itself. If it raises, nothing is stored. After a crash between file and row, the next submission gets the same
-        revision and path. NotFound for an unknown or deleted image; Conflict where a `submission_id` was already used
-        for another image.
+        or the same `submission_id`; for an import, as any label ever imported. `write_label(revision)` writes the label
+        file durably and returns its relative path; it is called inside the transaction, right before the row is
+        inserted, and must not write to the store itself. If it raises, nothing is stored. After a crash between file
+        and row, the next submission gets the same revision and path. NotFound for an unknown or deleted image; Conflict
+        where a `submission_id` was already used for another image.
         """
 
         def work(connection: Connection) -> tuple[AnnotationRow, bool]:
@@ -107,6 +107,8 @@ class Annotations(Queue, Settling):
                 raise Conflict(f"submission_id {new.submission_id!r} was already used for image {row['image']!r}")
             if row is not None:
                 return row
+        if new.source == "import":
+            return self._imported_before(connection, new)
         latest = select(annotation_table).where(self._by(new.image, new.reader), annotation_table.c.active.is_(True))
         row = connection.execute(latest).mappings().first()
         same_again = (
@@ -115,6 +117,14 @@ class Annotations(Queue, Settling):
             and same_pixels(row["fingerprint"], new.fingerprint)
         )
         return row if same_again else None
+
+    def _imported_before(self, connection: Connection, new: NewAnnotation) -> Values | None:
+        """This label as imported earlier, be it withdrawn, superseded or on a file that was replaced since."""
+        same = (annotation_table.c.source == "import") & (annotation_table.c.digest == new.digest)
+        query = select(annotation_table).where(
+            self._by(new.image, new.reader), same, annotation_table.c.finding == new.finding
+        )
+        return connection.execute(query).mappings().first()
 
     def _required(self, connection: Connection, new: NewAnnotation, settings: ReadingSettings) -> int:
         """How many readings the image takes, as things are at its first one."""
