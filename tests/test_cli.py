@@ -76,6 +76,7 @@ def test_backup_and_restore_bring_everything_back(local: Local, tmp_path: Path):
     assert xal(local, "backup", str(tmp_path / "backup")) == 1, "a backup is never overwritten"
     local.hand_in(local.ids[1])
     local.project.store.close()
+    local.project.workspace.close()
     assert xal(local, "restore", str(tmp_path / "backup")) == 0
     restored = Project.open(local.task, str(local.studies))
     assert [row.id for row in restored.store.annotations()] == [first.id]

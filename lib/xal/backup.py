@@ -3,52 +3,164 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import shutil
 import time
 from pathlib import Path
 
-from xal.errors import BadInput, Conflict
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from xal.errors import BadInput, Conflict, StoreError
+from xal.holding import Hold, put_aside, staged
 from xal.project import Project
-from xal.workspace import Workspace
+from xal.workspace import state_folder
 
 MANIFEST = "xal-backup.json"
 SQLITE_FILE = "store.sqlite"
+DUMP = "store.dump"
+"""What the advice calls the dump of a PostgreSQL database."""
+UNFINISHED = shutil.ignore_patterns(".*")
+"""Files that are being written; no label or model is called so."""
 
 
 def backup(project: Project, target: Path) -> Path:
     """Copy everything that cannot be computed again into a new folder, while the server runs.
 
-    The store is copied first: files it names are never changed or removed afterwards, so they are all there.
+    The store is copied first: files it names are never changed or removed afterwards, so they are all there. What is
+    in PostgreSQL is dumped by its own tools, see `dump_advice`.
     """
     if target.exists():
         raise Conflict(f"{target} exists already: a backup goes into a new folder")
     partial = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    project.store.backup(partial / SQLITE_FILE)
-    state = project.workspace.state
-    for task in sorted(folder for folder in state.iterdir() if (folder / "labels").is_dir()):
-        for kind in ("labels", "models"):
-            if (task / kind).is_dir():
-                shutil.copytree(task / kind, partial / task.name / kind)
-    for file in state.iterdir():
-        if file.is_file() and not file.name.startswith(SQLITE_FILE):
-            shutil.copy2(file, partial / file.name)
-    manifest = {"pool": project.workspace.pool, "made_at": time.time()}
-    (partial / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
-    partial.rename(target)
+    database = project.store.url.get_backend_name()
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        if database == "sqlite":
+            project.store.backup(partial / SQLITE_FILE)
+        _copy_files(project.workspace.state, partial)
+        manifest = {"pool": project.workspace.pool, "database": database, "made_at": time.time()}
+        (partial / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+        _sync_tree(partial)
+        partial.rename(target)
+        _sync(target.parent)
+    except OSError as error:
+        raise StoreError(f"no backup was made: {error}") from error
     return target
 
 
-def restore(source: Path, studies: str, task: str) -> Path:
-    """Put a backup in the place of a project's state; what is there now is moved aside, never erased."""
-    if not (source / MANIFEST).is_file():
-        raise BadInput(f"{source} is no backup: it has no {MANIFEST}")
-    state = Workspace.open(studies, task).state
-    aside = state.with_name(f"{state.name}.before-{time.strftime('%Y%m%d-%H%M%S')}")
-    fresh = state.with_name(f"{state.name}.restoring")
+def dump_advice(project: Project, target: Path) -> str | None:
+    """How to save a database that `backup` cannot copy; None where it did."""
+    if project.store.url.get_backend_name() == "sqlite":
+        return None
+    command = f"pg_dump --format=custom --file={shlex.quote(str(target / DUMP))} {_plain(project.store.url)}"
+    return (
+        f"the database is not in it; dump it with\n  {command}\n"
+        "What is handed in between the copy and a later dump lacks its label file: dump before the copy, or while "
+        "nobody hands in"
+    )
+
+
+def restore(source: Path, studies: str, database: str | None = None) -> Path | None:
+    """Put a backup in the place of a project's state; where what was there is now, which is never erased.
+
+    Conflict while any process uses the state. Cut off at any point, either state is complete: the old one in its place,
+    or the new one beside it, and then the state cannot be opened until this was done again.
+    """
+    kept = _manifest(source).get("database")
+    if kept != _kind(database):
+        raise BadInput(f"this is a backup of a project with its store in {kept}: --database must say the same")
+    state = state_folder(studies)
+    try:
+        held = Hold(state, alone=True)
+        try:
+            return _replace(state, source)
+        finally:
+            held.release()
+    except OSError as error:
+        raise StoreError(f"the restore did not come to its end: {error}") from error
+
+
+def load_advice(source: Path, database: str | None) -> str | None:
+    """How to bring back a database that `restore` cannot; None where it did."""
+    if database is None or _kind(database) == "sqlite":
+        return None
+    dump = shlex.quote(str(source / DUMP))
+    return (
+        "the database is brought back from its dump with\n"
+        f"  pg_restore --clean --if-exists --dbname={_plain(make_url(database))} {dump}"
+    )
+
+
+def _copy_files(state: Path, target: Path) -> None:
+    for task in sorted(folder for folder in state.iterdir() if (folder / "labels").is_dir()):
+        for kind in ("labels", "models"):
+            if (task / kind).is_dir():
+                shutil.copytree(task / kind, target / task.name / kind, ignore=UNFINISHED)
+    for file in state.iterdir():
+        if file.is_file() and not file.name.startswith((SQLITE_FILE, ".")):
+            shutil.copy2(file, target / file.name)
+
+
+def _manifest(source: Path) -> dict[str, str]:
+    try:
+        return dict(json.loads((source / MANIFEST).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise BadInput(f"{source} is no backup: it has no {MANIFEST} that can be read") from error
+
+
+def _replace(state: Path, source: Path) -> Path | None:
+    """First the whole new state, on disk beside the old one; then two renames, between which none is in its place."""
+    fresh = staged(state)
+    partial = fresh.with_name(f"{fresh.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(source, partial, ignore=shutil.ignore_patterns(MANIFEST, DUMP))
+    _sync_tree(partial)
     shutil.rmtree(fresh, ignore_errors=True)
-    shutil.copytree(source, fresh, ignore=shutil.ignore_patterns(MANIFEST))
-    state.rename(aside)
+    partial.rename(fresh)
+    _sync(state.parent)
+    aside = _move_aside(state)
     fresh.rename(state)
+    _sync(state.parent)
     return aside
+
+
+def _move_aside(state: Path) -> Path | None:
+    """Where the state went; None if there was nothing in it, so that the new one simply takes its place."""
+    if not any(state.iterdir()):
+        return None
+    moment = time.strftime("%Y%m%d-%H%M%S")
+    aside, number = put_aside(state, moment), 1
+    while aside.exists():
+        number += 1
+        aside = put_aside(state, f"{moment}-{number}")
+    state.rename(aside)
+    return aside
+
+
+def _kind(database: str | None) -> str:
+    try:
+        return "sqlite" if database is None else make_url(database).get_backend_name()
+    except ArgumentError as error:
+        raise BadInput("--database is not a database URL") from error
+
+
+def _plain(url: URL) -> str:
+    """The URL as PostgreSQL's own tools take it, without the password, which they ask for or find in ~/.pgpass."""
+    plain = URL.create("postgresql", url.username, None, url.host, url.port, url.database, url.query)
+    return shlex.quote(plain.difference_update_query(["password"]).render_as_string())
+
+
+def _sync_tree(folder: Path) -> None:
+    for path in (*folder.rglob("*"), folder):
+        _sync(path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

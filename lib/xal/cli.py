@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("import-labels", _import_labels, "Take over the labels of MONAI Label's own store, or list what was")
     sub.add_argument("--again", action="store_true", help="try again what was left out before")
     command("backup", _backup, "Copy the whole state into a new folder").add_argument("target", type=Path)
-    command("restore", _restore, "Put a backup in place; stop the server first").add_argument("source", type=Path)
+    command("restore", _restore, "Put a backup in place, once the server is stopped").add_argument("source", type=Path)
     sub = command("phantom", _phantom, "Write the sample data", project=False)
     sub.add_argument("kind", choices=["2d", "3d"])
     sub.add_argument("studies", type=Path, help="the folder for images and start labels")
@@ -198,17 +198,23 @@ def _import_labels(given: argparse.Namespace) -> None:
 
 
 def _backup(given: argparse.Namespace) -> None:
-    from xal.backup import backup
+    from xal.backup import backup, dump_advice
 
-    _say(f"the state is in {backup(_open(given), given.target)}")
+    project = _open(given)
+    _say(f"the state is in {backup(project, given.target)}")
+    advice = dump_advice(project, given.target)
+    if advice is not None:
+        _say(advice)
 
 
 def _restore(given: argparse.Namespace) -> None:
-    from xal.backup import restore
+    from xal.backup import load_advice, restore
 
-    task = load_task(given.task, TASKS).name
-    aside = restore(given.source, os.path.realpath(given.studies), task)
-    _say(f"restored; what was there before is in {aside}")
+    aside = restore(given.source, os.path.realpath(given.studies), given.database)
+    _say("restored" if aside is None else f"restored; what was there before is in {aside}")
+    advice = load_advice(given.source, given.database)
+    if advice is not None:
+        _say(advice)
 
 
 def _phantom(given: argparse.Namespace) -> None:

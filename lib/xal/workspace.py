@@ -7,12 +7,13 @@ import json
 import os
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
 from xal.errors import StoreError
+from xal.holding import Hold
 from xal.store.engine import network_filesystem
 
 POOL_FILE = "pool.json"
@@ -29,30 +30,27 @@ class Workspace:
     task: str
     state: Path
     """`<studies>/.xal`, or a folder in the user's data folder for a URL."""
+    _hold: Hold | None = field(default=None, compare=False, repr=False)
+    """While this process has it open, nothing is restored over it."""
 
     @classmethod
     def open(cls, studies: str, task: str, state: Path | None = None) -> Self:
         """Find the pool and its state folder and make the folders that are missing; StoreError where that cannot be."""
-        if "://" in studies:
-            place = _plain_url(studies)
-            pool = _hash(place)
-            folder = state or _user_data() / "xal" / pool
-        else:
-            root = Path(studies).expanduser().resolve()
-            if not root.is_dir():
-                raise StoreError(f"the studies {studies!r} are neither a folder nor a URL")
-            place = str(root)
-            pool = _hash(root.as_uri())
-            folder = state or root / ".xal"
-        folder = folder.expanduser().resolve()
+        place, pool = _place(studies)
+        folder = (state or state_folder(studies)).expanduser().resolve()
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            workspace = cls(place, _kept_pool(folder, pool, place), task, folder)
+            hold = Hold(folder)
+            workspace = cls(place, _kept_pool(folder, pool, place), task, folder, hold)
             for needed in (workspace.labels, workspace.models, workspace.cache):
                 needed.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"the state of the studies cannot be kept in {folder}: {error.strerror}") from error
         return workspace
+
+    def close(self) -> None:
+        """Let a restore have the state; this process must not use it any more."""
+        if self._hold is not None:
+            self._hold.release()
 
     @property
     def labels(self) -> Path:
@@ -80,6 +78,23 @@ class Workspace:
                 "keep the state in a local folder, or name a PostgreSQL database"
             )
         return f"sqlite:///{self.state / 'store.sqlite'}"
+
+
+def state_folder(studies: str) -> Path:
+    """Where the state of the studies is kept, be it there or not."""
+    place, pool = _place(studies)
+    return (_user_data() / "xal" / pool if "://" in studies else Path(place) / ".xal").resolve()
+
+
+def _place(studies: str) -> tuple[str, str]:
+    """The studies in their one spelling, and the pool that is begun for them."""
+    if "://" in studies:
+        place = _plain_url(studies)
+        return place, _hash(place)
+    root = Path(studies).expanduser().resolve()
+    if not root.is_dir():
+        raise StoreError(f"the studies {studies!r} are neither a folder nor a URL")
+    return str(root), _hash(root.as_uri())
 
 
 def _hash(uri: str) -> str:
