@@ -15,7 +15,7 @@ def make_task(
     backbone: str = "resnet10",
     dimensions: int = 2,
     size: int = 32,
-    width: float = 0.125,
+    width: float = 0.25,
     first_stride: int = 1,
     last_stride: int = 1,
     channels: int = 1,
