@@ -232,6 +232,18 @@ def test_it_stops_early_and_restores_the_best_state():
     assert trained.metrics["log_loss"] == pytest.approx(min(losses), rel=1e-4)
 
 
+def test_a_schedule_that_runs_to_its_end_keeps_its_end():
+    task = make_task(max_epochs=8, patience=8, learning_rate=0.02, roi=0.0)
+    validation = [
+        Case(case.image_id, case.tensor, wrong, None)
+        for case, wrong in zip(make_cases(9, seed=1), [BAR, NONE, DOT] * 3, strict=True)
+    ]
+    trained = run(task, make_cases(30), validation)
+    losses = [epoch["validation_loss"] for epoch in trained.history]
+    assert int(np.argmin(losses)) + 1 < len(losses) == trained.metrics["best_epoch"]
+    assert trained.metrics["log_loss"] > min(losses)
+
+
 def test_it_can_start_from_a_network_that_stays_untouched():
     task = make_task(max_epochs=3)
     first = run(task, make_cases(12), []).network

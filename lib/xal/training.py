@@ -1,7 +1,9 @@
 """Training one model version from a few annotated images.
 
 What keeps few labels steady: findings drawn equally often, enough steps per epoch however small the set, averaged
-weights (an exponential moving average is what is judged and kept), and early stopping on the validation loss.
+weights (an exponential moving average is what is judged and kept), and early stopping on the validation loss. A
+schedule that runs to its end keeps its end: the loss of some twenty validation images is too noisy to choose among
+epochs, and the small steps at the end were worth more on other images than the epoch that these few liked best.
 """
 
 from __future__ import annotations
@@ -151,7 +153,8 @@ class _Run:
             raise BadInput(f"training diverged (loss {loss}); try a learning rate below {self.settings.learning_rate}")
         validation_loss, metric = self._validate() if self.validation else (None, None)
         number = len(self.progress) + 1
-        if validation_loss is None or validation_loss < self.best_loss:
+        at_its_end = number == self.settings.max_epochs
+        if validation_loss is None or validation_loss < self.best_loss or at_its_end:
             self.best_loss, self.best_epoch = validation_loss or 0.0, number
             self.best = {name: value.clone() for name, value in self.averaged.state_dict().items()}
         if self.best_loss < self.mark * (1 - _PROGRESS):
