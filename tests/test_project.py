@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 from harness.local import Local
 
-from xal.errors import BadInput, TaskError, Unreadable
+from xal.errors import BadInput, NotFound, TaskError, Unreadable
 from xal.project import Project
 from xal.submission import parse_submission
 from xal.task import Finding, Task
@@ -100,3 +100,15 @@ def test_an_unchanged_folder_is_not_compared_with_the_store_again(tmp_path: Path
     local.project._next_comparison = 0.0
     assert local.project.sync()
     assert local.project.store.image(local.ids[0]).state == "ok"
+
+
+def test_a_file_replaced_while_it_is_read_is_not_taken_for_the_old_one(tmp_path: Path):
+    local = Local(tmp_path, 3)
+    row = local.project.store.image(local.ids[0])
+    file = local.studies / row.path
+    file.write_bytes((local.studies / f"{local.ids[1]}.png").read_bytes() + b" ")
+    with pytest.raises(NotFound, match="ask again"):
+        local.project.volume(row)
+    assert local.project.store.image(row.id).state == "ok"
+    local.project.sync()
+    assert local.project.volume(local.project.store.image(row.id)).shape == (32, 32, 1)

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from xal.cache import TensorCache
-from xal.errors import BadInput, TaskError, Unreadable
+from xal.errors import BadInput, NotFound, TaskError, Unreadable
 from xal.geometry import Prepared, prepare
 from xal.images import Volume, fingerprint, is_served_as_is, read_image, write_volume
 from xal.network import Network, load, pick_device
@@ -110,12 +110,15 @@ class Project:
         """Decode an image and, the first time, learn its facts; one that does not fit the task is as bad as none."""
         try:
             volume = read_image(self.source.path(row))
+            if not self.source.still_is(row):
+                raise NotFound(f"the file of image {row.id!r} was replaced just now: ask again in some seconds")
             if row.fingerprint is None:
                 self._tensors.put(self._key(row), prepare(volume, self.task))
                 facts = {"checksum": self._checksum(row, volume), "fingerprint": fingerprint(volume)}
                 self.store.set_facts(row.id, size=row.size, mtime_ns=row.mtime_ns, **facts)
         except (Unreadable, BadInput) as error:
-            self._mark_unreadable(row, error)
+            if self.source.still_is(row):
+                self._mark_unreadable(row, error)
             raise Unreadable(str(error)) from error
         return volume
 

@@ -33,6 +33,10 @@ class ImageSource(Protocol):
         """A local file (or folder of DICOM) holding the image."""
         ...
 
+    def still_is(self, row: ImageRow) -> bool:
+        """Whether the image is, at this moment, what the row says."""
+        ...
+
     def add(self, identifier: str, file: Path, suffix: str) -> ImageFile:
         """Take a copy of `file` into the source under a new id."""
         ...
@@ -91,6 +95,18 @@ class FolderSource:
         if not path.exists():
             raise NotFound(f"the file of image {row.id!r} has vanished from the studies folder")
         return path
+
+    def still_is(self, row: ImageRow) -> bool:
+        """Whether the file or folder has the size and time that the row has."""
+        path = self.folder / row.path
+        try:
+            if path.is_dir():
+                series = self._as_series(path)
+                return series is not None and (series.size, series.mtime_ns) == (row.size, row.mtime_ns)
+            status = path.stat()
+        except OSError:
+            return False
+        return (status.st_size, status.st_mtime_ns) == (row.size, row.mtime_ns)
 
     def add(self, identifier: str, file: Path, suffix: str) -> ImageFile:
         """Move `file` into the folder, atomically; Conflict if that name is taken."""

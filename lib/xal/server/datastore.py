@@ -195,14 +195,21 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
 
     def datalist(self) -> list[dict[str, Any]]:
         """The settled images with their label files."""
+        labels = self._project.workspace.labels
         return [
-            {"image": str(self._project.served(settled.image)[0]), "label": self.get_label_uri(settled.image.id, FINAL)}
+            {
+                "image": str(self._project.served(settled.image)[0]),
+                "label": str(labels / settled.annotations[-1].label_path),
+            }
             for settled in self._store.settled()
         ]
 
     def get_dataset_archive(self, limit_cases: int | None) -> str:
-        """A ZIP of the annotated images, their label files and what is known of them."""
-        rows = self._store.images(labelled=True, limit=limit_cases or None)
+        """A ZIP of the annotated images, their label files and what is known of them.
+
+        Not of those whose file has been replaced since: the label is not of these pixels.
+        """
+        rows = [row for row in self._store.images(labelled=True, limit=limit_cases or None) if not row.outdated]
         if not rows:
             raise NotFound("there is nothing to download: no image has been handed in")
         with tempfile.NamedTemporaryFile(prefix="dataset-", suffix=".zip", delete=False) as file:

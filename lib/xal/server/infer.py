@@ -92,9 +92,9 @@ class AttentionInfer(_XalInfer):
         """A label map of the bands; an empty one, at once, for a reader who must stay blind."""
         subject: Subject = request["subject"]
         volume = subject.volume(self._project)
-        model = self._project.model()
         if not self._may_see(request["reader"], subject, volume):
             return self._result(np.zeros(volume.shape, np.uint8), volume, {"message": BLIND})
+        model = self._project.model()
         if model is None:
             return self._result(np.zeros(volume.shape, np.uint8), volume, {"message": UNTRAINED})
         reading = self._read(model, volume, _stated(request))
