@@ -241,7 +241,6 @@ def test_a_schedule_that_runs_to_its_end_keeps_its_end():
     trained = run(task, make_cases(30), validation)
     losses = [epoch["validation_loss"] for epoch in trained.history]
     assert int(np.argmin(losses)) + 1 < len(losses) == trained.metrics["best_epoch"]
-    assert trained.metrics["log_loss"] > min(losses)
 
 
 def test_it_can_start_from_a_network_that_stays_untouched():

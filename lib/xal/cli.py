@@ -16,7 +16,8 @@ from xal.errors import XalError
 from xal.project import Project
 from xal.task import load_task
 
-TASKS = Path(__file__).resolve().parents[2] / "apps" / "xal_radiology" / "tasks"
+ROOT = Path(__file__).resolve().parents[2]
+TASKS = ROOT / "apps" / "xal_radiology" / "tasks"
 """Where tasks lie that are chosen by name."""
 
 Command = Callable[[argparse.Namespace], None]
@@ -69,6 +70,10 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("kind", choices=["2d", "3d"])
     sub.add_argument("studies", type=Path, help="the folder for images and start labels")
     sub.add_argument("truth", type=Path, help="the folder for what the simulated reader knows")
+    sub = command("demo", _demo, "A simulated reader at work: xal beside uniform sampling", project=False)
+    sub.add_argument("--rounds", type=int, default=5)
+    sub.add_argument("--labels", type=int, default=24, help="handed in per round")
+    sub.add_argument("--seed", type=int, default=0, help="another course of chance")
     return parser
 
 
@@ -222,6 +227,15 @@ def _phantom(given: argparse.Namespace) -> None:
 
     write_phantoms(given.kind, given.studies, given.truth)
     _say(f"phantoms are in {given.studies}, their truth in {given.truth}")
+
+
+def _demo(given: argparse.Namespace) -> None:
+    if min(given.rounds, given.labels) < 1:
+        raise XalError("--rounds and --labels are at least 1")
+    from xal.evaluate.demo import Plan, demo
+
+    plan = Plan(rounds=given.rounds, labels=given.labels, seed=given.seed, training={"seed": given.seed})
+    demo(ROOT, ROOT / "var" / "demo", plan, _say)
 
 
 if __name__ == "__main__":

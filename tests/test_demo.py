@@ -1,0 +1,57 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from xal.errors import XalError
+from xal.evaluate.demo import CAVEAT, Plan, demo
+from xal.evaluate.truth import choose_test_set, read_truth
+
+ROOT = Path(__file__).resolve().parents[1]
+TRUTH = ROOT / "sample_data" / "truth" / "phantom_2d"
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def test_two_short_rounds_end_in_a_table_and_a_picture(tmp_path: Path):
+    said: list[str] = []
+    plan = Plan(rounds=2, labels=4, test_per_finding=3, training={"max_epochs": 1})
+    picture = demo(ROOT, tmp_path, plan, said.append)
+    text = "\n".join(said)
+    assert picture.read_bytes().startswith(PNG)
+    assert picture.stat().st_size > 20_000
+    assert str(picture) in text
+    assert CAVEAT in text
+    rows = [line.split() for line in text.splitlines() if line.startswith(("start", "1 ", "2 "))]
+    assert [(row[0], row[1]) for row in rows] == [("start", "40"), ("1", "44"), ("2", "48")]
+    arms = json.loads((tmp_path / "demo.json").read_text())["arms"]
+    assert set(arms) == {"xal", "uniform"}
+    for points in arms.values():
+        assert all(0 <= point["accuracy"] <= 1 and 0 <= point["energy"] <= 1 for point in points)
+    assert arms["xal"][0]["accuracy"] == pytest.approx(arms["uniform"][0]["accuracy"]), "both begin with the same model"
+
+
+def test_nothing_of_the_test_set_is_ever_offered(tmp_path: Path):
+    truth = read_truth(TRUTH)
+    started = {image for image in truth if (ROOT / f"sample_data/phantom_2d/labels/final/{image}.nii.gz").exists()}
+    test = set(choose_test_set(truth, started, 15, 0))
+    others = set(truth) - test
+    assert len(test) == 60
+    assert not test & started
+    assert not {truth[image].group for image in test} & {truth[image].group for image in others}
+    findings = [truth[image].finding for image in test]
+    assert {findings.count(name) for name in findings} == {15}
+
+
+def test_a_test_set_that_cannot_be_filled_is_refused():
+    with pytest.raises(XalError, match="not enough images"):
+        choose_test_set(read_truth(TRUTH), [], 1000, 0)
+
+
+def test_a_server_that_dies_ends_the_demo_with_its_last_words(tmp_path: Path):
+    (tmp_path / "apps" / "xal_radiology").mkdir(parents=True)
+    (tmp_path / "apps" / "xal_radiology" / "main.py").write_text("raise RuntimeError('broken on purpose')\n")
+    for folder in ("apps/xal_radiology/tasks", "sample_data"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    plan = Plan(rounds=1, labels=1, test_per_finding=1)
+    with pytest.raises(XalError, match="broken on purpose"):
+        demo(tmp_path, tmp_path / "var", plan, lambda _: None)
