@@ -28,7 +28,7 @@ class ArmBar:
             leave=False,
             dynamic_ncols=True,
             disable=not sys.stderr.isatty(),
-            bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed} {postfix}",
+            bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed}{postfix}",
         )
         self._show(0, "starting")
 
