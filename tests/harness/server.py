@@ -151,7 +151,7 @@ class Server:
         """Train and wait; the newest version."""
         reply = self.post("/train/classifier", options)
         assert reply.ok, reply.text
-        self.wait(lambda: self.get("/train/", check_if_running=True).status_code == 404, seconds, "training to end")
+        self.wait(lambda: self.get("/train/").json()["status"] not in ("SUBMITTED", "RUNNING"), seconds, "training")
         return dict(self.get("/xal/api/versions").json()[-1])
 
     def wait_scored(self, seconds: float = 120) -> dict[str, Any]:
