@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import shutil
 import time
@@ -14,6 +13,7 @@ from sqlalchemy.exc import ArgumentError
 
 from xal.errors import BadInput, Conflict, StoreError
 from xal.holding import Hold, put_aside, staged
+from xal.images import sync_to_disk
 from xal.project import Project
 from xal.workspace import state_folder
 
@@ -45,7 +45,7 @@ def backup(project: Project, target: Path) -> Path:
         (partial / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
         _sync_tree(partial)
         partial.rename(target)
-        _sync(target.parent)
+        sync_to_disk(target.parent)
     except OSError as error:
         raise StoreError(f"no backup was made: {error}") from error
     return target
@@ -120,10 +120,10 @@ def _replace(state: Path, source: Path) -> Path | None:
     _sync_tree(partial)
     shutil.rmtree(fresh, ignore_errors=True)
     partial.rename(fresh)
-    _sync(state.parent)
+    sync_to_disk(state.parent)
     aside = _move_aside(state)
     fresh.rename(state)
-    _sync(state.parent)
+    sync_to_disk(state.parent)
     return aside
 
 
@@ -155,12 +155,4 @@ def _plain(url: URL) -> str:
 
 def _sync_tree(folder: Path) -> None:
     for path in (*folder.rglob("*"), folder):
-        _sync(path)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_to_disk(path)

@@ -283,7 +283,7 @@ def write_atomically(path: Path, suffix: str, write: Callable[[Path], object]) -
             write(temporary)
         except RuntimeError as error:
             raise OSError(f"{path.name} could not be written: {error}") from error
-        _sync(temporary)
+        sync_to_disk(temporary)
         move_durably(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -293,17 +293,18 @@ def move_durably(source: Path, target: Path) -> None:
     """Give a written and synced file its name, in a way that a power cut does not undo."""
     _make_folder(target.parent)
     source.replace(target)
-    _sync(target.parent)
+    sync_to_disk(target.parent)
 
 
 def _make_folder(folder: Path) -> None:
     new_folders = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for new in new_folders:
-        _sync(new.parent)
+        sync_to_disk(new.parent)
 
 
-def _sync(path: Path) -> None:
+def sync_to_disk(path: Path) -> None:
+    """Wait until a file, or the names in a folder, would survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
