@@ -135,7 +135,7 @@ def test_a_disk_that_is_full_leaves_no_backup(local: Local, tmp_path: Path, monk
     def full(path: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "_sync", full)
+    monkeypatch.setattr(module, "sync_to_disk", full)
     with pytest.raises(StoreError, match=r"no backup was made: .*No space"):
         backup(local.project, tmp_path / "backup")
     assert not (tmp_path / "backup").exists()
