@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi import Path as PathParameter
-from monailabel.config import settings
-from monailabel.endpoints.user.auth import RBAC, User
+from monailabel.endpoints.user.auth import User
 from pydantic import BaseModel, ConfigDict, Field
 
 from xal.manage import publish_version, set_alpha
 from xal.project import Project
-from xal.server.http import XalRoute, reader_in
+from xal.server.http import Annotator, AnyUser, Json, Reviewer, XalRoute, reader_in
 from xal.store.rows import AnnotationRow, ImageRow, JobRow, VersionRow
 from xal.task import Share
 
-AnyUser = Annotated[User, Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_USER))]
-Annotator = Annotated[User, Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_ANNOTATOR))]
-Reviewer = Annotated[User, Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_REVIEWER))]
 Number = Annotated[int, PathParameter(ge=1, le=2**31 - 1)]
 """What the store numbers its rows with."""
-Json = dict[str, Any]
 PAGE = 1000
 
 

@@ -13,10 +13,9 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Depends, File, Form, HTTPException, Query, Request, Response, UploadFile
+from fastapi import APIRouter, Body, File, Form, HTTPException, Query, Request, Response, UploadFile
 from fastapi.responses import FileResponse, JSONResponse
 from monailabel.config import settings
-from monailabel.endpoints.user.auth import RBAC, User
 from monailabel.utils.async_tasks.task import AsyncTask
 from requests_toolbelt import MultipartEncoder
 from starlette.background import BackgroundTask
@@ -26,7 +25,7 @@ from xal.images import image_id
 from xal.reader import Reader
 from xal.server import sessions
 from xal.server.api import api_router
-from xal.server.http import XalRoute, parse_params, reader_in, received
+from xal.server.http import Admin, Annotator, AnyUser, Json, XalRoute, parse_params, reader_in, received
 from xal.server.infer import Subject, checked_request
 from xal.server.train import training_settings
 from xal.store.rows import JobKind
@@ -38,11 +37,6 @@ if TYPE_CHECKING:
     from xal.server.datastore import XalDatastore
 
 logger = logging.getLogger(__name__)
-
-AnyUser = Annotated[User, Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_USER))]
-Annotator = Annotated[User, Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_ANNOTATOR))]
-Admin = Annotated[User, Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_ADMIN))]
-Json = dict[str, Any]
 
 
 def install(app: XalApp) -> None:
