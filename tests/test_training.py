@@ -6,11 +6,9 @@ import pytest
 import torch
 from synthetic import BAR, DOT, NONE, make_cases, make_task
 
-from xal.attention import gradcam
 from xal.augmentation import augment, move, random_motion
 from xal.errors import BadInput
 from xal.evaluation import Case
-from xal.losses import guidance_loss, roi_loss, surrogate_attention
 from xal.training import balanced_epochs, evaluate, train
 
 CPU = torch.device("cpu")
@@ -26,54 +24,6 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-# --- losses ---
-
-
-def test_guidance_has_the_right_gradient():
-    torch.manual_seed(0)
-    features = torch.randn(3, 4, 3, 3, dtype=torch.float64, requires_grad=True)
-    weight = torch.randn(2, 4, dtype=torch.float64, requires_grad=True)
-    rois = torch.rand(3, 3, 3, dtype=torch.float64)
-    findings = torch.tensor([0, 1, 1])
-    assert torch.autograd.gradcheck(lambda f, w: guidance_loss(f, w, findings, rois), (features, weight))
-
-
-def test_guidance_reaches_a_map_that_is_negative_everywhere():
-    torch.manual_seed(0)
-    features = torch.rand(1, 4, 5, 5).requires_grad_()
-    weight = -torch.ones(2, 4)
-    findings = torch.tensor([0])
-    rois = torch.zeros(1, 5, 5)
-    rois[0, 1:3, 1:3] = 1
-    assert not gradcam(features, weight, findings).any()
-    guidance_loss(features, weight, findings, rois).backward()
-    assert features.grad.abs().max() > 1e-4
-
-
-def test_guidance_of_a_flat_map_is_finite():
-    features = torch.ones(1, 4, 5, 5, requires_grad=True)
-    guidance_loss(features, torch.ones(2, 4), torch.tensor([0]), torch.ones(1, 5, 5)).backward()
-    assert features.grad.isfinite().all()
-
-
-def test_guidance_is_lowest_where_attention_and_roi_agree():
-    rois = torch.zeros(1, 6, 6)
-    rois[0, 2:4, 2:4] = 1
-    weight = torch.ones(1, 1)
-
-    def loss(cam):
-        return float(guidance_loss(cam[:, None], weight, torch.tensor([0]), rois))
-
-    assert loss(rois) < loss(torch.roll(rois, 1, 2)) < loss(torch.roll(rois, 2, 2))
-    assert torch.allclose(surrogate_attention(rois * 7 - 3), surrogate_attention(rois), atol=1e-4)
-
-
-def test_the_roi_loss_takes_absent_images_too():
-    logits = torch.full((2, 4, 4), -8.0)
-    assert float(roi_loss(logits, torch.zeros(2, 4, 4))) < 0.01
-    assert float(roi_loss(logits, torch.ones(2, 4, 4))) > 1
 
 
 # --- augmentation ---

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -10,12 +12,14 @@ from torch.nn import functional
 
 from xal.attention import area_average, class_map
 from xal.network import Network, Output
-from xal.task import TrainingSettings
+from xal.task import GuidanceKind, TrainingSettings
 
 _SHARPNESS, _MIDDLE = 2.0, 1.0
 """The surrogate is one half, and steepest, one standard deviation above the mean of the map."""
 _STEADY = 1e-6
 """Keeps the variance of a flat map, and its gradient, finite."""
+_SOFTNESS = 4.0
+"""How close the softened positive part is to ReLU, in units of 1 / root mean square of the map."""
 
 
 class Target(NamedTuple):
@@ -37,9 +41,57 @@ def surrogate_attention(cam: Tensor) -> Tensor:
     return torch.sigmoid(_SHARPNESS * (standardised - _MIDDLE)).view_as(cam)
 
 
-def guidance_loss(features: Tensor, weight: Tensor, findings: Tensor, rois: Tensor) -> Tensor:
-    """1 − soft Dice of the findings' (surrogate) attention and their ROIs (B, *grid), averaged over the batch."""
-    return (1 - _dice(surrogate_attention(class_map(features, weight, findings)), rois)).mean()
+def softened(cam: Tensor) -> Tensor:
+    """A smooth stand-in for the positive part of a map (B, *grid): softplus(4 M / rms M), the same for M and a·M.
+
+    Zero keeps its place, unlike in `surrogate_attention`: what is below it has no energy.
+    """
+    flat = cam.flatten(1)
+    scaled = flat / (flat.square().mean(1, keepdim=True) + _STEADY).sqrt()
+    return functional.softplus(_SOFTNESS * scaled).view_as(cam)
+
+
+def dice_guidance(cam: Tensor, rois: Tensor) -> Tensor:
+    """1 − 2·Σ a·r / (Σ a + Σ r) of each map, a its surrogate attention."""
+    return 1 - _dice(surrogate_attention(cam), rois)
+
+
+def energy_guidance(cam: Tensor, rois: Tensor) -> Tensor:
+    """−log(Σ a·r / Σ a) of each map, a its softened positive part.
+
+    The logarithm, because of a share near zero 1 − share has almost no gradient.
+    """
+    a, r = softened(cam).flatten(1), rois.flatten(1)
+    return a.sum(1).log() - (a * r).sum(1).log()
+
+
+def outside_guidance(cam: Tensor, rois: Tensor) -> Tensor:
+    """Σ a·(1 − r) / Σ (1 − r) of each map, a its surrogate attention: the mean of what lies outside the ROI.
+
+    The surrogate is standardised: a map that is pushed down everywhere, for the bias to make up for it, gains nothing.
+    """
+    a, outside = surrogate_attention(cam).flatten(1), 1 - rois.flatten(1)
+    return (a * outside).sum(1) / (outside.sum(1) + _STEADY)
+
+
+_GUIDANCE: Mapping[GuidanceKind, Callable[[Tensor, Tensor], Tensor]] = {
+    "dice": dice_guidance,
+    "energy": energy_guidance,
+    "outside": outside_guidance,
+}
+
+
+def guidance_loss(
+    features: Tensor, weight: Tensor, findings: Tensor, rois: Tensor, kind: GuidanceKind = "dice"
+) -> Tensor:
+    """How far the maps of the findings are from their ROIs (B, *grid), averaged over the batch."""
+    return _GUIDANCE[kind](class_map(features, weight, findings), rois).mean()
+
+
+def guidance_share(settings: TrainingSettings, progress: float) -> float:
+    """The part of λ that counts at `progress` (0 to 1) of a training: 1, or half a cosine up to it or down from it."""
+    falling = 0.5 * (1 + math.cos(math.pi * progress))
+    return {"constant": 1.0, "rise": 1 - falling, "fall": falling}[settings.guidance_schedule]
 
 
 def roi_loss(roi_logits: Tensor, rois: Tensor) -> Tensor:
@@ -51,16 +103,23 @@ def roi_loss(roi_logits: Tensor, rois: Tensor) -> Tensor:
     return loss + (1 - _dice(roi_logits.sigmoid()[outlined], rois[outlined])).mean()
 
 
-def objective(network: Network, output: Output, target: Target, settings: TrainingSettings) -> Tensor:
-    """The training loss of one batch. Only images with a non-empty ROI are guided."""
+def objective(
+    network: Network, output: Output, target: Target, settings: TrainingSettings, progress: float | None = None
+) -> Tensor:
+    """The loss of one batch at `progress` of a training; without it, to compare epochs, with all of λ.
+
+    Only images with a non-empty ROI are guided.
+    """
     loss = functional.cross_entropy(output.logits, target.findings)
     rois = area_average(target.rois, output.features.shape[2:])
     guided = target.known & (rois.flatten(1).sum(1) > 0)
     if settings.guidance > 0 and guided.any():
         weight = network.finding_head.weight
-        guidance = guidance_loss(output.features[guided], weight, target.findings[guided], rois[guided])
+        findings, kind = target.findings[guided], settings.guidance_kind
+        guidance = guidance_loss(output.features[guided], weight, findings, rois[guided], kind)
+        share = 1.0 if progress is None else guidance_share(settings, progress)
         # Images without an outline keep their say: guidance counts by the share of the batch that has one.
-        loss = loss + settings.guidance * guidance * guided.float().mean()
+        loss = loss + settings.guidance * share * guidance * guided.float().mean()
     if settings.roi > 0 and target.known.any():
         loss = loss + settings.roi * roi_loss(output.roi_logits[target.known], rois[target.known])
     return loss

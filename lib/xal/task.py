@@ -114,6 +114,9 @@ class NetworkSettings(_Settings):
     """A local file of backbone weights to start from (a relative path is relative to the task file)."""
 
 
+GuidanceKind = Literal["dice", "energy", "outside"]
+
+
 class TrainingSettings(_Settings):
     """Training of one model version; the ones a reader may change are in the Options tab."""
 
@@ -125,6 +128,10 @@ class TrainingSettings(_Settings):
     weight_decay: float = Field(1e-4, ge=0)
     guidance: float = Field(1.0, ge=0)
     """λ: weight of the loss that pulls attention towards the ROI."""
+    guidance_kind: GuidanceKind = "dice"
+    """What that loss is: 1 − Dice with the ROI, −log of the energy in it, or the mean of the attention outside it."""
+    guidance_schedule: Literal["constant", "rise", "fall"] = "constant"
+    """λ over the steps of a training: always the same, or half a cosine from 0 up to λ or from λ down to 0."""
     roi: float = Field(1.0, ge=0)
     """Weight of the loss of the head that proposes ROIs."""
     augment: bool = True

@@ -183,7 +183,8 @@ class _Run:
         if self.settings.augment:
             images, rois = augment(images, target.rois, self.generator, flip=self.settings.flip)
             target = target._replace(rois=rois)
-        loss = objective(self.network, self.network(images), target, self.settings)
+        progress = min(1.0, self.step_count / max(1, self.settings.max_epochs * self.steps - 1))
+        loss = objective(self.network, self.network(images), target, self.settings, progress)
         self.optimizer.zero_grad()
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), max_norm=5.0)

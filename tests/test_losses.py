@@ -1,0 +1,106 @@
+import pytest
+import torch
+from synthetic import make_cases, make_task
+
+from xal.attention import gradcam
+from xal.losses import Target, guidance_loss, guidance_share, objective, roi_loss, softened, surrogate_attention
+from xal.network import build
+from xal.task import TrainingSettings
+
+KINDS = ["dice", "energy", "outside"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_guidance_has_the_right_gradient(kind):
+    torch.manual_seed(0)
+    features = torch.randn(3, 4, 3, 3, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(2, 4, dtype=torch.float64, requires_grad=True)
+    rois = torch.rand(3, 3, 3, dtype=torch.float64)
+    findings = torch.tensor([0, 1, 1])
+    assert torch.autograd.gradcheck(lambda f, w: guidance_loss(f, w, findings, rois, kind), (features, weight))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_guidance_lifts_the_roi_out_of_a_map_that_is_negative_everywhere(kind):
+    torch.manual_seed(0)
+    features = torch.rand(1, 4, 5, 5).requires_grad_()
+    weight = -torch.ones(2, 4)
+    findings = torch.tensor([0])
+    rois = torch.zeros(1, 5, 5)
+    rois[0, 1:3, 1:3] = 1
+    assert not gradcam(features, weight, findings).any()
+    guidance_loss(features, weight, findings, rois, kind).backward()
+    assert features.grad.abs().max() > 1e-4
+    step = -features.grad.sum(1) * weight[0, 0]  # what a step downhill does to the map
+    assert step[rois > 0].mean() > step[rois == 0].mean()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_guidance_of_a_flat_map_or_a_full_roi_is_finite(kind):
+    features = torch.ones(1, 4, 5, 5, requires_grad=True)
+    guidance_loss(features, torch.ones(2, 4), torch.tensor([0]), torch.ones(1, 5, 5), kind).backward()
+    assert features.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_guidance_is_lowest_where_attention_and_roi_agree(kind):
+    rois = torch.zeros(1, 6, 6)
+    rois[0, 2:4, 2:4] = 1
+    weight = torch.ones(1, 1)
+
+    def loss(cam):
+        return float(guidance_loss(cam[:, None], weight, torch.tensor([0]), rois, kind))
+
+    assert loss(rois) < loss(torch.roll(rois, 1, 2)) < loss(torch.roll(rois, 2, 2))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_guidance_does_not_see_the_scale_of_a_map(kind):
+    torch.manual_seed(0)
+    features, rois = torch.randn(2, 4, 6, 6), torch.rand(2, 6, 6)
+    weight, findings = torch.randn(2, 4), torch.tensor([0, 1])
+    small, large = (guidance_loss(features, scale * weight, findings, rois, kind) for scale in (1, 20))
+    assert float(large) == pytest.approx(float(small), rel=1e-4)
+
+
+def test_the_surrogate_ignores_an_offset_and_the_softened_map_does_not():
+    cam = torch.zeros(1, 6, 6)
+    cam[0, 2:4, 2:4] = 1
+    assert torch.allclose(surrogate_attention(cam * 7 - 3), surrogate_attention(cam), atol=1e-4)
+    lifted, sunk = (softened(cam + offset)[0] for offset in (1.0, -0.3))
+    assert sunk[0, 0] / sunk[2, 2] < 0.1 < lifted[0, 0] / lifted[2, 2]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "shares"), [("constant", [1, 1, 1]), ("rise", [0, 0.5, 1]), ("fall", [1, 0.5, 0])]
+)
+def test_the_share_of_guidance_follows_its_schedule(schedule, shares):
+    settings = TrainingSettings(guidance_schedule=schedule)
+    assert [guidance_share(settings, progress) for progress in (0, 0.5, 1)] == pytest.approx(shares)
+
+
+def test_the_objective_counts_the_scheduled_share_of_guidance_and_all_of_it_to_compare_epochs():
+    torch.manual_seed(0)
+    task = make_task()
+    network = build(task).eval()
+    cases = [case for case in make_cases(6) if case.roi is not None]
+    target = Target(
+        torch.tensor([task.index(case.finding) for case in cases]),
+        torch.stack([torch.as_tensor(case.roi) for case in cases]),
+        torch.ones(len(cases), dtype=torch.bool),
+    )
+    output = network(torch.stack([case.tensor for case in cases]))
+
+    def loss(guidance, schedule="rise", progress=None):
+        settings = TrainingSettings(guidance=guidance, guidance_schedule=schedule, roi=0)
+        return objective(network, output, target, settings, progress).item()
+
+    assert loss(2, progress=0.0) == pytest.approx(loss(0))
+    assert loss(2, progress=0.5) == pytest.approx(loss(1, "constant", 0.5))
+    assert loss(2) == pytest.approx(loss(2, progress=1.0)) != pytest.approx(loss(1))
+
+
+def test_the_roi_loss_takes_absent_images_too():
+    logits = torch.full((2, 4, 4), -8.0)
+    assert float(roi_loss(logits, torch.zeros(2, 4, 4))) < 0.01
+    assert float(roi_loss(logits, torch.ones(2, 4, 4))) > 1
