@@ -79,7 +79,9 @@ def test_the_share_of_guidance_follows_its_schedule(schedule, shares):
     assert [guidance_share(settings, progress) for progress in (0, 0.5, 1)] == pytest.approx(shares)
 
 
-def test_the_objective_counts_the_scheduled_share_of_guidance_and_all_of_it_to_compare_epochs():
+@pytest.fixture
+def loss():
+    """The objective of one batch of four outlined images, for settings and progress."""
     torch.manual_seed(0)
     task = make_task()
     network = build(task).eval()
@@ -91,13 +93,23 @@ def test_the_objective_counts_the_scheduled_share_of_guidance_and_all_of_it_to_c
     )
     output = network(torch.stack([case.tensor for case in cases]))
 
-    def loss(guidance, schedule="rise", progress=None):
-        settings = TrainingSettings(guidance=guidance, guidance_schedule=schedule, roi=0)
-        return objective(network, output, target, settings, progress).item()
+    def of(progress=None, **settings):
+        return objective(network, output, target, TrainingSettings(roi=0, **settings), progress).item()
 
-    assert loss(2, progress=0.0) == pytest.approx(loss(0))
-    assert loss(2, progress=0.5) == pytest.approx(loss(1, "constant", 0.5))
-    assert loss(2) == pytest.approx(loss(2, progress=1.0)) != pytest.approx(loss(1))
+    return of
+
+
+def test_the_objective_counts_the_scheduled_share_of_guidance_and_all_of_it_to_compare_epochs(loss):
+    assert loss(0.0, guidance=2, guidance_schedule="rise") == pytest.approx(loss(0.5, guidance=0))
+    assert loss(0.5, guidance=2, guidance_schedule="rise") == pytest.approx(loss(0.5, guidance=1))
+    assert loss(guidance=2, guidance_schedule="rise") == pytest.approx(loss(1.0, guidance=2))
+    assert loss(guidance=2) != pytest.approx(loss(guidance=1))
+
+
+def test_labels_are_smoothed_in_training_and_not_to_compare_epochs(loss):
+    smoothed, uniform = (loss(0.5, guidance=0, label_smoothing=part) for part in (0.2, 1 - 1e-9))
+    assert smoothed == pytest.approx(0.8 * loss(guidance=0) + 0.2 * uniform)
+    assert loss(guidance=0, label_smoothing=0.2) == pytest.approx(loss(guidance=0)) != pytest.approx(smoothed)
 
 
 def test_the_roi_loss_takes_absent_images_too():

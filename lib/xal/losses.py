@@ -106,11 +106,12 @@ def roi_loss(roi_logits: Tensor, rois: Tensor) -> Tensor:
 def objective(
     network: Network, output: Output, target: Target, settings: TrainingSettings, progress: float | None = None
 ) -> Tensor:
-    """The loss of one batch at `progress` of a training; without it, to compare epochs, with all of λ.
+    """The loss of one batch at `progress` of a training; without it, to compare epochs, unsmoothed and with all of λ.
 
     Only images with a non-empty ROI are guided.
     """
-    loss = functional.cross_entropy(output.logits, target.findings)
+    smoothing = 0.0 if progress is None else settings.label_smoothing
+    loss = functional.cross_entropy(output.logits, target.findings, label_smoothing=smoothing)
     rois = area_average(target.rois, output.features.shape[2:])
     guided = target.known & (rois.flatten(1).sum(1) > 0)
     if settings.guidance > 0 and guided.any():

@@ -132,6 +132,8 @@ class TrainingSettings(_Settings):
     """What that loss is: 1 − Dice with the ROI, −log of the energy in it, or the mean of the attention outside it."""
     guidance_schedule: Literal["constant", "rise", "fall"] = "constant"
     """λ over the steps of a training: always the same, or half a cosine from 0 up to λ or from λ down to 0."""
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """Part of each label that is spread over all findings: less sure of few images."""
     roi: float = Field(1.0, ge=0)
     """Weight of the loss of the head that proposes ROIs."""
     augment: bool = True
