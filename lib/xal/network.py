@@ -47,6 +47,7 @@ class Network(nn.Module):
         self.backbone = build_backbone(task)
         channels, *grid = output_shape(self.backbone, task)
         self.feature_grid: tuple[int, ...] = tuple(grid)
+        self.dropout = nn.Dropout(task.network.dropout)
         self.finding_head = nn.Linear(channels, len(task.findings))
         self.roi_head = (nn.Conv2d if len(grid) == 2 else nn.Conv3d)(channels, 1, kernel_size=1)
         assert self.roi_head.bias is not None
@@ -63,7 +64,7 @@ class Network(nn.Module):
     def forward(self, x: Tensor) -> Output:
         """Findings, features and proposed ROI of a batch (B, C, *size)."""
         features = self.features(x)
-        logits = self.finding_head(features.flatten(2).mean(2))
+        logits = self.finding_head(self.dropout(features.flatten(2).mean(2)))
         return Output(logits, features, self.roi_head(features)[:, 0])
 
 

@@ -110,6 +110,8 @@ class NetworkSettings(_Settings):
     """
     last_stride: Literal[1, 2] = 1
     """Stride of the last stage; 1 doubles the attention grid on each axis."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of the embedding that is left out at random in training, before the finding is named."""
     weights: Path | None = None
     """A local file of backbone weights to start from (a relative path is relative to the task file)."""
 
@@ -142,6 +144,19 @@ class TrainingSettings(_Settings):
     seed: int = 0
 
 
+class BatchSettings(_Settings):
+    """How the images of a batch are taken from those of the highest value."""
+
+    rule: Literal["top", "power", "spread"] = "top"
+    """top: the best; power: by chance, the best more often; spread: of the better ones, far from all that is labelled."""
+    sharpness: float = Field(1.0, gt=0)
+    """power: an image is drawn with probability ∝ rank^−sharpness."""
+    breadth: float = Field(4.0, ge=1)
+    """spread: how many times the batch the better ones are."""
+    balance: bool = False
+    """Take next what is predicted to be the finding of which the fewest are labelled."""
+
+
 class AcquisitionSettings(_Settings):
     """How the next image is chosen."""
 
@@ -152,6 +167,7 @@ class AcquisitionSettings(_Settings):
     """Where `dice: binary` cuts the attention."""
     min_rois: int = Field(10, ge=1)
     """Proposed ROIs are used once so many drawn ROIs were trained on."""
+    batch: BatchSettings = BatchSettings()
 
 
 class ReadingSettings(_Settings):

@@ -1,0 +1,176 @@
+"""The rivals: every way of choosing the next batch that a simulation knows. A new one is a function and one line.
+
+A method that values images one by one returns values, and the arm's batch settings make a batch of them. One that only
+makes sense for whole batches (k-center, BADGE) returns the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.cluster import kmeans_plusplus
+
+from xal.acquisition import score, uncertainty
+from xal.selection import Ints, Pool, choose
+from xal.task import BatchSettings, Task
+
+Floats = npt.NDArray[np.float64]
+
+_PASSES = 20
+"""Random passes of Monte Carlo dropout."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What a method may look at: the readings of the n images left in the pool, and the images labelled so far."""
+
+    probabilities: Floats
+    """(n, F)."""
+    embeddings: Floats
+    """(n, K)."""
+    uncertainty: Floats
+    misalignment: Floats
+    """(n,); NaN where it has no meaning."""
+    neutral: float
+    truth: Ints
+    """(n,): only for a control that knows what no active learner knows."""
+    labelled_embeddings: Floats
+    labelled_findings: Ints
+    weight: Floats
+    """(F, K) of the finding head."""
+    bias: Floats
+    temperature: float
+
+    @property
+    def predicted(self) -> Ints:
+        """(n,): the predicted finding's index."""
+        predicted: Ints = self.probabilities.argmax(1)
+        return predicted
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Besides the candidates: how much is wanted, how, and by which chance."""
+
+    task: Task
+    count: int
+    rng: np.random.Generator
+
+
+Valuation = Callable[[Candidates, Setting], Floats]
+Method = Callable[[Candidates, Setting], Ints]
+
+
+def uniform(candidates: Candidates, setting: Setting) -> Floats:
+    """By chance."""
+    return setting.rng.random(len(candidates.truth))
+
+
+def entropy(candidates: Candidates, setting: Setting) -> Floats:
+    """Where the model is unsure."""
+    return candidates.uncertainty
+
+
+def margin(candidates: Candidates, setting: Setting) -> Floats:
+    """Where the two likeliest findings are close."""
+    ordered: Floats = np.sort(candidates.probabilities, axis=1)
+    return 1.0 - (ordered[:, -1] - ordered[:, -2])
+
+
+def bald(candidates: Candidates, setting: Setting) -> Floats:
+    """What a label would say of the head's weights: entropy of the mean minus mean entropy, over random dropout."""
+    share = setting.task.network.dropout
+    passes = []
+    for _ in range(_PASSES):
+        keep = setting.rng.random(candidates.embeddings.shape) >= share
+        logits = (candidates.embeddings * keep / (1 - share)) @ candidates.weight.T + candidates.bias
+        passes.append(_softmax(logits / candidates.temperature))
+    stacked = np.stack(passes)
+    information: Floats = uncertainty(stacked.mean(0)) - uncertainty(stacked).mean(0)
+    return information
+
+
+def misalignment(candidates: Candidates, setting: Setting) -> Floats:
+    """Where the model looks in the wrong place."""
+    return _scores(candidates, alpha=0.0)
+
+
+def xal(candidates: Candidates, setting: Setting) -> Floats:
+    """α · uncertainty + (1 − α) · misalignment, with the task's α."""
+    return _scores(candidates, setting.task.acquisition.alpha)
+
+
+def balanced_uniform(candidates: Candidates, setting: Setting) -> Ints:
+    """By chance, but every finding equally often: it looks at the labels, so it is a control and no method."""
+    knowing = _pool(candidates, uniform(candidates, setting), candidates.truth)
+    return choose(knowing, setting.count, BatchSettings(balance=True), setting.rng)
+
+
+def k_center(candidates: Candidates, setting: Setting) -> Ints:
+    """Far from all that is labelled, whatever the model thinks of it."""
+    everything = BatchSettings(rule="spread", breadth=float(len(candidates.truth)))
+    return choose(_pool(candidates, np.zeros(len(candidates.truth))), setting.count, everything, setting.rng)
+
+
+def badge(candidates: Candidates, setting: Setting) -> Ints:
+    """k-means++ on the gradient of the loss with respect to the head, for the predicted finding as if it were true."""
+    residual = candidates.probabilities - np.eye(candidates.probabilities.shape[1])[candidates.predicted]
+    gradients = (residual[:, :, None] * candidates.embeddings[:, None, :]).reshape(len(residual), -1)
+    count = min(setting.count, len(gradients))
+    _, chosen = kmeans_plusplus(gradients, count, random_state=int(setting.rng.integers(2**31)))
+    return _without_doubles(chosen, len(gradients), count)
+
+
+def valued_by(valuation: Valuation) -> Method:
+    """The method that takes a batch of high values, as the task's batch settings say."""
+
+    def method(candidates: Candidates, setting: Setting) -> Ints:
+        pool = _pool(candidates, valuation(candidates, setting))
+        return choose(pool, setting.count, setting.task.acquisition.batch, setting.rng)
+
+    return method
+
+
+METHODS: Mapping[str, Method] = {
+    "uniform": valued_by(uniform),
+    "balanced_uniform": balanced_uniform,
+    "entropy": valued_by(entropy),
+    "margin": valued_by(margin),
+    "bald": valued_by(bald),
+    "k_center": k_center,
+    "badge": badge,
+    "misalignment": valued_by(misalignment),
+    "xal": valued_by(xal),
+}
+
+
+def _scores(candidates: Candidates, alpha: float) -> Floats:
+    known = [None if np.isnan(value) else float(value) for value in candidates.misalignment]
+    pairs = zip(candidates.uncertainty.tolist(), known, strict=True)
+    return np.array([score(unsure, wrong, alpha, candidates.neutral) for unsure, wrong in pairs])
+
+
+def _pool(candidates: Candidates, values: Floats, predicted: Ints | None = None) -> Pool:
+    return Pool(
+        values,
+        candidates.embeddings,
+        candidates.predicted if predicted is None else predicted,
+        candidates.labelled_embeddings,
+        candidates.labelled_findings,
+    )
+
+
+def _softmax(logits: Floats) -> Floats:
+    weights = np.exp(logits - logits.max(-1, keepdims=True))
+    probabilities: Floats = weights / weights.sum(-1, keepdims=True)
+    return probabilities
+
+
+def _without_doubles(chosen: Ints, size: int, count: int) -> Ints:
+    """k-means++ repeats points where all that is left coincides: fill up with any others."""
+    unique = list(dict.fromkeys(chosen.tolist()))
+    others = (i for i in range(size) if i not in set(unique))
+    return np.array(unique + [next(others) for _ in range(count - len(unique))], np.int64)

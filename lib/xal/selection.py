@@ -1,0 +1,102 @@
+"""From values to a batch: the most valuable images, without ten copies of the same one.
+
+Pure functions on arrays. A value says how much an image is worth by itself; images that are labelled together teach
+less than the sum of what each of them would teach, so a batch may be varied by chance, by distance, and by finding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial.distance import cdist
+
+from xal.task import BatchSettings
+
+Floats = npt.NDArray[np.floating[Any]]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What choosing a batch needs to know of n candidates, and of the images that are labelled already."""
+
+    values: Floats
+    """(n,), larger is better."""
+    embeddings: Floats
+    """(n, K)."""
+    predicted: Ints
+    """(n,): the predicted finding's index."""
+    labelled_embeddings: Floats
+    """(m, K)."""
+    labelled_findings: Ints
+    """(m,)."""
+
+
+def choose(pool: Pool, count: int, settings: BatchSettings, rng: np.random.Generator) -> Ints:
+    """Positions of up to `count` candidates, in the order in which they should be labelled.
+
+    `top` takes the best. `power` draws without replacement with probability ∝ rank^−sharpness. `spread` keeps the best
+    `count` · `breadth` and takes of them, again and again, the one farthest from everything labelled or taken. With
+    `balance` the next image is of the predicted finding of which the fewest are labelled or taken.
+    """
+    count = min(count, len(pool.values))
+    ranking = _ranking(pool.values, settings, rng)
+    if settings.rule == "spread":
+        ranking = ranking[: max(count, round(count * settings.breadth))]
+        return _farthest_first(pool, ranking, count, balance=settings.balance)
+    return _balanced(pool, ranking, count) if settings.balance else ranking[:count]
+
+
+def _ranking(values: Floats, settings: BatchSettings, rng: np.random.Generator) -> Ints:
+    """Best first; ties fall by chance."""
+    ranking: Ints = np.lexsort((rng.random(len(values)), -values))
+    if settings.rule != "power":
+        return ranking
+    # Gumbel noise on log-weights and sorting is drawing without replacement, proportionally to the weights.
+    weights = -settings.sharpness * np.log(np.arange(1, len(values) + 1)) + rng.gumbel(size=len(values))
+    drawn: Ints = ranking[np.argsort(-weights)]
+    return drawn
+
+
+def _balanced(pool: Pool, ranking: Ints, count: int) -> Ints:
+    """The best-ranked candidate of the predicted finding that is rarest so far, again and again."""
+    queues = {int(k): list(ranking[pool.predicted[ranking] == k][::-1]) for k in np.unique(pool.predicted)}
+    have = {k: int((pool.labelled_findings == k).sum()) for k in queues}
+    taken = []
+    for _ in range(count):
+        rarest = min((k for k in queues if queues[k]), key=lambda k: (have[k], k))
+        taken.append(queues[rarest].pop())
+        have[rarest] += 1
+    return np.array(taken, np.int64)
+
+
+def _farthest_first(pool: Pool, ranking: Ints, count: int, *, balance: bool) -> Ints:
+    """k-center among the ranked candidates; with `balance`, among those of the finding that is rarest so far."""
+    points = pool.embeddings[ranking].astype(np.float64)
+    predicted = pool.predicted[ranking]
+    distance = _distance_to_nearest(points, pool.labelled_embeddings.astype(np.float64))
+    free = np.ones(len(ranking), bool)
+    have = {int(k): int((pool.labelled_findings == k).sum()) for k in np.unique(predicted)}
+    taken = np.empty(count, np.int64)
+    for i in range(count):
+        allowed = free
+        if balance:
+            rarest = min((k for k in have if free[predicted == k].any()), key=lambda k: (have[k], k))
+            allowed = free & (predicted == rarest)
+        best = int(np.where(allowed, distance, -1.0).argmax())
+        taken[i], free[best] = best, False
+        have[int(predicted[best])] += 1
+        distance = np.minimum(distance, ((points - points[best]) ** 2).sum(1))
+    chosen: Ints = ranking[taken]
+    return chosen
+
+
+def _distance_to_nearest(points: Floats, near: Floats) -> npt.NDArray[np.float64]:
+    """Squared distance of every point to the nearest of `near`; infinite where there is none."""
+    if len(near) == 0:
+        return np.full(len(points), np.inf)
+    distance: npt.NDArray[np.float64] = cdist(points, near, "sqeuclidean").min(1)
+    return distance
