@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from xal.errors import TaskError
+from xal.settings import Settings, read_settings
 
 ATTENTION_BANDS: tuple[str, ...] = ("attention 1", "attention 2", "attention 3", "attention 4")
 ATTENTION_LEVELS: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8)
@@ -23,11 +23,7 @@ RESERVED_NAMES: frozenset[str] = frozenset({"background", "foreground_scribbles"
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Finding(_Settings):
+class Finding(Settings):
     """A class of the task; its name is also the name of the segment a reader paints."""
 
     name: str = Field(min_length=1, max_length=64)
@@ -45,7 +41,7 @@ class Finding(_Settings):
         return name
 
 
-class Intensity(_Settings):
+class Intensity(Settings):
     """How stored values become network input."""
 
     kind: Literal["percentile", "zscore", "window"] = "percentile"
@@ -63,7 +59,7 @@ class Intensity(_Settings):
         return self
 
 
-class ImageSettings(_Settings):
+class ImageSettings(Settings):
     """Geometry and intensity of the network's input."""
 
     dimensions: Literal[2, 3]
@@ -94,7 +90,7 @@ Backbone = Literal[
 ]  # fmt: skip
 
 
-class NetworkSettings(_Settings):
+class NetworkSettings(Settings):
     """The network: a MONAI backbone that ends in global average pooling and a linear layer."""
 
     backbone: Backbone = "resnet18"
@@ -119,7 +115,7 @@ class NetworkSettings(_Settings):
 GuidanceKind = Literal["dice", "energy", "outside"]
 
 
-class TrainingSettings(_Settings):
+class TrainingSettings(Settings):
     """Training of one model version; the ones a reader may change are in the Options tab."""
 
     max_epochs: int = Field(60, ge=1, le=10_000)
@@ -144,11 +140,11 @@ class TrainingSettings(_Settings):
     seed: int = 0
 
 
-class BatchSettings(_Settings):
+class BatchSettings(Settings):
     """How the images of a batch are taken from those of the highest value."""
 
     rule: Literal["top", "power", "spread"] = "top"
-    """top: the best; power: by chance, the best more often; spread: of the better ones, far from all that is labelled."""
+    """top: the best; power: by chance, the best more often; spread: of the better ones, what is far from the labelled."""
     sharpness: float = Field(1.0, gt=0)
     """power: an image is drawn with probability ∝ rank^−sharpness."""
     breadth: float = Field(4.0, ge=1)
@@ -157,7 +153,7 @@ class BatchSettings(_Settings):
     """Take next what is predicted to be the finding of which the fewest are labelled."""
 
 
-class AcquisitionSettings(_Settings):
+class AcquisitionSettings(Settings):
     """How the next image is chosen."""
 
     alpha: Share = 0.5
@@ -170,7 +166,7 @@ class AcquisitionSettings(_Settings):
     batch: BatchSettings = BatchSettings()
 
 
-class ReadingSettings(_Settings):
+class ReadingSettings(Settings):
     """How often an image is read before its finding is settled."""
 
     per_image: int = Field(1, ge=1, le=10)
@@ -178,7 +174,7 @@ class ReadingSettings(_Settings):
     """Share of images that need one reading more, once the pool has more than one reader."""
 
 
-class GateSettings(_Settings):
+class GateSettings(Settings):
     """When a trained candidate replaces the published model."""
 
     validation: Share = 0.2
@@ -190,7 +186,7 @@ class GateSettings(_Settings):
     """A candidate is refused if a paired bootstrap says "worse" with this confidence."""
 
 
-class Task(_Settings):
+class Task(Settings):
     """One clinical question."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
@@ -254,16 +250,7 @@ def load_task(name_or_path: str | Path, folder: Path | None = None) -> Task:
         close = difflib.get_close_matches(str(name_or_path), known, 1)
         hint = f"; did you mean {close[0]!r}?" if close else f"; known tasks: {', '.join(known)}" if known else ""
         raise TaskError(f"no task {str(name_or_path)!r}: {path} does not exist{hint}")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise TaskError(f"{path} is not YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise TaskError(f"{path}: a task file is a mapping of keys to values, not {type(content).__name__}")
-    try:
-        task = Task.model_validate(content)
-    except ValidationError as error:
-        raise TaskError(_explain(path, error)) from error
+    task = read_settings(path, Task)
     weights = task.network.weights
     if weights is not None:
         weights = weights if weights.is_absolute() else path.parent / weights
@@ -271,31 +258,3 @@ def load_task(name_or_path: str | Path, folder: Path | None = None) -> Task:
             raise TaskError(f"{path}: network.weights: {weights} does not exist")
         task = task.model_copy(update={"network": task.network.model_copy(update={"weights": weights})})
     return task
-
-
-def _explain(path: Path, error: ValidationError) -> str:
-    """One line per mistake: file, key, value, and what would be right."""
-    return "\n".join(f"{path}: {_explain_one(dict(detail))}" for detail in error.errors())
-
-
-def _explain_one(detail: dict[str, Any]) -> str:
-    key = ".".join(str(part) for part in detail["loc"]) or "task"
-    if detail["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(str(detail["loc"][-1]), _keys_beside(detail["loc"]), 1)
-        return f"{key}: unknown key" + (f"; did you mean {close[0]!r}?" if close else "")
-    if detail["type"] == "missing":
-        return f"{key}: is required and missing"
-    message = detail["msg"].removeprefix("Value error, ")
-    value = "" if isinstance(detail["input"], dict) else f" is {detail['input']!r};"
-    return f"{key}:{value} {message}"
-
-
-def _keys_beside(location: tuple[str | int, ...]) -> list[str]:
-    """The keys that would have been right where an unknown one stands."""
-    model: type[BaseModel] = Task
-    for part in location[:-1]:
-        if isinstance(part, int):
-            continue
-        annotation = model.model_fields[str(part)].annotation
-        model = Finding if part == "findings" else annotation if isinstance(annotation, type) else model
-    return list(model.model_fields)
