@@ -99,6 +99,21 @@ def test_attention_of_another_finding_can_be_asked_for():
     assert not np.allclose(maps[0].attention, maps[1].attention)
 
 
+def test_a_temperature_makes_less_sure_and_changes_neither_finding_nor_attention():
+    torch.manual_seed(0)
+    task = make_task(size=32)
+    network = build(task)
+    images = torch.randn(4, 1, 32, 32)
+    before = read(network, images, task)
+    network.temperature.fill_(5.0)
+    for cold, warm in zip(before, read(network, images, task), strict=True):
+        assert warm.uncertainty > cold.uncertainty
+        assert warm.finding == cold.finding
+        assert np.array_equal(warm.logits, cold.logits)
+        assert np.array_equal(warm.attention, cold.attention)
+        assert np.allclose(warm.probabilities, torch.tensor(cold.logits / 5).softmax(0), atol=1e-6)
+
+
 def test_proposed_rois_appear_once_enough_drawn_ones_were_learnt_from():
     task = make_task(size=32)
     network = build(task)
@@ -117,6 +132,7 @@ def test_a_saved_network_reads_the_same_after_loading(tmp_path):
     task = make_task("efficientnet-b0", size=32)
     network = build(task)
     network.rois_seen.fill_(12)
+    network.temperature.fill_(1.7)
     image = torch.randn(2, 1, 32, 32)
     save(tmp_path / "models" / "v1.pt", network, task, {"version": 1, "metrics": {"best_metric": 0.5}})
     loaded = load(tmp_path / "models" / "v1.pt", task, CPU)
@@ -150,6 +166,13 @@ def test_a_model_of_another_task_is_refused(tmp_path):
 def test_training_settings_and_names_for_people_may_change_after_saving(tmp_path):
     save(tmp_path / "v1.pt", build(make_task(size=32)), make_task(size=32), {})
     assert load(tmp_path / "v1.pt", make_task(size=32, max_epochs=3).model_copy(update={"title": "new"}), CPU)
+
+
+def test_a_file_of_an_older_format_is_refused(tmp_path):
+    task = make_task(size=32)
+    torch.save({"format": 1, "task": {}, "state": {}}, tmp_path / "old.pt")
+    with pytest.raises(Unreadable, match=r"old\.pt has format 1; this program reads format 2"):
+        load(tmp_path / "old.pt", task, CPU)
 
 
 def test_missing_and_broken_model_files_say_so(tmp_path):

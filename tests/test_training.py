@@ -107,7 +107,7 @@ def test_metrics_are_complete_finite_and_json(tmp_path):
     seen = []
     trained = run(task, make_cases(12), make_cases(6, seed=1), on_epoch=seen.append)
     metrics = json.loads(json.dumps(trained.metrics, allow_nan=False))
-    for key in ("best_metric", "balanced_accuracy", "log_loss", "energy_in_roi", "pointing", "dice"):
+    for key in ("best_metric", "balanced_accuracy", "log_loss", "energy_in_roi", "pointing", "dice", "auroc", "ece"):
         assert math.isfinite(metrics[key])
     assert metrics["counts"] == {"cases": 6, "with_roi": 4, "findings": {DOT: 2, BAR: 2, NONE: 2}}
     assert metrics["trained_on"] == {"cases": 12, "with_roi": 8}
@@ -133,6 +133,19 @@ def test_without_validation_the_schedule_runs_to_its_end_and_the_metrics_say_so(
     assert trained.metrics["epochs"] == trained.metrics["best_epoch"] == 4
     assert math.isfinite(trained.metrics["best_metric"])
     assert trained.history[0]["validation_loss"] is None
+
+
+def test_the_temperature_is_fitted_on_validation_images_and_lowers_their_log_loss():
+    task = make_task(max_epochs=4, learning_rate=0.01, roi=0.0)
+    misnamed = [
+        Case(case.image_id, case.tensor, wrong, None)
+        for case, wrong in zip(make_cases(18, seed=1), [BAR, NONE, DOT] * 6, strict=True)
+    ]
+    trained = run(task, make_cases(18), misnamed)
+    assert float(trained.network.temperature) == pytest.approx(trained.metrics["temperature"])
+    assert trained.metrics["temperature"] > 1
+    assert trained.metrics["log_loss"] < trained.metrics["log_loss_raw"]
+    assert run(task, make_cases(18), [], start_from=trained.network).metrics["temperature"] == 1
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
@@ -179,7 +192,7 @@ def test_it_stops_early_and_restores_the_best_state():
     losses = [epoch["validation_loss"] for epoch in trained.history]
     assert len(losses) < 40
     assert trained.metrics["best_epoch"] == int(np.argmin(losses)) + 1 < len(losses)
-    assert trained.metrics["log_loss"] == pytest.approx(min(losses), rel=1e-4)
+    assert trained.metrics["log_loss_raw"] == pytest.approx(min(losses), rel=1e-4)
 
 
 def test_a_schedule_that_runs_to_its_end_keeps_its_end():

@@ -16,7 +16,7 @@ def evaluation(correct, confidence=0.8, findings=4):
     probabilities[np.arange(len(correct)), named] = confidence
     nothing = (None,) * len(correct)
     ids = tuple(f"i{i}" for i in range(len(correct)))
-    return Evaluation(ids, tuple("abcd")[:findings], truth, probabilities, nothing, nothing, nothing)
+    return Evaluation(ids, tuple("abcd")[:findings], truth, np.log(probabilities), 1.0, nothing, nothing, nothing)
 
 
 def judge(candidate, current, settings=SETTINGS):
@@ -76,7 +76,7 @@ def test_log_loss_decides_between_models_that_name_the_same_findings():
 
 def test_predictions_that_are_not_numbers_are_refused_even_for_a_first_model():
     broken = evaluation(first_wrong(8, 0))
-    broken.probabilities[0, 0] = np.nan
+    broken.logits[0, 0] = np.nan
     assert not judge(broken, None).publish
 
 

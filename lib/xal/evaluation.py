@@ -1,17 +1,20 @@
-"""How good a model is, case by case: does it name the finding, and does it look where the finding is?"""
+"""How good a model is, case by case: does it name the finding, how surely, and does it look where the finding is?"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.stats import rankdata
 from torch import Tensor
 
+from xal import calibration
 from xal.attention import area_average, energy_in_roi, overlap, pointing_game
 from xal.network import Network, read
 from xal.task import Task
@@ -39,26 +42,55 @@ class Evaluation:
 
     image_ids: tuple[str, ...]
     findings: tuple[str, ...]
-    """The names of the columns of `probabilities`."""
+    """The names of the columns of `logits`."""
     truth: npt.NDArray[np.int64]
-    probabilities: npt.NDArray[np.float64]
+    logits: npt.NDArray[np.float64]
+    """Before the temperature."""
+    temperature: float
     energy: tuple[float | None, ...]
     """Energy in ROI of the attention of the true finding; None for a case without an ROI. The next two alike."""
     pointing: tuple[float | None, ...]
     dice: tuple[float | None, ...]
 
+    @cached_property
+    def probabilities(self) -> npt.NDArray[np.float64]:
+        """What the model says."""
+        return calibration.softmax(self.logits, self.temperature)
+
+    @cached_property
+    def raw_probabilities(self) -> npt.NDArray[np.float64]:
+        """What it would say without a temperature."""
+        return calibration.softmax(self.logits, 1.0)
+
     @property
     def correct(self) -> npt.NDArray[np.bool_]:
         """Which cases got their true finding."""
-        result: npt.NDArray[np.bool_] = self.probabilities.argmax(1) == self.truth
+        result: npt.NDArray[np.bool_] = self.logits.argmax(1) == self.truth
         return result
 
     @property
     def losses(self) -> npt.NDArray[np.float64]:
         """−log of the probability of the true finding."""
-        chosen = self.probabilities[np.arange(len(self.truth)), self.truth]
-        result: npt.NDArray[np.float64] = -np.log(np.maximum(chosen, _SMALLEST))
-        return result
+        return _log_losses(self.probabilities, self.truth)
+
+    @property
+    def recall(self) -> dict[str, float | None]:
+        """Of each finding the share of its cases that were named; None for one that does not occur."""
+        shares = (self.correct[self.truth == k] for k in range(len(self.findings)))
+        return {name: float(s.mean()) if len(s) else None for name, s in zip(self.findings, shares, strict=True)}
+
+    @property
+    def auroc(self) -> float | None:
+        """Mean over the findings of the area under the ROC curve of one against the rest; None without two findings."""
+        return _mean([_area(self.probabilities[:, k], self.truth == k) for k in range(len(self.findings))])
+
+    def ece(self, bins: int = 15) -> float | None:
+        """Expected calibration error; None without a case."""
+        return calibration.ece(self.probabilities, self.truth, bins) if len(self.truth) else None
+
+    def reliability(self, bins: int = 10) -> list[calibration.Bin]:
+        """Confidence beside accuracy."""
+        return calibration.reliability(self.probabilities, self.truth, bins)
 
     def metrics(self) -> dict[str, Any]:
         """Everything as finite numbers for JSON; without a case, or an ROI, to judge by, a metric is None."""
@@ -68,7 +100,13 @@ class Evaluation:
         return {
             "best_metric": balanced,
             "balanced_accuracy": None if empty else balanced,
+            "recall": self.recall,
+            "auroc": self.auroc,
             "log_loss": None if empty else float(self.losses.mean()),
+            "log_loss_raw": None if empty else float(_log_losses(self.raw_probabilities, self.truth).mean()),
+            "ece": self.ece(),
+            "ece_raw": None if empty else calibration.ece(self.raw_probabilities, self.truth),
+            "temperature": self.temperature,
             "energy_in_roi": _mean(self.energy),
             "pointing": _mean(self.pointing),
             "dice": _mean(self.dice),
@@ -91,23 +129,35 @@ def evaluate(network: Network, task: Task, cases: Sequence[Case], device: torch.
     The true finding's, so that a model is not said to look elsewhere only because it named another one.
     """
     network.to(device)
-    probabilities: list[npt.NDArray[np.float32]] = []
+    logits: list[npt.NDArray[np.float32]] = []
     attention: list[tuple[float, float, float] | None] = []
     for batch in _batches(cases):
         readings = read(network, torch.stack([case.tensor for case in batch]), task, [case.finding for case in batch])
         for case, reading in zip(batch, readings, strict=True):
-            probabilities.append(reading.probabilities)
+            logits.append(reading.logits)
             attention.append(_judge_attention(case, reading.attention, task))
     energy, pointing, dice = (tuple(None if a is None else a[i] for a in attention) for i in range(3))
     return Evaluation(
         image_ids=tuple(case.image_id for case in cases),
         findings=task.finding_names,
         truth=np.array([task.index(case.finding) for case in cases], np.int64),
-        probabilities=np.array(probabilities, np.float64).reshape(len(cases), len(task.findings)),
+        logits=np.array(logits, np.float64).reshape(len(cases), len(task.findings)),
+        temperature=float(network.temperature),
         energy=energy,
         pointing=pointing,
         dice=dice,
     )
+
+
+def _log_losses(probabilities: npt.NDArray[np.float64], truth: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    result: npt.NDArray[np.float64] = -np.log(np.maximum(probabilities[np.arange(len(truth)), truth], _SMALLEST))
+    return result
+
+
+def _area(scores: npt.NDArray[np.float64], positive: npt.NDArray[np.bool_]) -> float | None:
+    """The chance that a positive case scores above a negative one, ties counting one half."""
+    n, others = int(positive.sum()), int((~positive).sum())
+    return float(rankdata(scores)[positive].sum() - n * (n + 1) / 2) / (n * others) if n and others else None
 
 
 def _judge_attention(case: Case, attention: npt.NDArray[np.float32], task: Task) -> tuple[float, float, float] | None:

@@ -22,7 +22,7 @@ from xal.task import Task
 
 FloatArray = npt.NDArray[np.float32]
 
-_FORMAT = 1
+_FORMAT = 2
 _BACKGROUND = 0.2
 """A proposed ROI is empty where its coverage stays below this: a sigmoid never says zero."""
 _RARE = -3.0
@@ -41,6 +41,8 @@ class Network(nn.Module):
     """Backbone + finding head (linear after global average pooling) + ROI head (1×1 convolution), on one activation."""
 
     rois_seen: Tensor
+    temperature: Tensor
+    """Logits are divided by it before they become probabilities; see `calibration.py`."""
 
     def __init__(self, task: Task) -> None:
         super().__init__()
@@ -53,6 +55,7 @@ class Network(nn.Module):
         assert self.roi_head.bias is not None
         nn.init.constant_(self.roi_head.bias, _RARE)
         self.register_buffer("rois_seen", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("temperature", torch.ones(()))
         if len(grid) == 2:
             self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a quarter less time per training step on a CPU
 
@@ -72,6 +75,8 @@ class Network(nn.Module):
 class Reading:
     """What one forward pass says of one image."""
 
+    logits: FloatArray
+    """Of the findings, before the temperature."""
     probabilities: FloatArray
     finding: str
     """The predicted finding."""
@@ -89,8 +94,8 @@ def read(network: Network, batch: Tensor, task: Task, findings: Sequence[str] | 
     network.eval()
     with torch.inference_mode():
         output = network(batch.to(device))
-        probabilities = output.logits.softmax(1)
-        predicted = probabilities.argmax(1)
+        probabilities = (output.logits / network.temperature).softmax(1)
+        predicted = output.logits.argmax(1)
         shown = predicted if findings is None else torch.tensor([task.index(f) for f in findings], device=device)
         attention = gradcam(output.features, network.finding_head.weight, shown)
         coverage = output.roi_logits.sigmoid()
@@ -98,9 +103,9 @@ def read(network: Network, batch: Tensor, task: Task, findings: Sequence[str] | 
         embedding = output.features.flatten(2).mean(2)
     usable = int(network.rois_seen) >= task.acquisition.min_rois
     names = task.finding_names
-    p, a, r, e = (_numpy(tensor) for tensor in (probabilities, attention, coverage, embedding))
+    z, p, a, r, e = (_numpy(tensor) for tensor in (output.logits, probabilities, attention, coverage, embedding))
     return [
-        Reading(p[i], names[int(k)], a[i], r[i] if usable else None, e[i], float(acquisition.uncertainty(p[i])))
+        Reading(z[i], p[i], names[k], a[i], r[i] if usable else None, e[i], float(acquisition.uncertainty(p[i])))
         for i, k in enumerate(predicted.tolist())
     ]
 

@@ -12,7 +12,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ import numpy.typing as npt
 import torch
 
 from xal.augmentation import augment
+from xal.calibration import fit_temperature
 from xal.errors import BadInput
 from xal.evaluation import Case, Evaluation, balanced_accuracy, evaluate
 from xal.losses import Target, objective
@@ -116,6 +117,7 @@ class _Run:
         self.network = Network(task)
         if start_from is not None:
             self.network.load_state_dict(start_from.state_dict())
+        self.network.temperature.fill_(1.0)
         self.network.rois_seen.fill_(sum(_is_outlined(case) for case in cases))
         self.network.to(device)
         self.averaged = copy.deepcopy(self.network).eval()
@@ -164,11 +166,16 @@ class _Run:
         return True
 
     def result(self) -> Trained:
-        """The best weights seen, judged on the validation images or, without any, on the training images."""
+        """The best weights seen, judged on the validation images or, without any, on the training images.
+
+        The temperature is fitted on validation images alone: on images that were learnt the model is always too right.
+        """
         self.averaged.load_state_dict(self.best)
-        judged = self.validation or self.cases
-        metrics = evaluate(self.averaged, self.task, judged, self.device).metrics()
-        metrics |= {
+        evaluation = evaluate(self.averaged, self.task, self.validation or self.cases, self.device)
+        if self.validation:
+            evaluation = replace(evaluation, temperature=fit_temperature(evaluation.logits, evaluation.truth))
+            self.averaged.temperature.fill_(evaluation.temperature)
+        metrics = evaluation.metrics() | {
             "judged_on": "validation" if self.validation else "training",
             "epochs": len(self.progress),
             "best_epoch": self.best_epoch,
