@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from xal.datasets.truth import read_truth
 from xal.errors import XalError
 from xal.evaluate.demo import CAVEAT, Plan, demo
-from xal.evaluate.truth import choose_test_set, read_truth
+from xal.evaluate.truth import choose_test_set
 
 ROOT = Path(__file__).resolve().parents[1]
 TRUTH = ROOT / "sample_data" / "truth" / "phantom_2d"

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from xal.datasets.registry import ADAPTERS, known_options, read_options, read_source
+from xal.datasets.truth import TRUTH_FOLDER
 from xal.errors import XalError
 from xal.project import Project
 from xal.task import load_task
@@ -66,6 +68,14 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--again", action="store_true", help="try again what was left out before")
     command("backup", _backup, "Copy the whole state into a new folder").add_argument("target", type=Path)
     command("restore", _restore, "Put a backup in place, once the server is stopped").add_argument("source", type=Path)
+    sub = command("import", _import, "Turn a public data set into a studies folder", project=False)
+    sub.add_argument("name", choices=list(ADAPTERS), help="of the set: its official layout")
+    sub.add_argument("source", type=Path, help="where the set lies; it is only read")
+    sub.add_argument("studies", type=Path, help="the folder to fill, or to go on with after an interruption")
+    sub.add_argument("--task", help="name of the task or path of its file (default: the set's own)")
+    sub.add_argument("--start", type=int, default=10, help="labels per finding that come with it; 0: none")
+    for option, text in known_options().items():
+        sub.add_argument(f"--{option}", help=text)
     sub = command("phantom", _phantom, "Write the sample data", project=False)
     sub.add_argument("kind", choices=["2d", "3d"])
     sub.add_argument("studies", type=Path, help="the folder for images and start labels")
@@ -220,6 +230,24 @@ def _restore(given: argparse.Namespace) -> None:
     advice = load_advice(given.source, given.database)
     if advice is not None:
         _say(advice)
+
+
+def _import(given: argparse.Namespace) -> None:
+    from xal.datasets.importing import Plan, import_set
+
+    if given.start < 0:
+        raise XalError(f"--start is 0 or more, not {given.start}")
+    chosen = {option: getattr(given, option) for option in known_options() if getattr(given, option) is not None}
+    options = read_options(given.name, chosen)
+    contents = read_source(given.name, given.source, options)
+    named = given.task or contents.task
+    task = load_task(named, TASKS) if named else None
+    source = str(given.source.resolve())
+    plan = Plan(given.name, source, options.model_dump(), task.name if task else None, given.start)
+    summary = import_set(contents, plan, given.studies, task, _say)
+    for line in summary.lines():
+        _say(line)
+    _say(f"the truth is in {given.studies / TRUTH_FOLDER}; make serve STUDIES={given.studies} TASK={named or '…'}")
 
 
 def _phantom(given: argparse.Namespace) -> None:

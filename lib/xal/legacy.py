@@ -13,13 +13,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from xal.datasets.listing import LISTING
 from xal.errors import BadInput, Conflict, Refused, Unreadable
 from xal.project import Project
 from xal.submission import FINAL, Submission, submit
 
 logger = logging.getLogger(__name__)
 
-NAME = "datastore_v2.json"
 SETTING = "imported_datastore_v2"
 
 
@@ -59,9 +59,9 @@ def import_datastore_v2(project: Project) -> Imported:
         objects = dict(listing["objects"])
         folder = file.parent / str(listing.get("labels_dir") or "labels") / FINAL
     except FileNotFoundError as error:
-        raise BadInput(f"there is no {NAME} in the studies folder") from error
+        raise BadInput(f"there is no {LISTING} in the studies folder") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadInput(f"{NAME} cannot be read: {error}") from error
+        raise BadInput(f"{LISTING} cannot be read: {error}") from error
     imported = Imported()
     for image, entry in objects.items():
         _import_one(project, folder, str(image), entry, imported)
@@ -70,12 +70,12 @@ def import_datastore_v2(project: Project) -> Imported:
         {"sha256": hashlib.sha256(content).hexdigest(), **asdict(imported)},
         by="import",
     )
-    logger.info("imported %d labels from %s, %d left out", imported.labels, NAME, len(imported.skipped))
+    logger.info("imported %d labels from %s, %d left out", imported.labels, LISTING, len(imported.skipped))
     return imported
 
 
 def _listing(project: Project) -> Path:
-    return Path(project.workspace.studies) / NAME
+    return Path(project.workspace.studies) / LISTING
 
 
 def _import_one(project: Project, folder: Path, image: str, entry: Any, imported: Imported) -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from xal.datasets import encode, phantom_2d, phantom_3d
+from xal.datasets.listing import LISTING, START_LABELS, Listed, listing
+from xal.datasets.truth import TRUTH
 
 PhantomKind = Literal["2d", "3d"]
 
@@ -158,7 +159,7 @@ def _draw(kind: PhantomKind, row: Row) -> _Drawn:
 def _files(kind: PhantomKind, rows: Sequence[Row]) -> tuple[Files, Files]:
     roi_findings = PLANS[kind].findings[:-1]
     suffix = ".png" if kind == "2d" else ".nii.gz"
-    studies, truth = {}, {"truth.csv": _truth(rows)}
+    studies, truth = {}, {TRUTH: _truth(rows)}
     for row in rows:
         drawn = _draw(kind, row)
         studies[f"{row.image}{suffix}"] = drawn.image
@@ -167,8 +168,14 @@ def _files(kind: PhantomKind, rows: Sequence[Row]) -> tuple[Files, Files]:
         if row.started:
             value = roi_findings.index(row.finding) + 1 if row.finding in roi_findings else 0
             label = drawn.roi.astype(np.uint8) * np.uint8(value)
-            studies[f"labels/final/{row.image}.nii.gz"] = encode.nifti(label, drawn.affine)
-    studies["datastore_v2.json"] = _datastore(kind, rows, roi_findings, suffix)
+            studies[f"{START_LABELS}/{row.image}.nii.gz"] = encode.nifti(label, drawn.affine)
+    studies[LISTING] = listing(
+        f"phantom_{kind}",
+        "Made-up images with made-up findings; part of them come annotated",
+        (Listed(row.image, suffix, row.group, row.started) for row in rows),
+        roi_findings,
+        "sample",
+    )
     return studies, truth
 
 
@@ -178,30 +185,3 @@ def _truth(rows: Iterable[Row]) -> bytes:
     table.writerow(["image", "finding", "group", "marker"])
     table.writerows([row.image, row.finding, row.group, row.marker] for row in rows)
     return text.getvalue().encode()
-
-
-def _datastore(kind: PhantomKind, rows: Iterable[Row], roi_findings: Sequence[str], suffix: str) -> bytes:
-    """MONAI Label's own list of images and labels (LocalDatastoreModel in monailabel/datastore/local.py)."""
-    label_info = [{"name": name, "idx": position} for position, name in enumerate(roi_findings, start=1)]
-    objects = {
-        row.image: {
-            "image": {"ext": suffix, "info": {"name": f"{row.image}{suffix}", "group": row.group}},
-            "labels": {
-                "final": {
-                    "ext": ".nii.gz",
-                    "info": {"name": f"{row.image}.nii.gz", "client_id": "sample", "label_info": label_info},
-                }
-            }
-            if row.started
-            else {},
-        }
-        for row in rows
-    }
-    listing = {
-        "name": f"phantom_{kind}",
-        "description": "Made-up images with made-up findings; part of them come annotated",
-        "images_dir": ".",
-        "labels_dir": "labels",
-        "objects": objects,
-    }
-    return (json.dumps(listing, indent=1) + "\n").encode()

@@ -22,11 +22,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from xal.datasets.truth import Truth, read_truth
 from xal.errors import XalError
 from xal.evaluate.process import ServerProcess
 from xal.evaluate.progress import ArmBar
 from xal.evaluate.reader import SimulatedReader
-from xal.evaluate.truth import Truth, as_case, choose_test_set, read_truth
+from xal.evaluate.truth import as_case, choose_test_set
 from xal.evaluation import Case, evaluate
 from xal.images import read_image
 from xal.network import load

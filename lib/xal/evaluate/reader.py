@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import requests
 
+from xal.datasets.truth import Known, Truth
 from xal.errors import XalError
-from xal.evaluate.truth import Known, Truth
 from xal.images import Volume, read_image, write_label
 from xal.task import Task
 

@@ -1,55 +1,19 @@
-"""The truth of a sample pool: what a simulated reader knows, and the images that nobody hands in because they judge."""
+"""The images of a sample pool that nobody hands in because they judge."""
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from xal.datasets.truth import Known, Truth
 from xal.errors import XalError
 from xal.evaluation import Case
 from xal.geometry import prepare, roi_to_grid
 from xal.images import read_image
 from xal.task import Task
-
-Mask = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Known:
-    """What is really on one image."""
-
-    image: str
-    finding: str
-    group: str
-    mask: Path | None
-    """The picture of its ROI; None for the absent finding."""
-
-    def roi(self) -> Mask | None:
-        """The ROI (X, Y, Z)."""
-        if self.mask is None:
-            return None
-        roi: Mask = read_image(self.mask).pixels[0] > 0
-        return roi
-
-
-Truth = Mapping[str, Known]
-
-
-def read_truth(folder: Path) -> Truth:
-    """Read `truth.csv` and note where the masks beside it lie."""
-    file = folder / "truth.csv"
-    if not file.is_file():
-        raise XalError(f"{file} does not exist: the simulated reader would not know what is on the images")
-    masks = {path.name.split(".")[0]: path for path in (folder / "masks").iterdir()}
-    with file.open(encoding="utf-8", newline="") as lines:
-        rows = [(row["image"], row["finding"], row["group"]) for row in csv.DictReader(lines)]
-    return {image: Known(image, finding, group, masks.get(image)) for image, finding, group in rows}
 
 
 def choose_test_set(truth: Truth, started: Collection[str], per_finding: int, seed: int) -> list[str]:

@@ -1,0 +1,69 @@
+"""The sets that `xal import` knows. A new one is a module that reads its layout, and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from xal.datasets.cases import Contents
+from xal.datasets.folder import read_folder
+from xal.errors import BadInput
+
+
+class NoOptions(BaseModel):
+    """A set that is imported in one way only."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """One layout."""
+
+    title: str
+    read: Callable[[Path, Any], Contents]
+    """Given the source and the options, what lies there; no image is read yet."""
+    options: type[BaseModel] = NoOptions
+
+
+ADAPTERS: Mapping[str, Adapter] = {
+    "folder": Adapter("any images with a labels.csv", lambda source, _: read_folder(source)),
+}
+
+
+def known_options() -> dict[str, str]:
+    """Option → what it says, of all sets together."""
+    return {
+        name: field.description or ""
+        for adapter in ADAPTERS.values()
+        for name, field in adapter.options.model_fields.items()
+    }
+
+
+def read_options(name: str, given: Mapping[str, str]) -> BaseModel:
+    """The options of a set; BadInput names the one that is wrong and what would be right."""
+    adapter = ADAPTERS[name]
+    has = [f"--{option}" for option in adapter.options.model_fields]
+    for option in given:
+        if f"--{option}" not in has:
+            raise BadInput(f"--{option}: {name!r} has no such option; it has {', '.join(has) or 'none of its own'}")
+    try:
+        return adapter.options.model_validate(dict(given))
+    except ValidationError as error:
+        option = str(error.errors()[0]["loc"][0])
+        text = adapter.options.model_fields[option].description
+        raise BadInput(f"--{option} {given[option]}: it takes {text}") from error
+
+
+def read_source(name: str, source: Path, options: BaseModel) -> Contents:
+    """What lies in a source."""
+    if not source.is_dir():
+        raise BadInput(f"the source {source} is no folder")
+    contents = ADAPTERS[name].read(source, options)
+    if not contents.items:
+        raise BadInput(f"{source} holds nothing of {name!r} ({ADAPTERS[name].title})")
+    return contents
