@@ -3,8 +3,18 @@ import torch
 from synthetic import make_cases, make_task
 
 from xal.attention import gradcam
-from xal.losses import Target, guidance_loss, guidance_share, objective, roi_loss, softened, surrogate_attention
-from xal.network import build
+from xal.losses import (
+    Target,
+    episode,
+    guidance_loss,
+    guidance_share,
+    objective,
+    prototype_head,
+    roi_loss,
+    softened,
+    surrogate_attention,
+)
+from xal.network import Output, build
 from xal.task import TrainingSettings
 
 KINDS = ["dice", "energy", "outside"]
@@ -94,7 +104,9 @@ def loss():
     output = network(torch.stack([case.tensor for case in cases]))
 
     def of(progress=None, **settings):
-        return objective(network, output, target, TrainingSettings(roi=0, **settings), progress).item()
+        return objective(
+            network.finding_head.weight, output, target, TrainingSettings(roi=0, **settings), progress
+        ).item()
 
     return of
 
@@ -110,6 +122,46 @@ def test_labels_are_smoothed_in_training_and_not_to_compare_epochs(loss):
     smoothed, uniform = (loss(0.5, guidance=0, label_smoothing=part) for part in (0.2, 1 - 1e-9))
     assert smoothed == pytest.approx(0.8 * loss(guidance=0) + 0.2 * uniform)
     assert loss(guidance=0, label_smoothing=0.2) == pytest.approx(loss(guidance=0)) != pytest.approx(smoothed)
+
+
+def mean_of(embeddings, findings, finding):
+    return embeddings[findings == finding].mean(0)
+
+
+def test_the_head_of_prototypes_gives_the_probabilities_of_the_distances_to_the_means():
+    torch.manual_seed(0)
+    embeddings, findings = torch.randn(9, 5), torch.tensor([0, 1, 2, 0, 1, 2, 0, 0, 1])
+    weight, bias = prototype_head(embeddings, findings, 3)
+    fresh = torch.randn(4, 5)
+    means = torch.stack([mean_of(embeddings, findings, k) for k in range(3)])
+    expected = (-torch.cdist(fresh, means).square()).softmax(1)
+    assert torch.allclose((fresh @ weight.T + bias).softmax(1), expected, atol=1e-5)
+    assert torch.allclose(weight.sum(0), torch.zeros(5), atol=1e-5)
+
+
+def test_a_finding_without_a_prototype_is_never_named():
+    weight, bias = prototype_head(torch.rand(4, 5), torch.tensor([0, 2, 0, 2]), 3)
+    assert (torch.rand(50, 5) @ weight.T + bias)[:, 1].max() < -20
+
+
+def test_an_episode_judges_each_image_by_the_prototypes_of_the_others():
+    torch.manual_seed(0)
+    features, findings = torch.randn(7, 4, 2, 2), torch.tensor([0, 1, 0, 1, 1, 0, 0])
+    judged, _ = episode(Output(torch.zeros(7, 2), features, torch.zeros(7, 2, 2)), findings)
+    embeddings = features.mean((2, 3))
+    for i in range(7):
+        others = torch.arange(7) != i
+        means = torch.stack([mean_of(embeddings[others], findings[others], k) for k in range(2)])
+        expected = (-(embeddings[i] - means).square().sum(1)).softmax(0)
+        assert torch.allclose(judged.logits[i].softmax(0), expected, atol=1e-5)
+
+
+def test_an_episode_with_one_image_of_a_finding_and_none_of_another_has_a_finite_gradient():
+    features = torch.rand(3, 4, 2, 2).requires_grad_()
+    judged, weight = episode(Output(torch.zeros(3, 3), features, torch.zeros(3, 2, 2)), torch.tensor([0, 0, 2]))
+    (torch.nn.functional.cross_entropy(judged.logits, torch.tensor([0, 0, 2])) + weight.sum()).backward()
+    assert features.grad.isfinite().all()
+    assert judged.logits[2].argmax() == 2
 
 
 def test_the_roi_loss_takes_absent_images_too():

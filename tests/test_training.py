@@ -9,6 +9,7 @@ from synthetic import BAR, DOT, NONE, make_cases, make_task
 from xal.augmentation import augment, move, random_motion
 from xal.errors import BadInput
 from xal.evaluation import Case
+from xal.network import read
 from xal.training import balanced_epochs, evaluate, train
 
 CPU = torch.device("cpu")
@@ -204,6 +205,25 @@ def test_a_schedule_that_runs_to_its_end_keeps_its_end():
     trained = run(task, make_cases(30), validation)
     losses = [epoch["validation_loss"] for epoch in trained.history]
     assert int(np.argmin(losses)) + 1 < len(losses) == trained.metrics["best_epoch"]
+
+
+def test_prototypes_learn_from_five_images_of_each_finding():
+    task = make_task(max_epochs=8, head="prototype", learning_rate=5e-3)
+    trained = run(task, make_cases(15), [])
+    fresh = evaluate(trained.network, task, make_cases(60, seed=2), CPU).metrics()
+    assert fresh["balanced_accuracy"] > 0.6
+    assert fresh["energy_in_roi"] > 0.1
+
+
+def test_the_head_of_prototypes_names_the_nearest_mean_of_the_training_images():
+    task = make_task(max_epochs=2, head="prototype")
+    cases = make_cases(12)
+    network = run(task, cases, make_cases(6, seed=1)).network
+    embeddings = np.stack([r.embedding for r in read(network, torch.stack([c.tensor for c in cases]), task)])
+    means = np.stack([embeddings[[c.finding == name for c in cases]].mean(0) for name in task.finding_names])
+    for reading in read(network, torch.stack([c.tensor for c in make_cases(9, seed=3)]), task):
+        distances = np.square(reading.embedding - means).sum(1)
+        assert reading.logits - reading.logits[0] == pytest.approx(distances[0] - distances, abs=1e-3)
 
 
 def test_it_can_start_from_a_network_that_stays_untouched():

@@ -11,13 +11,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from xal.attention import area_average, class_map
-from xal.network import Network, Output
+from xal.network import Output
 from xal.task import GuidanceKind, TrainingSettings
 
 _SHARPNESS, _MIDDLE = 2.0, 1.0
 """The surrogate is one half, and steepest, one standard deviation above the mean of the map."""
 _STEADY = 1e-6
 """Keeps the variance of a flat map, and its gradient, finite."""
+_NEVER = -30.0
+"""The logit of a finding without a prototype."""
 _SOFTNESS = 4.0
 """How close the softened positive part is to ReLU, in units of 1 / root mean square of the map."""
 
@@ -103,19 +105,48 @@ def roi_loss(roi_logits: Tensor, rois: Tensor) -> Tensor:
     return loss + (1 - _dice(roi_logits.sigmoid()[outlined], rois[outlined])).mean()
 
 
+def prototype_head(embeddings: Tensor, findings: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Weight (F, K) and bias (F,) of the linear head that names the nearest prototype p_k, a finding's mean embedding.
+
+    ‖e − c‖² − ‖e − p_k‖² = 2 (p_k − c)·e + ‖c‖² − ‖p_k‖², c the mean of the prototypes. The first term is the same for
+    all findings, so probabilities are those of −‖e − p_k‖²; but without it the class map of every finding would be
+    positive wherever anything is.
+    """
+    prototypes, seen = _prototypes(embeddings, findings, count)
+    centre = prototypes[seen].mean(0)
+    weight = torch.where(seen[:, None], 2 * (prototypes - centre), 0.0)
+    bias = torch.where(seen, centre.square().sum() - prototypes.square().sum(1), _NEVER)
+    return weight, bias
+
+
+def episode(output: Output, findings: Tensor) -> tuple[Output, Tensor]:
+    """A batch judged by its own prototypes, each image by those of the others; and the weight of that head.
+
+    Without e itself the mean of its n fellows is n/(n − 1) as far from e. An image without fellows is at its prototype.
+    """
+    embeddings, count = output.features.flatten(2).mean(2), output.logits.shape[1]
+    weight, bias = prototype_head(embeddings, findings, count)
+    prototypes, _ = _prototypes(embeddings, findings, count)
+    n = torch.bincount(findings, minlength=count)[findings].to(embeddings.dtype)
+    further = (n / (n - 1).clamp(min=1)).square() - 1
+    to_own = (embeddings - prototypes[findings]).square().sum(1)
+    own = functional.one_hot(findings, count).to(embeddings.dtype)
+    logits = functional.linear(embeddings, weight, bias) - own * (further * (n > 1) * to_own)[:, None]
+    return output._replace(logits=logits), weight
+
+
 def objective(
-    network: Network, output: Output, target: Target, settings: TrainingSettings, progress: float | None = None
+    weight: Tensor, output: Output, target: Target, settings: TrainingSettings, progress: float | None = None
 ) -> Tensor:
     """The loss of one batch at `progress` of a training; without it, to compare epochs, unsmoothed and with all of λ.
 
-    Only images with a non-empty ROI are guided.
+    `weight` is that of the head that gave the logits. Only images with a non-empty ROI are guided.
     """
     smoothing = 0.0 if progress is None else settings.label_smoothing
     loss = functional.cross_entropy(output.logits, target.findings, label_smoothing=smoothing)
     rois = area_average(target.rois, output.features.shape[2:])
     guided = target.known & (rois.flatten(1).sum(1) > 0)
     if settings.guidance > 0 and guided.any():
-        weight = network.finding_head.weight
         findings, kind = target.findings[guided], settings.guidance_kind
         guidance = guidance_loss(output.features[guided], weight, findings, rois[guided], kind)
         share = 1.0 if progress is None else guidance_share(settings, progress)
@@ -124,6 +155,13 @@ def objective(
     if settings.roi > 0 and target.known.any():
         loss = loss + settings.roi * roi_loss(output.roi_logits[target.known], rois[target.known])
     return loss
+
+
+def _prototypes(embeddings: Tensor, findings: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The mean embedding of each finding (F, K), and which findings have one (F,)."""
+    members = functional.one_hot(findings, count).to(embeddings.dtype)
+    n = members.sum(0)
+    return members.T @ embeddings / n.clamp(min=1)[:, None], n > 0
 
 
 def _dice(maps: Tensor, rois: Tensor) -> Tensor:

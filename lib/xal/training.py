@@ -23,7 +23,7 @@ from xal.augmentation import augment
 from xal.calibration import fit_temperature
 from xal.errors import BadInput
 from xal.evaluation import Case, Evaluation, balanced_accuracy, evaluate
-from xal.losses import Target, objective
+from xal.losses import Target, episode, objective, prototype_head
 from xal.network import Network
 from xal.task import Task, TrainingSettings
 
@@ -153,6 +153,8 @@ class _Run:
         loss = float(torch.stack(losses).mean())
         if not math.isfinite(loss):
             raise BadInput(f"training diverged (loss {loss}); try a learning rate below {self.settings.learning_rate}")
+        if self.settings.head == "prototype":
+            self._write_prototypes()
         validation_loss, metric = self._validate() if self.validation else (None, None)
         number = len(self.progress) + 1
         at_its_end = number == self.settings.max_epochs
@@ -191,7 +193,10 @@ class _Run:
             images, rois = augment(images, target.rois, self.generator, flip=self.settings.flip)
             target = target._replace(rois=rois)
         progress = min(1.0, self.step_count / max(1, self.settings.max_epochs * self.steps - 1))
-        loss = objective(self.network, self.network(images), target, self.settings, progress)
+        output, weight = self.network(images), self.network.finding_head.weight
+        if self.settings.head == "prototype":
+            output, weight = episode(output, target.findings)
+        loss = objective(weight, output, target, self.settings, progress)
         self.optimizer.zero_grad()
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), max_norm=5.0)
@@ -209,17 +214,33 @@ class _Run:
             floats = [(mean, now) for mean, now in pairs if mean.is_floating_point()]
             torch._foreach_lerp_([mean for mean, _ in floats], [now for _, now in floats], 1 - memory)
 
+    def _write_prototypes(self) -> None:
+        """Make the averaged network's head that of the nearest mean of all training images."""
+        with torch.inference_mode():
+            embeddings = torch.cat(
+                [self.averaged.features(images).flatten(2).mean(2) for images, _ in self._batches(self.cases)]
+            )
+            findings = torch.tensor([self.task.index(case.finding) for case in self.cases], device=self.device)
+            head = self.averaged.finding_head
+            weight, bias = prototype_head(embeddings, findings, head.out_features)
+            head.weight.copy_(weight)
+            head.bias.copy_(bias)
+
     def _validate(self) -> tuple[float, float]:
         total, correct, truth = 0.0, [], []
         with torch.inference_mode():
-            for start in range(0, len(self.validation), _EVALUATION_BATCH):
-                batch = [self.validation[i] for i in range(start, min(start + _EVALUATION_BATCH, len(self.validation)))]
-                images, target = self._stack(batch)
+            for images, target in self._batches(self.validation):
                 output = self.averaged(images)
-                total += float(objective(self.averaged, output, target, self.settings)) * len(batch)
+                total += float(objective(self.averaged.finding_head.weight, output, target, self.settings)) * len(
+                    images
+                )
                 correct.append((output.logits.argmax(1) == target.findings).cpu().numpy())
                 truth.append(target.findings.cpu().numpy())
         return total / len(self.validation), balanced_accuracy(np.concatenate(truth), np.concatenate(correct))
+
+    def _batches(self, cases: Sequence[Case]) -> Iterator[tuple[torch.Tensor, Target]]:
+        for start in range(0, len(cases), _EVALUATION_BATCH):
+            yield self._stack([cases[i] for i in range(start, min(start + _EVALUATION_BATCH, len(cases)))])
 
     def _stack(self, batch: list[Case]) -> tuple[torch.Tensor, Target]:
         images = torch.stack([case.tensor for case in batch])
