@@ -124,6 +124,8 @@ class TrainingSettings(Settings):
     batch_size: int = Field(16, ge=2, le=1024)
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
+    head: Literal["linear", "prototype"] = "linear"
+    """How findings are told apart: by a layer that is learnt, or by the nearest mean of the annotated images."""
     guidance: float = Field(1.0, ge=0)
     """λ: weight of the loss that pulls attention towards the ROI."""
     guidance_kind: GuidanceKind = "dice"
@@ -144,7 +146,7 @@ class BatchSettings(Settings):
     """How the images of a batch are taken from those of the highest value."""
 
     rule: Literal["top", "power", "spread"] = "top"
-    """top: the best; power: by chance, the best more often; spread: of the better ones, what is far from the labelled."""
+    """top: the best; power: by chance, the better more often; spread: of the better ones, those far from the labelled."""
     sharpness: float = Field(1.0, gt=0)
     """power: an image is drawn with probability ∝ rank^−sharpness."""
     breadth: float = Field(4.0, ge=1)
