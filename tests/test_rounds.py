@@ -14,7 +14,7 @@ from xal.errors import Conflict
 from xal.jobs import job
 from xal.manage import publish_version
 from xal.project import Project
-from xal.rounds import _look_at_annotated, train_round
+from xal.rounds import _base, _look_at_annotated, train_round
 from xal.scoring import score_pool
 from xal.task import TrainingSettings
 
@@ -69,6 +69,22 @@ def test_a_worse_model_is_not_published_and_log_and_store_say_why(trained: Local
     assert "balanced accuracy" in outcome.version.verdict["reason"]
     assert f"v{outcome.version.version} is refused: {outcome.version.verdict['reason']}" in caplog.text
     assert "refuse" in {event.kind for event in trained.project.store.events()}
+
+
+def test_a_warm_round_begins_at_the_published_model_and_a_reset_one_does_not(trained: Local):
+    published = trained.project.store.current_version()
+    reset = run(trained, USELESS).version.metrics
+    warm = run(trained, USELESS.model_copy(update={"start": "warm"})).version.metrics
+    publish_version(trained.project, published.version, by="boss")
+    assert (warm["started_from"], reset["started_from"]) == (published.version, None)
+    assert warm["best_metric"] == published.metrics["best_metric"] > reset["best_metric"]
+
+
+def test_a_warm_round_begins_anew_where_the_published_model_may_have_learnt_the_validation_images(trained: Local):
+    project = trained.project
+    number, _ = project.store.validation()
+    assert _base(project, number).version.version == project.store.current_version().version
+    assert _base(project, number + 1) is None
 
 
 def test_any_version_can_be_brought_back(trained: Local):

@@ -51,10 +51,13 @@ def train_round(
     judging = [case for case in cases if case.image_id in set(validation_ids)]
     logger.info("training on %d images, judging on %d", len(learning), len(judging))
 
-    trained = train(project.task, learning, judging, settings, project.device, on_epoch, stop)
+    base = _base(project, validation_version) if settings.start == "warm" else None
+    network = base.network if base else None
+    trained = train(project.task, learning, judging, settings, project.device, on_epoch, stop, network)
     current, broken = _current(project)  # now, not before: a reviewer may have brought another one back meanwhile
+    started_from = base.version.version if base else None
     version = project.store.add_version(
-        metrics={**trained.metrics, "history": trained.history},
+        metrics={**trained.metrics, "started_from": started_from, "history": trained.history},
         settings=settings.model_dump(mode="json"),
         parent=current.version.version if current else None,
         validation=validation_version,
@@ -70,6 +73,15 @@ def train_round(
         row = project.store.set_version(version, state="refused", by="training")
     logger.info("v%d is %s: %s", version, row.state, verdict.reason)
     return Round(row, verdict)
+
+
+def _base(project: Project, validation: int) -> Model | None:
+    """The published model, for a training to begin at, unless it may have learnt what is validation today."""
+    current, _ = _current(project)
+    if current is None or current.version.validation == validation:
+        return current
+    logger.info("training begins anew: v%d was judged on other validation images", current.version.version)
+    return None
 
 
 def _current(project: Project) -> tuple[Model | None, Verdict | None]:

@@ -118,6 +118,8 @@ GuidanceKind = Literal["dice", "energy", "outside"]
 class TrainingSettings(Settings):
     """Training of one model version; the ones a reader may change are in the Options tab."""
 
+    start: Literal["reset", "warm"] = "reset"
+    """Where a training begins: anew, or at the published model, if that has not learnt today's validation images."""
     max_epochs: int = Field(60, ge=1, le=10_000)
     patience: int = Field(15, ge=1)
     """Stop after so many epochs without a better validation loss."""
@@ -146,7 +148,7 @@ class BatchSettings(Settings):
     """How the images of a batch are taken from those of the highest value."""
 
     rule: Literal["top", "power", "spread"] = "top"
-    """top: the best; power: by chance, the better more often; spread: of the better ones, those far from the labelled."""
+    """top: the best; power: by chance, the better more often; spread: of the better ones, far from the labelled."""
     sharpness: float = Field(1.0, gt=0)
     """power: an image is drawn with probability ∝ rank^−sharpness."""
     breadth: float = Field(4.0, ge=1)
