@@ -61,9 +61,15 @@ def misalignment(
     return Misalignment(None, "none", None)
 
 
-def score(uncertainty: float, misalignment: float | None, alpha: float, neutral: float = NEUTRAL) -> float:
-    """α · uncertainty + (1 − α) · misalignment; a missing misalignment counts as `neutral`."""
-    return alpha * uncertainty + (1 - alpha) * (neutral if misalignment is None else misalignment)
+def score(
+    uncertainty: npt.ArrayLike, misalignment: npt.ArrayLike | None, alpha: float, neutral: float = NEUTRAL
+) -> npt.NDArray[np.float64]:
+    """α · uncertainty + (1 − α) · misalignment, of one image or many; a missing one (None, NaN) counts as `neutral`."""
+    wrong = np.asarray(misalignment, np.float64)  # None becomes NaN
+    result: npt.NDArray[np.float64] = alpha * np.asarray(uncertainty, np.float64) + (1 - alpha) * np.where(
+        np.isnan(wrong), neutral, wrong
+    )
+    return result
 
 
 def neutral(misalignments: npt.NDArray[np.floating[Any]]) -> float:

@@ -117,9 +117,9 @@ def energy_in_roi(attention: FloatArray, roi: FloatArray) -> float:
 
 
 def pointing_game(attention: FloatArray, roi: FloatArray) -> float:
-    """1 if the strongest cell touches the ROI, else 0; 0 where there is no attention."""
-    peak = int(attention.argmax())
-    return float(attention.flat[peak] > 0 and roi.flat[peak] > 0)
+    """1 if the strongest cell touches the ROI, else 0; of several strongest ones the share; 0 without attention."""
+    strongest = attention.max()
+    return float((roi[attention == strongest] > 0).mean()) if strongest > 0 else 0.0
 
 
 def bands(attention: FloatArray) -> npt.NDArray[np.uint8]:

@@ -76,6 +76,14 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--start", type=int, default=10, help="labels per finding that come with it; 0: none")
     for option, text in known_options().items():
         sub.add_argument(f"--{option}", help=text)
+    sub = command(
+        "simulate", _simulate, "Let ways of choosing images compete on images whose truth is known", project=False
+    )
+    sub.add_argument("config", type=Path, help="the simulation's file; its rows lie in a folder of the same name")
+    sub.add_argument("--arms", type=_names, default=(), help="only these, separated by commas")
+    sub.add_argument("--seeds", type=_numbers, default=(), help="only these, such as 0-4 or 1,3")
+    sub.add_argument("--workers", type=int, default=0, help="runs at a time (default: one per core, one on a GPU)")
+    sub.add_argument("--device", help="cpu, cuda or cuda:1 (default: CUDA where there is one)")
     sub = command("phantom", _phantom, "Write the sample data", project=False)
     sub.add_argument("kind", choices=["2d", "3d"])
     sub.add_argument("studies", type=Path, help="the folder for images and start labels")
@@ -255,6 +263,25 @@ def _phantom(given: argparse.Namespace) -> None:
 
     write_phantoms(given.kind, given.studies, given.truth)
     _say(f"phantoms are in {given.studies}, their truth in {given.truth}")
+
+
+def _simulate(given: argparse.Namespace) -> None:
+    from xal.evaluate.config import load_simulation
+    from xal.evaluate.simulate import Wish, simulate
+
+    wish = Wish(given.arms, given.seeds, given.workers, given.device)
+    completed = simulate(load_simulation(given.config), given.config.with_suffix(""), TASKS, wish)
+    _say(f"{completed} runs completed; the rows are in {given.config.with_suffix('')}")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """ "0-2,5" as 0, 1, 2, 5."""
+    spans = [part.partition("-") for part in text.split(",")]
+    return tuple(n for first, _, last in spans for n in range(int(first), int(last or first) + 1))
 
 
 def _demo(given: argparse.Namespace) -> None:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from sklearn.cluster import kmeans_plusplus
 
 from xal.acquisition import score, uncertainty
+from xal.calibration import softmax
 from xal.selection import Ints, Pool, choose
 from xal.task import BatchSettings, Task
 
@@ -87,7 +88,7 @@ def bald(candidates: Candidates, setting: Setting) -> Floats:
     for _ in range(_PASSES):
         keep = setting.rng.random(candidates.embeddings.shape) >= share
         logits = (candidates.embeddings * keep / (1 - share)) @ candidates.weight.T + candidates.bias
-        passes.append(_softmax(logits / candidates.temperature))
+        passes.append(softmax(logits, candidates.temperature))
     stacked = np.stack(passes)
     information: Floats = uncertainty(stacked.mean(0)) - uncertainty(stacked).mean(0)
     return information
@@ -95,12 +96,13 @@ def bald(candidates: Candidates, setting: Setting) -> Floats:
 
 def misalignment(candidates: Candidates, setting: Setting) -> Floats:
     """Where the model looks in the wrong place."""
-    return _scores(candidates, alpha=0.0)
+    return score(candidates.uncertainty, candidates.misalignment, 0.0, candidates.neutral)
 
 
 def xal(candidates: Candidates, setting: Setting) -> Floats:
     """α · uncertainty + (1 − α) · misalignment, with the task's α."""
-    return _scores(candidates, setting.task.acquisition.alpha)
+    alpha = setting.task.acquisition.alpha
+    return score(candidates.uncertainty, candidates.misalignment, alpha, candidates.neutral)
 
 
 def balanced_uniform(candidates: Candidates, setting: Setting) -> Ints:
@@ -147,12 +149,6 @@ METHODS: Mapping[str, Method] = {
 }
 
 
-def _scores(candidates: Candidates, alpha: float) -> Floats:
-    known = [None if np.isnan(value) else float(value) for value in candidates.misalignment]
-    pairs = zip(candidates.uncertainty.tolist(), known, strict=True)
-    return np.array([score(unsure, wrong, alpha, candidates.neutral) for unsure, wrong in pairs])
-
-
 def _pool(candidates: Candidates, values: Floats, predicted: Ints | None = None) -> Pool:
     return Pool(
         values,
@@ -161,12 +157,6 @@ def _pool(candidates: Candidates, values: Floats, predicted: Ints | None = None)
         candidates.labelled_embeddings,
         candidates.labelled_findings,
     )
-
-
-def _softmax(logits: Floats) -> Floats:
-    weights = np.exp(logits - logits.max(-1, keepdims=True))
-    probabilities: Floats = weights / weights.sum(-1, keepdims=True)
-    return probabilities
 
 
 def _without_doubles(chosen: Ints, size: int, count: int) -> Ints:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, bindparam, func, select
 
+from xal.acquisition import score
 from xal.errors import BadInput
 from xal.store.pool import Pool, Values, freshness, image_row
 from xal.store.rows import Array, ImageRow, ReadingRow
@@ -79,7 +80,7 @@ class Readings(Pool):
             scores = [
                 {
                     "key": row.image,
-                    "new_score": _score(row, alpha, neutral),
+                    "new_score": float(score(row.uncertainty, row.misalignment, alpha, neutral)),
                     "new_uncertainty": row.uncertainty,
                     "new_misalignment": row.misalignment,
                     "new_roi_source": row.roi_source,
@@ -130,11 +131,6 @@ class Readings(Pool):
         query = select(readings).where(self._mine(readings), readings.c.image == image)
         row = self._read(lambda c: c.execute(query).mappings().first())
         return None if row is None else ReadingRow(**{name: row[name] for name in ReadingRow.__dataclass_fields__})
-
-
-def _score(row: ReadingRow, alpha: float, neutral: float) -> float:
-    misalignment = neutral if row.misalignment is None else row.misalignment
-    return alpha * row.uncertainty + (1 - alpha) * misalignment
 
 
 def _check(row: ReadingRow) -> None:

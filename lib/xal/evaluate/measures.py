@@ -1,0 +1,153 @@
+"""What is measured of a network in a simulation, beside the attention of something that knows nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.stats import spearmanr
+from torch import Tensor
+
+from xal.attention import area_average, energy_in_roi, overlap, pointing_game, upsample
+from xal.calibration import reliability
+from xal.evaluate.reading import PoolReading
+from xal.evaluate.rows import Attention, Pool, Reliability
+from xal.evaluation import Case, Evaluation, evaluate
+from xal.network import Network, build, read
+from xal.task import Task
+
+Floats = npt.NDArray[np.float64]
+
+_DECILES = 10
+_STEPS = 10
+"""So many parts are taken away, or put back, one after the other."""
+_FAITHFUL = 100
+"""Deletion and insertion are measured on so many images, evenly picked; they cost twenty forward passes each."""
+_FEWEST = 10
+"""Correlations of fewer images say nothing."""
+
+
+def of_test(evaluation: Evaluation) -> dict[str, Any]:
+    """A row's figures of the test set but for attention."""
+    metrics = evaluation.metrics()
+    kept = ("balanced_accuracy", "auroc", "log_loss", "ece", "ece_raw", "temperature", "recall")
+    said = {"raw": evaluation.raw_probabilities, "scaled": evaluation.probabilities}
+    bins = {name: reliability(probabilities, evaluation.truth) for name, probabilities in said.items()}
+    tuples = {name: tuple((b.count, b.confidence, b.accuracy) for b in rows) for name, rows in bins.items()}
+    return {**{name: metrics[name] for name in kept}, "reliability": Reliability(**tuples)}
+
+
+def attention(
+    evaluation: Evaluation, network: Network, cases: Sequence[Case], task: Task, device: torch.device
+) -> Attention | None:
+    """How well attention meets the ROIs, and whether what it marks is what the network needs; None without ROIs."""
+    metrics = evaluation.metrics()
+    if metrics["energy_in_roi"] is None:
+        return None
+    deletion, insertion = faithfulness(network, cases, task, device)
+    return Attention(
+        dice=metrics["dice"],
+        energy=metrics["energy_in_roi"],
+        pointing=metrics["pointing"],
+        deletion=deletion,
+        insertion=insertion,
+    )
+
+
+def of_pool(pool: PoolReading, task: Task) -> Pool:
+    """What the model says of the images that nobody has read."""
+    scores = pool.scores(task.acquisition.alpha)
+    outlined = pool.areas > 0
+    return Pool(
+        size=len(scores),
+        score_area=correlation(scores[outlined], pool.areas[outlined]),
+        misalignment_area=correlation(pool.misalignment[outlined], pool.areas[outlined]),
+        proposed_oracle=correlation(pool.misalignment, pool.oracle),
+        roi_dice=None if np.isnan(pool.roi_dice).all() else float(np.nanmean(pool.roi_dice)),
+        by_area=_by_area(scores[outlined], pool.areas[outlined]),
+    )
+
+
+def correlation(a: Floats, b: Floats) -> float | None:
+    """Spearman's, of the images where both have a meaning; None where that says nothing."""
+    known = ~(np.isnan(a) | np.isnan(b))
+    if known.sum() < _FEWEST or np.ptp(a[known]) == 0 or np.ptp(b[known]) == 0:
+        return None
+    return float(spearmanr(a[known], b[known]).statistic)
+
+
+def baselines(cases: Sequence[Case], task: Task, device: torch.device) -> Mapping[str, Attention]:
+    """The attention of a uniform map, of a Gaussian in the centre, and of a network that was never trained."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        untrained = build(task)
+    grid = untrained.feature_grid
+    outlined = [case for case in (cases[i] for i in range(len(cases))) if case.roi is not None]
+    if not outlined:
+        return {}
+    metrics = evaluate(untrained, task, outlined, device).metrics()
+    return {
+        "uniform": _fixed(np.ones(grid), outlined, task),
+        "centre": _fixed(_gaussian(grid), outlined, task),
+        "untrained": Attention(dice=metrics["dice"], energy=metrics["energy_in_roi"], pointing=metrics["pointing"]),
+    }
+
+
+def faithfulness(
+    network: Network, cases: Sequence[Case], task: Task, device: torch.device
+) -> tuple[float | None, float | None]:
+    """Mean probability of the predicted finding under deletion and under insertion.
+
+    Deletion replaces the most attended tenths of the image by its mean, one after the other: lower is better. Insertion
+    puts them into an image of that mean: higher is better.
+    """
+    chosen = np.unique(np.linspace(0, len(cases) - 1, _FAITHFUL).round().astype(int)) if len(cases) else []
+    if len(chosen) == 0:
+        return None, None
+    images = torch.stack([cases[int(i)].tensor for i in chosen])
+    readings = read(network, images, task)
+    predicted = [task.index(reading.finding) for reading in readings]
+    maps = upsample(torch.from_numpy(np.stack([reading.attention for reading in readings])), images.shape[2:])
+    # Cells of equal attention (most are 0) go from the first to the last, as in any stable sort.
+    order = maps.flatten(1).argsort(dim=1, descending=True, stable=True)
+    rank = torch.empty_like(order).scatter_(1, order, torch.arange(order.shape[1]).expand_as(order))
+    place = (rank.view(maps.shape) / order.shape[1])[:, None]
+    empty = images.mean(tuple(range(2, images.dim())), keepdim=True).expand_as(images)
+    results = []
+    for base, added in ((images, empty), (empty, images)):
+        parts = [torch.where(place < step / _STEPS, added, base) for step in range(_STEPS + 1)]
+        results.append(float(np.mean([_probability(network, part, predicted, task) for part in parts])))
+    return results[0], results[1]
+
+
+def _probability(network: Network, images: Tensor, findings: Sequence[int], task: Task) -> float:
+    return float(np.mean([r.probabilities[k] for r, k in zip(read(network, images, task), findings, strict=True)]))
+
+
+def _by_area(scores: Floats, areas: Floats) -> tuple[tuple[float | None, float | None, int], ...]:
+    """Deciles of area: mean area, mean score, count."""
+    parts = np.array_split(np.argsort(areas, kind="stable"), _DECILES)
+    return tuple(
+        (float(areas[p].mean()), float(scores[p].mean()), len(p)) if len(p) else (None, None, 0) for p in parts
+    )
+
+
+def _fixed(attention_map: Floats, cases: Sequence[Case], task: Task) -> Attention:
+    """The same attention for every image."""
+    rois = [torch.as_tensor(case.roi) for case in cases]
+    coarse = [area_average(roi[None], attention_map.shape)[0].numpy() for roi in rois]
+    return Attention(
+        dice=float(np.mean([overlap(attention_map, roi.numpy(), task.acquisition) for roi in rois])),
+        energy=float(np.mean([energy_in_roi(attention_map, roi) for roi in coarse])),
+        pointing=float(np.mean([pointing_game(attention_map, roi) for roi in coarse])),
+    )
+
+
+def _gaussian(grid: Sequence[int]) -> Floats:
+    """Centred, with a standard deviation of a quarter of the image."""
+    axes = np.meshgrid(*((np.arange(n) + 0.5) / n - 0.5 for n in grid), indexing="ij")
+    gaussian: Floats = np.exp(-sum(axis**2 for axis in axes) / (2 * 0.25**2))
+    return gaussian

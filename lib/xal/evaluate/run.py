@@ -1,0 +1,205 @@
+"""One run of a simulation: an arm with a seed, from the start set to the budget.
+
+Training, reading, misalignment and score are the server's own functions; only who knows what differs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from xal.evaluate import measures
+from xal.evaluate.config import Arm, Simulation
+from xal.evaluate.looks import write_look
+from xal.evaluate.methods import METHODS, Candidates, Setting
+from xal.evaluate.prepared import Prepared
+from xal.evaluate.reading import PoolReading, read_pool
+from xal.evaluate.rows import End, Header, Round, Seconds, append, read_run, run_file
+from xal.evaluate.split import Split, split
+from xal.evaluation import evaluate
+from xal.network import Network, load, save
+from xal.task import Task
+from xal.training import train
+
+Ints = npt.NDArray[np.int64]
+
+STARTS = ".starts"
+"""Networks trained on start sets, which all arms of a seed share."""
+
+Report = Callable[[int, float, str], None]
+"""Round, how much of it is done, and what is being done."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is needed to begin or to continue a run."""
+
+    plan: Simulation
+    arm: str
+    seed: int
+    task: Task
+    folder: Path
+    device: str
+    digest: str
+    commit: str
+
+    @property
+    def rounds(self) -> int:
+        """Trainings after the first."""
+        return 0 if self.plan.arms[self.arm].everything else self.plan.rounds
+
+
+def run(job: Job, data: Prepared, report: Report) -> None:
+    """Run to the end, continuing after the last round that was written."""
+    _Run(job, data, report).run()
+
+
+class _Run:
+    def __init__(self, job: Job, data: Prepared, report: Report) -> None:
+        self.job, self.data, self.report = job, data, report
+        self.task = job.task
+        self.arm: Arm = job.plan.arms[job.arm]
+        self.device = torch.device(job.device)
+        self.file = run_file(job.folder, job.arm, job.seed)
+        self.split: Split = split(data.findings, data.groups, job.plan, job.seed)
+        self.test = data.cases(self.split.test)
+        self.began = time.monotonic()
+
+    def run(self) -> None:
+        """Label, train, measure, choose. What rows tell already is not done again."""
+        before = read_run(self.file) if self.file.exists() else None
+        if before is None:
+            append(self.file, self._header())
+        known = () if before is None else before.rounds
+        picked = np.concatenate([self.split.start, self.split.pool]) if self.arm.everything else self.split.start
+        labelled = np.empty(0, np.int64)
+        for number in range(self.job.rounds + 1):
+            labelled = np.concatenate([labelled, picked])
+            if number + 1 < len(known):
+                picked = np.array(known[number + 1].picked, np.int64)
+                continue
+            if number + 1 == len(known) == self.job.rounds + 1:
+                break
+            picked = self._round(number, labelled, picked, measured=number < len(known))
+        append(self.file, End(seconds=time.monotonic() - self.began))
+
+    def _round(self, number: int, labelled: Ints, picked: Ints, *, measured: bool) -> Ints:
+        """Train on what is labelled, measure unless that is done, and choose what is labelled next."""
+        clock = _Clock()
+        self.report(number, 0.0, "training")
+        network, epochs = self._train(number, labelled)
+        seconds = {"train": clock.lap()}
+        left = np.setdiff1d(np.union1d(self.split.start, self.split.pool), labelled)
+        self.report(number, 0.85, "reading")
+        pool = read_pool(network, self.data, left, self.arm.roi, self.task, self.job.seed, self.device)
+        seconds["read"] = clock.lap()
+        chosen = self._choose(number, network, labelled, left, pool)
+        seconds["select"] = clock.lap()
+        if not measured:
+            self.report(number, 0.9, "measuring")
+            row = self._measure(number, network, labelled, picked, pool)
+            seconds["evaluate"] = clock.lap()
+            append(self.file, row.model_copy(update={"seconds": Seconds(**seconds), "epochs": epochs}))
+            self._look(number, network, chosen, left, pool)
+            self.report(number, 1.0, f"{len(labelled)} labels, balanced accuracy {row.balanced_accuracy:.3f}")
+        return chosen
+
+    def _train(self, number: int, labelled: Ints) -> tuple[Network, int]:
+        """A network trained from scratch on these images. What arms share at the start is trained once."""
+        settings = self.task.training.model_copy(update={"seed": 1000 * self.job.seed + number})
+        shared = self._start_file(labelled) if number == 0 else None
+        if shared is not None and shared.exists():
+            return load(shared, self.task, self.device), settings.max_epochs
+        trained = train(
+            self.task,
+            self.data.cases(labelled),
+            self.data.cases(self.split.validation),
+            settings,
+            self.device,
+            lambda now: self.report(number, 0.85 * now.epoch / now.total_epochs, "training"),
+            lambda: False,
+        )
+        if shared is not None:
+            save(shared, trained.network, self.task, {})
+        return trained.network, int(trained.metrics["epochs"])
+
+    def _start_file(self, labelled: Ints) -> Path:
+        """Named after all that decides the weights."""
+        decides = self.task.model_dump(mode="json", include={"findings", "image", "network", "training"})
+        content = json.dumps([self.data.digest, decides, labelled.tolist(), self.job.device], sort_keys=True)
+        return self.job.folder / STARTS / f"{self.job.seed}-{hashlib.sha256(content.encode()).hexdigest()[:16]}.pt"
+
+    def _choose(self, number: int, network: Network, labelled: Ints, left: Ints, pool: PoolReading) -> Ints:
+        """The next batch, in the order of choice."""
+        count = min(self.job.plan.query, self.job.plan.budget - len(labelled))
+        if count <= 0 or number == self.job.rounds:
+            return np.empty(0, np.int64)
+        rng = np.random.default_rng([self.job.seed, number])
+        own = read_pool(network, self.data, labelled, "oracle", self.task, self.job.seed, self.device)
+        candidates = Candidates(
+            probabilities=pool.probabilities,
+            embeddings=pool.embeddings,
+            uncertainty=pool.uncertainty,
+            misalignment=pool.misalignment,
+            neutral=pool.neutral,
+            truth=self.data.findings[left],
+            labelled_embeddings=own.embeddings,
+            labelled_findings=self.data.findings[labelled],
+            weight=network.finding_head.weight.detach().cpu().numpy().astype(np.float64),
+            bias=network.finding_head.bias.detach().cpu().numpy().astype(np.float64),
+            temperature=float(network.temperature),
+        )
+        chosen: Ints = left[METHODS[self.arm.method](candidates, Setting(self.task, count, rng))]
+        return chosen
+
+    def _measure(self, number: int, network: Network, labelled: Ints, picked: Ints, pool: PoolReading) -> Round:
+        evaluation = evaluate(network, self.task, self.test, self.device)
+        outlines = sum(self.data.task.finding_names[k] != self.task.absent for k in self.data.findings[labelled])
+        return Round(
+            round=number,
+            labels=len(labelled),
+            outlines=outlines,
+            cost=len(labelled) + self.job.plan.roi_cost * outlines,
+            picked=tuple(picked.tolist()),
+            **measures.of_test(evaluation),
+            attention=measures.attention(evaluation, network, self.test, self.task, self.device),
+            pool=measures.of_pool(pool, self.task),
+        )
+
+    def _look(self, number: int, network: Network, chosen: Ints, left: Ints, pool: PoolReading) -> None:
+        """Keep what the first model saw in the first images that were chosen, for the picture of the report."""
+        if number == 0 and self.job.seed == 0 and len(chosen):
+            write_look(self.job.folder, self.job.arm, chosen, left, pool, self.task)
+
+    def _header(self) -> Header:
+        sizes = {name: len(getattr(self.split, name)) for name in ("pool", "test", "validation", "start")}
+        return Header(
+            arm=self.job.arm,
+            seed=self.job.seed,
+            digest=self.job.digest,
+            commit=self.job.commit,
+            device=self.job.device,
+            torch=torch.__version__,
+            started=time.time(),
+            images={"total": len(self.data.ids), **sizes},
+            baselines=measures.baselines(self.test, self.task, self.device),
+        )
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def lap(self) -> float:
+        """Seconds since the last lap."""
+        now = time.monotonic()
+        seconds, self._last = now - self._last, now
+        return seconds
