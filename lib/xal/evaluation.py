@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.stats import rankdata
 from torch import Tensor
 
 from xal import calibration
@@ -156,8 +155,11 @@ def _log_losses(probabilities: npt.NDArray[np.float64], truth: npt.NDArray[np.in
 
 def _area(scores: npt.NDArray[np.float64], positive: npt.NDArray[np.bool_]) -> float | None:
     """The chance that a positive case scores above a negative one, ties counting one half."""
-    n, others = int(positive.sum()), int((~positive).sum())
-    return float(rankdata(scores)[positive].sum() - n * (n + 1) / 2) / (n * others) if n and others else None
+    if positive.all() or not positive.any():
+        return None
+    rest = np.sort(scores[~positive])
+    below = [np.searchsorted(rest, scores[positive], side) for side in ("left", "right")]
+    return float(np.mean(below)) / len(rest)
 
 
 def _judge_attention(case: Case, attention: npt.NDArray[np.float32], task: Task) -> tuple[float, float, float] | None:
