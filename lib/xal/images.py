@@ -274,6 +274,10 @@ def _write(path: Path, values: AnyArray, affine: FloatArray) -> None:
     write_atomically(path, suffix, lambda temporary: SimpleITK.WriteImage(image, str(temporary), True))
 
 
+UNFINISHED = f".{'[0-9a-f]' * 16}.tmp*"
+"""What `write_atomically` leaves behind if its process is killed, as a pattern of names."""
+
+
 def write_atomically(path: Path, suffix: str, write: Callable[[Path], object]) -> None:
     """Let `write` fill a hidden file beside `path`, then put it in place; on any failure nothing is left behind."""
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp{suffix}")

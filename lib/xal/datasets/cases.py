@@ -79,7 +79,7 @@ class Contents:
     """The shipped task for these findings."""
 
 
-def mask_of(case: Case, image: Volume) -> tuple[Mask | None, list[Problem]]:
+def mask_of(case: Case, image: Volume) -> tuple[Mask | None, list[str]]:
     """The ROI on the image's own voxels, and what was wrong with parts of it; BadInput if nothing can be used."""
     if case.roi is None:
         return None, []
@@ -92,7 +92,7 @@ def mask_of(case: Case, image: Volume) -> tuple[Mask | None, list[Problem]]:
         return _fitting(mask, image, f"its mask {case.roi.name}"), []
     if isinstance(case.roi, np.ndarray):
         return _fitting(case.roi, image, "its mask"), []
-    return _from_boxes(case.image, case.roi, image)
+    return _from_boxes(case.roi, image)
 
 
 def _fitting(mask: Mask, image: Volume, what: str) -> Mask:
@@ -102,7 +102,7 @@ def _fitting(mask: Mask, image: Volume, what: str) -> Mask:
     return mask
 
 
-def _from_boxes(name: str, boxes: Sequence[Box], image: Volume) -> tuple[Mask, list[Problem]]:
+def _from_boxes(boxes: Sequence[Box], image: Volume) -> tuple[Mask, list[str]]:
     columns, rows, slices = image.shape
     if slices != 1:
         raise BadInput(f"its ROI is given as boxes, which pictures have; this is a volume of {slices} slices")
@@ -112,16 +112,15 @@ def _from_boxes(name: str, boxes: Sequence[Box], image: Volume) -> tuple[Mask, l
         x, y, width, height = box.x, box.y, box.width, box.height
         said = f"box x {x:g}, y {y:g}, w {width:g}, h {height:g}"
         if not all(map(math.isfinite, (x, y, width, height))) or width <= 0 or height <= 0:
-            problems.append(Problem(name, f"{said} is none: width and height must be above 0", kept=True))
+            problems.append(f"{said} is none: width and height must be above 0")
         elif x >= columns or y >= rows or x + width <= 0 or y + height <= 0:
-            problems.append(Problem(name, f"{said} lies outside the image of {columns} × {rows}", kept=True))
+            problems.append(f"{said} lies outside the image of {columns} × {rows}")
         else:
             if x < 0 or y < 0 or x + width > columns or y + height > rows:
-                reason = f"{said} reaches beyond the image of {columns} × {rows} and is cut at its edge"
-                problems.append(Problem(name, reason, kept=True))
+                problems.append(f"{said} reaches beyond the image of {columns} × {rows} and is cut at its edge")
             mask[_span(x, width, columns), _span(y, height, rows), 0] = True
     if not mask.any():
-        raise BadInput("; ".join(problem.reason for problem in problems) or "no box is given")
+        raise BadInput("; ".join(problems) or "no box is given")
     return mask, problems
 
 

@@ -123,7 +123,8 @@ def _identifiers(entries: Iterable[str]) -> dict[str, str]:
 
 
 def _without_suffix(name: str) -> str:
-    return name.removesuffix(name[len(name) - len(suffix_of(name) or "") :])
+    suffix = suffix_of(name) or (".dicom" if name.lower().endswith(".dicom") else "")
+    return name[: len(name) - len(suffix)]
 
 
 def _read(source: Path, entry: _Entry, identifier: str, has_roi: bool) -> list[Case]:

@@ -140,17 +140,21 @@ class _Import:
                     problems.append(case)
                     continue
                 try:
-                    volume, mask = self._check(item, case, problems)
+                    volume, mask, parts = self._check(item, case)
                 except (Refused, Unreadable) as error:
-                    problems.append(Problem(case.image, str(error)))
+                    problems.append(_problem(item, case, str(error)))
                     continue
+                problems += [_problem(item, case, part, kept=True) for part in parts]
                 placed.append(self._place(item, case, volume, mask))
         except (Refused, Unreadable) as error:
             problems.append(Problem(item.name, str(error)))
         return Done(item.name, placed, problems)
 
-    def _check(self, item: Item, case: Case, problems: list[Problem]) -> tuple[Volume, Mask | None]:
-        """The image and its ROI as the app will see them; Refused or Unreadable if it cannot be used."""
+    def _check(self, item: Item, case: Case) -> tuple[Volume, Mask | None, list[str]]:
+        """The image and its ROI as the app will see them, and what is wrong with parts of the ROI.
+
+        Refused or Unreadable if it cannot be used.
+        """
         checked_id(case.image)
         owner = self._owner.get(case.image, item.name)
         if owner != item.name:
@@ -169,8 +173,7 @@ class _Import:
         if case.finding != self._absent and not drawn:
             what = "nothing is outlined" if mask is None else "its mask is empty"
             raise BadInput(f"{what}; if {case.finding!r} means that nothing is there, --task names a task that says so")
-        problems += parts
-        return volume, mask if drawn else None
+        return volume, mask if drawn else None, parts
 
     def _place(self, item: Item, case: Case, volume: Volume, mask: Mask | None) -> Placed:
         file = place(case, self._studies)
@@ -186,6 +189,11 @@ class _Import:
         write_truth(self._truth, [one.truth for one in placed])
         counted = Counter(one.truth.finding for one in placed)
         return Summary({name: counted[name] for name in self._findings}, started, tuple(problems))
+
+
+def _problem(item: Item, case: Case, reason: str, kept: bool = False) -> Problem:
+    """Named as the source does; with the image's id where one entry becomes several images."""
+    return Problem(item.name, reason if case.image in item.name else f"{case.image}: {reason}", kept)
 
 
 def _unique(items: Sequence[Item]) -> tuple[list[Item], list[Problem]]:

@@ -11,8 +11,10 @@ import nibabel
 import numpy as np
 
 from xal.datasets.cases import Case
+from xal.datasets.listing import START_LABELS
+from xal.datasets.truth import MASKS, TRUTH_FOLDER
 from xal.errors import BadInput
-from xal.images import Volume, suffix_of, write_atomically
+from xal.images import UNFINISHED, Volume, suffix_of, write_atomically
 from xal.integrity import Kind, sniff
 
 DRAFT = ".import-"
@@ -34,11 +36,15 @@ def place(case: Case, studies: Path) -> str:
 
 
 def remove_drafts(studies: Path) -> None:
-    """What a killed run has left behind."""
+    """What a killed run has left behind, here and as half-written files where it writes them."""
     for draft in studies.glob(f"{DRAFT}*"):
         if draft.is_dir():
             shutil.rmtree(draft)
         else:
+            draft.unlink()
+    truth = studies / TRUTH_FOLDER
+    for folder in (studies, truth, truth / MASKS, studies / START_LABELS):
+        for draft in folder.glob(UNFINISHED):
             draft.unlink()
 
 

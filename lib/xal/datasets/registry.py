@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
+from xal.datasets.brats import BratsOptions, read_brats
 from xal.datasets.cases import Contents
 from xal.datasets.folder import read_folder
+from xal.datasets.options import Options
+from xal.datasets.siim_covid import read_siim
+from xal.datasets.vindr_cxr import VindrOptions, read_vindr
 from xal.errors import BadInput
-
-
-class NoOptions(BaseModel):
-    """A set that is imported in one way only."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 @dataclass(frozen=True)
@@ -27,10 +25,13 @@ class Adapter:
     title: str
     read: Callable[[Path, Any], Contents]
     """Given the source and the options, what lies there; no image is read yet."""
-    options: type[BaseModel] = NoOptions
+    options: type[Options] = Options
 
 
 ADAPTERS: Mapping[str, Adapter] = {
+    "brats": Adapter("BraTS 2018 to 2021 and 2023", read_brats, BratsOptions),
+    "vindr_cxr": Adapter("VinDr-CXR, from PhysioNet or Kaggle", read_vindr, VindrOptions),
+    "siim_covid": Adapter("SIIM-FISABIO-RSNA COVID-19", lambda source, _: read_siim(source)),
     "folder": Adapter("any images with a labels.csv", lambda source, _: read_folder(source)),
 }
 
@@ -44,7 +45,7 @@ def known_options() -> dict[str, str]:
     }
 
 
-def read_options(name: str, given: Mapping[str, str]) -> BaseModel:
+def read_options(name: str, given: Mapping[str, str]) -> Options:
     """The options of a set; BadInput names the one that is wrong and what would be right."""
     adapter = ADAPTERS[name]
     has = [f"--{option}" for option in adapter.options.model_fields]
@@ -59,7 +60,7 @@ def read_options(name: str, given: Mapping[str, str]) -> BaseModel:
         raise BadInput(f"--{option} {given[option]}: it takes {text}") from error
 
 
-def read_source(name: str, source: Path, options: BaseModel) -> Contents:
+def read_source(name: str, source: Path, options: Options) -> Contents:
     """What lies in a source."""
     if not source.is_dir():
         raise BadInput(f"the source {source} is no folder")

@@ -1,0 +1,206 @@
+"""VinDr-CXR and SIIM-COVID-19, in their official layouts."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from harness.official import (
+    SIIM_CLASSES,
+    noted,
+    rows_of,
+    run_import,
+    skipped,
+    write_siim,
+    write_vindr_kaggle,
+    write_vindr_physionet,
+    write_xray,
+)
+
+from xal.datasets.cases import Box
+from xal.datasets.siim_covid import FINDINGS
+from xal.datasets.truth import read_truth
+from xal.datasets.vindr_cxr import FREQUENT, NO_FINDING, fuse, overlap
+from xal.images import read_image
+from xal.task import load_task
+
+TASKS = Path(__file__).resolve().parents[2] / "apps" / "xal_radiology" / "tasks"
+HEART = (10.0, 20.0, 40.0, 40.0)
+AORTA = (20.0, 5.0, 30.0, 15.0)
+
+
+def agreed(image: str, name: str, corners: tuple[float, float, float, float] | None, readers: str = "123"):
+    return [(image, f"R{reader}", name, corners) for reader in readers]
+
+
+def findings(studies: Path) -> dict[str, str]:
+    return {image: known.finding for image, known in read_truth(studies / ".truth").items()}
+
+
+# VinDr-CXR
+
+ROWS = [
+    *agreed("a", "Cardiomegaly", HEART),
+    *agreed("a", "Aortic enlargement", AORTA),
+    *agreed("b", "No finding", None),
+    *agreed("c", "Aortic enlargement", AORTA, "12"),
+    *agreed("c", "No finding", None, "3"),
+]
+
+
+@pytest.mark.parametrize("write", [write_vindr_physionet, write_vindr_kaggle])
+def test_both_layouts_say_the_same(tmp_path: Path, write):
+    source, studies = write(tmp_path / "s", ROWS, ["a", "b", "c"]), tmp_path / "studies"
+    assert run_import("vindr_cxr", source, studies) == 0
+    assert findings(studies) == {"a": "Cardiomegaly", "b": "No finding", "c": "Aortic enlargement"}
+    expected = np.zeros((60, 50), bool)
+    expected[10:40, 20:40] = True
+    assert np.array_equal(read_truth(studies / ".truth")["a"].roi()[:, :, 0], expected)
+    assert (studies / "a.dcm").read_bytes() == (source / "train" / "a.dicom").read_bytes()
+
+
+def test_boxes_that_overlap_are_fused_and_lonely_ones_dropped():
+    boxes = [("R1", Box(10, 10, 20, 20)), ("R2", Box(12, 10, 20, 20)), ("R3", Box(14, 13, 20, 20))]
+    lonely = ("R1", Box(50, 50, 9, 9))
+    fused = fuse([*boxes, lonely], 2)
+    assert [(box.x, box.y, box.width, box.height) for box in fused] == [pytest.approx((12, 11, 20, 20))]
+
+
+def test_one_reader_is_no_majority_however_many_boxes_he_draws():
+    assert fuse([("R1", Box(10, 10, 20, 20)), ("R1", Box(11, 10, 20, 20))], 2) == []
+
+
+def test_overlap_is_intersection_over_union():
+    assert overlap(Box(0, 0, 2, 2), Box(1, 0, 2, 2)) == pytest.approx(2 / 6)
+    assert overlap(Box(0, 0, 2, 2), Box(5, 5, 2, 2)) == 0
+
+
+def test_images_without_agreement_and_rows_that_lie_are_named(tmp_path: Path):
+    rows = [
+        *agreed("a", "Cardiomegaly", HEART),
+        ("quarrel", "R1", "Cardiomegaly", HEART),
+        ("quarrel", "R2", "Pleural effusion", AORTA),
+        ("quarrel", "R3", "No finding", None),
+        *agreed("rare", "Rib fracture", AORTA),
+        *agreed("lost", "No finding", None),
+        *agreed("cut", "No finding", None),
+        *agreed("odd", "Cardiomegaly", HEART),
+        ("odd", "R1", "Cardiomegalie", AORTA),
+        ("odd", "R2", "Pleural effusion", (30.0, 5.0, 20.0, 15.0)),
+        *agreed("both", "Cardiomegaly", HEART),
+        ("both", "R2", "No finding", None),
+        *agreed("far", "Cardiomegaly", (70.0, 5.0, 90.0, 15.0)),
+    ]
+    images = ["a", "quarrel", "rare", "cut", "odd", "both", "far", "extra"]
+    source, studies = write_vindr_kaggle(tmp_path / "s", rows, images), tmp_path / "studies"
+    cut = source / "train" / "cut.dicom"
+    cut.write_bytes(cut.read_bytes()[:1500])
+    assert run_import("vindr_cxr", source, studies, "--start", "0") == 0
+    assert sorted(findings(studies)) == ["a", "both", "odd"]
+    reasons = skipped(studies)
+    assert "agree on no finding" in reasons["quarrel"]
+    assert "Rib fracture, which is not imported" in reasons["rare"]
+    assert "no file" in reasons["lost"]
+    assert "cut.dicom" in reasons["cut"]
+    assert "outside the image of 60 × 50" in reasons["far"]
+    assert "on no list" in reasons["extra.dicom"]
+    kept = [row["reason"] for row in rows_of(studies / ".truth/skipped.csv") if row["name"] == "odd"]
+    assert "unknown class 'Cardiomegalie'" in kept[0]
+    assert "is none: from 30, 5 to 20, 15" in kept[1]
+    assert "the box counts" in noted(studies)["both"]
+
+
+def test_the_most_frequent_findings_are_counted_in_the_source(tmp_path: Path):
+    rows = [
+        *agreed("a", "Lung Opacity", HEART),
+        *agreed("b", "Lung Opacity", HEART),
+        *agreed("c", "Cardiomegaly", HEART),
+        *agreed("d", "No finding", None),
+    ]
+    source, studies = write_vindr_kaggle(tmp_path / "s", rows, ["a", "b", "c", "d"]), tmp_path / "studies"
+    task = tmp_path / "opacity.yaml"
+    names = "[{name: Lung Opacity}, {name: No finding, absent: true}]"
+    task.write_text(f"name: o\ntitle: O\nfindings: {names}\nimage: {{dimensions: 2, size: [32, 32]}}\n")
+    assert run_import("vindr_cxr", source, studies, "--findings", "1", "--task", str(task), "--start", "0") == 0
+    assert findings(studies) == {"a": "Lung Opacity", "b": "Lung Opacity", "d": "No finding"}
+
+
+def test_findings_of_vindr_are_those_of_the_task():
+    assert load_task("vindr_cxr", TASKS).finding_names == (*FREQUENT, NO_FINDING)
+    assert load_task("vindr_cxr", TASKS).absent == NO_FINDING
+
+
+def test_a_negative_x_ray_is_read_with_bone_bright_in_all_its_bits(tmp_path: Path):
+    plain = read_image(write_xray(tmp_path / "p.dcm", 3)).pixels
+    turned = read_image(write_xray(tmp_path / "n.dcm", 3, PhotometricInterpretation="MONOCHROME1")).pixels
+    assert np.allclose(plain + turned, 4095)
+    ten = read_image(
+        write_xray(tmp_path / "t.dcm", 3, BitsStored=12, HighBit=11, RescaleSlope="2", RescaleIntercept="-5")
+    )
+    assert np.array_equal(ten.pixels, plain * 2 - 5)
+
+
+# SIIM-COVID-19
+
+
+def test_siim_images_have_the_class_of_their_study_and_their_boxes(tmp_path: Path):
+    images = [("aa", "s1", [(10.5, 20.0, 12.0, 9.25), (30.0, 5.0, 8.0, 8.0)]), ("bb", "s2", [])]
+    classes = {"s1": "Typical Appearance", "s2": "Negative for Pneumonia"}
+    source, studies = write_siim(tmp_path / "s", images, classes), tmp_path / "studies"
+    assert run_import("siim_covid", source, studies) == 0
+    truth = read_truth(studies / ".truth")
+    assert findings(studies) == {"aa": "Typical Appearance", "bb": "Negative for Pneumonia"}
+    assert {known.group for known in truth.values()} == {"s1", "s2"}
+    expected = np.zeros((60, 50), bool)
+    expected[10:22, 20:29] = expected[30:38, 5:13] = True
+    assert np.array_equal(truth["aa"].roi()[:, :, 0], expected)
+    assert (studies / "aa.dcm").samefile(source / "train/s1/series0/aa.dcm")
+
+
+def test_of_a_study_with_several_images_those_without_boxes_count_only_if_it_is_negative(tmp_path: Path):
+    images = [("a1", "s1", [(10, 20, 12, 9)]), ("a2", "s1", []), ("b1", "s2", []), ("b2", "s2", [])]
+    classes = {"s1": "Atypical Appearance", "s2": "Negative for Pneumonia"}
+    source, studies = write_siim(tmp_path / "s", images, classes), tmp_path / "studies"
+    assert run_import("siim_covid", source, studies, "--start", "0") == 0
+    assert sorted(findings(studies)) == ["a1", "b1", "b2"]
+    assert "it has no boxes" in skipped(studies)["a2"]
+
+
+def test_studies_of_one_patient_are_one_group(tmp_path: Path):
+    images = [("a1", "s1", [(10, 20, 12, 9)]), ("b1", "s2", [])]
+    classes = {"s1": "Indeterminate Appearance", "s2": "Negative for Pneumonia"}
+    source, studies = write_siim(tmp_path / "s", images, classes, PatientID="ad8d4a5b"), tmp_path / "studies"
+    assert run_import("siim_covid", source, studies, "--start", "0") == 0
+    assert {known.group for known in read_truth(studies / ".truth").values()} == {"ad8d4a5b"}
+
+
+def test_what_siim_lists_do_not_agree_on_is_named(tmp_path: Path):
+    box = [(10, 20, 12, 9)]
+    images = [(name, f"s_{name}", box) for name in ("good", "sick", "none", "two", "lost", "text", "unlisted")]
+    images += [("again", "s_again", box)] * 2
+    classes = {f"s_{name}": "Typical Appearance" for name in ("good", "two", "lost", "text", "again", "idle")}
+    classes |= {"s_sick": "Negative for Pneumonia", "s_none": "Unknown"}
+    source, studies = write_siim(tmp_path / "s", images, classes), tmp_path / "studies"
+    study_list, image_list = source / "train_study_level.csv", source / "train_image_level.csv"
+    study_list.write_text(study_list.read_text().replace("s_two_study,0,1,0,0", "s_two_study,0,1,1,0"))
+    lines = image_list.read_text().splitlines()
+    lines = [line.replace("'x': 10", "'z': 10") if line.startswith("text") else line for line in lines]
+    image_list.write_text("\n".join(line for line in lines if not line.startswith("unlisted")))
+    next((source / "train/s_lost").rglob("lost.dcm")).unlink()
+    assert run_import("siim_covid", source, studies, "--start", "0") == 0
+    assert list(findings(studies)) == ["good"]
+    reasons = skipped(studies)
+    assert "yet something is outlined" in reasons["sick"]
+    assert "no class" in reasons["none"]
+    assert "'Typical Appearance' and 'Indeterminate Appearance'" in reasons["two"]
+    assert "no files" in reasons["lost"]
+    assert "no list of x, y, width and height" in reasons["text"]
+    assert "2 times" in reasons["again"]
+    assert "does not list it" in reasons["unlisted"]
+    assert "lists no image" in reasons["s_idle"]
+
+
+def test_findings_of_siim_are_those_of_the_task():
+    task = load_task("siim_covid", TASKS)
+    assert task.finding_names == FINDINGS
+    assert set(FINDINGS) == set(SIIM_CLASSES)
+    assert task.absent == SIIM_CLASSES[0]

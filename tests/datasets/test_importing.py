@@ -1,0 +1,216 @@
+"""What holds for every set: going on after a kill, the start set, refusals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from harness.official import run_import, skipped, table, write_folder
+
+from xal.datasets.truth import read_truth
+from xal.images import read_label
+from xal.source import FolderSource
+
+
+def listing(studies: Path) -> dict:
+    return json.loads((studies / "datastore_v2.json").read_text())
+
+
+def contents(studies: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(studies).as_posix(): path.read_bytes() for path in sorted(studies.rglob("*")) if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folder(tmp_path_factory.mktemp("set") / "source", 60)
+
+
+def killed_import(source: Path, studies: Path, after: int) -> None:
+    """Start an import, and kill it once so many images are in place."""
+    command = [sys.executable, "-m", "xal.cli", "import", "folder", str(source), str(studies), "--start", "3"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < until and len(list(studies.glob("*.png"))) < after:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait(20) == -signal.SIGKILL, "it was done before it could be killed"
+
+
+def test_an_import_killed_several_times_ends_as_if_it_never_was(source: Path, tmp_path: Path):
+    studies, other = tmp_path / "studies", tmp_path / "other"
+    for after in (1, 25, 55):
+        killed_import(source, studies, after)
+        assert not (studies / ".truth" / "truth.csv").exists()
+    times = {path.name: path.stat().st_ctime_ns for path in (studies / ".truth" / "masks").iterdir()}
+    assert run_import("folder", source, studies, "--start", "3") == 0
+    assert run_import("folder", source, other, "--start", "3") == 0
+    ours, theirs = contents(studies), contents(other)
+    for name in (".truth/done.jsonl", ".truth/import.json"):
+        assert ours.pop(name)
+        assert theirs.pop(name)
+    assert ours == theirs
+    again = {path.name: path.stat().st_ctime_ns for path in (studies / ".truth" / "masks").iterdir()}
+    written_twice = [name for name in times if name in again and times[name] != again[name]]
+    assert len(written_twice) <= 1, "at most the one it was killed at is done again"
+
+
+def test_a_line_cut_short_is_done_again(source: Path, tmp_path: Path):
+    studies = tmp_path / "studies"
+    assert run_import("folder", source, studies, "--start", "0") == 0
+    journal = studies / ".truth" / "done.jsonl"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole[:-40])
+    assert run_import("folder", source, studies, "--start", "0") == 0
+    assert sorted(journal.read_bytes().splitlines()) == sorted(whole.splitlines())
+
+
+def test_what_was_removed_is_put_back(source: Path, tmp_path: Path):
+    studies = tmp_path / "studies"
+    assert run_import("folder", source, studies) == 0
+    before = contents(studies)
+    (studies / "case_004.png").unlink()
+    (studies / ".truth/masks/case_007.png").unlink()
+    assert run_import("folder", source, studies) == 0
+    after = contents(studies)
+    assert before.pop(".truth/done.jsonl") != after.pop(".truth/done.jsonl")
+    assert after == before
+
+
+def test_a_mended_source_is_taken_in_and_the_start_set_stays(tmp_path: Path):
+    source, studies = write_folder(tmp_path / "source", 12), tmp_path / "studies"
+    mask = source / "masks/case_003.png"
+    content = mask.read_bytes()
+    mask.unlink()
+    assert run_import("folder", source, studies, "--start", "2") == 0
+    assert list(skipped(studies)) == ["images/case_003.png"]
+    started = {image for image, entry in listing(studies)["objects"].items() if entry["labels"]}
+    mask.write_bytes(content)
+    assert run_import("folder", source, studies, "--start", "2") == 0
+    assert skipped(studies) == {}
+    assert "case_003" in read_truth(studies / ".truth")
+    assert {image for image, entry in listing(studies)["objects"].items() if entry["labels"]} == started
+    assert "case_003" in listing(studies)["objects"]
+
+
+def test_the_start_set_has_so_many_of_each_finding_of_as_many_groups(source: Path, tmp_path: Path):
+    studies = tmp_path / "studies"
+    assert run_import("folder", source, studies, "--start", "5") == 0
+    truth = read_truth(studies / ".truth")
+    started = [image for image, entry in listing(studies)["objects"].items() if entry["labels"]]
+    assert Counter(truth[image].finding for image in started) == {"benign": 5, "malignant": 5, "normal": 5}
+    for finding in ("benign", "malignant", "normal"):
+        assert len({truth[image].group for image in started if truth[image].finding == finding}) == 5
+    for image in started:
+        values, _ = read_label(studies / "labels/final" / f"{image}.nii.gz")
+        roi = truth[image].roi()
+        expected = (
+            np.zeros_like(values) if roi is None else roi * (["benign", "malignant"].index(truth[image].finding) + 1)
+        )
+        assert np.array_equal(values, expected)
+
+
+def test_label_values_follow_the_task(tmp_path: Path):
+    source, studies = write_folder(tmp_path / "source", 6, ("spiculated", "ring")), tmp_path / "studies"
+    assert run_import("folder", source, studies, "--task", "phantom_2d", "--start", "1") == 0
+    truth = read_truth(studies / ".truth")
+    for file in (studies / "labels/final").iterdir():
+        finding = truth[file.name.split(".")[0]].finding
+        assert set(np.unique(read_label(file)[0])) == {0, {"ring": 1, "spiculated": 3}[finding]}
+
+
+def test_the_truth_is_hidden_from_the_app(source: Path, tmp_path: Path):
+    studies = tmp_path / "studies"
+    assert run_import("folder", source, studies) == 0
+    assert len(FolderSource(studies).scan()) == 60
+    assert all(not file.path.startswith(".") for file in FolderSource(studies).scan())
+
+
+def test_the_same_folder_is_not_filled_in_two_ways(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    studies = tmp_path / "studies"
+    assert run_import("folder", source, studies, "--start", "2") == 0
+    assert run_import("folder", source, studies, "--start", "3") == 1
+    assert "start 2, not 3" in capsys.readouterr().err
+
+
+def test_a_folder_with_other_files_is_left_alone(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    studies = tmp_path / "studies"
+    studies.mkdir()
+    (studies / "thesis.txt").write_text("x")
+    assert run_import("folder", source, studies) == 1
+    assert "holds other files (thesis.txt)" in capsys.readouterr().err
+    assert run_import("folder", source, source / "studies") == 1
+    assert "lie in one another" in capsys.readouterr().err
+
+
+def test_two_imports_at_once_are_refused(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    from xal.holding import Hold
+
+    hold = Hold(tmp_path / "studies" / ".truth", alone=True)
+    assert run_import("folder", source, tmp_path / "studies") == 1
+    assert "is being filled by another import" in capsys.readouterr().err
+    hold.release()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("folder", "--slices", "largest"), "--slices: 'folder' has no such option; it has none of its own"),
+        (("vindr_cxr", "--slices", "3"), "'vindr_cxr' has no such option; it has --findings"),
+        (("brats", "--slices", "biggest"), "--slices biggest: it takes 'largest' (of every case"),
+        (("brats", "--slices", "0"), "--slices 0: it takes 'largest'"),
+        (("vindr_cxr", "--findings", "99"), "--findings 99: it takes K"),
+        (("folder", "--start", "-1"), "--start is 0 or more, not -1"),
+        (("brats",), "holds nothing of 'brats'"),
+        (("siim_covid",), "train_study_level.csv cannot be read"),
+        (("vindr_cxr",), "has neither annotations/annotations_train.csv (PhysioNet) nor train.csv (Kaggle)"),
+    ],
+)
+def test_wrong_words_are_refused_with_what_would_be_right(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str
+):
+    name, *options = words
+    assert run_import(name, source, tmp_path / "studies", *options) == 1
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "studies").exists()
+
+
+def test_a_source_of_which_nothing_can_be_used_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    source = write_folder(tmp_path / "source", 3)
+    for mask in (source / "masks").iterdir():
+        mask.unlink()
+    table(source / "labels.csv", (line.split(",") for line in (source / "labels.csv").read_text().splitlines()[:3]))
+    assert run_import("folder", source, tmp_path / "studies") == 1
+    printed = capsys.readouterr().err
+    assert "could be imported" in printed
+    assert "its mask case_000.png is missing" in printed
+
+
+def test_plain_lines_where_nobody_watches(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
+):
+    monkeypatch.setattr("xal.datasets.progress.LINE_SECONDS", 0.0)
+    assert run_import("folder", source, tmp_path / "studies") == 0
+    printed = capsys.readouterr()
+    assert "importing: 60 of 60" in printed.err.splitlines()
+    assert printed.out.startswith("60 images: benign 20, malignant 20, normal 20; 30 of them come with a label\n")
+
+
+def test_a_copy_serves_where_files_cannot_be_linked(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: object) -> None:
+        raise OSError(18, os.strerror(18))
+
+    monkeypatch.setattr("xal.datasets.placing.os.link", refuse)
+    assert run_import("folder", source, tmp_path / "studies") == 0
+    copied = tmp_path / "studies" / "case_000.png"
+    assert copied.read_bytes() == (source / "images/case_000.png").read_bytes()
+    assert not copied.samefile(source / "images/case_000.png")

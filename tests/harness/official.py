@@ -1,0 +1,191 @@
+"""Small sources in exactly the official layouts of the public sets, and the import of one through the command line."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import nibabel
+import numpy as np
+from PIL import Image
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+from xal.cli import main
+
+BRATS_AFFINE = np.array([[-1.0, 0, 0, 0], [0, -1, 0, 239], [0, 0, 1, 0], [0, 0, 0, 1]])
+"""As in the official files."""
+BRATS_SHAPE = (40, 44, 24)
+
+
+def run_import(name: str, source: Path, studies: Path, *options: str) -> int:
+    """`xal import …`; its exit status."""
+    return main(["import", name, str(source), str(studies), *options])
+
+
+def table(file: Path, rows: Iterable[Sequence[object]]) -> Path:
+    """Write a CSV file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w", newline="", encoding="utf-8") as text:
+        csv.writer(text).writerows(rows)
+    return file
+
+
+def rows_of(file: Path) -> list[dict[str, str]]:
+    """Read a CSV file."""
+    with file.open(newline="", encoding="utf-8") as text:
+        return list(csv.DictReader(text))
+
+
+def skipped(studies: Path) -> dict[str, str]:
+    """Name → reason of what an import left out."""
+    return {row["name"]: row["reason"] for row in rows_of(studies / ".truth/skipped.csv") if row["imported"] == "no"}
+
+
+def noted(studies: Path) -> dict[str, str]:
+    """Name → reason of what it imported all the same."""
+    return {row["name"]: row["reason"] for row in rows_of(studies / ".truth/skipped.csv") if row["imported"] == "yes"}
+
+
+# folder
+
+
+def write_folder(source: Path, count: int, labels: Sequence[str] = ("benign", "malignant", "normal")) -> Path:
+    """Pictures of 24 × 20 with a mask each, but those of "normal"; two pictures to a group."""
+    rows: list[Sequence[object]] = [("image", "mask", "label", "group")]
+    rng = np.random.default_rng(0)
+    for folder in ("images", "masks"):
+        (source / folder).mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        label, name = labels[number % len(labels)], f"case_{number:03d}.png"
+        Image.fromarray(rng.integers(0, 255, (20, 24), np.uint8)).save(source / "images" / name)
+        mask = ""
+        if label != "normal":
+            mask = f"masks/{name}"
+            drawn = np.zeros((20, 24), bool)
+            drawn[3 : 8 + number % 5, 4:15] = True
+            Image.fromarray(drawn).save(source / mask)
+        rows.append((f"images/{name}", mask, label, f"patient {number // 2}"))
+    table(source / "labels.csv", rows)
+    return source
+
+
+# BraTS
+
+
+def write_brats_case(
+    folder: Path, regions: Mapping[int, int], endings: Sequence[str], joint: str = "_", suffix: str = ".nii.gz"
+) -> Path:
+    """Four scans and a segmentation; `regions` says how many slices, from the 6th on, have which value on 64 voxels."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(len(folder.name))
+    labels = np.zeros(BRATS_SHAPE, np.uint8)
+    for number, (value, slices) in enumerate(regions.items()):
+        labels[8 : 16 + number, 10 + 10 * number : 18 + 10 * number, 6 : 6 + slices] = value
+    for number, ending in enumerate(endings):
+        values = rng.integers(1, 900, BRATS_SHAPE).astype(np.int16) + np.int16(1000 * number)
+        _save(folder / f"{folder.name}{joint}{ending}{suffix}", values)
+    _save(folder / f"{folder.name}{joint}seg{suffix}", labels)
+    return folder
+
+
+def _save(file: Path, values: np.ndarray) -> None:
+    nibabel.save(nibabel.Nifti1Image(values, BRATS_AFFINE), file)
+
+
+OLD = ("t1", "t1ce", "t2", "flair")
+NEW = ("t1n", "t1c", "t2w", "t2f")
+
+
+def write_brats_2020(source: Path, grades: Mapping[int, str]) -> Path:
+    """Case number → grade, in `name_mapping.csv`."""
+    for number in grades:
+        write_brats_case(source / f"BraTS20_Training_{number:03d}", {1: 2, 2: 8, 4: 4}, OLD)
+    header = (
+        "Grade", "BraTS_2017_subject_ID", "BraTS_2018_subject_ID", "TCGA_TCIA_subject_ID", "BraTS_2019_subject_ID",
+        "BraTS_2020_subject_ID",
+    )  # fmt: skip
+    lines = [(grade, "NA", "NA", "NA", "NA", f"BraTS20_Training_{number:03d}") for number, grade in grades.items()]
+    table(source / "name_mapping.csv", [header, *lines])
+    return source
+
+
+# chest X-rays
+
+
+def write_xray(file: Path, seed: int = 0, size: tuple[int, int] = (60, 50), **fields: object) -> Path:
+    """A 12-bit X-ray in 16 bits, as detectors store them; `size` is (columns, rows)."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.1.1"
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    data = FileDataset(str(file), {}, file_meta=meta, preamble=b"\0" * 128)
+    data.is_little_endian, data.is_implicit_VR = True, False
+    data.SOPClassUID, data.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
+    data.StudyInstanceUID, data.SeriesInstanceUID, data.Modality = "1.2.3", f"1.2.3.{seed}", "DX"
+    columns, rows = size
+    data.Rows, data.Columns = rows, columns
+    data.SamplesPerPixel, data.PhotometricInterpretation, data.PixelRepresentation = 1, "MONOCHROME2", 0
+    data.BitsAllocated, data.BitsStored, data.HighBit = 16, 12, 11
+    data.WindowCenter, data.WindowWidth = 2048, 3000
+    for name, value in fields.items():
+        setattr(data, name, value)
+    data.PixelData = np.random.default_rng(seed).integers(0, 4096, (rows, columns)).astype(np.uint16).tobytes()
+    data.save_as(file, write_like_original=False)
+    return file
+
+
+VindrRow = tuple[str, str, str, tuple[float, float, float, float] | None]
+"""Image, reader, class, corners."""
+
+
+def write_vindr_physionet(source: Path, rows: Sequence[VindrRow], images: Sequence[str]) -> Path:
+    """`train/*.dicom`, `annotations/annotations_train.csv` and `image_labels_train.csv`."""
+    for number, image in enumerate(images):
+        write_xray(source / "train" / f"{image}.dicom", number)
+    header = ("image_id", "rad_id", "class_name", "x_min", "y_min", "x_max", "y_max")
+    lines = [(image, reader, name, *(corners or [""] * 4)) for image, reader, name, corners in rows]
+    table(source / "annotations" / "annotations_train.csv", [header, *lines])
+    readers = sorted({(image, reader) for image, reader, _, _ in rows})
+    normal = {(image, reader) for image, reader, name, _ in rows if name == "No finding"}
+    labels = [(image, reader, 0, int((image, reader) in normal)) for image, reader in readers]
+    table(
+        source / "annotations" / "image_labels_train.csv", [("image_id", "rad_ID", "Pneumonia", "No finding"), *labels]
+    )
+    return source
+
+
+def write_vindr_kaggle(source: Path, rows: Sequence[VindrRow], images: Sequence[str]) -> Path:
+    """`train/*.dicom` and `train.csv`."""
+    for number, image in enumerate(images):
+        write_xray(source / "train" / f"{image}.dicom", number)
+    header = ("image_id", "class_name", "class_id", "rad_id", "x_min", "y_min", "x_max", "y_max")
+    lines = [(image, name, 14, reader, *(corners or [""] * 4)) for image, reader, name, corners in rows]
+    table(source / "train.csv", [header, *lines])
+    return source
+
+
+SIIM_CLASSES = (
+    "Negative for Pneumonia",
+    "Typical Appearance",
+    "Indeterminate Appearance",
+    "Atypical Appearance",
+)
+SiimImage = tuple[str, str, Sequence[tuple[float, float, float, float]]]
+"""Image, study, boxes of x, y, width and height."""
+
+
+def write_siim(source: Path, images: Sequence[SiimImage], classes: Mapping[str, str], **fields: object) -> Path:
+    """`train/STUDY/SERIES/IMAGE.dcm` and both lists."""
+    lines: list[Sequence[object]] = [("id", "boxes", "label", "StudyInstanceUID")]
+    for number, (image, study, boxes) in enumerate(images):
+        write_xray(source / "train" / study / f"series{number}" / f"{image}.dcm", number, **fields)
+        listed = [dict(zip(("x", "y", "width", "height"), box, strict=True)) for box in boxes]
+        label = " ".join(f"opacity 1 {x} {y} {x + w} {y + h}" for x, y, w, h in boxes) or "none 1 0 0 1 1"
+        lines.append((f"{image}_image", str(listed) if listed else "", label, study))
+    table(source / "train_image_level.csv", lines)
+    studies = [(f"{study}_study", *(int(name == given) for name in SIIM_CLASSES)) for study, given in classes.items()]
+    table(source / "train_study_level.csv", [("id", *SIIM_CLASSES), *studies])
+    return source
