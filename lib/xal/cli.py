@@ -92,6 +92,11 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--rounds", type=int, default=5)
     sub.add_argument("--labels", type=int, default=24, help="handed in per round")
     sub.add_argument("--seed", type=int, default=0, help="another course of chance")
+    sub = command("report", _report, "What the rows of a simulation say: one HTML page and its pictures", project=False)
+    sub.add_argument("config", type=Path, help="the simulation's file; its rows lie beside it")
+    sub.add_argument("--out", type=Path, help="the folder for the page; `report` among the rows unless said")
+    sub.add_argument("--markdown", type=Path, help="a file for sentences and tables, without pictures of images")
+    sub.add_argument("--figures", type=Path, help="a folder for the pictures that show no image")
     return parser
 
 
@@ -291,6 +296,13 @@ def _demo(given: argparse.Namespace) -> None:
 
     plan = Plan(rounds=given.rounds, labels=given.labels, seed=given.seed, training={"seed": given.seed})
     demo(ROOT, ROOT / "var" / "demo", plan, _say)
+
+
+def _report(given: argparse.Namespace) -> None:
+    from xal.evaluate.report import report
+
+    for path in report(given.config, TASKS, ROOT, given.out, given.markdown, given.figures):
+        _say(f"{path}")
 
 
 if __name__ == "__main__":

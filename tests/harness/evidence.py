@@ -34,6 +34,9 @@ class Made:
     """Whether it has scores, misalignment and ROIs."""
 
 
+PLAIN = Made()
+
+
 def header(arm: str, seed: int, commit: str = "abc1234") -> Header:
     return Header(
         arm=arm,
@@ -101,21 +104,66 @@ def round_row(
     )
 
 
+def write_run(
+    folder: Path, arm: str, seed: int, labels: Sequence[int], accuracies: Sequence[float], made: Made = PLAIN
+) -> Path:
+    """A complete run with this curve."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = run_file(folder, arm, seed)
+    append(path, header(arm, seed))
+    for number, (count, value) in enumerate(zip(labels, accuracies, strict=True)):
+        append(path, round_row(number, value, count, made.energy, made.scores, (seed, 7, 30)))
+    append(path, End(seconds=120.0))
+    return path
+
+
 def write_rows(folder: Path, arms: Mapping[str, Made], seeds: Sequence[int], labels: Sequence[int] = LABELS) -> None:
     """Complete runs of every arm with every seed; a gain grows with the labels from nothing to twice itself."""
-    folder.mkdir(parents=True, exist_ok=True)
     scores = np.random.default_rng(5).normal(size=(len(arms), len(seeds)))
     scores -= scores.mean(axis=1, keepdims=True)
     if len(seeds) > 1:
         scores /= scores.std(axis=1, ddof=1, keepdims=True)
+    grown = 2 * (np.array(labels) - labels[0]) / max(1, labels[-1] - labels[0])
     for z, (arm, made) in zip(scores, arms.items(), strict=True):
-        noise = np.random.default_rng(len(arm)).normal(size=(len(seeds), len(labels)))
+        noise = made.noise * np.random.default_rng(sum(arm.encode())).normal(size=(len(seeds), len(labels)))
         for own, shakes, seed in zip(z, noise, seeds, strict=True):
-            path = run_file(folder, arm, seed)
-            append(path, header(arm, seed))
-            for number, (count, shake) in enumerate(zip(labels, shakes, strict=True)):
-                grown = 2 * (count - labels[0]) / max(1, labels[-1] - labels[0])
-                value = accuracy(count, seed) + grown * (made.gain + made.spread * own) + made.noise * shake
-                start = (seed, 7, 30)
-                append(path, round_row(number, value, count, made.energy, made.scores, start))
-            append(path, End(seconds=120.0))
+            base = np.array([accuracy(count, seed) for count in labels])
+            write_run(folder, arm, seed, labels, base + grown * (made.gain + made.spread * own) + shakes, made)
+
+
+TASK = """
+name: squares
+title: Squares
+findings: [{name: glioma}, {name: meningioma}, {name: pituitary}]
+image: {dimensions: 2, size: [32, 32]}
+network: {backbone: resnet10, width: 0.25}
+training: {guidance: 1.0}
+"""
+CONFIG = """
+title: Squares on grey
+studies: studies
+task: task.yaml
+start: 60
+query: 60
+budget: 600
+validation: 60
+seeds: {seeds}
+arms:
+  uniform: {{method: uniform}}
+  entropy: {{method: entropy}}
+  xal: {{method: xal}}
+  oracle: {{method: xal, roi: oracle}}
+  unguided: {{method: uniform, task: {{training: {{guidance: 0}}}}}}
+  everything: {{method: uniform, everything: true, seeds: 2}}
+headline: [uniform, entropy, xal, oracle]
+ceiling: everything
+"""
+
+
+def write_config(folder: Path, seeds: int) -> Path:
+    """A simulation without rows; they belong into the folder `squares` beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "task.yaml").write_text(TASK)
+    config = folder / "squares.yaml"
+    config.write_text(CONFIG.format(seeds=seeds))
+    return config

@@ -115,6 +115,15 @@ def t_interval(values: Sequence[float] | FloatArray) -> Interval | None:
     return Interval(mean - half, mean + half)
 
 
+def band(values: FloatArray) -> tuple[FloatArray, FloatArray] | None:
+    """The t interval of every column of (seeds, points); None for a single seed."""
+    if len(values) < 2:
+        return None
+    factor = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) / np.sqrt(len(values))
+    mean, half = values.mean(axis=0), factor * values.std(axis=0, ddof=1)
+    return mean - half, mean + half
+
+
 def bootstrap_interval(values: Sequence[float] | FloatArray) -> Interval | None:
     """Percentiles of the means of resampled seeds; None for fewer than two values."""
     array = np.asarray(values, dtype=np.float64)

@@ -1,0 +1,232 @@
+"""The tables of a report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from xal.evaluate.numbers import estimate, levels, number, p_value, points, share_of, signed
+from xal.evaluate.page import Block, Paragraph, Table
+from xal.evaluate.report_sentences import verdict
+from xal.evaluate.results import Arm, Axis, Results
+from xal.evaluate.rows import Attention
+from xal.evaluate.statistics import bootstrap_interval
+
+_GRID = {"uniform": "uniform", "entropy": "uncertainty", "misalignment": "misalignment", "xal": "both"}
+"""The methods of the table acquisition × loss, and what they look at."""
+_BASELINES = {"uniform": "even map", "centre": "centre Gaussian", "untrained": "untrained network"}
+_SETS = {
+    "total": "in all",
+    "test": "to judge",
+    "validation": "to calibrate",
+    "start": "labelled at the start",
+    "pool": "to choose from",
+}
+
+
+def runs_table(results: Results) -> Table:
+    """What the arms are, and how many of their runs are complete."""
+    images = results.base.runs[0].header.images
+    counted = ", ".join(f"{images[name]} {text}" for name, text in _SETS.items() if name in images)
+    rows = [
+        [
+            plan.name,
+            "baseline" if plan.name == results.baseline else plan.role,
+            plan.method,
+            "–" if plan.roi == "none" else plan.roi,
+            "yes" if plan.guided else "no",
+            f"{len(results.arms[plan.name].runs) if plan.name in results.arms else 0} of {len(plan.seeds)}",
+        ]
+        for plan in results.plans
+    ]
+    head = ["arm", "role", "chooses by", "ROIs of the pool", "guided training", "complete seeds"]
+    return Table(head, rows, f"Images: {counted}.", words=5)
+
+
+def area_tables(results: Results) -> list[Block]:
+    """Areas under the curve and differences to the baseline: headline arms, then the others."""
+    head = [
+        "arm",
+        "seeds",
+        "AUBC [95 % bootstrap]",
+        f"− {results.baseline} [95 % t]",
+        "[95 % bootstrap]",
+        "p",
+        "result",
+    ]
+    tables: list[Block] = []
+    for arms, caption in (
+        (
+            results.headline,
+            "Headline arms. The paired t interval decides: with so few seeds the bootstrap's is too narrow.",
+        ),
+        (results.exploratory, "Exploratory arms: hints, not corrected for how many they are."),
+    ):
+        rows = [_area_row(results, arm) for arm in arms if arm.rounds > 1]
+        if rows:
+            tables.append(Table(head, rows, caption))
+    return tables
+
+
+def _area_row(results: Results, arm: Arm) -> list[str]:
+    areas = list(results.areas(arm, results.span([arm, results.base])).values())
+    row = [arm.name, str(len(areas)), f"{100 * np.mean(areas):.1f} {levels(bootstrap_interval(areas))}".rstrip()]
+    if arm is results.base:
+        return [*row, "", "", "", "baseline"]
+    gain = results.gain(arm)
+    if gain is None:
+        return [*row, "", "", "", "no shared seed"]
+    if gain.t is None or gain.bootstrap is None or gain.p is None:
+        return [*row, signed(gain.mean), "", "", "one seed"]
+    return [*row, f"{signed(gain.mean)} {points(gain.t)}", points(gain.bootstrap), p_value(gain.p), verdict(gain)]
+
+
+def reach_table(results: Results, axis: Axis) -> list[Block]:
+    """When each arm is where the baseline ends."""
+    rows = []
+    for arm in results.curves:
+        reach = results.reach(arm, axis)
+        if reach is not None:
+            interval = f" [{share_of(reach.interval.low)}, {share_of(reach.interval.high)}]" if reach.interval else ""
+            at = "never" if math.isinf(reach.at) else f"{reach.at:.0f}"
+            rows.append(
+                [
+                    arm.name,
+                    at,
+                    share_of(reach.share) + interval,
+                    f"{reach.reached} of {reach.seeds}",
+                    share_of(reach.median),
+                ]
+            )
+    if len(rows) < 2:
+        return []
+    end = results.base.mean(axis)[-1]
+    unit = "labels" if axis == "labels" else "cost"
+    head = ["arm", unit, "share of the budget [95 % bootstrap]", "seeds that do", "half of the seeds by"]
+    caption = (
+        f"When the mean curve first reaches what {results.baseline} ends with, at {unit} {end:.0f}; then each seed by "
+        f"itself. The row of {results.baseline} says how early noise alone gets there."
+    )
+    return [Table(head, rows, caption)]
+
+
+def cost_blocks(results: Results, picture: list[Block]) -> list[Block]:
+    """The same comparisons against annotation cost."""
+    if len(results.curves) < 2:
+        return []
+    if not results.cost_differs:
+        return [Paragraph("Every label cost the same in all arms, so against cost all curves and shares are as above.")]
+    head = ["arm", "cost at the end", f"AUBC − {results.baseline} [95 % t]", "result"]
+    rows = []
+    for arm in results.curves:
+        gain = None if arm is results.base else results.gain(arm, "cost")
+        shown = (
+            ["", "baseline" if arm is results.base else "–"] if gain is None else [estimate(gain, ""), verdict(gain)]
+        )
+        rows.append([arm.name, f"{arm.mean('cost')[-1]:.0f}", *shown])
+    caption = "Over the costs that all runs of an arm and of the baseline cover."
+    return [*picture, Table(head, rows, caption), *reach_table(results, "cost")]
+
+
+def win_table(results: Results) -> list[Block]:
+    """Every pair of headline arms."""
+    if not results.matrix:
+        return []
+    names = [arm.name for arm in results.headline if any(arm.name in (p.first, p.second) for p in results.matrix)]
+    cells = {}
+    for pair in results.matrix:
+        mean = pair.difference.mean
+        for a, b, sign in ((pair.first, pair.second, 1), (pair.second, pair.first, -1)):
+            mark = "" if pair.p >= 0.05 else "▲ " if sign * mean > 0 else "▼ "
+            cells[a, b] = f"{mark}{signed(sign * mean)} (p {p_value(pair.p)})"
+    rows = [[a, *("·" if a == b else cells.get((a, b), "–") for b in names)] for a in names]
+    caption = (
+        "Row minus column: points of AUBC, and p of the paired t-test, corrected by Holm for all pairs. "
+        "▲ the row is better, ▼ it is worse, at 5 %."
+    )
+    return [Table(["", *names], rows, caption)]
+
+
+def grid_table(results: Results) -> list[Block]:
+    """Acquisition × loss, so that what guidance gains is not credited to the acquisition."""
+    cells = {(method, guided): results.cell(method, guided) for method in _GRID for guided in (False, True)}
+    arms = [arm for arm in cells.values() if arm is not None]
+    if not any(arm.plan.guided for arm in arms) or all(arm.plan.guided for arm in arms):
+        return []
+    seeds = set.intersection(*(set(arm.by_seed) for arm in arms))
+    if not seeds:
+        return [Paragraph("The arms of acquisition × loss share no seed, so they cannot be set side by side.")]
+    span = results.span(arms)
+    means = {
+        cell: float(np.mean([results.areas(arm, span)[seed] for seed in seeds]))
+        for cell, arm in cells.items()
+        if arm is not None
+    }
+    rows = []
+    for method, looks_at in _GRID.items():
+        plain, guided = means.get((method, False)), means.get((method, True))
+        shown = [f"{100 * mean:.1f}" if mean is not None else "–" for mean in (plain, guided)]
+        gain = signed(guided - plain) if plain is not None and guided is not None else "–"
+        if plain is not None or guided is not None:
+            rows.append([looks_at, *shown, gain])
+    bases = [means.get(("uniform", guided)) for guided in (False, True)]
+    for method, looks_at in list(_GRID.items())[1:]:
+        pairs = list(zip((means.get((method, guided)) for guided in (False, True)), bases, strict=True))
+        if any(mean is not None for mean, _ in pairs):
+            gains = [signed(mean - base) if mean is not None and base is not None else "–" for mean, base in pairs]
+            rows.append([f"{looks_at} − uniform", *gains, ""])
+    names = ", ".join(arm.name for arm in arms)
+    caption = f"AUBC over the {len(seeds)} seed{'s' * (len(seeds) > 1)} that all of these arms share: {names}."
+    return [Table(["acquisition", "cross entropy", "with guidance", "gain of guidance"], rows, caption)]
+
+
+def attention_table(results: Results) -> list[Block]:
+    """Attention on held-out ROIs with the full budget, beside maps that know nothing."""
+    arms = [arm for arm in results.curves if np.isfinite(arm.mean("attention.dice")[-1])]
+    if not arms:
+        return []
+    kinds = ["dice", "energy", "pointing", "deletion", "insertion"]
+    measured: list[tuple[str, list[float]]] = [
+        (arm.name, [arm.mean(f"attention.{kind}")[-1] for kind in kinds]) for arm in arms
+    ]
+    for name, text in _BASELINES.items():
+        known = [run.header.baselines[name] for run in results.base.runs if name in run.header.baselines]
+        if known:
+            measured.append((text, [_mean_of(known, kind) for kind in kinds]))
+    used = [k for k in range(len(kinds)) if any(np.isfinite(values[k]) for _, values in measured)]
+    rows = [[name, *(number(values[k], 3) for k in used)] for name, values in measured]
+    head = ["", *(["soft Dice", "energy in ROI", "pointing game", "deletion", "insertion"][k] for k in used)]
+    return [Table(head, rows, "With the full budget, mean over seeds; the last rows are maps that know nothing.")]
+
+
+def _mean_of(known: Sequence[Attention], kind: str) -> float:
+    values = [value for one in known if (value := getattr(one, kind)) is not None]
+    return float(np.mean(values)) if values else math.nan
+
+
+def end_table(results: Results) -> list[Block]:
+    """Everything measured with the full budget."""
+    arms = [*results.curves, *([results.ceiling] if results.ceiling else [])]
+    findings = sorted({finding for arm in arms for run in arm.runs for finding in run.rounds[-1].recall})
+    columns = [
+        ("labels", "labels", 0),
+        ("balanced accuracy", "balanced_accuracy", 3),
+        ("AUROC", "auroc", 3),
+        ("log loss", "log_loss", 3),
+        ("ECE before", "ece_raw", 3),
+        ("ECE after", "ece", 3),
+        ("temperature", "temperature", 2),
+    ]
+    rows = [[arm.name, *(_number_of(arm, key, digits) for _, key, digits in columns)] for arm in arms]
+    recalls = [[arm.name, *(_number_of(arm, f"recall.{finding}", 3) for finding in findings)] for arm in arms]
+    return [
+        Table(["arm", *(name for name, _, _ in columns)], rows, "Mean over seeds."),
+        Table(["recall of", *findings], recalls),
+    ]
+
+
+def _number_of(arm: Arm, quantity: str, digits: int) -> str:
+    """The mean over seeds with the full budget."""
+    return number(arm.mean(quantity)[-1], digits)

@@ -1,0 +1,306 @@
+"""The runs of a simulation put together: arms with their complete runs, and what is missing, said plainly."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from xal.errors import XalError
+from xal.evaluate.config import Simulation
+from xal.evaluate.rows import Round, Run
+from xal.evaluate.statistics import (
+    Difference,
+    FloatArray,
+    Kept,
+    Pair,
+    Reach,
+    area_under,
+    kept_share,
+    labels_to_target,
+    paired,
+    win_matrix,
+)
+
+Axis = Literal["labels", "cost"]
+Role = Literal["headline", "exploratory", "ceiling"]
+
+LOOKING = ("xal", "misalignment")
+"""The methods that compare attention with ROIs; of all others it does not matter whose ROIs those would be."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an arm was to be; the rows say what it became."""
+
+    name: str
+    role: Role
+    method: str
+    """How it chooses."""
+    roi: str
+    """Whose ROIs its misalignment is measured with."""
+    guided: bool
+    """Whether attention is pulled towards the ROIs in training."""
+    others: str
+    """What else is special about it, as JSON: arms that agree in it are twins."""
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A method with all the seeds it was run with to the end."""
+
+    plan: Plan
+    runs: tuple[Run, ...]
+
+    @property
+    def name(self) -> str:
+        """As the config calls it."""
+        return self.plan.name
+
+    @cached_property
+    def by_seed(self) -> dict[int, Run]:
+        """The complete runs."""
+        return {run.header.seed: run for run in self.runs}
+
+    @cached_property
+    def rounds(self) -> int:
+        """How many rounds every run has."""
+        return min(len(run.rounds) for run in self.runs)
+
+    def series(self, quantity: str, seeds: Iterable[int] | None = None) -> FloatArray:
+        """(seeds, rounds) of a quantity such as `cost` or `attention.energy`; NaN where a row has none."""
+        runs = [self.by_seed[seed] for seed in (self.by_seed if seeds is None else seeds)]
+        return np.array([[_value(row, quantity) for row in run.rounds[: self.rounds]] for run in runs])
+
+    def mean(self, quantity: str) -> FloatArray:
+        """(rounds,): the mean over the seeds that have the quantity; NaN where none has."""
+        values = self.series(quantity)
+        known = np.isfinite(values)
+        total = np.where(known, values, 0.0).sum(axis=0)
+        return np.divide(total, known.sum(axis=0), out=np.full(self.rounds, np.nan), where=known.any(axis=0))
+
+    def ends(self, quantity: str) -> dict[int, float]:
+        """Per seed, what is reached with the full budget; seeds without the quantity are left out."""
+        values = self.series(quantity)[:, -1]
+        return {seed: float(value) for seed, value in zip(self.by_seed, values, strict=True) if np.isfinite(value)}
+
+
+@dataclass(frozen=True)
+class Results:
+    """All arms of a simulation that have at least one complete run, in the order of the config."""
+
+    title: str
+    plans: tuple[Plan, ...]
+    """All arms of the config, also those without a complete run."""
+    arms: Mapping[str, Arm]
+    baseline: str
+    problems: tuple[str, ...]
+    """What is missing, unfinished or not comparable: sentences."""
+
+    @property
+    def base(self) -> Arm:
+        """What all others are compared with."""
+        return self.arms[self.baseline]
+
+    @property
+    def headline(self) -> list[Arm]:
+        """The arms that decide, the baseline among them."""
+        return [arm for arm in self.arms.values() if arm.plan.role == "headline"]
+
+    @property
+    def exploratory(self) -> list[Arm]:
+        """The arms that only give hints."""
+        return [arm for arm in self.arms.values() if arm.plan.role == "exploratory"]
+
+    @property
+    def curves(self) -> list[Arm]:
+        """Every arm that has a curve."""
+        return [arm for arm in (*self.headline, *self.exploratory) if arm.rounds > 1]
+
+    @property
+    def ceiling(self) -> Arm | None:
+        """Trained on the whole pool."""
+        return next((arm for arm in self.arms.values() if arm.plan.role == "ceiling"), None)
+
+    @property
+    def cost_differs(self) -> bool:
+        """Whether arms pay differently for the same number of labels."""
+        ratios = np.concatenate([(arm.series("cost") / arm.series("labels")).ravel() for arm in self.curves])
+        return bool(np.ptp(ratios) > 0.01 * ratios.mean())
+
+    def span(self, arms: Sequence[Arm], axis: Axis = "labels") -> tuple[float, float]:
+        """The range of labels or cost that all runs of these arms cover."""
+        values = [arm.series(axis) for arm in arms]
+        return max(float(v[:, 0].max()) for v in values), min(float(v[:, -1].min()) for v in values)
+
+    def areas(self, arm: Arm, span: tuple[float, float], axis: Axis = "labels") -> dict[int, float]:
+        """Per seed, the area under balanced accuracy over the span."""
+        curves = zip(arm.by_seed, arm.series(axis), arm.series("balanced_accuracy"), strict=True)
+        return {seed: area_under(x, y, *span) for seed, x, y in curves}
+
+    def gain(self, arm: Arm, axis: Axis = "labels", over: Arm | None = None) -> Difference | None:
+        """The arm's area minus the baseline's (or another arm's), over the range that both cover."""
+        other = over or self.base
+        span = self.span([arm, other], axis)
+        return paired(self.areas(arm, span, axis), self.areas(other, span, axis))
+
+    def end_gain(self, arm: Arm, quantity: str = "balanced_accuracy", over: Arm | None = None) -> Difference | None:
+        """The same for a quantity at the full budget."""
+        return paired(arm.ends(quantity), (over or self.base).ends(quantity))
+
+    def reach(self, arm: Arm, axis: Axis = "labels") -> Reach | None:
+        """How soon the arm reaches what the baseline ends with; None if they share no seed."""
+        seeds = sorted(arm.by_seed.keys() & self.base.by_seed.keys())
+        if not seeds:
+            return None
+        curves = [one.series(quantity, seeds) for one in (arm, self.base) for quantity in (axis, "balanced_accuracy")]
+        return labels_to_target(*curves)
+
+    @cached_property
+    def matrix(self) -> list[Pair]:
+        """Every pair of headline arms."""
+        arms = [arm for arm in self.headline if arm.rounds > 1]
+        span = self.span(arms)
+        return win_matrix({arm.name: self.areas(arm, span) for arm in arms})
+
+    def kept(self) -> list[tuple[Arm, Arm, Kept]]:
+        """Each arm with proposed ROIs beside its twin with oracle ROIs."""
+        found = []
+        for arm in (arm for arm in self.curves if arm.plan.roi == "proposed"):
+            oracle = self._twin(arm, roi="oracle")
+            if oracle is not None:
+                span = self.span([arm, oracle, self.base])
+                kept = kept_share(*(self.areas(one, span) for one in (arm, oracle, self.base)))
+                if kept is not None:
+                    found.append((arm, oracle, kept))
+        return found
+
+    def guidance(self) -> tuple[Arm, Arm] | None:
+        """The baseline with guidance in training, and without: what guidance alone does."""
+        twin = self._twin(self.base, guided=not self.base.plan.guided)
+        if twin is None:
+            return None
+        return (self.base, twin) if self.base.plan.guided else (twin, self.base)
+
+    def cell(self, method: str, guided: bool) -> Arm | None:
+        """The arm that stands in the table of acquisition × loss: with proposed ROIs, with the fewest other changes."""
+        fitting = [
+            arm
+            for arm in self.curves
+            if (arm.plan.method, arm.plan.guided) == (method, guided) and arm.plan.roi in ("proposed", "none")
+        ]
+        return min(fitting, key=lambda arm: arm.plan.others != self.base.plan.others, default=None)
+
+    def _twin(self, arm: Arm, **changed: object) -> Arm | None:
+        """The arm that differs in nothing but that."""
+        wanted = {**_character(arm.plan), **changed}
+        return next((other for other in self.curves if _character(other.plan) == wanted), None)
+
+
+def plan_arms(simulation: Simulation, tasks: Path) -> list[Plan]:
+    """What a config asks for; `tasks` has the tasks that come with the app."""
+    plans = []
+    for name, arm in simulation.arms.items():
+        if name == simulation.ceiling or arm.everything:
+            role: Role = "ceiling"
+        else:
+            role = "headline" if name in (*simulation.headline, simulation.baseline) else "exploratory"
+        training = {key: value for key, value in arm.task.get("training", {}).items() if key != "guidance"}
+        others = {**arm.task, "training": training}
+        plans.append(
+            Plan(
+                name,
+                role,
+                arm.method,
+                arm.roi if arm.method in LOOKING else "none",
+                simulation.load_task(name, tasks).training.guidance > 0,
+                json.dumps(others, sort_keys=True),
+                tuple(simulation.seeds_of(name)),
+            )
+        )
+    return plans
+
+
+def gather(title: str, plans: Sequence[Plan], baseline: str, runs: Iterable[Run]) -> Results:
+    """Sort runs into arms; XalError if nothing can be compared yet."""
+    found = {(run.header.arm, run.header.seed): run for run in runs}
+    problems = []
+    arms = {}
+    for plan in plans:
+        mine = [found.pop((plan.name, seed)) for seed in plan.seeds if (plan.name, seed) in found]
+        done = tuple(run for run in mine if run.complete)
+        problems += _absences(plan, mine, done)
+        if done:
+            arms[plan.name] = Arm(plan, done)
+    if found:
+        extra = ", ".join(f"{arm} {seed}" for arm, seed in sorted(found))
+        problems.append(f"Left out, because the config does not ask for them: {extra}.")
+    if baseline not in arms:
+        raise XalError(f"no run of the baseline {baseline!r} is complete: there is nothing to compare with yet")
+    problems += _mixtures(list(arms.values()))
+    problems += _unpaired(arms[baseline], list(arms.values()))
+    return Results(title, tuple(plans), arms, baseline, tuple(problems))
+
+
+def _character(plan: Plan) -> dict[str, object]:
+    return {"method": plan.method, "roi": plan.roi, "guided": plan.guided, "others": plan.others}
+
+
+def _absences(plan: Plan, begun: Sequence[Run], done: Sequence[Run]) -> list[str]:
+    seeds = {run.header.seed for run in begun}
+    missing = [seed for seed in plan.seeds if seed not in seeds]
+    unfinished = [f"{run.header.seed} (rounds so far: {len(run.rounds)})" for run in begun if run not in done]
+    said = []
+    if missing:
+        said.append(f"{plan.name}: {_seeds(missing)} not run.")
+    if unfinished:
+        said.append(f"{plan.name}: not finished and left out: {_seeds(unfinished)}.")
+    return said
+
+
+def _mixtures(arms: Sequence[Arm]) -> list[str]:
+    """Runs that were not made from the same settings and data."""
+    said = []
+    for arm in arms:
+        digests = {run.header.digest for run in arm.runs}
+        if len(digests) > 1:
+            said.append(f"{arm.name}: its runs were made with {len(digests)} different settings or data sets.")
+        lengths = {len(run.rounds) for run in arm.runs}
+        if len(lengths) > 1:
+            said.append(
+                f"{arm.name}: its runs have {min(lengths)} to {max(lengths)} rounds; the later ones are cut off."
+            )
+    images = {tuple(sorted(run.header.images.items())) for arm in arms for run in arm.runs}
+    if len(images) > 1:
+        said.append("The runs were not all made on the same numbers of images.")
+    return said
+
+
+def _unpaired(base: Arm, arms: Sequence[Arm]) -> list[str]:
+    """Seeds whose start set is not the baseline's."""
+    said = []
+    for arm in arms:
+        shared = [] if arm.plan.role == "ceiling" else sorted(arm.by_seed.keys() & base.by_seed.keys())
+        other = [s for s in shared if arm.by_seed[s].rounds[0].picked != base.by_seed[s].rounds[0].picked]
+        if other:
+            said.append(
+                f"{arm.name}: {_seeds(other)} did not begin with the start set of {base.name}: not truly paired."
+            )
+    return said
+
+
+def _seeds(seeds: Sequence[object]) -> str:
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(str(seed) for seed in seeds)}"
+
+
+def _value(row: Round, quantity: str) -> float:
+    value: object = row
+    for part in quantity.split("."):
+        value = None if value is None else value.get(part) if isinstance(value, Mapping) else getattr(value, part)
+    return float("nan") if value is None else float(value)  # type: ignore[arg-type]

@@ -1,0 +1,206 @@
+"""Runs put together into arms, and the sentences that are computed from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from harness.evidence import LABELS, Made, header, round_row, write_rows, write_run
+
+from xal.errors import XalError
+from xal.evaluate.report_sentences import summary
+from xal.evaluate.results import Plan, Results, gather
+from xal.evaluate.rows import append, read_runs, run_file
+
+KINDS = {
+    "uniform": ("uniform", "none", True),
+    "entropy": ("entropy", "none", True),
+    "xal": ("xal", "proposed", True),
+    "oracle": ("xal", "oracle", True),
+    "unguided": ("uniform", "none", False),
+}
+
+
+def gathered(folder: Path, seeds: int, arms: tuple[str, ...] = ("uniform", "xal")) -> Results:
+    plans = [
+        Plan(name, "exploratory" if name == "unguided" else "headline", *KINDS[name], "{}", tuple(range(seeds)))
+        for name in arms
+    ]
+    return gather("Made up", plans, "uniform", read_runs(folder))
+
+
+def said(folder: Path, arms: Mapping[str, Made], seeds: int) -> list[str]:
+    write_rows(folder, {"uniform": Made(scores=False), **arms}, range(seeds))
+    return summary(gathered(folder, seeds, ("uniform", *arms)))
+
+
+def test_a_gain_is_said_with_its_interval(tmp_path: Path):
+    # by hand: t(9) · 1.0 / √10 = 2.262 / 3.162 = 0.72 points to either side
+    sentences = said(tmp_path, {"xal": Made(gain=0.012, spread=0.01)}, 10)
+    assert sentences[0] == "xal − uniform: +1.2 points [+0.5, +1.9], 10 seeds: higher."
+
+
+def test_an_interval_that_holds_zero_shows_no_difference(tmp_path: Path):
+    sentences = said(tmp_path, {"xal": Made(gain=-0.004, spread=0.01)}, 10)
+    assert sentences[0] == "xal − uniform: −0.4 points [−1.1, +0.3], 10 seeds: no difference shown."
+
+
+def test_a_loss_is_said_as_plainly(tmp_path: Path):
+    # t(4) · 1.0 / √5 = 2.776 / 2.236 = 1.24
+    sentences = said(tmp_path, {"xal": Made(gain=-0.02, spread=0.01)}, 5)
+    assert sentences[0] == "xal − uniform: −2.0 points [−3.2, −0.8], 5 seeds: lower."
+
+
+def test_one_seed_shows_nothing(tmp_path: Path):
+    sentences = said(tmp_path, {"xal": Made(gain=0.3)}, 1)
+    assert sentences[0] == "xal − uniform: +30.0 points, 1 seed: a single pair shows nothing."
+
+
+def test_only_pairs_count(tmp_path: Path):
+    write_rows(tmp_path, {"uniform": Made()}, [0, 1, 2])
+    write_rows(tmp_path, {"xal": Made(gain=0.01)}, [1, 2, 3])
+    sentences = summary(gathered(tmp_path, 4))
+    assert sentences[0] == "xal − uniform: +1.0 points [+1.0, +1.0], 2 seeds: higher."
+
+
+def test_arms_without_a_common_seed_are_not_compared(tmp_path: Path):
+    write_rows(tmp_path, {"uniform": Made()}, [0])
+    write_rows(tmp_path, {"xal": Made(gain=0.01)}, [1])
+    sentences = summary(gathered(tmp_path, 2))
+    assert sentences[0] == "xal − uniform: no seed was run to the end with both, so nothing can be said."
+    assert "xal and uniform share no seed, so labels to the target cannot be counted." in sentences
+
+
+def test_the_baseline_alone_says_so(tmp_path: Path):
+    assert said(tmp_path, {}, 3) == ["Only uniform has complete runs: nothing can be compared."]
+
+
+def test_labels_to_target_are_said(tmp_path: Path):
+    for seed in (0, 1):
+        write_run(tmp_path, "uniform", seed, (100, 200, 300), (0.5, 0.6, 0.7))
+        write_run(tmp_path, "xal", seed, (100, 200, 300), (0.5, 0.65, 0.75))  # 0.7 is half way from 200 to 300
+        write_run(tmp_path, "entropy", seed, (100, 200, 300), (0.5, 0.6, 0.69))
+    sentences = summary(gathered(tmp_path, 2, ("uniform", "entropy", "xal")))
+    assert (
+        "xal needs 250 labels for what uniform reaches with 300 (70.0 %): 83 % of them [83 %, 83 %]; "
+        "2 of 2 seeds do so on their own."
+    ) in sentences
+    assert (
+        "entropy never reaches what uniform reaches with 300 (70.0 %); 0 of 2 seeds do so on their own."
+    ) in sentences
+
+
+def test_a_baseline_that_crosses_early_itself_is_said(tmp_path: Path):
+    for arm in ("uniform", "xal"):
+        write_run(tmp_path, arm, 0, (100, 200, 300), (0.5, 0.9, 0.7))  # 0.7 is half way from 100 to 200
+    assert (
+        "By the same measure uniform itself gets there at 50 % of the labels: a noisy curve crosses early."
+    ) in summary(gathered(tmp_path, 1))
+
+
+def test_what_proposed_rois_keep_of_the_oracles_gain_is_said(tmp_path: Path):
+    sentences = said(tmp_path, {"xal": Made(gain=0.016), "oracle": Made(gain=0.02)}, 4)
+    assert "xal keeps 80 % [80 %, 80 %] of what oracle gains over uniform (+2.0 points [+2.0, +2.0])." in sentences
+
+
+def test_without_a_gain_of_the_oracle_nothing_can_be_kept(tmp_path: Path):
+    sentences = said(tmp_path, {"xal": Made(gain=0.016), "oracle": Made(gain=0.002, spread=0.01)}, 10)
+    assert (
+        "oracle gains +0.2 points [−0.5, +0.9] over uniform, not above 0 with its whole interval: "
+        "there is nothing of which xal could keep a share."
+    ) in sentences
+
+
+def test_guidance_alone_is_said(tmp_path: Path):
+    write_rows(tmp_path, {"uniform": Made(energy=0.2)}, range(10))
+    write_rows(tmp_path, {"unguided": Made(gain=-0.02, energy=0.025)}, range(5))
+    sentences = summary(gathered(tmp_path, 10, ("uniform", "unguided")))
+    assert (
+        "Guidance alone: energy in the ROI at the end 20.0 % for uniform, 2.5 % for unguided, 8.0 times as much."
+    ) in sentences
+    assert "uniform − unguided: +2.0 points [+2.0, +2.0], 5 seeds: higher." in sentences
+
+
+def test_a_score_that_prefers_a_size_is_said(tmp_path: Path):
+    sentences = said(tmp_path, {"entropy": Made(), "xal": Made()}, 2)
+    found = [sentence for sentence in sentences if "rank correlation" in sentence]
+    assert found == [
+        "xal: its score's rank correlation with the ROI's area is −0.35 at the start and −0.15 at the end "
+        "(0: no preference)."
+    ], "entropy looks at no ROI"
+
+
+def test_pairs_are_corrected_for_their_number(tmp_path: Path):
+    # t = 0.82 / (1.0 / √10) = 2.58, of which p is 0.03, and 0.09 where it is the smallest of three
+    arms = {name: Made(gain=0.00815, spread=0.01) for name in ("entropy", "xal")}
+    sentences = said(tmp_path, arms, 10)
+    assert "entropy − uniform: +0.8 points [+0.1, +1.5], 10 seeds: higher." in sentences
+    assert "Of the 3 pairs of headline arms, corrected for their number (Holm, 5 %), none differs." in sentences
+
+
+def test_pairs_that_differ_are_named_with_the_better_one_first(tmp_path: Path):
+    sentences = said(tmp_path, {"entropy": Made(), "xal": Made(gain=-0.1, spread=0.01)}, 10)
+    assert (
+        "Of the 3 pairs of headline arms, corrected for their number (Holm, 5 %), 2 differ: "
+        "uniform above xal, entropy above xal."
+    ) in sentences
+
+
+def test_missing_and_unfinished_runs_are_named(tmp_path: Path):
+    write_rows(tmp_path, {"uniform": Made()}, range(3))
+    write_rows(tmp_path, {"xal": Made()}, [0])
+    append(run_file(tmp_path, "xal", 2), header("xal", 2))
+    append(run_file(tmp_path, "xal", 2), round_row(0, 0.6))
+    results = gathered(tmp_path, 4)
+    assert results.problems == (
+        "uniform: seed 3 not run.",
+        "xal: seeds 1, 3 not run.",
+        "xal: not finished and left out: seed 2 (rounds so far: 1).",
+    )
+    assert list(results.arms["xal"].by_seed) == [0]
+
+
+def test_rows_that_nobody_asked_for_are_left_out_and_named(tmp_path: Path):
+    write_rows(tmp_path, {"uniform": Made(), "older": Made()}, [0])
+    results = gathered(tmp_path, 1, ("uniform",))
+    assert list(results.arms) == ["uniform"]
+    assert results.problems == ("Left out, because the config does not ask for them: older 0.",)
+
+
+def test_runs_of_different_settings_are_named(tmp_path: Path):
+    write_rows(tmp_path, {"uniform": Made()}, [0, 1])
+    path = run_file(tmp_path, "uniform", 1)
+    path.write_bytes(path.read_bytes().replace(b"digest-of-uniform", b"digest-of-another"))
+    problems = gathered(tmp_path, 2, ("uniform",)).problems
+    assert problems == ("uniform: its runs were made with 2 different settings or data sets.",)
+
+
+def test_seeds_that_do_not_begin_alike_are_named(tmp_path: Path):
+    write_rows(tmp_path, {"uniform": Made(), "xal": Made()}, [0, 1])
+    path = run_file(tmp_path, "xal", 1)
+    path.write_bytes(path.read_bytes().replace(b'"picked":[1,7,30]', b'"picked":[2,7,30]'))
+    problems = gathered(tmp_path, 2).problems
+    assert problems == ("xal: seed 1 did not begin with the start set of uniform: not truly paired.",)
+
+
+def test_without_the_baseline_there_is_nothing_to_report(tmp_path: Path):
+    write_rows(tmp_path, {"xal": Made()}, [0])
+    with pytest.raises(XalError, match="no run of the baseline 'uniform' is complete"):
+        gathered(tmp_path, 1)
+
+
+def test_an_arm_that_stops_earlier_is_compared_where_both_have_a_curve(tmp_path: Path):
+    write_run(tmp_path, "uniform", 0, (100, 200, 300), (0.5, 0.7, 0.1))
+    write_run(tmp_path, "xal", 0, (100, 200), (0.6, 0.8))
+    gain = gathered(tmp_path, 1).gain(gathered(tmp_path, 1).arms["xal"])
+    assert gain is not None
+    assert gain.mean == pytest.approx(0.1)
+
+
+def test_rounds_are_labels_long(tmp_path: Path):
+    write_rows(tmp_path, {"uniform": Made()}, [0, 1])
+    results = gathered(tmp_path, 2, ("uniform",))
+    assert results.base.mean("labels").tolist() == list(LABELS)
+    assert results.base.series("attention.energy").shape == (2, len(LABELS))
+    assert results.base.mean("recall.pituitary") == pytest.approx([0.9] * len(LABELS))
