@@ -278,8 +278,11 @@ UNFINISHED = f".{'[0-9a-f]' * 16}.tmp*"
 """What `write_atomically` leaves behind if its process is killed, as a pattern of names."""
 
 
-def write_atomically(path: Path, suffix: str, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a hidden file beside `path`, then put it in place; on any failure nothing is left behind."""
+def write_atomically(path: Path, suffix: str, write: Callable[[Path], object], durable: bool = True) -> None:
+    """Let `write` fill a hidden file beside `path`, then put it in place; on any failure nothing is left behind.
+
+    What is not `durable` survives a killed process, not a power cut: for thousands of files that can be made again.
+    """
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp{suffix}")
     _make_folder(path.parent)
     try:
@@ -287,8 +290,11 @@ def write_atomically(path: Path, suffix: str, write: Callable[[Path], object]) -
             write(temporary)
         except RuntimeError as error:
             raise OSError(f"{path.name} could not be written: {error}") from error
-        sync_to_disk(temporary)
-        move_durably(temporary, path)
+        if durable:
+            sync_to_disk(temporary)
+            move_durably(temporary, path)
+        else:
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 

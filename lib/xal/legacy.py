@@ -63,8 +63,10 @@ def import_datastore_v2(project: Project) -> Imported:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"{LISTING} cannot be read: {error}") from error
     imported = Imported()
+    infos: dict[str, dict[str, Any]] = {}
     for image, entry in objects.items():
-        _import_one(project, folder, str(image), entry, imported)
+        _import_one(project, folder, str(image), entry, imported, infos)
+    _import_infos(project, infos)
     project.store.set_setting(
         SETTING,
         {"sha256": hashlib.sha256(content).hexdigest(), **asdict(imported)},
@@ -78,9 +80,14 @@ def _listing(project: Project) -> Path:
     return Path(project.workspace.studies) / LISTING
 
 
-def _import_one(project: Project, folder: Path, image: str, entry: Any, imported: Imported) -> None:
+def _import_one(
+    project: Project, folder: Path, image: str, entry: Any, imported: Imported, infos: dict[str, dict[str, Any]]
+) -> None:
+    """Take over a label; what is new about the image is noted in `infos`."""
     try:
-        _import_info(project, image, entry.get("image", {}).get("info") or {})
+        info = _new_info(project, image, entry.get("image", {}).get("info") or {})
+        if info:
+            infos[image] = info
         label = entry.get("labels", {}).get(FINAL)
         if label is None:
             return
@@ -109,17 +116,24 @@ def _import_one(project: Project, folder: Path, image: str, entry: Any, imported
         imported.skipped[image] = f"not understood: {error}"
 
 
-def _import_info(project: Project, image: str, info: dict[str, Any]) -> None:
-    """What was known of an image, less what an algorithm had thought of it and what was said since.
-
-    Unusable entries cost no label.
-    """
+def _new_info(project: Project, image: str, info: dict[str, Any]) -> dict[str, Any]:
+    """What was known of an image, less what an algorithm had thought of it and what was said since."""
     known = project.store.image(image).info
-    new = {key: value for key, value in info.items() if key not in known and not _is_algorithms(key, value)}
+    return {key: value for key, value in info.items() if key not in known and not _is_algorithms(key, value)}
+
+
+def _import_infos(project: Project, infos: dict[str, dict[str, Any]]) -> None:
+    """All at once, which takes seconds for thousands of images; one by one if entries of some cannot be used."""
     try:
-        project.store.update_info(image, new)
-    except BadInput as error:
-        logger.warning("what was known of %s is left out: %s", image, error)
+        project.store.update_infos(infos)
+        return
+    except BadInput:
+        logger.info("what was known of images cannot all be used")
+    for image, info in infos.items():
+        try:
+            project.store.update_info(image, info)
+        except BadInput as error:
+            logger.warning("what was known of %s is left out: %s", image, error)
 
 
 def _is_algorithms(key: str, value: Any) -> bool:

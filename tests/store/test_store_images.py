@@ -137,6 +137,19 @@ def test_ids_sort_bytewise_on_every_database(store):
     assert [row.id for row in store.images()] == sorted(ids)
 
 
+def test_the_infos_of_many_images_are_merged_at_once(store):
+    store.put_images(files(["a", "b", "c"]))
+    store.update_info("a", {"site": "north", "age": 61})
+    store.update_infos({"a": {"group": "p", "age": None}, "b": {"group": "q"}})
+    assert [row.info for row in store.images()] == [{"site": "north", "group": "p"}, {"group": "q"}, {}]
+    with pytest.raises(NotFound, match="nowhere"):
+        store.update_infos({"c": {"group": "r"}, "nowhere": {"group": "s"}})
+    with pytest.raises(BadInput):
+        store.update_infos({"b": {"group": "r"}, "c": {"age": float("nan")}})
+    assert [row.info.get("group") for row in store.images()] == ["p", "q", None]
+    assert_consistent(store)
+
+
 def test_info_is_merged_and_names_the_group(store):
     store.put_images(files(["a"]))
     assert store.image("a").group == "a"

@@ -11,6 +11,7 @@ import csv
 import difflib
 import io
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -183,6 +184,7 @@ class _Import:
 
     def _finish(self, plan: Plan, placed: Sequence[Placed], problems: Sequence[Problem]) -> Summary:
         """Lists last: a folder without `truth.csv` is not complete."""
+        os.sync()  # all the files at once: one by one takes four times as long as all the rest
         roi_findings = [finding for finding in self._findings if finding != self._absent]
         started = write_start(self._studies, plan.name, placed, roi_findings, plan.start)
         _write_problems(self._truth / SKIPPED, problems)

@@ -32,10 +32,10 @@ class Done:
     problems: Sequence[Problem]
 
     def is_there(self, studies: Path, masks: Path) -> bool:
-        """Whether nobody has removed what was written."""
-        return all(
-            (studies / one.file).exists() and (one.mask is None or (masks / one.mask).is_file()) for one in self.placed
-        )
+        """Whether what was written is still there; a power cut can leave a name with no content."""
+        files = [studies / one.file for one in self.placed]
+        files += [masks / one.mask for one in self.placed if one.mask is not None]
+        return all(file.exists() and file.stat().st_size > 0 for file in files)
 
 
 class Journal:

@@ -88,5 +88,5 @@ def _write(target: Path, volume: Volume) -> str:
         values = values.astype(np.int16 if small and np.array_equal(values, np.rint(values)) else np.float32)
     image = nibabel.Nifti1Image(values, volume.affine)
     image.header.set_xyzt_units("mm")
-    write_atomically(target, ".nii.gz", lambda draft: nibabel.save(image, draft))
+    write_atomically(target, ".nii.gz", lambda draft: nibabel.save(image, draft), durable=False)
     return target.name

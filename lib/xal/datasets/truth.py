@@ -93,5 +93,5 @@ def write_mask(folder: Path, image: str, roi: Mask, affine: FloatArray) -> Path:
         return path
     path = folder / MASKS / f"{image}.png"
     picture = Image.fromarray(np.ascontiguousarray(roi[:, :, 0].T))
-    write_atomically(path, ".png", lambda draft: picture.save(draft, "PNG"))
+    write_atomically(path, ".png", lambda draft: picture.save(draft, "PNG"), durable=False)
     return path

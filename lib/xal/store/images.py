@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -202,11 +202,28 @@ class Images(Settling):
 
         def work(connection: Connection) -> Values:
             row = self._row(connection, image)
-            info = {key: value for key, value in {**row["info"], **patch}.items() if value is not None}
-            self._change(connection, [(row, {"info": info})])
+            self._change(connection, [(row, {"info": _merged(row["info"], patch)})])
             return self._row(connection, image)
 
         return image_row(self._write(work))
+
+    def update_infos(self, patches: Mapping[str, Mapping[str, Any]]) -> None:
+        """`update_info` of many images: one transaction for BATCH of them, refused if it cannot be done for each."""
+        ids = list(patches)
+        for start in range(0, len(ids), BATCH):
+            some = ids[start : start + BATCH]
+            self._write(lambda c, some=some: self._merge_infos(c, some, patches))  # type: ignore[misc]
+
+    def _merge_infos(
+        self, connection: Connection, ids: Sequence[str], patches: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        rows = self._rows(connection, ids)
+        missing = [image for image in ids if image not in rows]
+        if missing:
+            raise NotFound(f"there is no image {missing[0]!r}")
+        self._change(
+            connection, [(rows[image], {"info": _merged(rows[image]["info"], patches[image])}) for image in ids]
+        )
 
     def delete_image(self, image: str, by: str) -> None:
         """Put up a tombstone: the image is never listed or offered again, its annotations are kept."""
@@ -262,3 +279,7 @@ def _in_review(row: Values) -> bool:
     """Read often enough, and still nothing settled: the readings disagree, or are of other pixels."""
     waiting = row["open"] or row["excluded"] or row["state"] != "ok"
     return bool(row["labelled"] and not row["finding"] and not waiting)
+
+
+def _merged(info: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in {**info, **patch}.items() if value is not None}
