@@ -127,7 +127,10 @@ class TrainingSettings(Settings):
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
     head: Literal["linear", "prototype"] = "linear"
-    """How findings are told apart: by a layer that is learnt, or by the nearest mean of the annotated images."""
+    """How findings are told apart: by a layer that is learnt, or by the nearest mean of the annotated images.
+
+    Prototypes want batches with several images of each finding, and a lower learning rate.
+    """
     guidance: float = Field(1.0, ge=0)
     """λ: weight of the loss that pulls attention towards the ROI."""
     guidance_kind: GuidanceKind = "dice"
