@@ -122,6 +122,13 @@ def test_losses_stand_where_wins_stand(full: Path):
     assert "entropy − uniform: −2.0 points [−3.0, −1.0], 3 seeds: lower." in short
 
 
+def test_guidance_and_acquisition_are_told_apart(full: Path):
+    text = (full / "docs" / "EVIDENCE.md").read_text()
+    # the baseline without guidance is 5 points below it in every seed; xal is above it by 1.0 ± 4.303 · 1.0 / √3
+    assert re.search(r"\| uniform \| \d\d\.\d \| \d\d\.\d \| \+5\.0 \[\+5\.0, \+5\.0\] \|", text)
+    assert "| both − uniform | – | +1.0 [−1.5, +3.5] |  |" in text
+
+
 def test_pictures_of_images_are_not_published(full: Path):
     published = full / "docs" / "evidence"
     assert (published / "curves.png").read_bytes() == (full / "squares" / "report" / "curves.png").read_bytes()

@@ -111,7 +111,7 @@ def to_html(title: str, lead: str, blocks: Sequence[Block], pictures: Path) -> s
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{escape(title)}</title>\n<style>{_CSS}</style>\n</head>\n<body>",
-            f'<h1>{escape(title)}</h1>\n<p class="lead">{escape(lead)}</p>',
+            f'<h1>{_text(title)}</h1>\n<p class="lead">{_text(lead)}</p>',
             *parts,
             "</body>\n</html>\n",
         ]
@@ -145,27 +145,32 @@ def to_markdown(title: str, lead: str, blocks: Sequence[Block], pictures: Mappin
 def _block(block: Block, pictures: Path) -> str:
     match block:
         case Heading(text):
-            return f"<h2>{escape(text)}</h2>"
+            return f"<h2>{_text(text)}</h2>"
         case Paragraph(text):
-            return f"<p>{escape(text)}</p>"
+            return f"<p>{_text(text)}</p>"
         case Bullets(lines):
-            return "<ul>\n" + "\n".join(f"<li>{escape(line)}</li>" for line in lines) + "\n</ul>"
+            return "<ul>\n" + "\n".join(f"<li>{_text(line)}</li>" for line in lines) + "\n</ul>"
         case Code(text):
             return f"<pre>{escape(text.strip())}</pre>"
         case Table(head, rows, caption, words):
-            said = f"<caption>{escape(caption)}</caption>" if caption else ""
+            said = f"<caption>{_text(caption)}</caption>" if caption else ""
             body = "\n".join(_row(row, "td", words) for row in rows)
             rest = f"<thead>{_row(head, 'th', words)}</thead>\n<tbody>\n{body}\n</tbody>"
             return f'<div class="scroll"><table>{said}{rest}</table></div>'
         case Picture(_, caption):
             data = base64.b64encode((pictures / block.file).read_bytes()).decode("ascii")
-            image = f'<img alt="{escape(caption)}" src="data:image/png;base64,{data}">'
-            return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
+            image = f'<img alt="{_text(caption)}" src="data:image/png;base64,{data}">'
+            return f"<figure>{image}<figcaption>{_text(caption)}</figcaption></figure>"
+
+
+def _text(text: str) -> str:
+    """Escaped, and a number is never parted from its %."""
+    return escape(text).replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def _row(cells: Sequence[str], kind: str, words: int) -> str:
     word = ' class="word"'
-    return "<tr>" + "".join(f"<{kind}{word * (k < words)}>{escape(c)}</{kind}>" for k, c in enumerate(cells)) + "</tr>"
+    return "<tr>" + "".join(f"<{kind}{word * (k < words)}>{_text(c)}</{kind}>" for k, c in enumerate(cells)) + "</tr>"
 
 
 def _cells(row: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from xal.evaluate.page import Block, Paragraph, Table
 from xal.evaluate.report_sentences import verdict
 from xal.evaluate.results import Arm, Axis, Results
 from xal.evaluate.rows import Attention
-from xal.evaluate.statistics import bootstrap_interval
+from xal.evaluate.statistics import bootstrap_interval, paired
 
 _GRID = {"uniform": "uniform", "entropy": "uncertainty", "misalignment": "misalignment", "xal": "both"}
 """The methods of the table acquisition × loss, and what they look at."""
@@ -103,10 +103,10 @@ def reach_table(results: Results, axis: Axis) -> list[Block]:
     if len(rows) < 2:
         return []
     end = results.base.mean(axis)[-1]
-    unit = "labels" if axis == "labels" else "cost"
+    unit, there = ("labels", f"with {end:.0f} labels") if axis == "labels" else ("cost", f"at a cost of {end:.0f}")
     head = ["arm", unit, "share of the budget [95 % bootstrap]", "seeds that do", "half of the seeds by"]
     caption = (
-        f"When the mean curve first reaches what {results.baseline} ends with, at {unit} {end:.0f}; then each seed by "
+        f"When the mean curve first reaches what {results.baseline} ends with {there}; then each seed by "
         f"itself. The row of {results.baseline} says how early noise alone gets there."
     )
     return [Table(head, rows, caption)]
@@ -159,27 +159,39 @@ def grid_table(results: Results) -> list[Block]:
     if not seeds:
         return [Paragraph("The arms of acquisition × loss share no seed, so they cannot be set side by side.")]
     span = results.span(arms)
-    means = {
-        cell: float(np.mean([results.areas(arm, span)[seed] for seed in seeds]))
+    areas = {
+        cell: {seed: area for seed, area in results.areas(arm, span).items() if seed in seeds}
         for cell, arm in cells.items()
         if arm is not None
     }
-    rows = []
-    for method, looks_at in _GRID.items():
-        plain, guided = means.get((method, False)), means.get((method, True))
-        shown = [f"{100 * mean:.1f}" if mean is not None else "–" for mean in (plain, guided)]
-        gain = signed(guided - plain) if plain is not None and guided is not None else "–"
-        if plain is not None or guided is not None:
-            rows.append([looks_at, *shown, gain])
-    bases = [means.get(("uniform", guided)) for guided in (False, True)]
-    for method, looks_at in list(_GRID.items())[1:]:
-        pairs = list(zip((means.get((method, guided)) for guided in (False, True)), bases, strict=True))
-        if any(mean is not None for mean, _ in pairs):
-            gains = [signed(mean - base) if mean is not None and base is not None else "–" for mean, base in pairs]
-            rows.append([f"{looks_at} − uniform", *gains, ""])
+
+    def gain(first: tuple[str, bool], second: tuple[str, bool]) -> str:
+        difference = paired(areas.get(first, {}), areas.get(second, {}))
+        return "–" if difference is None else estimate(difference, "")
+
+    rows = [
+        [
+            looks_at,
+            *(_mean_area(areas.get((method, guided))) for guided in (False, True)),
+            gain((method, True), (method, False)),
+        ]
+        for method, looks_at in _GRID.items()
+    ]
+    rows += [
+        [f"{looks_at} − uniform", *(gain((method, guided), ("uniform", guided)) for guided in (False, True)), ""]
+        for method, looks_at in list(_GRID.items())[1:]
+    ]
+    rows = [row for row in rows if set(row[1:]) - {"–", ""}]
     names = ", ".join(arm.name for arm in arms)
-    caption = f"AUBC over the {len(seeds)} seed{'s' * (len(seeds) > 1)} that all of these arms share: {names}."
+    caption = (
+        f"AUBC over the {len(seeds)} seed{'s' * (len(seeds) > 1)} that all of these arms share ({names}); "
+        "differences in points with paired 95 % t intervals."
+    )
     return [Table(["acquisition", "cross entropy", "with guidance", "gain of guidance"], rows, caption)]
+
+
+def _mean_area(areas: Mapping[int, float] | None) -> str:
+    return f"{100 * np.mean(list(areas.values())):.1f}" if areas else "–"
 
 
 def attention_table(results: Results) -> list[Block]:
