@@ -11,7 +11,9 @@ from pydantic import ValidationError
 
 from xal.datasets.brats import BratsOptions, read_brats
 from xal.datasets.cases import Contents
+from xal.datasets.coco import read_coco
 from xal.datasets.folder import read_folder
+from xal.datasets.msd import read_msd
 from xal.datasets.options import Options
 from xal.datasets.siim_covid import read_siim
 from xal.datasets.vindr_cxr import VindrOptions, read_vindr
@@ -32,6 +34,8 @@ ADAPTERS: Mapping[str, Adapter] = {
     "brats": Adapter("BraTS 2018 to 2021 and 2023", read_brats, BratsOptions),
     "vindr_cxr": Adapter("VinDr-CXR, from PhysioNet or Kaggle", read_vindr, VindrOptions),
     "siim_covid": Adapter("SIIM-FISABIO-RSNA COVID-19", lambda source, _: read_siim(source)),
+    "msd": Adapter("Medical Segmentation Decathlon", lambda source, _: read_msd(source)),
+    "coco": Adapter("boxes as COCO lists them", lambda source, _: read_coco(source)),
     "folder": Adapter("any images with a labels.csv", lambda source, _: read_folder(source)),
 }
 

@@ -1,0 +1,81 @@
+"""The decathlon, and boxes as COCO lists them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from harness.official import rows_of, run_import, skipped
+from PIL import Image
+
+from xal.datasets.truth import read_truth
+from xal.images import write_label
+
+
+def volume(file: Path, values: dict[int, int]) -> None:
+    voxels = np.zeros((10, 9, 8), np.uint8)
+    for value, slices in values.items():
+        voxels[2:5, 3:6, value : value + slices] = value
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_label(file, voxels, np.eye(4))
+
+
+def test_msd_volumes_have_the_label_with_most_voxels(tmp_path: Path):
+    source, studies = tmp_path / "s", tmp_path / "studies"
+    painted = {"liver_0": {1: 1, 2: 5}, "liver_1": {1: 1}, "liver_2": {}, "liver_3": {3: 1}, "liver_4": {2: 2}}
+    for name, values in painted.items():
+        volume(source / "imagesTr" / f"{name}.nii.gz", {1: 3})
+        volume(source / "labelsTr" / f"{name}.nii.gz", values)
+    volume(source / "imagesTr" / "liver_9.nii.gz", {1: 3})
+    (source / "labelsTr" / "liver_4.nii.gz").unlink()
+    pairs = [{"image": f"./imagesTr/{n}.nii.gz", "label": f"./labelsTr/{n}.nii.gz"} for n in painted]
+    listed = {"labels": {"0": "background", "1": "liver", "2": "tumour"}, "training": pairs}
+    (source / "dataset.json").write_text(json.dumps(listed))
+    assert run_import("msd", source, studies, "--start", "1") == 0
+    truth = read_truth(studies / ".truth")
+    assert {image: known.finding for image, known in truth.items()} == {"liver_0": "tumour", "liver_1": "liver"}
+    assert truth["liver_0"].roi().sum() == 9 * 5
+    reasons = {Path(name).name: reason for name, reason in skipped(studies).items()}
+    assert "outlines nothing" in reasons["liver_2.nii.gz"]
+    assert "value 3" in reasons["liver_3.nii.gz"]
+    assert "No such file" in reasons["liver_4.nii.gz"]
+    assert "does not list it" in reasons["liver_9.nii.gz"]
+
+
+def test_coco_images_have_the_category_that_covers_most(tmp_path: Path):
+    source, studies = tmp_path / "s", tmp_path / "studies"
+    (source / "images").mkdir(parents=True)
+    names = ["a.png", "b.png", "c.png"]
+    for name in names:
+        Image.new("L", (30, 20), 80).save(source / "images" / name)
+    listed = {
+        "images": [{"id": 7 + n, "file_name": name} for n, name in enumerate([*names, "gone.png"])],
+        "categories": [{"id": 1, "name": "nodule"}, {"id": 2, "name": "mass"}],
+        "annotations": [
+            {"id": 1, "image_id": 7, "category_id": 1, "bbox": [1, 2, 3, 4]},
+            {"id": 2, "image_id": 7, "category_id": 2, "bbox": [10, 5, 9, 8]},
+            {"id": 3, "image_id": 8, "category_id": 1, "bbox": [1, 2, 3, 4]},
+            {"id": 4, "image_id": 8, "category_id": 5, "bbox": [1, 2, 3, 4]},
+            {"id": 6, "image_id": 8, "category_id": 1, "bbox": [1, 2, 3]},
+            {"id": 5, "image_id": 99, "category_id": 1, "bbox": [1, 2, 3, 4]},
+        ],
+    }
+    (source / "annotations.json").write_text(json.dumps(listed))
+    assert run_import("coco", source, studies, "--start", "0") == 0
+    truth = read_truth(studies / ".truth")
+    assert {image: known.finding for image, known in truth.items()} == {"a": "mass", "b": "nodule", "c": "no finding"}
+    assert truth["a"].roi().sum() == 9 * 8
+    reasons = skipped(studies)
+    assert "gone.png" in reasons
+    assert "the image 99" in reasons["annotation 5"]
+    kept = [row["reason"] for row in rows_of(studies / ".truth/skipped.csv") if row["imported"] == "yes"]
+    assert any("unknown category 5" in reason for reason in kept)
+    assert any("[1, 2, 3] is not x, y, width and height" in reason for reason in kept)
+
+
+@pytest.mark.parametrize(("name", "file"), [("msd", "dataset.json"), ("coco", "annotations.json")])
+def test_a_damaged_list_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, file: str):
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / file).write_text('{"images": [')
+    assert run_import(name, tmp_path / "s", tmp_path / "studies") == 1
+    assert f"{file} cannot be read" in capsys.readouterr().err
