@@ -20,6 +20,7 @@ from xal.datasets.cases import Box
 from xal.datasets.siim_covid import FINDINGS
 from xal.datasets.truth import read_truth
 from xal.datasets.vindr_cxr import FREQUENT, NO_FINDING, fuse, overlap
+from xal.geometry import prepare
 from xal.images import read_image
 from xal.task import load_task
 
@@ -129,14 +130,31 @@ def test_findings_of_vindr_are_those_of_the_task():
     assert load_task("vindr_cxr", TASKS).absent == NO_FINDING
 
 
-def test_a_negative_x_ray_is_read_with_bone_bright_in_all_its_bits(tmp_path: Path):
-    plain = read_image(write_xray(tmp_path / "p.dcm", 3)).pixels
-    turned = read_image(write_xray(tmp_path / "n.dcm", 3, PhotometricInterpretation="MONOCHROME1")).pixels
-    assert np.allclose(plain + turned, 4095)
-    ten = read_image(
-        write_xray(tmp_path / "t.dcm", 3, BitsStored=12, HighBit=11, RescaleSlope="2", RescaleIntercept="-5")
-    )
-    assert np.array_equal(ten.pixels, plain * 2 - 5)
+@pytest.mark.parametrize("task", ["vindr_cxr", "siim_covid"])
+def test_the_network_sees_the_same_however_an_x_ray_is_stored(tmp_path: Path, task: str):
+    """Polarity, bits, slope and the window stored for viewers differ between detectors, the patient does not."""
+    settings = load_task(task, TASKS)
+    seen = np.random.default_rng(0).integers(300, 700, (50, 60)).astype(np.uint16)
+
+    def stored(name: str, pixels: np.ndarray, **fields: object) -> np.ndarray:
+        file = write_xray(tmp_path / f"{name}.dcm", pixels=pixels.astype(np.uint16), **fields)
+        return prepare(read_image(file), settings).tensor.numpy()
+
+    plain = stored("plain", seen)
+    assert plain.min() == 0
+    assert plain.max() == 1
+    ways = {
+        "negative": stored("negative", 4095 - seen, PhotometricInterpretation="MONOCHROME1"),
+        "14 bits": stored("bits", seen * 4, BitsStored=14, HighBit=13),
+        "16 bits, negative": stored(
+            "wide", 65535 - seen, BitsStored=16, HighBit=15, PhotometricInterpretation="MONOCHROME1"
+        ),
+        "slope": stored("slope", seen, RescaleSlope="2.5", RescaleIntercept="-1000"),
+        "narrow window": stored("window", seen, WindowCenter=350, WindowWidth=20),
+        "two windows": stored("windows", seen, WindowCenter=[350, 2000], WindowWidth=[20, 4000]),
+    }
+    for way, tensor in ways.items():
+        assert np.allclose(tensor, plain, atol=1e-4), way
 
 
 # SIIM-COVID-19

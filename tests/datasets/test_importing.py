@@ -35,21 +35,22 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_folder(tmp_path_factory.mktemp("set") / "source", 60)
 
 
-def killed_import(source: Path, studies: Path, after: int) -> None:
-    """Start an import, and kill it once so many images are in place."""
+def begin_import(source: Path, studies: Path, after: int) -> subprocess.Popen[str]:
+    """Start an import, and wait until so many images are in place."""
     command = [sys.executable, "-m", "xal.cli", "import", "folder", str(source), str(studies), "--start", "3"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     until = time.monotonic() + 60
     while process.poll() is None and time.monotonic() < until and len(list(studies.glob("*.png"))) < after:
         time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait(20) == -signal.SIGKILL, "it was done before it could be killed"
+    return process
 
 
 def test_an_import_killed_several_times_ends_as_if_it_never_was(source: Path, tmp_path: Path):
     studies, other = tmp_path / "studies", tmp_path / "other"
     for after in (1, 25, 55):
-        killed_import(source, studies, after)
+        process = begin_import(source, studies, after)
+        process.kill()
+        assert process.wait(20) == -signal.SIGKILL, "it was done before it could be killed"
         assert not (studies / ".truth" / "truth.csv").exists()
     times = {path.name: path.stat().st_ctime_ns for path in (studies / ".truth" / "masks").iterdir()}
     assert run_import("folder", source, studies, "--start", "3") == 0
@@ -62,6 +63,15 @@ def test_an_import_killed_several_times_ends_as_if_it_never_was(source: Path, tm
     again = {path.name: path.stat().st_ctime_ns for path in (studies / ".truth" / "masks").iterdir()}
     written_twice = [name for name in times if name in again and times[name] != again[name]]
     assert len(written_twice) <= 1, "at most the one it was killed at is done again"
+
+
+def test_who_interrupts_it_is_told_how_to_go_on(source: Path, tmp_path: Path):
+    process = begin_import(source, tmp_path / "studies", 1)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "xal: stopped; the same command goes on from here" in said
+    assert "Traceback" not in said
 
 
 def test_a_line_cut_short_is_done_again(source: Path, tmp_path: Path):

@@ -114,8 +114,12 @@ def write_brats_2020(source: Path, grades: Mapping[int, str]) -> Path:
 # chest X-rays
 
 
-def write_xray(file: Path, seed: int = 0, size: tuple[int, int] = (60, 50), **fields: object) -> Path:
-    """A 12-bit X-ray in 16 bits, as detectors store them; `size` is (columns, rows)."""
+def write_xray(
+    file: Path, seed: int = 0, size: tuple[int, int] = (60, 50), pixels: np.ndarray | None = None, **fields: object
+) -> Path:
+    """A 12-bit X-ray in 16 bits, as detectors store them: noise of `size` (columns, rows) if no pixels are given."""
+    if pixels is None:
+        pixels = np.random.default_rng(seed).integers(0, 4096, size[::-1]).astype(np.uint16)
     file.parent.mkdir(parents=True, exist_ok=True)
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -125,14 +129,13 @@ def write_xray(file: Path, seed: int = 0, size: tuple[int, int] = (60, 50), **fi
     data.is_little_endian, data.is_implicit_VR = True, False
     data.SOPClassUID, data.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
     data.StudyInstanceUID, data.SeriesInstanceUID, data.Modality = "1.2.3", f"1.2.3.{seed}", "DX"
-    columns, rows = size
-    data.Rows, data.Columns = rows, columns
+    data.Rows, data.Columns = pixels.shape
     data.SamplesPerPixel, data.PhotometricInterpretation, data.PixelRepresentation = 1, "MONOCHROME2", 0
     data.BitsAllocated, data.BitsStored, data.HighBit = 16, 12, 11
     data.WindowCenter, data.WindowWidth = 2048, 3000
     for name, value in fields.items():
         setattr(data, name, value)
-    data.PixelData = np.random.default_rng(seed).integers(0, 4096, (rows, columns)).astype(np.uint16).tobytes()
+    data.PixelData = pixels.tobytes()
     data.save_as(file, write_like_original=False)
     return file
 

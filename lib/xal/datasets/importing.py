@@ -90,6 +90,8 @@ def import_set(contents: Contents, plan: Plan, studies: Path, task: Task | None,
             return _Import(contents, studies, task, journal).run(plan, say)
     except OSError as error:
         raise XalError(f"{studies} cannot be written ({error}); the same command goes on from here") from error
+    except KeyboardInterrupt as error:
+        raise XalError("stopped; the same command goes on from here") from error
     finally:
         hold.release()
 
