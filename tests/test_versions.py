@@ -155,6 +155,18 @@ def test_a_new_draw_is_due_when_a_finding_can_have_validation_images_and_lacks_t
     assert lacks_validation(cases, cases["a"][:5] + cases["c"][:5], SETTINGS) == []
 
 
+def test_validation_grows_once_it_is_half_of_what_it_should_be():
+    few = {"a": [f"a{i}" for i in range(50)]}
+    many = {"a": [f"a{i}" for i in range(51)]}
+    validation = few["a"][:5]
+    assert lacks_validation(few, validation, SETTINGS) == []
+    assert lacks_validation(many, validation, SETTINGS) == ["a"]
+    grown = draw_validation(many, {}, SETTINGS, 0, keep=validation, seen=few["a"])
+    assert set(validation) < set(grown)
+    assert len(grown) == 11
+    assert "a50" in grown  # what the model in use has not seen comes first
+
+
 def test_images_of_a_validation_group_are_not_trained_on():
     groups = {"scan1": "patient1", "scan2": "patient1", "scan3": "patient2"}
     assert training_images(["scan1", "scan2", "scan3", "alone"], groups, ["scan1"]) == ["scan3", "alone"]

@@ -124,7 +124,7 @@ def _require_enough(project: Project, settled: Sequence[SettledImage]) -> None:
 
 
 def _validation(project: Project, settled: Sequence[SettledImage]) -> tuple[int, list[str]]:
-    """The images set aside to judge models; drawn anew when a finding that could be judged is not."""
+    """The images set aside to judge models; drawn anew when a finding has too few, first from what is new."""
     by_finding: dict[str, list[str]] = {}
     for image in settled:
         by_finding.setdefault(image.finding, []).append(image.image.id)
@@ -134,13 +134,18 @@ def _validation(project: Project, settled: Sequence[SettledImage]) -> tuple[int,
     lacking = lacks_validation(by_finding, kept, gate_settings)
     if known is not None and not lacking:
         return known
-    seen = [] if known is None else [image.image.id for image in settled if image.image.id not in set(known[1])]
-    drawn = draw_validation(
-        by_finding, _groups(settled), gate_settings, project.task.training.seed, keep=kept, seen=seen
-    )
+    seed = project.task.training.seed
+    drawn = draw_validation(by_finding, _groups(settled), gate_settings, seed, keep=kept, seen=_seen(project, settled))
     number = project.store.set_validation(drawn)
     logger.info("validation set %d has %d images; too few were of: %s", number, len(drawn), ", ".join(lacking))
     return number, drawn
+
+
+def _seen(project: Project, settled: Sequence[SettledImage]) -> list[str]:
+    """What the model in use may have been trained on: whatever was annotated before it was made."""
+    current = project.store.current_version()
+    made = current.created_at if current else 0.0
+    return [image.image.id for image in settled if any(row.created_at <= made for row in image.annotations)]
 
 
 def _groups(settled: Sequence[SettledImage]) -> dict[str, str]:

@@ -106,15 +106,17 @@ def wanted(annotations: int, settings: GateSettings) -> int:
 def lacks_validation(
     cases_by_finding: Mapping[str, Sequence[str]], validation: Collection[str], settings: GateSettings
 ) -> list[str]:
-    """Findings with fewer validation images than the smallest useful number, though annotations allow more.
+    """Findings whose validation images are too few, though annotations allow more; then a new version is due.
 
-    If there are any, a new validation version is due.
+    Too few are fewer than the smallest useful number, or than half of what today's annotations ask for: so validation
+    grows with the labels, and seldom, since with every version the model in use has to be judged anew.
     """
     inside = set(validation)
     return [
         finding
         for finding, images in cases_by_finding.items()
-        if len(inside & set(images)) < min(settings.min_per_finding, wanted(len(images), settings))
+        if len(inside & set(images))
+        < max(min(settings.min_per_finding, wanted(len(images), settings)), wanted(len(images), settings) / 2)
     ]
 
 
