@@ -1,0 +1,196 @@
+"""`xal simulate` on a small set: what is learnt from, what is written, and what an interruption costs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from harness.simulation import write_set, write_simulation
+
+from xal.cli import main
+from xal.errors import TaskError, XalError
+from xal.evaluate.config import load_simulation
+from xal.evaluate.prepared import prepare_set
+from xal.evaluate.rows import Run, read_run, run_file
+from xal.evaluate.simulate import Wish, simulate
+from xal.evaluate.split import split
+from xal.images import read_image
+
+TASKS = Path(__file__).parents[2] / "apps" / "xal_radiology" / "tasks"
+
+
+def go(config: Path, **wish) -> int:
+    return simulate(load_simulation(config), config.with_suffix(""), TASKS, Wish(device="cpu", **wish))
+
+
+def run_of(config: Path, arm: str, seed: int = 0) -> Run:
+    run = read_run(run_file(config.with_suffix(""), arm, seed))
+    assert run is not None
+    return run
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A simulation of five arms that was run to its end."""
+    folder = tmp_path_factory.mktemp("simulation")
+    write_set(folder)
+    arms = {
+        "uniform": {"method": "uniform"},
+        "xal": {"method": "xal"},
+        "oracle": {"method": "xal", "roi": "oracle"},
+        "unguided": {"method": "uniform", "task": {"training": {"guidance": 0}}},
+        "full": {"method": "uniform", "everything": True},
+    }
+    config = write_simulation(folder, arms=arms, ceiling="full")
+    assert go(config) == 5
+    return config
+
+
+def test_every_round_is_written_with_its_labels(finished: Path):
+    run = run_of(finished, "xal")
+    assert run.complete
+    assert [row.labels for row in run.rounds] == [9, 15, 21]
+    assert [len(row.picked) for row in run.rounds] == [9, 6, 6]
+    picked = [i for row in run.rounds for i in row.picked]
+    assert len(set(picked)) == 21
+    for row in run.rounds:
+        assert 0 <= row.balanced_accuracy <= 1
+        assert row.cost == row.labels + 2 * row.outlines
+
+
+def test_what_is_picked_comes_from_the_pool_and_never_from_what_judges(finished: Path):
+    plan = load_simulation(finished)
+    data = prepare_set(plan.studies, plan.load_task("xal", TASKS))
+    divided = split(data.findings, data.groups, plan, 0)
+    for arm in ("uniform", "xal", "oracle"):
+        rows = run_of(finished, arm).rounds
+        assert sorted(rows[0].picked) == sorted(divided.start.tolist())
+        assert {i for row in rows[1:] for i in row.picked} <= set(divided.pool.tolist())
+
+
+def test_arms_that_train_alike_begin_with_the_very_same_model(finished: Path):
+    uniform, xal, unguided = (run_of(finished, arm).rounds[0] for arm in ("uniform", "xal", "unguided"))
+    assert uniform.picked == xal.picked == unguided.picked
+    assert uniform.log_loss == xal.log_loss
+    assert uniform.log_loss != unguided.log_loss
+    assert uniform.pool == xal.pool
+
+
+def test_the_ceiling_is_one_training_on_everything(finished: Path):
+    run = run_of(finished, "full")
+    assert [row.labels for row in run.rounds] == [run.header.images["pool"] + run.header.images["start"]]
+
+
+def test_attention_is_measured_beside_attention_that_knows_nothing(finished: Path):
+    run = run_of(finished, "xal")
+    assert set(run.header.baselines) == {"uniform", "centre", "untrained"}
+    covered = run.header.baselines["uniform"].energy
+    assert 0 < covered < 0.3
+    attention = run.rounds[-1].attention
+    assert attention is not None
+    assert attention.deletion is not None
+    assert attention.insertion is not None
+
+
+def test_the_first_picks_are_kept_for_the_picture(finished: Path):
+    look = np.load(finished.with_suffix("") / "looks" / "xal-0.npz")
+    assert look["picked"].tolist() == list(run_of(finished, "xal").rounds[1].picked)
+    assert look["attention"].shape[0] == 6
+
+
+def test_a_finished_simulation_has_nothing_left_to_do(finished: Path):
+    before = {path: path.read_bytes() for path in finished.with_suffix("").glob("*.jsonl")}
+    assert go(finished) == 0
+    assert {path: path.read_bytes() for path in finished.with_suffix("").glob("*.jsonl")} == before
+
+
+def results(run: Run) -> list[dict[str, object]]:
+    """All of a run that chance and clock do not change."""
+    return [json.loads(row.model_dump_json(exclude={"seconds"})) for row in run.rounds]
+
+
+@pytest.mark.parametrize("lines", [1, 2, 3])
+def test_a_run_that_was_cut_off_goes_on_to_the_same_end(finished: Path, tmp_path: Path, lines: int):
+    write_set(tmp_path)
+    config = write_simulation(tmp_path)
+    whole = run_file(finished.with_suffix(""), "xal", 0).read_bytes().split(b"\n")
+    folder = config.with_suffix("")
+    folder.mkdir()
+    run_file(folder, "xal", 0).write_bytes(b"\n".join(whole[:lines]) + b'\n{"kind":"rou')
+    assert go(config, arms=["xal"]) == 1
+    assert results(run_of(config, "xal")) == results(run_of(finished, "xal"))
+
+
+def test_kill_dash_nine_and_the_same_command_again(tmp_path: Path):
+    write_set(tmp_path)
+    config = write_simulation(tmp_path, arms={"uniform": {"method": "uniform"}}, seeds=2)
+    command = [sys.executable, "-m", "xal.cli", "simulate", str(config), "--device", "cpu", "--workers", "1"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+    file = run_file(config.with_suffix(""), "uniform", 0)
+    deadline = time.monotonic() + 120
+    while not (file.exists() and file.read_bytes().count(b"\n") >= 2):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    before = file.read_bytes()
+    assert subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0
+    assert file.read_bytes().startswith(before[: before.rfind(b"\n") + 1])
+    assert all(run_of(config, "uniform", seed).complete for seed in (0, 1))
+
+
+def test_rows_of_other_settings_are_not_continued(finished: Path):
+    changed = finished.read_text().replace("query: 6", "query: 4")
+    other = finished.with_name("changed.yaml")
+    other.write_text(changed)
+    other.with_suffix("").mkdir()
+    rows = run_file(finished.with_suffix(""), "xal", 0)
+    run_file(other.with_suffix(""), "xal", 0).write_bytes(rows.read_bytes())
+    with pytest.raises(XalError, match="other settings"):
+        go(other, arms=["xal"])
+
+
+def test_a_simulation_that_is_wrong_names_key_and_value(tmp_path: Path):
+    write_set(tmp_path, 30)
+    wrong = write_simulation(tmp_path, arms={"xal": {"method": "xall"}})
+    with pytest.raises(TaskError, match=r"arms\.xal\.method.*'xall'.*known are uniform"):
+        load_simulation(wrong)
+    with pytest.raises(TaskError, match="did you mean 'query'"):
+        load_simulation(write_simulation(tmp_path, qery=3))
+    with pytest.raises(TaskError, match="headline: there is no arm 'gone'"):
+        load_simulation(write_simulation(tmp_path, headline=["gone"]))
+    plan = load_simulation(
+        write_simulation(
+            tmp_path,
+            arms={"xal": {"method": "xal", "task": {"training": {"guidence": 1}}}},
+            headline=[],
+            baseline="xal",
+        )
+    )
+    with pytest.raises(TaskError, match="did you mean 'guidance'"):
+        plan.load_task("xal", TASKS)
+
+
+def test_an_unknown_arm_is_refused_by_the_command(finished: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["simulate", str(finished), "--arms", "nobody"]) == 1
+    assert "no arm 'nobody'" in capsys.readouterr().err
+
+
+def test_the_set_is_prepared_as_the_server_would(finished: Path):
+    plan = load_simulation(finished)
+    task = plan.load_task("xal", TASKS)
+    data = prepare_set(plan.studies, task)
+    from xal.geometry import prepare
+
+    volume = read_image(plan.studies / f"{data.ids[3]}.png")
+    np.testing.assert_array_equal(data.images[3], prepare(volume, task).tensor.numpy())
+    assert data.areas[data.findings == task.index("nothing")].max() == 0
+    assert data.areas[data.findings == task.index("disc")].min() > 0.02

@@ -1,0 +1,47 @@
+"""A set whose truth is known, with the pictures of `pools`, and simulations on it that take seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from harness.pools import write_pool, write_task
+from xal.datasets.truth import TRUTH_FOLDER, TruthRow, write_mask, write_truth
+
+SETTINGS = {
+    "title": "Discs and squares",
+    "studies": "studies",
+    "task": "tiny.yaml",
+    "start": 9,
+    "query": 6,
+    "budget": 21,
+    "validation": 6,
+    "validation_share": 0.15,
+    "test_share": 0.3,
+    "seeds": 1,
+    "arms": {"uniform": {"method": "uniform"}, "xal": {"method": "xal"}},
+    "headline": ["uniform", "xal"],
+}
+
+
+def write_set(folder: Path, count: int = 60, per_group: int = 2) -> Path:
+    """`count` pictures with their truth, in groups of neighbours; the studies folder."""
+    studies = folder / "studies"
+    pictures = write_pool(studies, count)
+    truth = studies / TRUTH_FOLDER
+    for picture in pictures:
+        if picture.roi.any():
+            write_mask(truth, picture.id, picture.roi.T[:, :, None], np.eye(4))
+    rows = [TruthRow(one.id, one.finding, f"patient {i // per_group}") for i, one in enumerate(pictures)]
+    write_truth(truth, rows)
+    return studies
+
+
+def write_simulation(folder: Path, **changes: object) -> Path:
+    """A simulation on the set that `write_set` wrote into the same folder."""
+    write_task(folder)
+    path = folder / "tiny_simulation.yaml"
+    path.write_text(yaml.safe_dump({**SETTINGS, **changes}))
+    return path

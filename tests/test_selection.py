@@ -1,0 +1,86 @@
+"""From values to a batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from xal.selection import Pool, choose
+from xal.task import BatchSettings
+
+
+def pool(values, embeddings=None, predicted=None, labelled=((9.0, 9.0),), labelled_findings=(0,)) -> Pool:
+    n = len(values)
+    return Pool(
+        np.asarray(values, float),
+        np.zeros((n, 2)) if embeddings is None else np.asarray(embeddings, float),
+        np.zeros(n, np.int64) if predicted is None else np.asarray(predicted, np.int64),
+        np.asarray(labelled, float).reshape(-1, 2),
+        np.asarray(labelled_findings, np.int64),
+    )
+
+
+def pick(given: Pool, count: int, seed: int = 0, **settings) -> list[int]:
+    return choose(given, count, BatchSettings(**settings), np.random.default_rng(seed)).tolist()
+
+
+def test_top_takes_the_best_first():
+    assert pick(pool([0.1, 0.9, 0.5, 0.7]), 3) == [1, 3, 2]
+
+
+def test_ties_fall_by_chance():
+    assert {tuple(pick(pool([0.5] * 4), 1, seed)) for seed in range(40)} == {(0,), (1,), (2,), (3,)}
+
+
+def test_a_batch_larger_than_the_pool_is_the_pool():
+    for rule in ("top", "power", "spread"):
+        assert sorted(pick(pool([0.1, 0.9, 0.5]), 10, rule=rule)) == [0, 1, 2]
+
+
+def test_power_draws_without_replacement_in_proportion_to_rank():
+    given = pool([0.4, 0.1, 0.3, 0.2])  # ranks 1, 4, 2, 3
+    first = np.bincount([pick(given, 1, seed, rule="power", sharpness=1.0)[0] for seed in range(4000)], minlength=4)
+    expected = np.array([1, 1 / 4, 1 / 2, 1 / 3]) / (1 + 1 / 2 + 1 / 3 + 1 / 4)
+    np.testing.assert_allclose(first / first.sum(), expected, atol=0.03)
+    assert sorted(pick(given, 4, rule="power")) == [0, 1, 2, 3]
+
+
+def test_power_becomes_top_when_it_is_sharp():
+    values = np.random.default_rng(1).random(50)
+    assert pick(pool(values), 5, rule="power", sharpness=500.0) == np.argsort(-values)[:5].tolist()
+
+
+def test_spread_leaves_the_copy_of_what_it_took():
+    twins = pool([0.9, 0.89, 0.5], embeddings=[[0, 0], [0, 0.01], [5, 0]])
+    assert pick(twins, 2) == [0, 1]
+    assert pick(twins, 2, rule="spread", breadth=1.5) == [0, 2]
+
+
+def test_spread_looks_no_further_than_its_breadth():
+    given = pool([0.9, 0.8, 0.7, 0.1], embeddings=[[0, 0], [1, 0], [2, 0], [100, 0]])
+    assert 3 not in pick(given, 1, rule="spread", breadth=3.0)
+    assert pick(given, 1, rule="spread", breadth=4.0) == [3]
+
+
+def test_spread_keeps_away_from_what_is_labelled():
+    given = pool([0.5, 0.5], embeddings=[[0, 0], [10, 0]], labelled=[[9.5, 0]])
+    assert pick(given, 1, rule="spread", breadth=2.0) == [0]
+
+
+def test_spread_without_anything_labelled_takes_something():
+    given = pool([0.5, 0.4, 0.3], embeddings=[[0, 0], [1, 0], [9, 0]], labelled=[], labelled_findings=[])
+    assert len(set(pick(given, 3, rule="spread"))) == 3
+
+
+@pytest.mark.parametrize("rule", ["top", "power", "spread"])
+def test_balance_takes_what_is_rarest_among_the_labelled(rule: str):
+    given = pool(
+        [0.9, 0.8, 0.7, 0.2, 0.1], predicted=[0, 0, 0, 1, 1], labelled=np.zeros((2, 2)), labelled_findings=[0, 0]
+    )
+    chosen = pick(given, 2, rule=rule, balance=True)
+    assert sorted(chosen) == [3, 4]
+
+
+def test_balance_goes_on_where_a_finding_is_used_up():
+    given = pool([0.9, 0.8, 0.7], predicted=[0, 0, 1], labelled=np.zeros((5, 2)), labelled_findings=[0] * 5)
+    assert pick(given, 3, balance=True) == [2, 0, 1]
