@@ -159,7 +159,9 @@ def test_markdown_without_published_pictures_has_none(tmp_path: Path):
     config = write_config(tmp_path, 1)
     write_rows(tmp_path / "squares", {"uniform": Made()}, [0], LABELS)
     assert main(["report", str(config), "--markdown", str(tmp_path / "EVIDENCE.md")]) == 0
-    assert "![" not in (tmp_path / "EVIDENCE.md").read_text()
+    text = (tmp_path / "EVIDENCE.md").read_text()
+    assert "![" not in text
+    assert not re.search(r"^###[^\n]*\n\n###", text, re.MULTILINE), "no heading without anything below it"
 
 
 def test_pictures_of_an_earlier_report_do_not_stay(tmp_path: Path):

@@ -121,8 +121,11 @@ def to_html(title: str, lead: str, blocks: Sequence[Block], pictures: Path) -> s
 def to_markdown(title: str, lead: str, blocks: Sequence[Block], pictures: Mapping[str, str]) -> str:
     """The same as text; `pictures` says where a published picture lies, all others are left out."""
     parts = [f"## {title}", lead]
-    for block in blocks:
+    shown = [block for block in blocks if not isinstance(block, Picture) or block.name in pictures]
+    for block, following in zip(shown, [*shown[1:], None], strict=True):
         match block:
+            case Heading() if following is None or isinstance(following, Heading):
+                pass
             case Heading(text):
                 parts.append(f"### {text}")
             case Paragraph(text):
@@ -135,10 +138,8 @@ def to_markdown(title: str, lead: str, blocks: Sequence[Block], pictures: Mappin
                 line = ["---"] * words + ["---:"] * (len(head) - words)
                 lines = [_cells(head), _cells(line), *(_cells(row) for row in rows)]
                 parts += [caption] * bool(caption) + ["\n".join(lines)]
-            case Picture(name, caption) if name in pictures:
+            case Picture(name, caption):
                 parts.append(f"![{caption}]({pictures[name]})")
-            case Picture():
-                pass
     return "\n\n".join(parts) + "\n"
 
 

@@ -12,7 +12,7 @@ import matplotlib
 from xal.errors import XalError
 from xal.evaluate.config import Simulation, load_simulation
 from xal.evaluate.page import Block, Bullets, Code, Heading, Paragraph, Picture, to_html, to_markdown
-from xal.evaluate.report_figures import FIGURES, colours_of
+from xal.evaluate.report_figures import FEWEST_SHADED, FIGURES, colours_of
 from xal.evaluate.report_looks import first_picks, open_gallery
 from xal.evaluate.report_sentences import lead, summary
 from xal.evaluate.report_tables import (
@@ -85,8 +85,8 @@ def compose(results: Results, drawn: Sequence[str]) -> list[Block]:
         return [Picture(name, caption)] if name in drawn else []
 
     curves = (
-        "Left: mean balanced accuracy on the test set; the bands are 95 % intervals of that mean, and overlap because "
-        "seeds differ more than methods do. Right: what decides, the difference to "
+        f"Left: mean balanced accuracy on the test set; bands are 95 % intervals (from {FEWEST_SHADED} seeds on) and "
+        "overlap, because seeds differ more than methods do. Right: what decides, the difference to "
         f"{results.baseline} within each seed."
     )
     blocks: list[Block] = [
@@ -208,7 +208,7 @@ def _making(results: Results, config: Path, root: Path) -> list[Block]:
         ", ".join(sorted({str(getattr(header, name)) for header in headers})) for name in ("commit", "device", "torch")
     )
     made = [
-        f"Commits: {commits}.",
+        f"Commits: {commits}" + (" (+: with changes that were not committed)." if "+" in commits else "."),
         f"Device: {devices}; torch {versions}.",
         f"{len(headers)} complete runs, begun {first}" + (f" to {last}." if last != first else "."),
     ]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
@@ -18,6 +19,8 @@ from xal.evaluate.style import ACCENT, INK, LINE, NEUTRAL, OTHERS, SOFT, name_en
 Colours = Mapping[str, str]
 Drawing = Callable[[Results, Colours], Figure | None]
 
+FEWEST_SHADED = 4
+"""Seeds: the interval of fewer is so wide that it would hide the curves."""
 _IGNORANT = {"uniform": "even map", "centre": "centre Gaussian", "untrained": "untrained"}
 _AXES: Mapping[Axis, str] = {"labels": "labels", "cost": "annotation cost, in labels"}
 _PARTS = {"train": "#0369a1", "read": "#7c3aed", "select": "#c2410c", "evaluate": "#94a3b8"}
@@ -60,7 +63,7 @@ def _budget(results: Results, colours: Colours, axis: Axis) -> Figure | None:
     ceiling = results.ceiling
     if ceiling is not None:
         _level(left, float(ceiling.mean("balanced_accuracy")[-1]), f"{ceiling.name}", "left")
-    left.yaxis.set_major_formatter(PercentFormatter(1, 0))
+    _percent(left.yaxis)
     left.set_title("Balanced accuracy")
     _dress(left, axis)
     name_ends(left, ends)
@@ -76,9 +79,8 @@ def _budget(results: Results, colours: Colours, axis: Axis) -> Figure | None:
             end = 100 * float(differences[:, -1].mean())
             names.append((f"{arm.name} {signed(end / 100)}", float(x[-1]), end, colours[arm.name], True))
     right.set_title(f"Difference to {results.baseline}, in points, paired by seed")
-    right.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+.0f}".replace("-", "−") if value else "0"))
-    right.yaxis.set_major_locator(MaxNLocator(7, integer=True))
     _dress(right, axis)
+    _in_points(right.yaxis)
     name_ends(right, names)
     return figure
 
@@ -132,7 +134,7 @@ def gains(results: Results, colours: Colours) -> Figure | None:
     for label, (arm, _) in zip(axes.get_yticklabels(), rows, strict=True):
         headline = arm.plan.role == "headline"
         label.set(color=colours[arm.name] if headline else SOFT, size=10, fontweight="bold" if headline else "normal")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+g}".replace("-", "−") if value else "0"))
+    _in_points(axes.xaxis)
     axes.set_title(
         f"Area under balanced accuracy, difference to {results.baseline} in points: 95 % t interval, | one seed"
     )
@@ -160,7 +162,7 @@ def exploratory_curves(results: Results, colours: Colours) -> Figure | None:
             said = f"AUBC {signed(gain.mean)}"
             axes.annotate(said, (1, 0.06), xycoords="axes fraction", ha="right", size=9, color=colours[arm.name])
         _dress(axes, None)
-        axes.yaxis.set_major_formatter(PercentFormatter(1, 0))
+        _percent(axes.yaxis)
     for axes in grid[len(arms) :]:
         axes.set_visible(False)
     for axes in grid[max(0, len(arms) - columns) : len(arms)]:
@@ -198,7 +200,7 @@ def attention_curves(results: Results, colours: Colours) -> Figure | None:
     for axes, (key, text) in zip(grid, shown.items(), strict=False):
         _dress(axes, "labels")
         axes.set_title(text, size=10.5)
-        axes.yaxis.set_major_formatter(PercentFormatter(1, 0))
+        _percent(axes.yaxis)
         ends = _quantity(axes, arms, f"attention.{key}", palette, results)
         for name, said in _IGNORANT.items():
             known = [
@@ -233,13 +235,16 @@ def score_by_area(results: Results, colours: Colours) -> Figure | None:
             points = _deciles(arm, number)
             if points is not None:
                 axes.plot(*points, "o-", color=colours[arm.name], lw=2, ms=4)
-                ends.append((arm.name, float(points[0][-1]), float(points[1][-1]), colours[arm.name], True))
+                ends.append(
+                    (arm.name, float(points[0][-1]), float(points[1][-1]), colours[arm.name], arm is not results.base)
+                )
         axes.set_title(f"Mean score by ROI area: {said}", size=10.5)
         _dress(axes, None)
         axes.set_xlabel("share of the image that the ROI covers", size=9.5)
-        axes.xaxis.set_major_formatter(PercentFormatter(1, 0 if axes.get_xlim()[1] > 0.04 else 1))
+        _percent(axes.xaxis, 5)
         axes.set_ylim(0, max(1, axes.get_ylim()[1]))
-        name_ends(axes, ends, size=8.5)
+        edge = max(end[1] for end in ends)
+        name_ends(axes, [(name, edge, *rest) for name, _, *rest in ends], size=8.5)
     _dress(over, "labels")
     over.axhline(0, color=NEUTRAL, lw=1)
     ends = _quantity(over, arms, "pool.score_area", colours, results)
@@ -269,7 +274,16 @@ def reliability(results: Results, colours: Colours) -> Figure | None:
             if bins is not None:
                 inside = "white" if kind == "raw" else colour
                 axes.plot(bins[1], bins[2], style, color=colour, lw=1.6, ms=0)
-                axes.scatter(bins[1], bins[2], 12 + 160 * bins[0] / bins[0].sum(), inside, ec=colour, lw=1.4, zorder=3)
+                axes.scatter(
+                    bins[1],
+                    bins[2],
+                    12 + 160 * bins[0] / bins[0].sum(),
+                    inside,
+                    ec=colour,
+                    lw=1.4,
+                    zorder=3,
+                    clip_on=False,
+                )
         before, after = arm.mean("ece_raw")[-1], arm.mean("ece")[-1]
         axes.set_title(arm.name, size=10.5, color=colours[arm.name] if arm is not results.base else INK)
         axes.annotate(f"ECE {before:.3f} before", (0.04, 0.93), xycoords="axes fraction", size=9, color=SOFT, va="top")
@@ -293,7 +307,7 @@ def proposed_rois(results: Results, colours: Colours) -> Figure | None:
         "pool.proposed_oracle": "Rank correlation of scores: proposed and oracle ROIs",
         "pool.roi_dice": "Dice of proposed ROIs",
     }
-    arms = [arm for arm in results.curves if arm.plan.role == "headline" and arm.plan.roi != "none"]
+    arms = [arm for arm in results.curves if arm.plan.role == "headline" and arm.plan.roi == "proposed"]
     arms = [arm for arm in arms if np.isfinite(arm.mean("pool.proposed_oracle")).any()]
     if not arms:
         return None
@@ -356,7 +370,7 @@ FIGURES: Mapping[str, Drawing] = {
 def _line(axes: Axes, x: FloatArray, values: FloatArray, colour: str, bold: bool, shade: bool = True) -> None:
     """The mean of (seeds, points), and where it may lie."""
     axes.plot(x, values.mean(axis=0), "o-", color=colour, lw=2.4 if bold else 1.8, ms=3.5, zorder=3 if bold else 2)
-    interval = band(values)
+    interval = band(values) if len(values) >= FEWEST_SHADED else None
     if shade and interval is not None:
         axes.fill_between(x, *interval, color=colour, alpha=0.1, lw=0)
 
@@ -389,6 +403,18 @@ def _dress(axes: Axes, axis: Axis | None) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=axis is not None))
     if axis is not None:
         axes.set_xlabel(_AXES[axis], size=9.5)
+
+
+def _percent(axis: XAxis | YAxis, most: int = 8) -> None:
+    """Marks at round shares."""
+    axis.set_major_locator(MaxNLocator(most, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
+
+
+def _in_points(axis: XAxis | YAxis) -> None:
+    """Marks at round differences, with their sign."""
+    axis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+g}".replace("-", "−") if value else "0"))
 
 
 def _level(axes: Axes, value: float, name: str, side: str) -> None:

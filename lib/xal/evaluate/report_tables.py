@@ -103,10 +103,10 @@ def reach_table(results: Results, axis: Axis) -> list[Block]:
     if len(rows) < 2:
         return []
     end = results.base.mean(axis)[-1]
-    unit, there = ("labels", f"with {end:.0f} labels") if axis == "labels" else ("cost", f"at a cost of {end:.0f}")
+    unit, there = ("labels", f"{end:.0f} labels") if axis == "labels" else ("cost", f"a cost of {end:.0f}")
     head = ["arm", unit, "share of the budget [95 % bootstrap]", "seeds that do", "half of the seeds by"]
     caption = (
-        f"When the mean curve first reaches what {results.baseline} ends with {there}; then each seed by "
+        f"When the mean curve first reaches what {results.baseline} ends with ({there}); then each seed by "
         f"itself. The row of {results.baseline} says how early noise alone gets there."
     )
     return [Table(head, rows, caption)]

@@ -116,6 +116,8 @@ def picture(axes: Axes, pixels: FloatArray, roi: npt.NDArray[np.bool_] | None, b
     bare(axes)
 
 
-def band_colours() -> list[tuple[float, float, float, float]]:
-    """What the iso-bands of `picture` are painted with, from the outermost in."""
-    return [(*matplotlib.colormaps["inferno"](level)[:3], 0.62) for level in ATTENTION_LEVELS]
+def band_colours() -> list[tuple[float, ...]]:
+    """How the iso-bands of `picture` look over grey, from the outermost in."""
+    return [
+        tuple(0.62 * c + 0.38 * 0.35 for c in matplotlib.colormaps["inferno"](level)[:3]) for level in ATTENTION_LEVELS
+    ]
