@@ -74,6 +74,36 @@ def test_without_groups_every_image_is_its_own(tmp_path: Path):
     assert {known.group for known in read_truth(studies / ".truth").values()} == {"a", "b"}
 
 
+def test_a_list_may_come_from_a_spreadsheet(tmp_path: Path):
+    """With a byte order mark, backslashes, spaces, and words for empty cells."""
+    source, studies = tmp_path / "source", tmp_path / "studies"
+    picture(source / "images/a.png")
+    mask(source / "masks/a.png")
+    picture(source / "images/b.png")
+    lines = ("image, mask, label, group", "images\\a.png, masks\\a.png, lump, NaN", "images\\b.png, nan, none, p", "")
+    (source / "labels.csv").write_text("\n".join(lines), encoding="utf-8-sig")
+    assert run_import("folder", source, studies, "--start", "0") == 0
+    truth = read_truth(studies / ".truth")
+    assert {image: (known.finding, known.group) for image, known in truth.items()} == {
+        "a": ("lump", "a"),
+        "b": ("none", "p"),
+    }
+
+
+def test_images_that_do_not_fit_the_task_are_named(tmp_path: Path):
+    source, studies = tmp_path / "source", tmp_path / "studies"
+    picture(source / "flat.png")
+    mask(source / "flat_mask.png")
+    volume = np.ones((20, 22, 18), np.uint8)
+    for name in ("deep", "deep_mask"):
+        write_label(source / f"{name}.nii.gz", volume, np.eye(4))
+    rows = [("flat.png", "flat_mask.png", "ring"), ("deep.nii.gz", "deep_mask.nii.gz", "ring")]
+    table(source / "labels.csv", [("image", "mask", "label"), *rows])
+    assert run_import("folder", source, studies, "--task", "phantom_3d", "--start", "0") == 0
+    assert list(read_truth(studies / ".truth")) == ["deep"]
+    assert "task 'phantom_3d' wants volumes" in skipped(studies)["flat.png"]
+
+
 def test_names_that_collide_take_their_folders_with_them(tmp_path: Path):
     source, studies = tmp_path / "source", tmp_path / "studies"
     rows = [("image", "mask", "label")]

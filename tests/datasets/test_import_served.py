@@ -88,4 +88,6 @@ def test_an_imported_set_is_served_with_its_start_set(
         assert len(shown.pixels) == 1, "a client sees one channel"
         roi = truth[sample["id"]].roi()
         assert roi is None or roi.shape == shown.shape
+        for hidden in (".truth", ".truth/truth.csv", f".truth/masks/{sample['id']}.png"):
+            assert server.get("/datastore/image", image=hidden).status_code == 404
         assert ".truth" not in server.get("/datastore/", output="all").text
