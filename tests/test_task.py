@@ -31,11 +31,26 @@ def mistake(folder, **changes):
     return message.replace(f"{path}: ", "")
 
 
-@pytest.mark.parametrize("name", ["phantom_2d", "phantom_3d"])
-def test_shipped_tasks_load_by_name(name):
+SHIPPED = {
+    "phantom_2d": "no finding",
+    "phantom_3d": "no finding",
+    "brats": None,
+    "brats_slices": None,
+    "brats_regions": None,
+    "vindr_cxr": "No finding",
+    "siim_covid": "Negative for Pneumonia",
+}
+
+
+def test_every_shipped_task_is_tested():
+    assert {path.stem for path in TASKS.glob("*.yaml")} == set(SHIPPED)
+
+
+@pytest.mark.parametrize(("name", "absent"), SHIPPED.items())
+def test_shipped_tasks_load_by_name(name, absent):
     task = load_task(name, TASKS)
     assert task.name == name
-    assert task.absent == "no finding"
+    assert task.absent == absent
     assert len(task.image.size) == task.image.dimensions
 
 

@@ -93,7 +93,7 @@ def test_slices_have_the_grade_where_it_is_known_and_the_region_where_it_is_aske
     source = write_brats_2020(tmp_path / "s", {1: "HGG", 2: "LGG"})
     assert run_import("brats", source, tmp_path / "a", "--slices", "largest", "--start", "0") == 0
     assert Counter(finding for finding, _ in truth(tmp_path / "a").values()) == {"HGG": 1, "LGG": 1}
-    options = ("--slices", "largest", "--finding", "region", "--start", "0")
+    options = ("--slices", "largest", "--by", "region", "--start", "0")
     assert run_import("brats", source, tmp_path / "b", *options) == 0
     assert {finding for finding, _ in truth(tmp_path / "b").values()} == {"enhancing tumour"}
 
@@ -103,9 +103,9 @@ def test_volumes_without_grades_are_refused_with_what_can_be_done(tmp_path: Path
     write_brats_case(source / "BraTS2021_00000", {2: 9}, OLD)
     assert run_import("brats", source, tmp_path / "studies") == 1
     assert "--slices largest" in capsys.readouterr().err
-    assert run_import("brats", source, tmp_path / "studies", "--finding", "grade") == 1
+    assert run_import("brats", source, tmp_path / "studies", "--by", "grade") == 1
     assert "no grade is known" in capsys.readouterr().err
-    assert run_import("brats", source, tmp_path / "studies", "--finding", "region", "--start", "0") == 0
+    assert run_import("brats", source, tmp_path / "studies", "--by", "region", "--start", "0") == 0
     assert truth(tmp_path / "studies") == {"BraTS2021_00000": ("oedema", "BraTS2021_00000")}
 
 

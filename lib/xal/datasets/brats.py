@@ -55,7 +55,7 @@ class BratsOptions(Options):
         description="'largest' (of every case the axial slice with most tumour), or N (every Nth slice that shows "
         "some); without it whole volumes are imported",
     )
-    finding: Literal["grade", "region"] | None = Field(
+    by: Literal["grade", "region"] | None = Field(
         None,
         description="'grade' (HGG or LGG), or 'region' (the sub-region that most of the tumour belongs to); without it "
         "the grade where the source says it, else the region of slices",
@@ -78,19 +78,19 @@ def read_brats(source: Path, options: BratsOptions) -> Contents:
     folders = sorted(_folders(source), key=lambda folder: folder.path)
     mapping, problems = _read_mapping(source)
     grades = {folder.path: _grades(folder, source, mapping) for folder in folders}
-    by_grade = options.finding == "grade" or (options.finding is None and any(grades.values()))
+    by_grade = options.by == "grade" or (options.by is None and any(grades.values()))
     if not folders:
         return Contents((), (), None)
     if by_grade and not any(grades.values()):
         raise BadInput(
             f"no grade is known: there are no folders HGG and LGG and no {_MAPPING} with a column Grade; "
-            "2021 and 2023 are imported with --slices and without --finding grade"
+            "2021 and 2023 are imported with --slices and without --by grade"
         )
-    if not by_grade and options.slices is None and options.finding is None:
+    if not by_grade and options.slices is None and options.by is None:
         raise BadInput(
             "no grade is known, and of whole volumes the dominant sub-region is nearly always the oedema: import "
             f"slices (--slices largest), add a {_MAPPING} with the columns Grade and, say, BraTS_2021_subject_ID, or "
-            "say --finding region if that is what you want"
+            "say --by region if that is what you want"
         )
     items = [
         Item(

@@ -41,11 +41,11 @@ ADAPTERS: Mapping[str, Adapter] = {
 
 
 def known_options() -> dict[str, str]:
-    """Option → what it says, of all sets together."""
+    """Option → whose it is and what it takes, of all sets together."""
     return {
-        name: field.description or ""
-        for adapter in ADAPTERS.values()
-        for name, field in adapter.options.model_fields.items()
+        option: f"{name}: {field.description}"
+        for name, adapter in ADAPTERS.items()
+        for option, field in adapter.options.model_fields.items()
     }
 
 

@@ -28,7 +28,7 @@ from xal.errors import BadInput
 
 NO_FINDING = "No finding"
 FREQUENT = ("Aortic enlargement", "Cardiomegaly", "Pulmonary fibrosis", "Pleural thickening", "Pleural effusion")
-"""The findings of the shipped task: on these the readers of the official training set agree most often."""
+"""The findings of the shipped task: common ones, with boxes that are not lost at its image size."""
 CLASSES = (
     *FREQUENT, "Atelectasis", "Calcification", "Clavicle fracture", "Consolidation", "Edema", "Emphysema",
     "Enlarged PA", "ILD", "Infiltration", "Lung cavity", "Lung cyst", "Lung Opacity", "Mediastinal shift",
