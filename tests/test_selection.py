@@ -84,3 +84,15 @@ def test_balance_takes_what_is_rarest_among_the_labelled(rule: str):
 def test_balance_goes_on_where_a_finding_is_used_up():
     given = pool([0.9, 0.8, 0.7], predicted=[0, 0, 1], labelled=np.zeros((5, 2)), labelled_findings=[0] * 5)
     assert pick(given, 3, balance=True) == [2, 0, 1]
+
+
+def test_cover_takes_the_best_of_every_cluster_where_nothing_is_labelled():
+    embeddings = [[0, 0], [0, 0.1], [0, 0.2], [9, 0], [9, 0.1], [0, 9], [0, 9.1]]
+    given = pool([0.9, 0.8, 0.7, 0.2, 0.3, 0.99, 0.98], embeddings=embeddings, labelled=[[0.1, 9.05]])
+    assert sorted(pick(given, 2, rule="cover")) == [0, 4]
+
+
+def test_cover_goes_on_with_second_bests():
+    given = pool([0.9, 0.8, 0.2, 0.3], embeddings=[[0, 0], [0, 0], [9, 0], [9, 0]], labelled=[], labelled_findings=[])
+    assert pick(given, 4, rule="cover")[:2] in ([0, 3], [3, 0])
+    assert sorted(pick(given, 4, rule="cover")) == [0, 1, 2, 3]

@@ -13,6 +13,7 @@ import torch
 from xal.acquisition import misalignment, neutral
 from xal.attention import energy_in_roi
 from xal.errors import Refused, Unreadable
+from xal.lineup import line_up
 from xal.network import Reading, read
 from xal.project import Model, Project
 from xal.roi import coarse, drawn_roi
@@ -70,8 +71,9 @@ def score_pool(
 
 
 def rerank(project: Project, version: int) -> None:
-    """Order the pool anew, with today's α and the median misalignment of this version."""
+    """Order the pool anew, with today's α, the median misalignment of this version, and the task's batch rule."""
     project.store.rerank(project.alpha(), neutral(project.store.misalignments(version)))
+    line_up(project, version)
 
 
 def _score_batch(project: Project, model: Model, waiting: Sequence[tuple[ImageRow, str | None]]) -> list[ReadingRow]:

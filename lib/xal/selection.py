@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial.distance import cdist
+from sklearn.cluster import KMeans
 
 from xal.task import BatchSettings
 
@@ -39,11 +40,15 @@ def choose(pool: Pool, count: int, settings: BatchSettings, rng: np.random.Gener
     """Positions of up to `count` candidates, in the order in which they should be labelled.
 
     `top` takes the best. `power` draws without replacement with probability ∝ rank^−sharpness. `spread` keeps the best
-    `count` · `breadth` and takes of them, again and again, the one farthest from everything labelled or taken. With
-    `balance` the next image is of the predicted finding of which the fewest are labelled or taken.
+    `count` · `breadth` and takes of them, again and again, the one farthest from everything labelled or taken. `cover`
+    makes as many clusters as there will be labels, and takes the best image of each cluster in which nothing is
+    labelled yet, the largest cluster first. With `balance` the next image is of the predicted finding of which the
+    fewest are labelled or taken.
     """
     count = min(count, len(pool.values))
     ranking = _ranking(pool.values, settings, rng)
+    if settings.rule == "cover":
+        ranking = _best_of_clusters(pool, ranking, count, rng)
     if settings.rule == "spread":
         ranking = ranking[: max(count, round(count * settings.breadth))]
         return _farthest_first(pool, ranking, count, balance=settings.balance)
@@ -59,6 +64,24 @@ def _ranking(values: Floats, settings: BatchSettings, rng: np.random.Generator) 
     weights = -settings.sharpness * np.log(np.arange(1, len(values) + 1)) + rng.gumbel(size=len(values))
     drawn: Ints = ranking[np.argsort(-weights)]
     return drawn
+
+
+def _best_of_clusters(pool: Pool, ranking: Ints, count: int, rng: np.random.Generator) -> Ints:
+    """The best of every cluster first (fewest labelled, then largest), then the second best of every cluster, …"""
+    points = np.concatenate([pool.labelled_embeddings, pool.embeddings]).astype(np.float64)
+    clusters = min(len(pool.labelled_embeddings) + count, len(np.unique(points, axis=0)))
+    means = KMeans(clusters, n_init=1, max_iter=50, random_state=int(rng.integers(2**31)))
+    cluster = means.fit_predict(points).astype(np.int64)
+    labelled = np.bincount(cluster[: len(pool.labelled_embeddings)], minlength=clusters)
+    cluster = cluster[len(pool.labelled_embeddings) :]
+    sizes = np.bincount(cluster, minlength=clusters)
+    turn = np.empty(len(ranking), np.int64)
+    met = labelled.copy()
+    for place, image in enumerate(ranking):
+        turn[place] = met[cluster[image]]
+        met[cluster[image]] += 1
+    order: Ints = ranking[np.lexsort((-sizes[cluster[ranking]], turn))]
+    return order
 
 
 def _balanced(pool: Pool, ranking: Ints, count: int) -> Ints:

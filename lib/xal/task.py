@@ -150,8 +150,9 @@ class TrainingSettings(Settings):
 class BatchSettings(Settings):
     """How the images of a batch are taken from those of the highest value."""
 
-    rule: Literal["top", "power", "spread"] = "top"
-    """top: the best; power: by chance, the better more often; spread: of the better ones, far from the labelled."""
+    rule: Literal["top", "power", "spread", "cover"] = "top"
+    """top: the best; power: by chance, the better more often; spread: of the better ones, far from the labelled;
+    cover: the best of every cluster."""
     sharpness: float = Field(1.0, gt=0)
     """power: an image is drawn with probability ∝ rank^−sharpness."""
     breadth: float = Field(4.0, ge=1)

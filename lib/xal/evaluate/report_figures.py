@@ -244,7 +244,7 @@ def score_by_area(results: Results, colours: Colours) -> Figure | None:
         _percent(axes.xaxis, 5)
         axes.set_ylim(0, max(1, axes.get_ylim()[1]))
         edge = max(end[1] for end in ends)
-        name_ends(axes, [(name, edge, *rest) for name, _, *rest in ends], size=8.5)
+        name_ends(axes, [(name, edge, y, colour, bold) for name, _, y, colour, bold in ends], size=8.5)
     _dress(over, "labels")
     over.axhline(0, color=NEUTRAL, lw=1)
     ends = _quantity(over, arms, "pool.score_area", colours, results)

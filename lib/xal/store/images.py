@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 from xal.errors import BadInput, NotFound
 from xal.store.pool import Values, image_row, shuffled
 from xal.store.rows import Counts, ImageFile, ImageRow, ImageState
-from xal.store.schema import UNSCORED, annotation_table, images, leases, tallies
+from xal.store.schema import NO_PLACE, UNSCORED, annotation_table, images, leases, tallies
 from xal.store.settling import Settling
 
 BATCH = 1_000
@@ -82,6 +82,7 @@ class Images(Settling):
             "outdated": False,
             "open": True,
             "score": UNSCORED,
+            "place": NO_PLACE,
             "uncertainty": UNSCORED,
             "fresh": 0,
             "shuffle": shuffled(self.pool, self.task, file.id),

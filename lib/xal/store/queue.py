@@ -15,7 +15,7 @@ from xal.store.schema import annotation_table, given, images, leases, readers
 Query = Select[*tuple[Any, ...]]
 
 ORDERS: dict[Order, tuple[ColumnElement[float], ...]] = {
-    "xal": (images.c.score.desc(), images.c.shuffle),
+    "xal": (images.c.place, images.c.score.desc(), images.c.shuffle),
     "uncertainty": (images.c.uncertainty.desc(), images.c.shuffle),
     "uniform": (images.c.shuffle,),
 }
@@ -28,8 +28,8 @@ class Queue(Pool):
     def next_sample(self, reader: str, order: Order, lease_seconds: float, now: float | None = None) -> Offer | None:
         """Give this reader the best open image that is leased to nobody; None when nothing is left.
 
-        First come images never given to this reader, by score, uncertainty or shuffle (unscored ones after scored
-        ones); then those given before, oldest first, which may be one this reader still leases. An image that this
+        First come images never given to this reader, by place in the line-up and score, by uncertainty, or by shuffle
+        (unscored ones after scored ones); then those given before, oldest first, which may be one this reader still leases. An image that this
         reader has read already is never given again while its annotation stands.
         """
         if order not in ORDERS:

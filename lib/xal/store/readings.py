@@ -15,8 +15,8 @@ from sqlalchemy import Connection, bindparam, func, select
 from xal.acquisition import score
 from xal.errors import BadInput
 from xal.store.pool import Pool, Values, freshness, image_row
-from xal.store.rows import Array, ImageRow, ReadingRow
-from xal.store.schema import UNSCORED, images, readings, versions
+from xal.store.rows import Array, Candidates, ImageRow, ReadingRow
+from xal.store.schema import NO_PLACE, UNSCORED, images, readings, versions
 
 
 class Readings(Pool):
@@ -125,6 +125,37 @@ class Readings(Pool):
         which = images.c.open.is_(True) & (images.c.version == version) & images.c.misalignment.is_not(None)
         query = select(images.c.misalignment).where(self._mine(images), which)
         return np.array(self._read(lambda c: c.execute(query).scalars().all()), dtype=np.float64)
+
+    def candidates(self, version: int) -> Candidates:
+        """What this version says of the open images that it scored, for choosing several of them together."""
+        which = images.c.open.is_(True) & (images.c.fresh == version)
+        query = (
+            select(images.c.id, images.c.score, readings.c.finding, readings.c.embedding)
+            .join(readings, (readings.c.image == images.c.id) & self._mine(readings))
+            .where(self._mine(images), which)
+            .order_by(images.c.id)
+        )
+        rows = self._read(lambda c: c.execute(query).all())
+        return Candidates(
+            ids=[row.id for row in rows],
+            scores=np.array([row.score for row in rows], np.float64),
+            predicted=[row.finding for row in rows],
+            embeddings=np.array([row.embedding for row in rows], np.float64).reshape(len(rows), -1),
+        )
+
+    def line_up(self, ids: Sequence[str]) -> None:
+        """These images come next, in this order, whatever their score; without any the score alone counts."""
+
+        def work(connection: Connection) -> None:
+            placed = images.c.place != NO_PLACE
+            connection.execute(images.update().where(self._mine(images), placed).values(place=NO_PLACE))
+            if ids:
+                update = images.update().where(self._mine(images), images.c.id == bindparam("key"))
+                values = [{"key": image, "new_place": place} for place, image in enumerate(ids)]
+                connection.execute(update.values(place=bindparam("new_place")), values)
+            self._log(connection, "line_up", detail={"images": len(ids)})
+
+        self._write(work)
 
     def reading(self, image: str) -> ReadingRow | None:
         """The latest reading of an image."""

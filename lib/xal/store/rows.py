@@ -143,6 +143,18 @@ class SettledImage:
 
 
 @dataclass(frozen=True, eq=False)
+class Candidates:
+    """The scored images of the pool; all four run in the same order."""
+
+    ids: list[str]
+    scores: Array
+    predicted: list[str]
+    """The predicted findings."""
+    embeddings: Array
+    """(n, K)."""
+
+
+@dataclass(frozen=True, eq=False)
 class ReadingRow:
     """What one forward pass said of one image, and the score that came of it."""
 

@@ -41,6 +41,8 @@ from xal.errors import StoreError
 
 UNSCORED = -1.0
 """Sorts behind every score on both databases, which disagree about where NULL belongs."""
+NO_PLACE = 2**31 - 1
+"""Sorts behind every place in the line-up."""
 
 
 class Json(TypeDecorator[Any]):
@@ -117,6 +119,7 @@ images = _table(
     Column("outdated", Boolean, nullable=False),  # a standing annotation was drawn on other pixels
     Column("open", Boolean, nullable=False),
     Column("score", Float, nullable=False),
+    Column("place", Integer, nullable=False),  # in the batch that comes before all others
     Column("uncertainty", Float, nullable=False),
     Column("misalignment", Float),
     Column("roi_source", Text),
@@ -126,7 +129,10 @@ images = _table(
     Column("shuffle", BigInteger, nullable=False),
     Column("added_at", Float, nullable=False),
 )  # fmt: skip
-Index("images_by_score", images.c.pool, images.c.task, images.c.open, images.c.score.desc(), images.c.shuffle)
+Index(
+    "images_by_score",
+    images.c.pool, images.c.task, images.c.open, images.c.place, images.c.score.desc(), images.c.shuffle,
+)  # fmt: skip
 Index(
     "images_by_uncertainty", images.c.pool, images.c.task, images.c.open, images.c.uncertainty.desc(), images.c.shuffle
 )

@@ -1,0 +1,66 @@
+"""The next images as a batch: what readers are given first, chosen together where the task's batch rule asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from xal.errors import Refused, Unreadable
+from xal.network import read
+from xal.project import Model, Project
+from xal.selection import Floats, Ints, Pool, choose
+from xal.task import BatchSettings
+
+AHEAD = 100
+"""So many images are chosen together; once they are read, and no new model is there, the score alone decides."""
+_BATCH = 32
+
+
+def line_up(project: Project, version: int) -> None:
+    """Choose the next images by the scores of this version."""
+    rule, task = project.task.acquisition.batch, project.task
+    model = project.model() if rule != BatchSettings() else None
+    if model is None or model.version.version != version:  # the plain rule, or another model came meanwhile
+        project.store.line_up([])
+        return
+    candidates = project.store.candidates(version)
+    embeddings, findings = _labelled(project, model)
+    pool = Pool(
+        values=candidates.scores,
+        embeddings=candidates.embeddings,
+        predicted=np.array([task.index(name) for name in candidates.predicted], np.int64),
+        labelled_embeddings=embeddings,
+        labelled_findings=findings,
+    )
+    chosen = choose(pool, AHEAD, rule, np.random.default_rng([task.training.seed, version]))
+    project.store.line_up([candidates.ids[i] for i in chosen])
+
+
+def _labelled(project: Project, model: Model) -> tuple[Floats, Ints]:
+    """Where the settled images lie in this model's embedding, and their findings."""
+    embeddings: list[Floats] = []
+    findings: list[int] = []
+    for tensors, names in _settled(project):
+        embeddings += [reading.embedding for reading in read(model.network, torch.stack(tensors), project.task)]
+        findings += [project.task.index(name) for name in names]
+    width = model.network.finding_head.in_features
+    return np.array(embeddings, np.float32).reshape(-1, width), np.array(findings, np.int64)
+
+
+def _settled(project: Project) -> Iterator[tuple[list[torch.Tensor], list[str]]]:
+    """The settled images that can be read, in batches."""
+    tensors: list[torch.Tensor] = []
+    names: list[str] = []
+    for image in project.store.settled():
+        try:
+            tensors.append(project.prepared(image.image).tensor)
+        except (Unreadable, Refused):  # training says so, and leaves it out, too
+            continue
+        names.append(image.finding)
+        if len(tensors) == _BATCH:
+            yield tensors, names
+            tensors, names = [], []
+    if tensors:
+        yield tensors, names

@@ -1,0 +1,96 @@
+"""The next images are chosen together where the task's batch rule asks for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from harness.local import Local
+
+from xal.lineup import line_up
+from xal.manage import set_alpha
+from xal.rounds import train_round
+from xal.scoring import score_pool
+from xal.task import AcquisitionSettings, BatchSettings, ReadingSettings, TrainingSettings
+
+
+def made(folder: Path, **batch: object) -> Local:
+    """A pool of 60 pictures, 18 of them read, scored by a model."""
+    acquisition = AcquisitionSettings(batch=BatchSettings(**batch))
+    local = Local(folder, 60, readings=ReadingSettings(per_image=1, double=0), acquisition=acquisition)
+    for image in local.ids[:18]:
+        local.hand_in(image)
+    train_round(local.project, TrainingSettings(max_epochs=3), lambda _: None, lambda: False)
+    assert score_pool(local.project, lambda done, total: None).scored == 42
+    return local
+
+
+def given(local: Local, count: int) -> list[str]:
+    offers = [local.project.store.next_sample("ada", "xal", 60) for _ in range(count)]
+    return [offer.image.id for offer in offers if offer is not None]
+
+
+def by_score(local: Local) -> list[str]:
+    rows = [row for row in local.project.store.images() if row.open]
+    return [row.id for row in sorted(rows, key=lambda row: (-row.score, row.shuffle))]
+
+
+def test_with_the_plain_rule_the_score_alone_decides(tmp_path: Path):
+    local = made(tmp_path)
+    assert given(local, 42) == by_score(local)
+
+
+@pytest.mark.parametrize("rule", ["power", "spread", "cover"])
+def test_with_another_rule_the_batch_comes_first_and_everything_is_given_once(
+    tmp_path: Path, rule: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("xal.lineup.AHEAD", 6)
+    local = made(tmp_path, rule=rule)
+    plain = by_score(local)
+    order = given(local, 42)
+    assert sorted(order) == sorted(plain)
+    assert order != plain
+
+
+def test_balance_evens_out_what_is_predicted(tmp_path: Path):
+    local = made(tmp_path, balance=True)
+    store = local.project.store
+    read = [image.finding for image in store.settled()]
+    order = [store.reading(image).finding for image in given(local, 12)]
+    left = {name: [store.reading(i).finding for i in by_score(local)].count(name) for name in set(order)}
+    counts = {name: read.count(name) + order.count(name) for name in order if left[name] > order.count(name)}
+    assert max(counts.values()) - min(counts.values()) <= 1
+
+
+def test_the_line_up_is_the_same_for_the_same_model_and_follows_alpha(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("xal.lineup.AHEAD", 3)
+    local = made(tmp_path, rule="spread", breadth=1.0)
+    store = local.project.store
+    first = [row.id for row in store.head(3)]
+    assert sorted(first) == sorted(by_score(local)[:3])
+    line_up(local.project, store.current_version().version)
+    assert [row.id for row in store.head(3)] == first
+    set_alpha(local.project, 1.0, by="ada")
+    assert sorted(row.id for row in store.head(3)) == sorted(by_score(local)[:3])
+
+
+def test_a_line_up_is_forgotten_by_the_next_one(tmp_path: Path):
+    store = made(tmp_path, rule="cover").project.store
+    version = store.current_version().version
+    last = store.candidates(version).ids[-3:]
+    store.line_up(last)
+    assert [row.id for row in store.head(3)] == last
+    store.line_up([])
+    scores = [row.score for row in store.head(42)]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_candidates_are_the_open_images_of_this_version(tmp_path: Path):
+    local = made(tmp_path)
+    store = local.project.store
+    candidates = store.candidates(store.current_version().version)
+    assert candidates.ids == sorted(by_score(local))
+    assert candidates.embeddings.shape == (42, 128)
+    np.testing.assert_allclose(candidates.scores, [store.image(i).score for i in candidates.ids])
+    assert store.candidates(99).ids == []
