@@ -140,7 +140,7 @@ class Readings(Pool):
             ids=[row.id for row in rows],
             scores=np.array([row.score for row in rows], np.float64),
             predicted=[row.finding for row in rows],
-            embeddings=np.array([row.embedding for row in rows], np.float64).reshape(len(rows), -1),
+            embeddings=np.array([row.embedding for row in rows], np.float64).reshape(len(rows), -1 if rows else 0),
         )
 
     def line_up(self, ids: Sequence[str]) -> None:
