@@ -123,6 +123,8 @@ class TrainingSettings(Settings):
     max_epochs: int = Field(60, ge=1, le=10_000)
     patience: int = Field(15, ge=1)
     """Stop after so many epochs without a better validation loss."""
+    min_steps: int = Field(20, ge=1)
+    """Steps of an epoch, at least: few images are drawn several times, so that they are learnt as well as many."""
     batch_size: int = Field(16, ge=2, le=1024)
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(1e-4, ge=0)

@@ -29,8 +29,6 @@ from xal.task import Task, TrainingSettings
 
 __all__ = ["Case", "Evaluation", "Progress", "Trained", "evaluate", "train"]
 
-_MIN_STEPS = 20
-"""Steps of an epoch, at least: a handful of images is drawn several times."""
 _WARM_UP = 0.05
 """Share of the schedule in which the learning rate rises."""
 _MEMORY = 0.98
@@ -113,7 +111,7 @@ class _Run:
     ) -> None:
         self.task, self.cases, self.validation = task, cases, validation
         self.settings, self.device = settings, device
-        self.steps = max(_MIN_STEPS, math.ceil(len(cases) / settings.batch_size))
+        self.steps = max(settings.min_steps, math.ceil(len(cases) / settings.batch_size))
         self.network = Network(task)
         if start_from is not None:
             self.network.load_state_dict(start_from.state_dict())
