@@ -33,6 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except XalError as error:
         _say(f"xal: {error}", sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        _say("xal: interrupted", sys.stderr)
+        return 130
     return 0
 
 
@@ -284,7 +287,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _numbers(text: str) -> tuple[int, ...]:
-    """ "0-2,5" as 0, 1, 2, 5."""
+    """What "0-2,5" means: 0, 1, 2 and 5; argparse says which option has something else."""
     spans = [part.partition("-") for part in text.split(",")]
     return tuple(n for first, _, last in spans for n in range(int(first), int(last or first) + 1))
 

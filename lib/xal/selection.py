@@ -67,7 +67,7 @@ def _ranking(values: Floats, settings: BatchSettings, rng: np.random.Generator) 
 
 
 def _best_of_clusters(pool: Pool, ranking: Ints, count: int, rng: np.random.Generator) -> Ints:
-    """The best of every cluster first (fewest labelled, then largest), then the second best of every cluster, …"""
+    """The best of every cluster first (fewest labelled, then largest), then the second best, and so on."""
     points = np.concatenate([pool.labelled_embeddings, pool.embeddings]).astype(np.float64)
     clusters = min(len(pool.labelled_embeddings) + count, len(np.unique(points, axis=0)))
     means = KMeans(clusters, n_init=1, max_iter=50, random_state=int(rng.integers(2**31)))

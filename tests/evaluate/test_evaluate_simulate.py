@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from harness.simulation import write_set, write_simulation
 
@@ -145,6 +147,30 @@ def test_kill_dash_nine_and_the_same_command_again(tmp_path: Path):
     assert subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0
     assert file.read_bytes().startswith(before[: before.rfind(b"\n") + 1])
     assert all(run_of(config, "uniform", seed).complete for seed in (0, 1))
+
+
+def test_a_killed_command_leaves_no_worker_and_two_commands_do_not_write_one_run(tmp_path: Path):
+    write_set(tmp_path)
+    config = write_simulation(tmp_path, arms={"uniform": {"method": "uniform"}})
+    file = run_file(config.with_suffix(""), "uniform", 0)
+    file.parent.mkdir()
+    with file.open("ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(XalError, match="another process is at work"):
+            go(config)
+    command = [sys.executable, "-m", "xal.cli", "simulate", str(config), "--device", "cpu", "--workers", "1"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    workers = []
+    deadline = time.monotonic() + 120
+    while not workers:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+        children = psutil.Process(process.pid).children()
+        workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    assert not alive
 
 
 def test_rows_of_other_settings_are_not_continued(finished: Path):

@@ -5,6 +5,7 @@ Training, reading, misalignment and score are the server's own functions; only w
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import time
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from xal.errors import Conflict
 from xal.evaluate import measures
 from xal.evaluate.config import Arm, Simulation
 from xal.evaluate.looks import write_look
@@ -58,8 +60,14 @@ class Job:
 
 
 def run(job: Job, data: Prepared, report: Report) -> None:
-    """Run to the end, continuing after the last round that was written."""
-    _Run(job, data, report).run()
+    """Run to the end, continuing after the last round that was written; refused while another process does so."""
+    file = run_file(job.folder, job.arm, job.seed)
+    with file.open("ab") as rows:
+        try:
+            fcntl.flock(rows, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Conflict(f"another process is at work on {file}") from error
+        _Run(job, data, report).run()
 
 
 class _Run:

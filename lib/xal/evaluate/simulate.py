@@ -9,6 +9,8 @@ import os
 import queue
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -157,6 +159,14 @@ def _begin(news: Queue[News]) -> None:
     global _NEWS
     _NEWS = news
     torch.set_num_threads(1)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """A worker whose command was killed would go on writing beside the next one."""
+    while os.getppid() == parent:
+        time.sleep(_POLL_SECONDS)
+    os._exit(1)
 
 
 def _work(job: Job) -> None:

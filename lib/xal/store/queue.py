@@ -29,8 +29,8 @@ class Queue(Pool):
         """Give this reader the best open image that is leased to nobody; None when nothing is left.
 
         First come images never given to this reader, by place in the line-up and score, by uncertainty, or by shuffle
-        (unscored ones after scored ones); then those given before, oldest first, which may be one this reader still leases. An image that this
-        reader has read already is never given again while its annotation stands.
+        (unscored ones after scored ones); then those given before, oldest first, which may be one this reader still
+        leases. An image that this reader has read already is never given again while its annotation stands.
         """
         if order not in ORDERS:
             raise BadInput(f"there is no order {order!r}; known are {', '.join(ORDERS)}")
