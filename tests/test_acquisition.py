@@ -4,6 +4,7 @@ import pytest
 from xal.acquisition import Misalignment, misalignment, neutral, reason, score, sentence, uncertainty
 from xal.task import AcquisitionSettings
 
+EVIDENCE = np.zeros((2, 4, 4), np.float32)
 SETTINGS = AcquisitionSettings()
 
 
@@ -26,24 +27,24 @@ def test_uncertainty_is_the_entropy_over_the_logarithm_of_the_number_of_findings
 
 
 def test_a_drawn_roi_is_preferred_to_a_proposed_one():
-    found = misalignment(corner(0, 0), corner(0, 0), corner(3, 3), predicts_absent=False, settings=SETTINGS)
+    found = misalignment(corner(0, 0), EVIDENCE, corner(0, 0), corner(3, 3), predicts_absent=False, settings=SETTINGS)
     assert found == Misalignment(0.0, "drawn", 1.0)
 
 
 def test_a_proposed_roi_stands_in_where_none_is_drawn():
-    found = misalignment(corner(0, 0), None, corner(3, 3), predicts_absent=False, settings=SETTINGS)
+    found = misalignment(corner(0, 0), EVIDENCE, None, corner(3, 3), predicts_absent=False, settings=SETTINGS)
     assert found == Misalignment(1.0, "proposed", 0.0)
 
 
 @pytest.mark.parametrize("predicts_absent", [False, True])
 @pytest.mark.parametrize("nothing", [None, np.zeros((4, 4), np.float32)])
 def test_without_a_usable_roi_there_is_no_misalignment(nothing, predicts_absent):
-    found = misalignment(corner(0, 0), nothing, nothing, predicts_absent=predicts_absent, settings=SETTINGS)
+    found = misalignment(corner(0, 0), EVIDENCE, nothing, nothing, predicts_absent=predicts_absent, settings=SETTINGS)
     assert found == Misalignment(None, "none", None)
 
 
 def test_absent_predicted_against_an_roi_is_as_wrong_as_can_be():
-    found = misalignment(corner(0, 0), corner(0, 0), None, predicts_absent=True, settings=SETTINGS)
+    found = misalignment(corner(0, 0), EVIDENCE, corner(0, 0), None, predicts_absent=True, settings=SETTINGS)
     assert found.value == 1
 
 
@@ -51,9 +52,56 @@ def test_the_roi_may_be_on_the_networks_grid():
     fine = np.kron(corner(1, 2), np.ones((8, 8), np.float32))
     for dice in ("soft", "relative"):
         settings = AcquisitionSettings(dice=dice)
-        assert misalignment(corner(1, 2), fine, None, predicts_absent=False, settings=settings).value == 0
-    binary = misalignment(corner(1, 2), fine, None, predicts_absent=False, settings=AcquisitionSettings(dice="binary"))
+        assert misalignment(corner(1, 2), EVIDENCE, fine, None, predicts_absent=False, settings=settings).value == 0
+    binary = misalignment(
+        corner(1, 2), EVIDENCE, fine, None, predicts_absent=False, settings=AcquisitionSettings(dice="binary")
+    )
     assert 0 <= binary.value < 0.4
+
+
+def evidence(**cells) -> np.ndarray:
+    """Class maps of two findings on 4 x 4 cells: what single cells say for each."""
+    maps = np.zeros((2, 4, 4), np.float32)
+    for (x, y), said in cells.values():
+        maps[:, x, y] = said
+    return maps
+
+
+def test_evidence_asks_what_the_roi_alone_says_for_the_predicted_finding():
+    settings = AcquisitionSettings(misalignment="evidence")
+    maps = evidence(marker=((0, 0), (9.0, 0.0)), lesion=((3, 3), (0.0, 2.0)))  # a marker makes it the first finding
+    at_marker, at_lesion = (
+        misalignment(corner(0, 0), maps, roi, None, predicts_absent=False, settings=settings)
+        for roi in (corner(0, 0), corner(3, 3))
+    )
+    assert at_marker.value == pytest.approx(1 - 1 / (1 + np.exp(-9)), rel=1e-3)
+    assert at_lesion.value == pytest.approx(1 - 1 / (1 + np.exp(2)))
+    assert (at_marker.overlap, at_lesion.overlap) == (1.0, 0.0)
+
+
+def test_evidence_does_not_depend_on_the_size_of_the_roi():
+    settings = AcquisitionSettings(misalignment="evidence")
+    maps = np.zeros((2, 4, 4), np.float32)
+    maps[0] = 1.0
+    large, small = np.ones((4, 4), np.float32), corner(2, 2)
+    values = [
+        misalignment(corner(0, 0), maps, roi, None, predicts_absent=False, settings=settings).value
+        for roi in (large, small)
+    ]
+    assert values[0] == pytest.approx(values[1])
+
+
+def test_evidence_weighs_a_proposal_by_its_whole_coverage_and_needs_one():
+    settings = AcquisitionSettings(misalignment="evidence")
+    maps = evidence(marker=((0, 0), (9.0, 0.0)), lesion=((3, 3), (0.0, 2.0)))
+    coverage = np.full((4, 4), 0.1, np.float32)
+    assert misalignment(corner(0, 0), maps, None, coverage, predicts_absent=False, settings=settings).value is None
+    coverage[3, 3] = 0.9
+    inside = (maps * coverage).reshape(2, -1).sum(1) / coverage.sum()
+    expected = 1 - np.exp(inside[0]) / np.exp(inside).sum()
+    found = misalignment(corner(0, 0), maps, None, coverage, predicts_absent=False, settings=settings)
+    assert found.value == pytest.approx(expected)
+    assert found.source == "proposed"
 
 
 def test_score_weighs_by_alpha_and_takes_the_neutral_value_for_a_missing_misalignment():

@@ -114,6 +114,15 @@ def test_a_temperature_makes_less_sure_and_changes_neither_finding_nor_attention
         assert np.allclose(warm.probabilities, torch.tensor(cold.logits / 5).softmax(0), atol=1e-6)
 
 
+def test_the_mean_of_the_evidence_is_what_the_softmax_takes():
+    task = make_task(size=32)
+    network = build(task)
+    network.temperature.fill_(2.0)
+    for reading in read(network, torch.randn(3, 1, 32, 32), task):
+        assert reading.evidence.shape == (3, *reading.attention.shape)
+        np.testing.assert_allclose(reading.evidence.mean((1, 2)), reading.logits / 2, atol=1e-5)
+
+
 def test_proposed_rois_appear_once_enough_drawn_ones_were_learnt_from():
     task = make_task(size=32)
     network = build(task)

@@ -5,19 +5,22 @@ score = α · uncertainty + (1 − α) · misalignment. Pure functions; the stor
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from xal.attention import FloatArray, overlap
+from xal.attention import FloatArray, overlap, support
 from xal.task import AcquisitionSettings
 
 RoiSource = Literal["drawn", "proposed", "none"]
 
 NEUTRAL = 0.5
 """What a missing misalignment counts while too few images have one."""
+_BACKGROUND = 0.2
+"""A proposed ROI is empty where its coverage stays below this."""
 _ENOUGH_FOR_MEDIAN = 20
 _SAME_PLACE, _PARTLY = 0.5, 0.2
 """Overlaps from which on a sentence says "the same place" or "partly"."""
@@ -42,23 +45,42 @@ def uncertainty(probabilities: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
 def misalignment(
     attention: FloatArray,
+    evidence: FloatArray,
     drawn: FloatArray | None,
-    proposed: FloatArray | None,
+    coverage: FloatArray | None,
     *,
     predicts_absent: bool,
     settings: AcquisitionSettings,
 ) -> Misalignment:
-    """1 − Dice of the predicted finding's attention and the drawn ROI, or else the proposed one.
+    """1 − the agreement of what the network sees with the drawn ROI, or else with the one that `coverage` proposes.
 
-    An ROI without voxels is no ROI. Without any the value is None, the absent finding predicted or not: there is
-    nothing to compare with. The absent finding predicted against an ROI is as wrong as can be: 1.
+    Agreement is Dice with the predicted finding's attention, or what the ROI alone says for that finding. An ROI
+    without voxels is no ROI. Without any the value is None, the absent finding predicted or not: there is nothing to
+    compare with. The absent finding predicted against an ROI is as wrong as can be: 1.
     """
-    for source, roi in (("drawn", drawn), ("proposed", proposed)):
-        if roi is None or not roi.any():
-            continue
-        agreement = 0.0 if predicts_absent else overlap(attention, roi, settings)
-        return Misalignment(1.0 - agreement, "drawn" if source == "drawn" else "proposed", agreement)
+    for source, roi in _rois(drawn, coverage):
+        if predicts_absent:
+            return Misalignment(1.0, source, 0.0)
+        shared = overlap(attention, roi, settings)
+        if settings.misalignment == "overlap":
+            return Misalignment(1.0 - shared, source, shared)
+        weights = coverage if source == "proposed" and coverage is not None else roi
+        return Misalignment(1.0 - support(evidence, weights), source, shared)
     return Misalignment(None, "none", None)
+
+
+def proposed_roi(coverage: FloatArray) -> FloatArray:
+    """The ROI that the network proposes: where it is sure enough, because a sigmoid never says zero."""
+    roi: FloatArray = np.where(coverage < _BACKGROUND, np.zeros_like(coverage), coverage)
+    return roi
+
+
+def _rois(drawn: FloatArray | None, coverage: FloatArray | None) -> Iterator[tuple[RoiSource, FloatArray]]:
+    """What there is to compare with, the best first."""
+    if drawn is not None and drawn.any():
+        yield "drawn", drawn
+    if coverage is not None and (coverage >= _BACKGROUND).any():
+        yield "proposed", proposed_roi(coverage)
 
 
 def score(

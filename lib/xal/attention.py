@@ -29,6 +29,12 @@ def class_map(features: Tensor, weight: Tensor, findings: Tensor) -> Tensor:
     return torch.einsum("bk...,bk->b...", features, weight[findings])
 
 
+def all_maps(features: Tensor, head: nn.Linear) -> Tensor:
+    """The evidence for every finding, with the bias: (B, F, *grid), whose mean over the cells are the logits."""
+    maps = torch.einsum("bk...,fk->bf...", features, head.weight)
+    return maps + head.bias.view(1, -1, *(1 for _ in features.shape[2:]))
+
+
 def gradcam(features: Tensor, weight: Tensor, findings: Tensor) -> Tensor:
     """Grad-CAM in closed form: features (B, K, *grid), linear weight (F, K), findings (B,) → (B, *grid) in [0, 1]."""
     return normalise(class_map(features, weight, findings))
@@ -108,6 +114,19 @@ def overlap(attention: FloatArray, roi: FloatArray, settings: AcquisitionSetting
         return binary_dice(fine, roi, settings.threshold)
     coarse = roi if attention.shape == roi.shape else area_average(_batch(roi), attention.shape)[0].numpy()
     return soft_dice(attention, coarse) if settings.dice == "soft" else relative_dice(attention, coarse)
+
+
+def support(evidence: FloatArray, roi: FloatArray) -> float:
+    """Probability of the predicted finding if only the ROI counted: softmax over findings of Σ r·e / Σ r.
+
+    `evidence` (F, *grid) are the class maps of all findings, with bias and temperature: averaged over all cells they
+    are the logits, so the finding predicted is the one with the largest sum.
+    """
+    coarse = roi if evidence.shape[1:] == roi.shape else area_average(_batch(roi), evidence.shape[1:])[0].numpy()
+    inside = (evidence * coarse).reshape(len(evidence), -1).sum(1) / coarse.sum()
+    predicted = int(evidence.reshape(len(evidence), -1).sum(1).argmax())
+    weights = np.exp(inside - inside.max())
+    return float(weights[predicted] / weights.sum())
 
 
 def energy_in_roi(attention: FloatArray, roi: FloatArray) -> float:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from xal import acquisition
-from xal.attention import gradcam
+from xal.attention import all_maps, gradcam
 from xal.backbones import build_backbone, output_shape
 from xal.errors import BadInput, Conflict, NotFound, Unreadable
 from xal.task import Task
@@ -23,8 +23,6 @@ from xal.task import Task
 FloatArray = npt.NDArray[np.float32]
 
 _FORMAT = 2
-_BACKGROUND = 0.2
-"""A proposed ROI is empty where its coverage stays below this: a sigmoid never says zero."""
 _RARE = -3.0
 """Where the ROI head's logits start: most cells of most images are background."""
 
@@ -82,10 +80,17 @@ class Reading:
     """The predicted finding."""
     attention: FloatArray
     """Grad-CAM on the feature grid, of the predicted finding unless another was asked for."""
-    proposed: FloatArray | None
-    """Coverage of the proposed ROI on the feature grid; None until enough drawn ROIs were trained on."""
+    evidence: FloatArray
+    """(F, *feature grid): what each cell says for each finding; the mean over the cells is what the softmax takes."""
+    coverage: FloatArray | None
+    """How much of each cell of the feature grid is ROI, it thinks; None until it learnt enough drawn ROIs."""
     embedding: FloatArray
     uncertainty: float
+
+    @property
+    def proposed(self) -> FloatArray | None:
+        """The proposed ROI, empty where the network sees none."""
+        return None if self.coverage is None else acquisition.proposed_roi(self.coverage)
 
 
 def read(network: Network, batch: Tensor, task: Task, findings: Sequence[str] | None = None) -> list[Reading]:
@@ -98,14 +103,14 @@ def read(network: Network, batch: Tensor, task: Task, findings: Sequence[str] | 
         predicted = output.logits.argmax(1)
         shown = predicted if findings is None else torch.tensor([task.index(f) for f in findings], device=device)
         attention = gradcam(output.features, network.finding_head.weight, shown)
+        evidence = all_maps(output.features, network.finding_head) / network.temperature
         coverage = output.roi_logits.sigmoid()
-        coverage = torch.where(coverage < _BACKGROUND, 0.0, coverage)
         embedding = output.features.flatten(2).mean(2)
     usable = int(network.rois_seen) >= task.acquisition.min_rois
     names = task.finding_names
-    z, p, a, r, e = (_numpy(tensor) for tensor in (output.logits, probabilities, attention, coverage, embedding))
+    z, p, a, m, r, e = map(_numpy, (output.logits, probabilities, attention, evidence, coverage, embedding))
     return [
-        Reading(z[i], p[i], names[k], a[i], r[i] if usable else None, e[i], float(acquisition.uncertainty(p[i])))
+        Reading(z[i], p[i], names[k], a[i], m[i], r[i] if usable else None, e[i], float(acquisition.uncertainty(p[i])))
         for i, k in enumerate(predicted.tolist())
     ]
 

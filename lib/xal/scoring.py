@@ -99,8 +99,9 @@ def _as_row(project: Project, model: Model, row: ImageRow, roi_key: str | None, 
     drawn = drawn_roi(project, project.store.drawn_roi(row.id))
     found = misalignment(
         reading.attention,
+        reading.evidence,
         drawn,
-        reading.proposed,
+        reading.coverage,
         predicts_absent=reading.finding == project.task.absent,
         settings=project.task.acquisition,
     )

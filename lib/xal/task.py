@@ -168,6 +168,8 @@ class AcquisitionSettings(Settings):
 
     alpha: Share = 0.5
     """score = alpha · uncertainty + (1 − alpha) · misalignment."""
+    misalignment: Literal["overlap", "evidence"] = "overlap"
+    """overlap: 1 − Dice of attention and ROI. evidence: 1 − what the ROI alone says for the predicted finding."""
     dice: Literal["soft", "binary", "relative"] = "soft"
     threshold: Share = 0.5
     """Where `dice: binary` cuts the attention."""

@@ -135,7 +135,7 @@ def _new_array(file: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np
 
 
 def _with_bar(known: Sequence[Known]) -> Iterator[Known]:
-    yield from tqdm(known, desc="preparing images", unit="image", dynamic_ncols=True)
+    yield from tqdm(known, desc="preparing images", unit="image", dynamic_ncols=True, disable=None)
 
 
 def _digest(truth: Path, task: Task) -> str:

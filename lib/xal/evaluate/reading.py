@@ -78,8 +78,9 @@ def _misalignments(readings: Sequence[Reading], rois: Coarse | None, task: Task)
     for i, reading in enumerate(readings):
         found = acquisition.misalignment(
             reading.attention,
+            reading.evidence,
             drawn=None if rois is None else rois[i],
-            proposed=reading.proposed if rois is None else None,
+            coverage=reading.coverage if rois is None else None,
             predicts_absent=reading.finding == task.absent,
             settings=task.acquisition,
         )
