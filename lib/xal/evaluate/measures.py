@@ -65,7 +65,7 @@ def of_pool(pool: PoolReading, task: Task) -> Pool:
         size=len(scores),
         score_area=correlation(scores[outlined], pool.areas[outlined]),
         misalignment_area=correlation(pool.misalignment[outlined], pool.areas[outlined]),
-        proposed_oracle=correlation(pool.misalignment, pool.oracle),
+        proposed_oracle=correlation(scores, pool.oracle_scores(task.acquisition.alpha)),
         roi_dice=None if np.isnan(pool.roi_dice).all() else float(np.nanmean(pool.roi_dice)),
         by_area=_by_area(scores[outlined], pool.areas[outlined]),
     )

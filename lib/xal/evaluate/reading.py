@@ -43,11 +43,15 @@ class PoolReading:
     @property
     def neutral(self) -> float:
         """What a missing misalignment counts."""
-        return acquisition.neutral(self.misalignment[~np.isnan(self.misalignment)])
+        return _neutral(self.misalignment)
 
     def scores(self, alpha: float) -> Floats:
         """As the server would score them."""
         return acquisition.score(self.uncertainty, self.misalignment, alpha, self.neutral)
+
+    def oracle_scores(self, alpha: float) -> Floats:
+        """As it would if it knew the true ROIs."""
+        return acquisition.score(self.uncertainty, self.oracle, alpha, _neutral(self.oracle))
 
 
 def read_pool(
@@ -70,6 +74,10 @@ def read_pool(
         roi_dice=np.array([_agreement(reading, roi) for reading, roi in zip(readings, true, strict=True)]),
         areas=data.areas[positions],
     )
+
+
+def _neutral(misalignments: Floats) -> float:
+    return acquisition.neutral(misalignments[~np.isnan(misalignments)])
 
 
 def _misalignments(readings: Sequence[Reading], rois: Coarse | None, task: Task) -> Floats:
