@@ -184,7 +184,7 @@ def _name(job: Job) -> str:
 
 def _commit() -> str:
     """The commit that this code is of, marked if it was changed since; empty outside of a checkout."""
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     try:
         commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=here, capture_output=True, text=True)
         changed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", "."], cwd=here, capture_output=True)
