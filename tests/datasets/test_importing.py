@@ -152,6 +152,36 @@ def test_the_same_folder_is_not_filled_in_two_ways(source: Path, tmp_path: Path,
     assert "start 2, not 3" in capsys.readouterr().err
 
 
+def test_findings_that_changed_are_refused_because_labels_would_change_their_meaning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    source, studies = write_folder(tmp_path / "source", 4, ("benign", "malignant")), tmp_path / "studies"
+    assert run_import("folder", source, studies, "--start", "1") == 0
+    before = listing(studies)
+    rows = (source / "labels.csv").read_text().replace("case_003.png,malignant", "case_003.png,atypical")
+    (source / "labels.csv").write_text(rows)
+    assert run_import("folder", source, studies, "--start", "1") == 1
+    said = capsys.readouterr().err
+    assert "findings ['benign', 'malignant'], not ['atypical', 'benign', 'malignant']" in said
+    assert "import into a new folder" in said
+    assert listing(studies) == before
+
+
+def test_a_first_try_that_imported_nothing_binds_nobody(tmp_path: Path):
+    source, studies = write_folder(tmp_path / "source", 4), tmp_path / "studies"
+    assert run_import("folder", source, studies, "--task", "phantom_2d") == 1
+    assert run_import("folder", source, studies, "--start", "0") == 0
+    assert len(read_truth(studies / ".truth")) == 4
+
+
+def test_a_source_may_be_mounted_elsewhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    source, studies = write_folder(tmp_path / "source", 4), tmp_path / "studies"
+    assert run_import("folder", source, studies) == 0
+    moved = source.rename(tmp_path / "elsewhere")
+    assert run_import("folder", moved, studies) == 0
+    assert "4 of 4 were imported before" in capsys.readouterr().out
+
+
 def test_a_folder_with_other_files_is_left_alone(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     studies = tmp_path / "studies"
     studies.mkdir()

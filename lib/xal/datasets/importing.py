@@ -84,10 +84,11 @@ def import_set(contents: Contents, plan: Plan, studies: Path, task: Task | None,
     except Conflict as error:
         raise Conflict(f"{studies} is being filled by another import: wait until that is done") from error
     try:
-        _keep_settings(truth / SETTINGS, plan)
-        remove_drafts(studies)
         with Journal(truth / JOURNAL) as journal:
-            return _Import(contents, studies, task, journal).run(plan, say)
+            run = _Import(contents, studies, task, journal)
+            _keep_settings(truth / SETTINGS, run.settings(plan), begun=bool(journal.done))
+            remove_drafts(studies)
+            return run.run(plan, say)
     except OSError as error:
         raise XalError(f"{studies} cannot be written ({error}); the same command goes on from here") from error
     except KeyboardInterrupt as error:
@@ -108,6 +109,11 @@ class _Import:
         self._findings = task.finding_names if task else contents.findings
         self._absent = task.absent if task else contents.absent
         self._owner = {one.truth.image: done.name for done in journal.done.values() for one in done.placed}
+
+    def settings(self, plan: Plan) -> dict[str, Any]:
+        """What must stay as it is while a folder is filled, and where it is filled from."""
+        settings = {**asdict(plan), "findings": self._findings, "absent": self._absent}
+        return dict(json.loads(json.dumps(settings)))
 
     def run(self, plan: Plan, say: Callable[[str], None]) -> Summary:
         items, problems = _unique(self._contents.items)
@@ -219,16 +225,23 @@ def _check_place(source: Path, studies: Path) -> None:
             raise Conflict(f"{studies} holds other files ({', '.join(other[:3])}): name a folder that is new or empty")
 
 
-def _keep_settings(file: Path, plan: Plan) -> None:
-    """Refuse to go on in another way than begun: findings and start set would not fit together."""
-    ours = json.loads(json.dumps(asdict(plan)))
-    if not file.is_file():
-        write_atomically(file, ".json", lambda draft: draft.write_text(json.dumps(ours, indent=1) + "\n"))
-        return
-    begun = json.loads(file.read_text(encoding="utf-8"))
-    other = [f"{key} {begun.get(key)!r}, not {ours[key]!r}" for key in ours if begun.get(key) != ours[key]]
-    if other:
-        raise Conflict(f"this studies folder was filled with {'; '.join(other)}: go on with that, or name another one")
+def _keep_settings(file: Path, ours: Mapping[str, Any], begun: bool) -> None:
+    """Refuse to go on in another way than begun: findings and start set would not fit together.
+
+    Nothing binds before the first image is in place. The source may be mounted elsewhere by now.
+    """
+    if begun and file.is_file():
+        theirs = json.loads(file.read_text(encoding="utf-8"))
+        other = [key for key in ours if key != "source" and key in theirs and theirs[key] != ours[key]]
+        said = "; ".join(f"{key} {theirs[key]!r}, not {ours[key]!r}" for key in other)
+        if {"findings", "absent"} & set(other) and "task" not in other:
+            raise Conflict(
+                f"this studies folder was filled with {said}: its labels mean findings by their order, so import "
+                "into a new folder"
+            )
+        if other:
+            raise Conflict(f"this studies folder was filled with {said}: go on with that, or name another one")
+    write_atomically(file, ".json", lambda draft: draft.write_text(json.dumps(ours, indent=1) + "\n"))
 
 
 def _write_problems(file: Path, problems: Sequence[Problem]) -> None:
