@@ -126,7 +126,7 @@ def test_guidance_and_acquisition_are_told_apart(full: Path):
     text = (full / "docs" / "EVIDENCE.md").read_text()
     # the baseline without guidance is 5 points below it in every seed; xal is above it by 1.0 ± 4.303 · 1.0 / √3
     assert re.search(r"\| uniform \| \d\d\.\d \| \d\d\.\d \| \+5\.0 \[\+5\.0, \+5\.0\] \|", text)
-    assert "| both − uniform | – | +1.0 [−1.5, +3.5] |  |" in text
+    assert "| both − uniform | – | +1.0 [−1.5, +3.5] (uniform) |  |" in text
 
 
 def test_pictures_of_images_are_not_published(full: Path):
@@ -189,7 +189,7 @@ def test_where_outlines_cost_differently_cost_has_its_own_section(tmp_path: Path
     write_rows(tmp_path / "squares", {"uniform": Made(), "xal": Made(gain=0.01)}, range(3), LABELS)
     for seed in range(3):
         path = run_file(tmp_path / "squares", "xal", seed)
-        path.write_bytes(path.read_bytes().replace(b'"cost":540.0', b'"cost":400.0'))
+        path.write_bytes(path.read_bytes().replace(b'"outlines":180', b'"outlines":110'))
     assert main(["report", str(config)]) == 0
     report = tmp_path / "squares" / "report"
     assert (report / "curves-cost.png").is_file()
@@ -204,6 +204,24 @@ def test_the_baseline_alone_makes_a_page(tmp_path: Path):
     assert "Only uniform has complete runs: nothing can be compared." in text
     assert "oracle: seed 0 not run." in text
     assert "Every headline arm against every other" not in text
+
+
+def test_a_single_round_makes_a_page_that_says_so(tmp_path: Path):
+    config = write_config(tmp_path, 2)
+    write_rows(tmp_path / "squares", {"uniform": Made(), "xal": Made()}, range(2), LABELS[:1])
+    assert main(["report", str(config), "--markdown", str(tmp_path / "EVIDENCE.md")]) == 0
+    assert "There is only one round, that of the start set" in page(tmp_path)
+    assert "| xal | 60 |" in (tmp_path / "EVIDENCE.md").read_text(), "what the start set led to is still there"
+
+
+def test_the_page_names_the_commits_of_all_rounds(tmp_path: Path):
+    config = write_config(tmp_path, 1)
+    write_rows(tmp_path / "squares", {"uniform": Made()}, [0], LABELS)
+    path = run_file(tmp_path / "squares", "uniform", 0)
+    head, first, *rest = path.read_text().split("\n")
+    path.write_text("\n".join([head, first.replace('"commit":""', '"commit":"def5678"'), *rest]))
+    assert main(["report", str(config)]) == 0
+    assert "Commits: abc1234, def5678." in page(tmp_path)
 
 
 def test_rows_with_nothing_but_accuracy_make_a_page(tmp_path: Path):

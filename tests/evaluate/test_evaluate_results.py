@@ -3,30 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from harness.evidence import LABELS, Made, header, round_row, write_rows, write_run
+import yaml
+from harness.evidence import LABELS, TASK, Made, header, round_row, write_rows, write_run
 
 from xal.errors import XalError
+from xal.evaluate.page import Table
 from xal.evaluate.report_sentences import summary
-from xal.evaluate.results import Plan, Results, gather
-from xal.evaluate.rows import append, read_runs, run_file
+from xal.evaluate.report_tables import grid_table
+from xal.evaluate.results import Plan, Results, Role, gather
+from xal.evaluate.rows import append, read_run, read_runs, run_file
+from xal.task import Task
 
+# how it chooses, with whose ROIs, with how much guidance, by which batch rule
 KINDS = {
-    "uniform": ("uniform", "none", True),
-    "entropy": ("entropy", "none", True),
-    "xal": ("xal", "proposed", True),
-    "oracle": ("xal", "oracle", True),
-    "unguided": ("uniform", "none", False),
+    "uniform": ("uniform", "none", 1.0, "top"),
+    "entropy": ("entropy", "none", 1.0, "top"),
+    "xal": ("xal", "proposed", 1.0, "top"),
+    "oracle": ("xal", "oracle", 1.0, "top"),
+    "unguided": ("uniform", "none", 0.0, "top"),
+    "by_chance": ("uniform", "none", 1.0, "cover"),
+    "entropy_cover": ("entropy", "none", 1.0, "cover"),
+    "entropy_top": ("entropy", "none", 1.0, "top"),
+    "entropy_unguided": ("entropy", "none", 0.0, "cover"),
+    "entropy_power": ("entropy", "none", 1.0, "power"),
+    "entropy_power_unguided": ("entropy", "none", 0.0, "power"),
+    "xal_cover": ("xal", "proposed", 1.0, "cover"),
 }
+HEADLINE = ("uniform", "entropy", "xal", "oracle", "entropy_cover", "xal_cover")
+
+
+def plan(name: str, seeds: int, roi_cost: float = 2.0) -> Plan:
+    method, roi, guidance, rule = KINDS[name]
+    settings = {**yaml.safe_load(TASK), "training": {"guidance": guidance}, "acquisition": {"batch": {"rule": rule}}}
+    role: Role = "headline" if name in HEADLINE else "exploratory"
+    return Plan(name, role, method, roi, Task.model_validate(settings), tuple(range(seeds)), roi_cost)
 
 
 def gathered(folder: Path, seeds: int, arms: tuple[str, ...] = ("uniform", "xal")) -> Results:
-    plans = [
-        Plan(name, "exploratory" if name == "unguided" else "headline", *KINDS[name], "{}", tuple(range(seeds)))
-        for name in arms
-    ]
+    plans = [plan(name, seeds) for name in arms]
     return gather("Made up", plans, "uniform", read_runs(folder))
 
 
@@ -204,3 +222,120 @@ def test_rounds_are_labels_long(tmp_path: Path):
     assert results.base.mean("labels").tolist() == list(LABELS)
     assert results.base.series("attention.energy").shape == (2, len(LABELS))
     assert results.base.mean("recall.pituitary") == pytest.approx([0.9] * len(LABELS))
+
+
+def grid(folder: Path, arms: Mapping[str, Made]) -> tuple[dict[str, list[str]], str]:
+    """The rows of the table acquisition × loss, and what is said below it."""
+    write_rows(folder, arms, range(3))
+    (table,) = grid_table(gathered(folder, 3, tuple(arms)))
+    assert isinstance(table, Table)
+    return {row[0]: list(row[1:]) for row in table.rows}, table.caption
+
+
+GRID = {
+    "uniform": Made(),
+    "unguided": Made(gain=-0.05),
+    "entropy_top": Made(gain=0.1),
+    "entropy_cover": Made(gain=0.03),
+    "entropy_unguided": Made(gain=-0.01),
+}
+
+
+def test_the_table_sets_only_twins_side_by_side(tmp_path: Path):
+    # entropy_top has the batch rule of the baseline, but without guidance entropy was run with the other rule
+    rows, caption = grid(tmp_path, GRID)
+    assert rows["uncertainty"][2] == "+4.0 [+4.0, +4.0]"
+    assert "entropy_cover" in caption
+    assert "entropy_top" not in caption
+
+
+def test_an_arm_without_a_twin_stands_beside_a_dash(tmp_path: Path):
+    rows, _ = grid(tmp_path, {name: made for name, made in GRID.items() if name != "entropy_cover"})
+    assert rows["uncertainty"][0] == "–"
+    assert rows["uncertainty"][2] == "–"
+
+
+def test_headline_twins_come_before_others(tmp_path: Path):
+    _, caption = grid(tmp_path, {"entropy_power": Made(), "entropy_power_unguided": Made(), **GRID})
+    assert "entropy_cover" in caption
+    assert "entropy_power" not in caption
+
+
+def test_the_table_subtracts_chance_with_the_same_batch_rule(tmp_path: Path):
+    rows, caption = grid(tmp_path, {**GRID, "by_chance": Made(gain=0.02)})
+    assert rows["uncertainty − uniform"] == [
+        "+4.0 [+4.0, +4.0] (unguided*)",
+        "+1.0 [+1.0, +1.0] (by_chance)",
+        "",
+    ]
+    assert "* there is none" in caption
+
+
+def test_chance_with_the_same_batch_rule_is_said_beside_headline_arms(tmp_path: Path):
+    arms = {"entropy": Made(), "by_chance": Made(gain=0.01), "xal_cover": Made(gain=0.012)}
+    about = [sentence for sentence in said(tmp_path, arms, 3) if "by_chance" in sentence]
+    assert about == [
+        "xal_cover − by_chance (by chance, with the same batch rule): +0.2 points [+0.2, +0.2], 3 seeds: higher."
+    ], "entropy has the batch rule of the baseline, whose sentence stands above"
+
+
+@pytest.mark.parametrize("other", [{"guidance": 0.5}, {"max_epochs": 7}])
+def test_chance_that_trains_otherwise_is_not_set_against_an_arm(tmp_path: Path, other: dict[str, float]):
+    write_rows(tmp_path, {"uniform": Made(), "by_chance": Made(), "xal_cover": Made()}, [0])
+    plans = [plan(name, 1) for name in ("uniform", "by_chance", "xal_cover")]
+    task = plans[1].task
+    changed = task.model_copy(update={"training": task.training.model_copy(update=other)})
+    results = gather("Made up", [plans[0], replace(plans[1], task=changed), plans[2]], "uniform", read_runs(tmp_path))
+    assert results.chance(results.arms["xal_cover"]) is None
+
+
+def test_cost_is_counted_from_labels_and_outlines(tmp_path: Path):
+    write_rows(tmp_path, {"uniform": Made()}, [0], (100, 200))
+    (run,) = read_runs(tmp_path)
+    assert run.rounds[1].outlines == 200
+    results = gather("Made up", [plan("uniform", 1, roi_cost=0.5)], "uniform", [run])
+    assert results.base.series("cost").tolist() == [[150.0, 300.0]]
+
+
+def continued(folder: Path, arm: str, seed: int, after: int, **made: str) -> None:
+    """The rounds after one of a run made with something else than its header says."""
+    path = run_file(folder, arm, seed)
+    run = read_run(path)
+    assert run is not None
+    assert run.end is not None
+    path.unlink()
+    append(path, run.header)
+    for row in run.rounds:
+        append(path, row.model_copy(update=made) if row.round > after else row)
+    append(path, run.end)
+
+
+def test_a_run_continued_with_other_code_is_named(tmp_path: Path):
+    write_rows(tmp_path, {"uniform": Made(), "xal": Made()}, [0, 1])
+    continued(tmp_path, "xal", 1, 3, commit="def5678", device="cuda:0")
+    assert gathered(tmp_path, 2).problems == (
+        "xal: made with 2 commits (abc1234, def5678), seed 1 within the run.",
+        "xal: made with 2 devices (cpu, cuda:0), seed 1 within the run.",
+    )
+
+
+def test_runs_of_an_arm_made_with_different_torches_are_named(tmp_path: Path):
+    write_rows(tmp_path, {"uniform": Made()}, [0, 1])
+    continued(tmp_path, "uniform", 1, -1, torch="2.14.0")
+    assert gathered(tmp_path, 2, ("uniform",)).problems == ("uniform: made with 2 versions of torch (2.13.0, 2.14.0).",)
+
+
+def test_a_single_round_is_said_to_be_one(tmp_path: Path):
+    write_rows(tmp_path, {"uniform": Made(), "xal": Made()}, [0, 1], (60,))
+    assert summary(gathered(tmp_path, 2)) == [
+        "There is only one round, that of the start set: there are no curves to compare."
+    ]
+
+
+def test_arms_whose_costs_never_meet_are_not_compared_by_cost(tmp_path: Path):
+    write_run(tmp_path, "uniform", 0, (100, 200), (0.5, 0.6))
+    write_run(tmp_path, "unguided", 0, (100, 200), (0.5, 0.6))
+    plans = [plan("uniform", 1, roi_cost=2.0), plan("unguided", 1, roi_cost=0.0)]  # from 300 on, and up to 200
+    results = gather("Made up", plans, "uniform", read_runs(tmp_path))
+    assert results.gain(results.arms["unguided"], "cost") is None
+    assert results.gain(results.arms["unguided"]) is not None

@@ -90,3 +90,20 @@ def test_runs_come_by_arm_and_seed(tmp_path: Path):
     assert [(run.header.arm, run.header.seed) for run in read_runs(tmp_path)] == [
         ("uniform", 0), ("xal", 2), ("xal", 10)
     ]  # fmt: skip
+
+
+def test_rows_that_hold_more_than_is_known_are_read(tmp_path: Path):
+    path = written(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b'"labels":60', b'"labels":60,"cost":180.0'))
+    run = read_run(path)
+    assert run is not None
+    assert run.rounds[0] == round_row(0, 0.7)
+
+
+def test_a_round_tells_what_it_was_made_with_where_the_header_does_not(tmp_path: Path):
+    path = written(tmp_path, rounds=1, end=False)
+    append(path, round_row(1, 0.7).model_copy(update={"commit": "def5678"}))
+    run = read_run(path)
+    assert run is not None
+    assert run.made_with("commit") == {"abc1234", "def5678"}
+    assert run.made_with("device") == {"cpu"}

@@ -26,7 +26,7 @@ from xal.evaluate.report_tables import (
     win_table,
 )
 from xal.evaluate.results import Results, gather, plan_arms
-from xal.evaluate.rows import read_runs
+from xal.evaluate.rows import Making, read_runs
 from xal.evaluate.style import STYLE, save
 
 PAGE = "report.html"
@@ -200,17 +200,16 @@ def _making(results: Results, config: Path, root: Path) -> list[Block]:
     """Everything that is needed to make this again."""
     shown = config.resolve()
     name = shown.relative_to(root) if shown.is_relative_to(root) else Path(config.name)
-    headers = [run.header for arm in results.arms.values() for run in arm.runs]
+    runs = [run for arm in results.arms.values() for run in arm.runs]
     first, last = (
-        time.strftime("%Y-%m-%d", time.gmtime(moment(header.started for header in headers))) for moment in (min, max)
+        time.strftime("%Y-%m-%d", time.gmtime(moment(run.header.started for run in runs))) for moment in (min, max)
     )
-    commits, devices, versions = (
-        ", ".join(sorted({str(getattr(header, name)) for header in headers})) for name in ("commit", "device", "torch")
-    )
+    kinds: tuple[Making, ...] = ("commit", "device", "torch")
+    commits, devices, versions = (", ".join(sorted(set().union(*(run.made_with(k) for run in runs)))) for k in kinds)
     made = [
         f"Commits: {commits}" + (" (+: with changes that were not committed)." if "+" in commits else "."),
         f"Device: {devices}; torch {versions}.",
-        f"{len(headers)} complete runs, begun {first}" + (f" to {last}." if last != first else "."),
+        f"{len(runs)} complete runs, begun {first}" + (f" to {last}." if last != first else "."),
     ]
     commands = Code(f"xal simulate {name.as_posix()}\nxal report {name.as_posix()}")
     return _section("How this was made", commands, Bullets(made), Code(config.read_text(encoding="utf-8")))

@@ -90,7 +90,7 @@ def _differences(results: Results, arm: Arm, axis: Axis) -> tuple[FloatArray, Fl
     low, high = results.span([arm, results.base], axis)
     own = results.base.mean("labels")
     grid = own[(own >= low) & (own <= high)] if axis == "labels" else np.linspace(low, high, 30)
-    seeds = sorted(arm.by_seed.keys() & results.base.by_seed.keys())
+    seeds = sorted(arm.by_seed.keys() & results.base.by_seed.keys()) if low < high else []
     curves = [
         [
             np.interp(grid, x, y)

@@ -27,6 +27,13 @@ def summary(results: Results) -> list[str]:
     rivals = [arm for arm in results.headline if arm is not results.base and arm.rounds > 1]
     said = [difference_sentence(arm.name, results.baseline, results.gain(arm)) for arm in rivals]
     said += [
+        difference_sentence(
+            arm.name, f"{chance.name} (by chance, with the same batch rule)", results.gain(arm, over=chance)
+        )
+        for arm in rivals
+        if (chance := results.chance(arm)) is not None and chance not in results.headline
+    ]
+    said += [
         difference_sentence(second.name, first.name, results.gain(second, over=first))
         for k, first in enumerate(rivals)
         for second in rivals[k + 1 :]
@@ -43,7 +50,9 @@ def summary(results: Results) -> list[str]:
     said += [kept_sentence(arm.name, oracle.name, results.baseline, kept) for arm, oracle, kept in results.kept()]
     said += _guidance_sentences(results)
     said += [sentence for arm in rivals if (sentence := area_sentence(arm)) is not None]
-    if not rivals:
+    if results.base.rounds == 1:
+        said.append("There is only one round, that of the start set: there are no curves to compare.")
+    elif not rivals:
         said.append(f"Only {results.baseline} has complete runs: nothing can be compared.")
     return said
 

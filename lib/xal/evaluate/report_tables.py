@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -151,47 +151,48 @@ def win_table(results: Results) -> list[Block]:
 
 def grid_table(results: Results) -> list[Block]:
     """Acquisition × loss, so that what guidance gains is not credited to the acquisition."""
-    cells = {(method, guided): results.cell(method, guided) for method in _GRID for guided in (False, True)}
-    arms = [arm for arm in cells.values() if arm is not None]
-    if not any(arm.plan.guided for arm in arms) or all(arm.plan.guided for arm in arms):
+    cells = {(method, guided): arm for method in _GRID for guided, arm in results.cells(method).items()}
+    if not any(arm.plan.guided for arm in cells.values()) or all(arm.plan.guided for arm in cells.values()):
         return []
+    chances = {cell: results.chance(arm) or cells.get(("uniform", cell[1])) for cell, arm in cells.items()}
+    arms = list({arm.name: arm for arm in (*cells.values(), *chances.values()) if arm is not None}.values())
     seeds = set.intersection(*(set(arm.by_seed) for arm in arms))
     if not seeds:
         return [Paragraph("The arms of acquisition × loss share no seed, so they cannot be set side by side.")]
     span = results.span(arms)
-    areas = {
-        cell: {seed: area for seed, area in results.areas(arm, span).items() if seed in seeds}
-        for cell, arm in cells.items()
-        if arm is not None
-    }
+    areas = {arm.name: {seed: area for seed, area in results.areas(arm, span).items() if seed in seeds} for arm in arms}
 
-    def gain(first: tuple[str, bool], second: tuple[str, bool]) -> str:
-        difference = paired(areas.get(first, {}), areas.get(second, {}))
+    def mean(arm: Arm | None) -> str:
+        return f"{100 * np.mean(list(areas[arm.name].values())):.1f}" if arm is not None else "–"
+
+    def gain(first: Arm | None, second: Arm | None) -> str:
+        difference = paired(areas[first.name], areas[second.name]) if first is not None and second is not None else None
         return "–" if difference is None else estimate(difference, "")
 
+    def over_chance(cell: tuple[str, bool]) -> str:
+        arm, chance = cells.get(cell), chances.get(cell)
+        if arm is None or chance is None:
+            return "–"
+        return f"{gain(arm, chance)} ({chance.name}{'' if results.chance(arm) is chance else '*'})"
+
     rows = [
-        [
-            looks_at,
-            *(_mean_area(areas.get((method, guided))) for guided in (False, True)),
-            gain((method, True), (method, False)),
-        ]
+        [looks_at, mean(cells.get((method, False))), mean(cells.get((method, True))),
+         gain(cells.get((method, True)), cells.get((method, False)))]
         for method, looks_at in _GRID.items()
-    ]
+    ]  # fmt: skip
     rows += [
-        [f"{looks_at} − uniform", *(gain((method, guided), ("uniform", guided)) for guided in (False, True)), ""]
+        [f"{looks_at} − uniform", over_chance((method, False)), over_chance((method, True)), ""]
         for method, looks_at in list(_GRID.items())[1:]
     ]
     rows = [row for row in rows if set(row[1:]) - {"–", ""}]
-    names = ", ".join(arm.name for arm in arms)
+    starred = any("*)" in text for row in rows for text in row)
     caption = (
-        f"AUBC over the {len(seeds)} seed{'s' * (len(seeds) > 1)} that all of these arms share ({names}); "
-        "differences in points with paired 95 % t intervals."
+        f"AUBC over the {len(seeds)} seed{'s' * (len(seeds) > 1)} that all of these arms share "
+        f"({', '.join(arm.name for arm in arms)}); differences in points with paired 95 % t intervals. Arms side by "
+        "side differ in nothing but guidance. In brackets: the uniform arm that is subtracted, with the same batch rule"
+        + (" (* there is none, so the batches or the training differ, too)." if starred else ".")
     )
     return [Table(["acquisition", "cross entropy", "with guidance", "gain of guidance"], rows, caption)]
-
-
-def _mean_area(areas: Mapping[int, float] | None) -> str:
-    return f"{100 * np.mean(list(areas.values())):.1f}" if areas else "–"
 
 
 def attention_table(results: Results) -> list[Block]:
@@ -220,7 +221,7 @@ def _mean_of(known: Sequence[Attention], kind: str) -> float:
 
 def end_table(results: Results) -> list[Block]:
     """Everything measured with the full budget."""
-    arms = [*results.curves, *([results.ceiling] if results.ceiling else [])]
+    arms = [*results.headline, *results.exploratory, *([results.ceiling] if results.ceiling else [])]
     findings = sorted({finding for arm in arms for run in arm.runs for finding in run.rounds[-1].recall})
     columns = [
         ("labels", "labels", 0),

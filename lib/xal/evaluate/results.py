@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +12,7 @@ import numpy as np
 
 from xal.errors import XalError
 from xal.evaluate.config import Simulation
-from xal.evaluate.rows import Round, Run
+from xal.evaluate.rows import Making, Round, Run
 from xal.evaluate.statistics import (
     Difference,
     FloatArray,
@@ -26,9 +25,12 @@ from xal.evaluate.statistics import (
     paired,
     win_matrix,
 )
+from xal.task import AcquisitionSettings, Task
 
 Axis = Literal["labels", "cost"]
 Role = Literal["headline", "exploratory", "ceiling"]
+
+_MAKINGS: Mapping[Making, str] = {"commit": "commits", "device": "devices", "torch": "versions of torch"}
 
 LOOKING = ("xal", "misalignment")
 """The methods that compare attention with ROIs; of all others it does not matter whose ROIs those would be."""
@@ -44,11 +46,16 @@ class Plan:
     """How it chooses."""
     roi: str
     """Whose ROIs its misalignment is measured with."""
-    guided: bool
-    """Whether attention is pulled towards the ROIs in training."""
-    others: str
-    """What else is special about it, as JSON: arms that agree in it are twins."""
+    task: Task
+    """All other settings."""
     seeds: tuple[int, ...]
+    roi_cost: float
+    """What outlining an ROI costs, in labels."""
+
+    @property
+    def guided(self) -> bool:
+        """Whether attention is pulled towards the ROIs in training."""
+        return self.task.training.guidance > 0
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,12 @@ class Arm:
         return min(len(run.rounds) for run in self.runs)
 
     def series(self, quantity: str, seeds: Iterable[int] | None = None) -> FloatArray:
-        """(seeds, rounds) of a quantity such as `cost` or `attention.energy`; NaN where a row has none."""
+        """(seeds, rounds) of a quantity such as `labels` or `attention.energy`; NaN where a row has none.
+
+        `cost` is in no row: labels + outlines × what an ROI costs.
+        """
+        if quantity == "cost":
+            return self.series("labels", seeds) + self.plan.roi_cost * self.series("outlines", seeds)
         runs = [self.by_seed[seed] for seed in (self.by_seed if seeds is None else seeds)]
         return np.array([[_value(row, quantity) for row in run.rounds[: self.rounds]] for run in runs])
 
@@ -131,6 +143,8 @@ class Results:
     @property
     def cost_differs(self) -> bool:
         """Whether arms pay differently for the same number of labels."""
+        if not self.curves:
+            return False
         ratios = np.concatenate([(arm.series("cost") / arm.series("labels")).ravel() for arm in self.curves])
         return bool(np.ptp(ratios) > 0.01 * ratios.mean())
 
@@ -145,9 +159,11 @@ class Results:
         return {seed: area_under(x, y, *span) for seed, x, y in curves}
 
     def gain(self, arm: Arm, axis: Axis = "labels", over: Arm | None = None) -> Difference | None:
-        """The arm's area minus the baseline's (or another arm's), over the range that both cover."""
+        """The arm's area minus the baseline's (or another arm's), over the range that both cover; None without one."""
         other = over or self.base
         span = self.span([arm, other], axis)
+        if span[0] >= span[1]:
+            return None
         return paired(self.areas(arm, span, axis), self.areas(other, span, axis))
 
     def end_gain(self, arm: Arm, quantity: str = "balanced_accuracy", over: Arm | None = None) -> Difference | None:
@@ -166,6 +182,8 @@ class Results:
     def matrix(self) -> list[Pair]:
         """Every pair of headline arms."""
         arms = [arm for arm in self.headline if arm.rounds > 1]
+        if not arms:
+            return []
         span = self.span(arms)
         return win_matrix({arm.name: self.areas(arm, span) for arm in arms})
 
@@ -173,7 +191,7 @@ class Results:
         """Each arm with proposed ROIs beside its twin with oracle ROIs."""
         found = []
         for arm in (arm for arm in self.curves if arm.plan.roi == "proposed"):
-            oracle = self._twin(arm, roi="oracle")
+            oracle = self._oracle(arm)
             if oracle is not None:
                 span = self.span([arm, oracle, self.base])
                 kept = kept_share(*(self.areas(one, span) for one in (arm, oracle, self.base)))
@@ -183,24 +201,55 @@ class Results:
 
     def guidance(self) -> tuple[Arm, Arm] | None:
         """The baseline with guidance in training, and without: what guidance alone does."""
-        twin = self._twin(self.base, guided=not self.base.plan.guided)
+        twin = self._twin(self.base)
         if twin is None:
             return None
         return (self.base, twin) if self.base.plan.guided else (twin, self.base)
 
-    def cell(self, method: str, guided: bool) -> Arm | None:
-        """The arm that stands in the table of acquisition × loss: with proposed ROIs, with the fewest other changes."""
-        fitting = [
-            arm
-            for arm in self.curves
-            if (arm.plan.method, arm.plan.guided) == (method, guided) and arm.plan.roi in ("proposed", "none")
-        ]
-        return min(fitting, key=lambda arm: arm.plan.others != self.base.plan.others, default=None)
+    def cells(self, method: str) -> dict[bool, Arm]:
+        """The method's place in the table of acquisition × loss: without guidance (False) and with it (True).
 
-    def _twin(self, arm: Arm, **changed: object) -> Arm | None:
-        """The arm that differs in nothing but that."""
-        wanted = {**_character(arm.plan), **changed}
-        return next((other for other in self.curves if _character(other.plan) == wanted), None)
+        Two arms are twins in all but guidance, with proposed ROIs; where there are none, one arm stands alone.
+        """
+        fitting = [arm for arm in self._ranked if arm.plan.method == method and arm.plan.roi in ("proposed", "none")]
+        pairs = [(arm, twin) for arm in fitting if (twin := self._twin(arm)) is not None]
+        return {arm.plan.guided: arm for arm in (pairs[0] if pairs else fitting[:1])}
+
+    def chance(self, arm: Arm) -> Arm | None:
+        """The arm that takes images by chance and otherwise batches and trains as this arm does.
+
+        A gain over it is the score's own: what the batch rule does for any score, such as diversity, is in both.
+        """
+        if arm.plan.method == "uniform":
+            return None
+        wanted = _apart_from_score(arm.plan.task)
+        uniform = [other for other in self._ranked if other.plan.method == "uniform"]
+        return next((other for other in uniform if _apart_from_score(other.plan.task) == wanted), None)
+
+    @property
+    def _ranked(self) -> list[Arm]:
+        """Every arm that has a curve: the baseline, the headline arms, the others."""
+        return sorted(self.curves, key=lambda arm: arm is not self.base)
+
+    def _twin(self, arm: Arm) -> Arm | None:
+        """The arm that differs in nothing but guidance."""
+        plan, wanted = arm.plan, _apart_from_guidance(arm.plan.task)
+        fitting = [other for other in self._ranked if (other.plan.method, other.plan.roi) == (plan.method, plan.roi)]
+        return next(
+            (
+                other
+                for other in fitting
+                if other.plan.guided != plan.guided and _apart_from_guidance(other.plan.task) == wanted
+            ),
+            None,
+        )
+
+    def _oracle(self, arm: Arm) -> Arm | None:
+        """The arm that differs in nothing but oracle ROIs."""
+        wanted = (arm.plan.method, "oracle", arm.plan.task)
+        return next(
+            (other for other in self.curves if (other.plan.method, other.plan.roi, other.plan.task) == wanted), None
+        )
 
 
 def plan_arms(simulation: Simulation, tasks: Path) -> list[Plan]:
@@ -211,17 +260,15 @@ def plan_arms(simulation: Simulation, tasks: Path) -> list[Plan]:
             role: Role = "ceiling"
         else:
             role = "headline" if name in (*simulation.headline, simulation.baseline) else "exploratory"
-        training = {key: value for key, value in arm.task.get("training", {}).items() if key != "guidance"}
-        others = {**arm.task, "training": training}
         plans.append(
             Plan(
                 name,
                 role,
                 arm.method,
                 arm.roi if arm.method in LOOKING else "none",
-                simulation.load_task(name, tasks).training.guidance > 0,
-                json.dumps(others, sort_keys=True),
+                simulation.load_task(name, tasks),
                 tuple(simulation.seeds_of(name)),
+                simulation.roi_cost,
             )
         )
     return plans
@@ -248,8 +295,12 @@ def gather(title: str, plans: Sequence[Plan], baseline: str, runs: Iterable[Run]
     return Results(title, tuple(plans), arms, baseline, tuple(problems))
 
 
-def _character(plan: Plan) -> dict[str, object]:
-    return {"method": plan.method, "roi": plan.roi, "guided": plan.guided, "others": plan.others}
+def _apart_from_guidance(task: Task) -> Task:
+    return task.model_copy(update={"training": task.training.model_copy(update={"guidance": 0.0})})
+
+
+def _apart_from_score(task: Task) -> Task:
+    return task.model_copy(update={"acquisition": AcquisitionSettings(batch=task.acquisition.batch)})
 
 
 def _absences(plan: Plan, begun: Sequence[Run], done: Sequence[Run]) -> list[str]:
@@ -265,12 +316,13 @@ def _absences(plan: Plan, begun: Sequence[Run], done: Sequence[Run]) -> list[str
 
 
 def _mixtures(arms: Sequence[Arm]) -> list[str]:
-    """Runs that were not made from the same settings and data."""
+    """Runs that were not made from the same settings and data, or not with the same code, device and torch."""
     said = []
     for arm in arms:
         digests = {run.header.digest for run in arm.runs}
         if len(digests) > 1:
             said.append(f"{arm.name}: its runs were made with {len(digests)} different settings or data sets.")
+        said += _makings(arm)
         lengths = {len(run.rounds) for run in arm.runs}
         if len(lengths) > 1:
             said.append(
@@ -279,6 +331,19 @@ def _mixtures(arms: Sequence[Arm]) -> list[str]:
     images = {tuple(sorted(run.header.images.items())) for arm in arms for run in arm.runs}
     if len(images) > 1:
         said.append("The runs were not all made on the same numbers of images.")
+    return said
+
+
+def _makings(arm: Arm) -> list[str]:
+    """What the rounds of an arm were made with, where that is not one and the same."""
+    said = []
+    for kind, text in _MAKINGS.items():
+        used = {run.header.seed: run.made_with(kind) for run in arm.runs}
+        every = sorted(set().union(*used.values()))
+        if len(every) > 1:
+            within = [seed for seed, some in used.items() if len(some) > 1]
+            where = f", {_seeds(within)} within the run" if within else ""
+            said.append(f"{arm.name}: made with {len(every)} {text} ({', '.join(every)}){where}.")
     return said
 
 

@@ -89,8 +89,6 @@ class Round(_Row):
     round: int
     labels: int
     outlines: int
-    cost: float
-    """labels + outlines × what an ROI costs, in labels."""
     picked: tuple[int, ...]
     """What was labelled before this training, in order of choice: positions in the truth's sorted images."""
     balanced_accuracy: float
@@ -105,6 +103,10 @@ class Round(_Row):
     pool: Pool | None = None
     seconds: Seconds = Seconds()
     epochs: int = 0
+    commit: str = ""
+    device: str = ""
+    torch: str = ""
+    """With what this round was made: a run that was continued keeps its first header. Empty: as the header says."""
 
 
 class End(_Row):
@@ -115,6 +117,7 @@ class End(_Row):
 
 
 Row = Header | Round | End
+Making = Literal["commit", "device", "torch"]
 _ANY: TypeAdapter[Row] = TypeAdapter(Annotated[Row, Field(discriminator="kind")])
 
 
@@ -130,6 +133,10 @@ class Run:
     def complete(self) -> bool:
         """Whether it was run to its end."""
         return self.end is not None and bool(self.rounds)
+
+    def made_with(self, kind: Making) -> set[str]:
+        """The commits, devices or versions of torch that its rounds were made with."""
+        return {getattr(row, kind) or getattr(self.header, kind) for row in self.rounds}
 
 
 def run_file(folder: Path, arm: str, seed: int) -> Path:

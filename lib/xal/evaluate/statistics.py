@@ -1,7 +1,8 @@
 """What may be concluded from paired runs: pure functions on arrays.
 
-Every method is run with the same seeds, and a seed fixes the test set, the start set and the first weights. Seeds
-differ far more than methods do, so methods are compared within seeds: the difference of each pair is the datum.
+Every method is run with the same seeds, and a seed fixes the start set, the first weights and all other chance; the
+test set is the same for all seeds. Seeds differ far more than methods do, so methods are compared within seeds: the
+difference of each pair is the datum.
 """
 
 from __future__ import annotations
