@@ -255,9 +255,10 @@ def _import(given: argparse.Namespace) -> None:
         raise XalError(f"--start is 0 or more, not {given.start}")
     chosen = {option: getattr(given, option) for option in known_options() if getattr(given, option) is not None}
     options = read_options(given.name, chosen)
-    contents = read_source(given.name, given.source, options)
+    task = load_task(given.task, TASKS) if given.task else None
+    contents = read_source(given.name, given.source, options, task)
     named = given.task or contents.task
-    task = load_task(named, TASKS) if named else None
+    task = task or (load_task(named, TASKS) if named else None)
     source = str(given.source.resolve())
     plan = Plan(given.name, source, options.model_dump(), task.name if task else None, given.start)
     summary = import_set(contents, plan, given.studies, task, _say)
@@ -289,6 +290,8 @@ def _names(text: str) -> tuple[str, ...]:
 def _numbers(text: str) -> tuple[int, ...]:
     """What "0-2,5" means: 0, 1, 2 and 5; argparse says which option has something else."""
     spans = [part.partition("-") for part in text.split(",")]
+    if any(int(last or first) < int(first) for first, _, last in spans):
+        raise ValueError(f"{text!r} counts backwards")
     return tuple(n for first, _, last in spans for n in range(int(first), int(last or first) + 1))
 
 

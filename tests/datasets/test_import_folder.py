@@ -1,8 +1,10 @@
+import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from harness.official import noted, run_import, skipped, table, write_folder, write_xray
+from harness.official import noted, rows_of, run_import, skipped, table, write_folder, write_xray
 from PIL import Image
 
 from xal.datasets.truth import read_truth
@@ -116,6 +118,112 @@ def test_names_that_collide_take_their_folders_with_them(tmp_path: Path):
     assert sorted(read_truth(studies / ".truth")) == ["2", "one_1", "two_1"]
 
 
+@pytest.mark.parametrize(
+    ("paths", "labels"),
+    [
+        (("Malignant/1.png", "benign/2.png"), ("malignant", "benign")),
+        (("a_no-finding.png", "b.png"), ("no finding", "lump")),
+        (("m1.png", "b1.png"), ("m", "b")),
+    ],
+)
+def test_ids_do_not_tell_the_finding_that_a_path_names(tmp_path: Path, paths: tuple[str, str], labels: tuple[str, str]):
+    source, studies = tmp_path / "source", tmp_path / "studies"
+    rows = [("image", "mask", "label", "group")]
+    for path, label in zip(paths, labels, strict=True):
+        picture(source / path)
+        mask(source / "masks" / path)
+        rows.append((path, f"masks/{path}", label, f"{label} 7"))
+    table(source / "labels.csv", rows)
+    assert run_import("folder", source, studies) == 0
+    truth = rows_of(studies / ".truth/truth.csv")
+    assert {row["source"]: (row["finding"], row["group"]) for row in truth} == {
+        path: (label, f"{label} 7") for path, label in zip(paths, labels, strict=True)
+    }
+    shown = (studies / "datastore_v2.json").read_text()
+    objects = json.loads(shown)["objects"]
+    assert all(re.fullmatch(r"image_[0-9a-f]{10}", image) for image in objects)
+    assert all(re.fullmatch(r"[0-9a-f]{10}", entry["image"]["info"]["group"]) for entry in objects.values())
+    assert len({entry["image"]["info"]["group"] for entry in objects.values()}) == 2
+
+
+def test_a_label_within_another_word_changes_no_id(tmp_path: Path):
+    source, studies = tmp_path / "source", tmp_path / "studies"
+    picture(source / "mri.png")
+    mask(source / "mask.png")
+    table(source / "labels.csv", [("image", "mask", "label"), ("mri.png", "mask.png", "m")])
+    assert run_import("folder", source, studies) == 0
+    assert list(read_truth(studies / ".truth")) == ["mri"]
+
+
+def test_a_further_box_that_cannot_be_read_refuses_the_image(tmp_path: Path):
+    source, studies = tmp_path / "source", tmp_path / "studies"
+    picture(source / "a.png")
+    picture(source / "b.png")
+    rows = [("a.png", "lump", 1, 1, 3, 3), ("a.png", "lump", "left", 9, 3, 3), ("b.png", "lump", 1, 1, 3, 3)]
+    table(source / "labels.csv", [("image", "label", "x", "y", "w", "h"), *rows])
+    assert run_import("folder", source, studies, "--start", "0") == 0
+    assert list(read_truth(studies / ".truth")) == ["b"]
+    assert "its box cannot be read: 'left' is no number" in skipped(studies)["a.png"]
+
+
+def test_a_mask_that_lies_elsewhere_in_space_is_refused(tmp_path: Path):
+    source, studies = tmp_path / "source", tmp_path / "studies"
+    volume = np.zeros((9, 8, 6), np.uint8)
+    volume[1:4, 2:5, 1:3] = 1
+    flipped = np.diag([-1.0, 1, 1, 1])
+    flipped[0, 3] = 8
+    source.mkdir()
+    for name in ("same", "flipped"):
+        write_label(source / f"{name}.nii.gz", volume, np.eye(4))
+    nudged = np.eye(4)
+    nudged[0, 3] = 1e-4
+    write_label(source / "same_mask.nii.gz", volume, nudged)
+    write_label(source / "flipped_mask.nii.gz", volume[::-1], flipped)
+    rows = [(f"{name}.nii.gz", f"{name}_mask.nii.gz", "lump") for name in ("same", "flipped")]
+    table(source / "labels.csv", [("image", "mask", "label"), *rows])
+    assert run_import("folder", source, studies, "--start", "0") == 0
+    assert list(read_truth(studies / ".truth")) == ["same"]
+    assert "flipped_mask.nii.gz lies elsewhere in space" in skipped(studies)["flipped.nii.gz"]
+
+
+def test_a_mask_with_grey_edges_is_cut_at_half_its_maximum(tmp_path: Path):
+    source, studies = tmp_path / "source", tmp_path / "studies"
+    rows, columns = np.mgrid[:128, :128]
+    drawn = (rows - 60) ** 2 + (columns - 60) ** 2 < 400
+    picture(source / "a.png", (128, 128))
+    Image.fromarray(np.uint8(drawn * 255)).save(source / "a_mask.jpg", quality=75)
+    assert (np.asarray(Image.open(source / "a_mask.jpg")) > 0).sum() > drawn.sum() * 1.1
+    table(source / "labels.csv", [("image", "mask", "label"), ("a.png", "a_mask.jpg", "lump")])
+    assert run_import("folder", source, studies, "--start", "0") == 0
+    assert read_truth(studies / ".truth")["a"].roi().sum() == pytest.approx(drawn.sum(), rel=0.01)
+    assert "a_mask.jpg is not two-valued" in noted(studies)["a.png"]
+
+
+def test_values_that_number_labels_are_all_painted(tmp_path: Path):
+    source, studies = tmp_path / "source", tmp_path / "studies"
+    picture(source / "a.png")
+    values = np.zeros((20, 24), np.uint8)
+    values[2:4], values[4:8], values[8:9] = 1, 2, 5
+    Image.fromarray(values).save(source / "m.png")
+    table(source / "labels.csv", [("image", "mask", "label"), ("a.png", "m.png", "lump")])
+    assert run_import("folder", source, studies, "--start", "0") == 0
+    assert read_truth(studies / ".truth")["a"].roi().sum() == (values > 0).sum()
+    assert noted(studies) == {}
+
+
+@pytest.mark.parametrize("colour", [0, 255])
+def test_a_mask_may_be_painted_by_transparency_alone(tmp_path: Path, colour: int):
+    source, studies = tmp_path / "source", tmp_path / "studies"
+    picture(source / "a.png")
+    painted = np.full((20, 24, 4), colour, np.uint8)
+    painted[..., 3] = 0
+    painted[3:7, 5:9, 3] = 255
+    Image.fromarray(painted).save(source / "m.png")
+    table(source / "labels.csv", [("image", "mask", "label"), ("a.png", "m.png", "lump")])
+    assert run_import("folder", source, studies, "--start", "0") == 0
+    assert read_truth(studies / ".truth")["a"].roi().sum() == 16
+
+
 def test_any_format_that_the_app_reads_is_taken_as_it_is(tmp_path: Path):
     source, studies = tmp_path / "source", tmp_path / "studies"
     write_xray(source / "x.dicom", size=(24, 20))
@@ -140,7 +248,7 @@ def test_a_folder_of_dicom_is_one_image(tmp_path: Path):
     for z in range(3):
         position = {"ImagePositionPatient": [0, 0, z], "ImageOrientationPatient": [1, 0, 0, 0, 1, 0]}
         write_xray(source / "scan" / f"{z}.dcm", 1, (8, 9), PixelSpacing=[1, 1], Modality="CT", **position)
-    write_label(source / "m.nii.gz", np.ones((8, 9, 3), np.uint8), np.eye(4))
+    write_label(source / "m.nii.gz", np.ones((8, 9, 3), np.uint8), np.diag([-1.0, -1, 1, 1]))
     table(source / "labels.csv", [("image", "mask", "label"), ("scan", "m.nii.gz", "a")])
     assert run_import("folder", source, studies, "--start", "1") == 0
     assert len(list((studies / "scan").iterdir())) == 3

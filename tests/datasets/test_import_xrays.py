@@ -125,6 +125,53 @@ def test_the_most_frequent_findings_are_counted_in_the_source(tmp_path: Path):
     assert findings(studies) == {"a": "Lung Opacity", "b": "Lung Opacity", "d": "No finding"}
 
 
+def test_the_finding_is_chosen_among_those_of_the_task_that_is_named(tmp_path: Path):
+    rows = [*agreed("a", "Cardiomegaly", HEART), *agreed("a", "Lung Opacity", AORTA), *agreed("b", "No finding", None)]
+    source, studies = write_vindr_kaggle(tmp_path / "s", rows, ["a", "b"]), tmp_path / "studies"
+    task = tmp_path / "opacity.yaml"
+    names = "[{name: Lung Opacity}, {name: No finding, absent: true}]"
+    task.write_text(f"name: o\ntitle: O\nfindings: {names}\nimage: {{dimensions: 2, size: [32, 32]}}\n")
+    assert run_import("vindr_cxr", source, studies, "--task", str(task), "--start", "0") == 0
+    assert findings(studies) == {"a": "Lung Opacity", "b": "No finding"}
+
+
+def test_frequent_findings_that_the_task_lacks_are_refused_before_anything_is_imported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    rows = [*agreed("a", "Lung Opacity", HEART), *agreed("b", "Cardiomegaly", HEART)]
+    source, studies = write_vindr_kaggle(tmp_path / "s", rows, ["a", "b"]), tmp_path / "studies"
+    assert run_import("vindr_cxr", source, studies, "--findings", "2") == 1
+    assert "of these task 'vindr_cxr' lacks 'Lung Opacity': --task names one" in capsys.readouterr().err
+    assert run_import("vindr_cxr", source, studies, "--task", "phantom_2d") == 1
+    assert "task 'phantom_2d' has none of the classes of VinDr-CXR" in capsys.readouterr().err
+    assert not studies.exists()
+
+
+def test_one_reader_of_an_incomplete_list_is_no_majority(tmp_path: Path):
+    rows = [*agreed("a", "Cardiomegaly", HEART), ("b", "R1", "Cardiomegaly", HEART), ("c", "R1", "No finding", None)]
+    source, studies = write_vindr_kaggle(tmp_path / "s", rows, ["a", "b", "c"]), tmp_path / "studies"
+    assert run_import("vindr_cxr", source, studies, "--start", "0") == 0
+    assert sorted(findings(studies)) == ["a"]
+    assert sorted(skipped(studies)) == ["b", "c"]
+
+
+def test_an_image_with_two_files_is_refused(tmp_path: Path):
+    source, studies = write_vindr_kaggle(tmp_path / "s", ROWS, ["a", "b", "c"]), tmp_path / "studies"
+    write_xray(source / "train/a.dcm", 7)
+    assert run_import("vindr_cxr", source, studies, "--start", "0") == 0
+    assert sorted(findings(studies)) == ["b", "c"]
+    assert "2 files of it" in skipped(studies)["a"]
+
+
+def test_a_bad_cell_of_the_image_labels_concerns_its_line_alone(tmp_path: Path):
+    source, studies = write_vindr_physionet(tmp_path / "s", ROWS, ["a", "b", "c"]), tmp_path / "studies"
+    file = source / "annotations/image_labels_train.csv"
+    file.write_text(file.read_text().replace("a,R1,0,0", "a,R1,0,x"))
+    assert run_import("vindr_cxr", source, studies, "--start", "0") == 0
+    assert sorted(findings(studies)) == ["a", "b", "c"]
+    assert "what R1 says of 'No finding' cannot be read: 'x' is no number" in noted(studies)["a"]
+
+
 def test_findings_of_vindr_are_those_of_the_task():
     assert load_task("vindr_cxr", TASKS).finding_names == (*FREQUENT, NO_FINDING)
     assert load_task("vindr_cxr", TASKS).absent == NO_FINDING
@@ -155,6 +202,15 @@ def test_the_network_sees_the_same_however_an_x_ray_is_stored(tmp_path: Path, ta
     }
     for way, tensor in ways.items():
         assert np.allclose(tensor, plain, atol=1e-4), way
+
+
+def test_borders_and_saturation_decide_how_much_of_the_range_tissue_gets(tmp_path: Path):
+    """Percentiles cut nothing off that could be tissue; black collimation and burnt-out air take the rest."""
+    film = np.random.default_rng(0).integers(800, 1601, (200, 200)).astype(np.uint16)
+    film[:, :20], film[:30] = 0, 4095
+    file = write_xray(tmp_path / "film.dcm", pixels=film, WindowCenter=1200, WindowWidth=800)
+    tissue = prepare(read_image(file), load_task("vindr_cxr", TASKS)).tensor.numpy()[0][60:, 60:]
+    assert np.ptp(tissue) == pytest.approx(0.19, abs=0.01)
 
 
 # SIIM-COVID-19
@@ -215,6 +271,17 @@ def test_what_siim_lists_do_not_agree_on_is_named(tmp_path: Path):
     assert "2 times" in reasons["again"]
     assert "does not list it" in reasons["unlisted"]
     assert "lists no image" in reasons["s_idle"]
+
+
+def test_a_study_listed_twice_counts_only_if_both_lines_agree(tmp_path: Path):
+    images = [("a", "s1", [(10, 20, 12, 9)]), ("b", "s2", [(10, 20, 12, 9)])]
+    classes = {"s1": "Typical Appearance", "s2": "Typical Appearance"}
+    source, studies = write_siim(tmp_path / "s", images, classes), tmp_path / "studies"
+    file = source / "train_study_level.csv"
+    file.write_text(file.read_text() + "s1_study,0,0,0,1\ns2_study,0,1,0,0\n")
+    assert run_import("siim_covid", source, studies, "--start", "0") == 0
+    assert list(findings(studies)) == ["b"]
+    assert "'Typical Appearance' and 'Atypical Appearance', not one class" in skipped(studies)["a"]
 
 
 def test_findings_of_siim_are_those_of_the_task():

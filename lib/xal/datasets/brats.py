@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from xal.datasets.cases import Case, Contents, Item, Problem
+from xal.datasets.cases import Case, Contents, Item, Problem, dominant, same_place
 from xal.datasets.options import Options
 from xal.datasets.tables import read_table
 from xal.datasets.truth import Mask
@@ -44,7 +44,6 @@ _NAME = re.compile(r"(?P<case>.+?)[_-](?P<what>t1|t1n|t1ce|t1c|t2|t2w|flair|t2f|
 _TIME_POINT = re.compile(r"(?P<patient>BraTS1\d_.+)_\d+|(?P<patient2>BraTS-.+)-\d{3}", re.IGNORECASE)
 _MAPPING = "name_mapping.csv"
 _SEGMENTATION = "seg"
-_GRID_TOLERANCE = 1e-2
 
 
 class BratsOptions(Options):
@@ -225,7 +224,7 @@ def _read_channels(files: Sequence[Path], regions: Volume) -> Volume:
         if len(volume.pixels) != 1 or volume.shape != regions.shape:
             has, wanted = (" × ".join(map(str, shape)) for shape in (volume.pixels.shape, (1, *regions.shape)))
             raise BadInput(f"{file.name} has {has} voxels, its segmentation {wanted}")
-        if not np.allclose(volume.affine, regions.affine, atol=_GRID_TOLERANCE):
+        if not same_place(volume.affine, regions.affine):
             raise BadInput(f"{file.name} lies elsewhere in space than its segmentation")
         if pixels is None:
             pixels = np.empty((len(files), *volume.shape), np.float32)
@@ -245,7 +244,7 @@ def _finding(grade: str | None, labels: npt.NDArray[np.uint8]) -> tuple[str, Mas
     if grade is not None:
         return grade, labels > 0
     masks = {name: np.isin(labels, values) for name, values in REGIONS.items()}
-    name = max(masks, key=lambda name: int(masks[name].sum()))
+    name = dominant(masks)
     return name, masks[name]
 
 

@@ -11,7 +11,11 @@ import numpy as np
 
 from xal.datasets.truth import Mask
 from xal.errors import BadInput
-from xal.images import Volume, read_image
+from xal.images import FloatArray, Volume, read_image
+
+_GRID_TOLERANCE = 1e-2
+_BRIGHT, _BRIGHTEST = 128, 255
+"""The maximum of an 8-bit picture that shows brightness, not the numbers of labels."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,8 @@ class Case:
     finding: str
     group: str
     """Images of one group (a patient) are never parted between training and judging."""
-    roi: Mask | Path | Sequence[Box] | None = None
-    """An array (X, Y, Z), a file of the image's own voxels, boxes, or None where nothing is outlined."""
+    roi: Mask | Volume | Path | Sequence[Box] | None = None
+    """An array (X, Y, Z), a volume or file of the image's own voxels, boxes, or None where nothing is outlined."""
     provenance: Mapping[str, str] = field(default_factory=dict)
     """Where it came from: column → text."""
 
@@ -83,16 +87,67 @@ def mask_of(case: Case, image: Volume) -> tuple[Mask | None, list[str]]:
     """The ROI on the image's own voxels, and what was wrong with parts of it; BadInput if nothing can be used."""
     if case.roi is None:
         return None, []
+    if isinstance(case.roi, np.ndarray):
+        return _fitting(case.roi, image, "its mask"), []
+    if isinstance(case.roi, Volume):
+        return _on_grid(case.roi, image, "its mask")
     if isinstance(case.roi, Path):
         if not case.roi.exists():
             raise BadInput(f"its mask {case.roi.name} is missing")
-        painted = read_image(case.roi).pixels
-        # The fourth channel of a colour picture is its transparency, the second of a grey one, too.
-        mask: Mask = np.any(painted[: 1 if len(painted) == 2 else 3] > 0, axis=0)
-        return _fitting(mask, image, f"its mask {case.roi.name}"), []
-    if isinstance(case.roi, np.ndarray):
-        return _fitting(case.roi, image, "its mask"), []
+        return _on_grid(read_image(case.roi), image, f"its mask {case.roi.name}")
     return _from_boxes(case.roi, image)
+
+
+def same_place(one: FloatArray, other: FloatArray) -> bool:
+    """Whether two affines put the voxels in the same place, but for how files round them."""
+    return np.allclose(one, other, atol=_GRID_TOLERANCE)
+
+
+def covered(boxes: Iterable[Box]) -> float:
+    """Square pixels under the boxes, those under several counted once; what is no rectangle covers nothing."""
+    those = [box for box in boxes if math.isfinite(box.area + box.x + box.y) and box.width > 0 and box.height > 0]
+    xs = np.unique([edge for box in those for edge in (box.x, box.x + box.width)])
+    ys = np.unique([edge for box in those for edge in (box.y, box.y + box.height)])
+    under = np.zeros((max(0, len(xs) - 1), max(0, len(ys) - 1)), bool)
+    for box in those:
+        under |= np.outer(
+            (xs[:-1] >= box.x) & (xs[:-1] < box.x + box.width), (ys[:-1] >= box.y) & (ys[:-1] < box.y + box.height)
+        )
+    return float(np.diff(xs) @ under @ np.diff(ys)) if those else 0.0
+
+
+def dominant(parts: Mapping[str, Mask | Sequence[Box]]) -> str:
+    """The finding that covers most of an image; of equals the first."""
+    size = {name: float(part.sum()) if isinstance(part, np.ndarray) else covered(part) for name, part in parts.items()}
+    return max(size, key=lambda name: size[name])
+
+
+def _on_grid(painted: Volume, image: Volume, what: str) -> tuple[Mask, list[str]]:
+    """What is painted, if it lies where the image does; pictures have no place in space, and grey edges."""
+    mask, notes = _cut(painted, what) if painted.shape[2] == 1 else (np.any(painted.pixels > 0, axis=0), [])
+    fitting = _fitting(mask, image, what)
+    if image.shape[2] > 1 and not same_place(painted.affine, image.affine):
+        raise BadInput(f"{what} lies elsewhere in space than the image: resample it onto the image's grid")
+    return fitting, notes
+
+
+def _cut(picture: Volume, what: str) -> tuple[Mask, list[str]]:
+    """The painted pixels of a picture.
+
+    Small values number labels: all but 0 is painted. Several brightnesses are an edge smoothed by an editor or by
+    JPEG, which leaves specks all over: what is at least half as bright as the brightest is painted.
+    """
+    # The fourth channel of a colour picture is its transparency, the second of a grey one, too.
+    has_alpha = len(picture.pixels) in (2, 4)
+    colours = picture.pixels[:-1] if has_alpha else picture.pixels
+    if has_alpha and np.ptp(picture.pixels[-1]) > 0 and all(np.ptp(colour) == 0 for colour in colours):
+        colours = picture.pixels[-1:]
+    values = colours.max(axis=0)
+    brightest = float(values.max())
+    if not _BRIGHT <= brightest <= _BRIGHTEST or len(np.unique(values)) <= 2:
+        return np.any(colours > 0, axis=0), []
+    note = f"{what} is not two-valued: what is at least half as bright as its maximum, {brightest:g}, is its ROI"
+    return values >= brightest / 2, [note]
 
 
 def _fitting(mask: Mask, image: Volume, what: str) -> Mask:

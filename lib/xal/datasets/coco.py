@@ -1,25 +1,38 @@
 """Boxes as COCO lists them: `annotations.json` or `annotations/*.json`, with images beside them or in `images/`.
 
-The finding of an image is the category whose boxes cover most, its ROI these boxes. An image without boxes has the
-finding "no finding". COCO knows no patients: every image is a group of its own.
+The finding of an image is the category whose boxes cover most, its ROI these boxes. What several lists say of a file
+is put together. An image that no list gives a box has the finding "no finding"; one whose boxes all cannot be used is
+left out. COCO knows no patients: every image is a group of its own.
 """
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from xal.datasets.cases import Box, Case, Contents, Item, Problem
+from xal.datasets.cases import Box, Case, Contents, Item, Problem, dominant
+from xal.datasets.naming import identifiers
 from xal.errors import BadInput
-from xal.images import image_id
 
 NO_FINDING = "no finding"
-Boxes = Mapping[str, Sequence[Box]]
-"""Category → boxes."""
+_SIDES = 4
+
+
+@dataclass
+class _Image:
+    """What all lists say of one file."""
+
+    boxes: dict[str, list[Box]] = field(default_factory=lambda: defaultdict(list))
+    """Category → boxes."""
+    unusable: list[str] = field(default_factory=list)
+    """What is wrong with further boxes."""
+    trouble: str | None = None
+    """Why it cannot be used."""
 
 
 def read_coco(source: Path) -> Contents:
@@ -28,47 +41,74 @@ def read_coco(source: Path) -> Contents:
     lists += sorted((source / "annotations").glob("*.json"))
     if not lists:
         raise BadInput(f"{source} has neither annotations.json nor annotations/*.json")
-    items: list[Item] = []
+    images: dict[str, _Image] = defaultdict(_Image)
     problems: list[Problem] = []
     categories: dict[str, None] = {}
     for file in lists:
-        _read_list(source, file, items, problems, categories)
+        _read_list(file, images, problems, categories)
+    ids = identifiers(images, categories)
+    items = [Item(name, partial(_read, source, name, ids[name], image)) for name, image in images.items()]
     return Contents(items, (*categories, NO_FINDING), NO_FINDING, problems)
 
 
-def _read_list(
-    source: Path, file: Path, items: list[Item], problems: list[Problem], categories: dict[str, None]
-) -> None:
+def _read_list(file: Path, images: dict[str, _Image], problems: list[Problem], categories: dict[str, None]) -> None:
     try:
-        listed: dict[str, Any] = json.loads(file.read_text(encoding="utf-8-sig"))
+        listed: Any = json.loads(file.read_text(encoding="utf-8-sig"))
+        if not isinstance(listed, dict) or "categories" not in listed:
+            problems.append(Problem(file.name, "has no categories: it is no list of boxes"))
+            return
         names = {entry["id"]: str(entry["name"]) for entry in listed["categories"]}
-        files = {entry["id"]: str(entry["file_name"]) for entry in listed["images"]}
-        boxes: dict[Any, dict[str, list[Box]]] = defaultdict(lambda: defaultdict(list))
+        files = _files(file, listed["images"], images)
         for entry in listed["annotations"]:
-            image, category = entry["image_id"], entry["category_id"]
-            named = files.get(image, f"annotation {entry.get('id', '')}".strip())
-            if image not in files:
-                problems.append(Problem(named, f"{file.name}: it is of the image {image!r}, which is not listed"))
-            elif category not in names:
-                problems.append(Problem(named, f"{file.name}: unknown category {category!r}", kept=True))
-            elif len(entry["bbox"]) != 4:
-                problems.append(
-                    Problem(named, f"{file.name}: {entry['bbox']} is not x, y, width and height", kept=True)
-                )
+            if entry["image_id"] in files:
+                for name in files[entry["image_id"]]:
+                    _take(file, entry, names, images[name])
             else:
-                boxes[image][names[category]].append(Box(*map(float, entry["bbox"])))
+                named = f"annotation {entry.get('id', '')}".strip()
+                said = f"{file.name}: it is of the image {entry['image_id']!r}, which is not listed"
+                problems.append(Problem(named, said))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"{file.name} cannot be read: {error!r}") from error
     categories.update(dict.fromkeys(names.values()))
-    items += [Item(name, partial(_read, source, name, boxes[image])) for image, name in files.items()]
 
 
-def _read(source: Path, name: str, boxes: Boxes) -> list[Case]:
+def _files(file: Path, entries: Any, images: dict[str, _Image]) -> Mapping[Any, set[str]]:
+    """Id → the file of this id; where there are several, none of them can be used."""
+    files: dict[Any, set[str]] = defaultdict(set)
+    for entry in entries:
+        files[entry["id"]].add(str(entry["file_name"]))
+    for number, names in files.items():
+        for name in names:
+            image = images[name]
+            if len(names) > 1:
+                image.trouble = f"{file.name} gives the id {number!r} to {', '.join(sorted(names))}"
+    return files
+
+
+def _take(file: Path, entry: Mapping[str, Any], names: Mapping[Any, str], image: _Image) -> None:
+    """One annotation; what is wrong with it concerns its image alone."""
+    category, corners = entry["category_id"], entry.get("bbox")
+    if category not in names:
+        image.unusable.append(f"{file.name}: unknown category {category!r}")
+        return
+    try:
+        if not isinstance(corners, list) or len(corners) != _SIDES:
+            raise ValueError
+        box = Box(*map(float, corners))
+    except (TypeError, ValueError):
+        image.unusable.append(f"{file.name}: {corners!r} is not x, y, width and height")
+    else:
+        image.boxes[names[category]].append(box)
+
+
+def _read(source: Path, name: str, identifier: str, image: _Image) -> Iterator[Case | Problem]:
+    if image.trouble is not None:
+        raise BadInput(image.trouble)
+    if image.unusable and not image.boxes:
+        raise BadInput("; ".join(image.unusable))
     path = next((folder / name for folder in (source, source / "images") if (folder / name).is_file()), source / name)
-    identifier = image_id(PurePosixPath(name).name)
-    if identifier is None:
-        raise BadInput("its name is not that of an image")
-    finding = max(boxes, key=lambda category: sum(box.area for box in boxes[category]), default=NO_FINDING)
-    those = boxes[finding] if boxes else None
+    finding = dominant(image.boxes) if image.boxes else NO_FINDING
+    those = image.boxes[finding] if image.boxes else None
+    yield from (Problem(name, reason, kept=True) for reason in image.unusable)
     provenance = {"source": path.relative_to(source).as_posix(), "roi": f"{len(those)} boxes" if those else ""}
-    return [Case(identifier, path, finding, identifier, those, provenance)]
+    yield Case(identifier, path, finding, identifier, those, provenance)

@@ -3,22 +3,22 @@
 Paths are relative to the folder. Instead of a mask (in any format the app reads) an image may have boxes: four columns
 `x`, `y`, `w`, `h`, or one column `box` with these four numbers, several boxes parted by semicolons or on lines of
 their own. Without a `group` every image is a group of its own. A label none of whose images has a mask or box is the
-absent finding.
+absent finding. Where paths name labels, ids are hashes of paths: a reader would else see the answer.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 from xal.datasets.cases import Box, Case, Contents, Item, Problem
+from xal.datasets.naming import identifiers
 from xal.datasets.tables import Line, number, read_table, says_nothing
 from xal.errors import BadInput
-from xal.images import suffix_of
 
 LIST = "labels.csv"
 _SIDES = ("x", "y", "w", "h")
@@ -55,9 +55,9 @@ def read_folder(source: Path) -> Contents:
             f"{LIST}: of {', '.join(map(repr, absent))} no image has a mask or a box; "
             "only one label may be without, that of images on which there is nothing to outline"
         )
-    identifiers = _identifiers(entries)
+    ids = identifiers(entries, labels)
     items = [
-        Item(entry.image, partial(_read, source, entry, identifiers[entry.image], entry.label not in absent))
+        Item(entry.image, partial(_read, source, entry, ids[entry.image], entry.label not in absent))
         for entry in entries.values()
     ]
     findings = (*(label for label in labels if label not in absent), *absent)
@@ -80,9 +80,10 @@ def _take(line: Line, entries: dict[str, _Entry], problems: list[Problem]) -> No
         return
     if (known.label, known.group) != (new.label, new.group):
         known.trouble = f"{LIST} lists it twice, as {_said(known)} and as {_said(new)}"
+    elif new.trouble:
+        known.trouble = known.trouble or new.trouble
     elif new.boxes and not new.mask and not known.mask:
         known.boxes += new.boxes
-        known.trouble = known.trouble or new.trouble
     elif new.mask == known.mask:
         problems.append(Problem(image, f"{LIST} lists it twice; once is enough", kept=True))
     else:
@@ -108,23 +109,6 @@ def _box(numbers: Sequence[str]) -> Box:
     if len(numbers) != len(_SIDES):
         raise BadInput(f"{' '.join(numbers)!r} is not x, y, w and h")
     return Box(*map(number, numbers))
-
-
-def _identifiers(entries: Iterable[str]) -> dict[str, str]:
-    """Image → id: its file's name; with the folders before it where two files have the same name."""
-    plain = {image: _without_suffix(PurePosixPath(image).name) for image in entries}
-    users: dict[str, list[str]] = defaultdict(list)
-    for image, identifier in plain.items():
-        users[identifier.casefold()].append(image)
-    for images in users.values():
-        if len(images) > 1:
-            plain.update({image: _without_suffix("_".join(PurePosixPath(image).parts)) for image in images})
-    return plain
-
-
-def _without_suffix(name: str) -> str:
-    suffix = suffix_of(name) or (".dicom" if name.lower().endswith(".dicom") else "")
-    return name[: len(name) - len(suffix)]
 
 
 def _read(source: Path, entry: _Entry, identifier: str, has_roi: bool) -> list[Case]:

@@ -157,6 +157,8 @@ class _Import:
                 placed.append(self._place(item, case, volume, mask))
         except (Refused, Unreadable) as error:
             problems.append(Problem(item.name, str(error)))
+        if not placed:
+            problems = [Problem(problem.name, problem.reason) for problem in problems]
         return Done(item.name, placed, problems)
 
     def _check(self, item: Item, case: Case) -> tuple[Volume, Mask | None, list[str]]:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from xal.datasets.cases import Case, Contents, Item, Problem
+from xal.datasets.cases import Case, Contents, Item, Problem, dominant
 from xal.errors import BadInput
-from xal.images import image_id, read_image
+from xal.images import Volume, image_id, read_image
 
 LIST = "dataset.json"
 
@@ -38,16 +38,16 @@ def read_msd(source: Path) -> Contents:
 
 def _read(source: Path, image: str, label: str, labels: Mapping[int, str]) -> list[Case]:
     painted = read_image(source / label)
-    values, counts = np.unique(painted.pixels, return_counts=True)
-    strange = [value for value in values.tolist() if value != 0 and value not in labels]
+    values = [value for value in np.unique(painted.pixels).tolist() if value != 0]
+    strange = [value for value in values if value not in labels]
     if strange:
         raise BadInput(f"{label} has the value {strange[0]:g}, which {LIST} gives no name")
-    count = {int(value): int(n) for value, n in zip(values, counts, strict=True) if value != 0}
-    if not count:
+    if not values:
         raise BadInput(f"{label} outlines nothing")
-    value = max(count, key=lambda value: count[value])
+    masks = {labels[int(value)]: painted.pixels[0] == value for value in values}
+    finding = dominant(masks)
     identifier = image_id(Path(image).name)
     if identifier is None:
         raise BadInput("its name is not that of an image")
-    roi = painted.pixels[0] == value
-    return [Case(identifier, source / image, labels[value], identifier, roi, {"source": image, "roi": label})]
+    roi = Volume(masks[finding][np.newaxis].astype(np.float32), painted.affine)
+    return [Case(identifier, source / image, finding, identifier, roi, {"source": image, "roi": label})]

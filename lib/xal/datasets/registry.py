@@ -18,6 +18,7 @@ from xal.datasets.options import Options
 from xal.datasets.siim_covid import read_siim
 from xal.datasets.vindr_cxr import VindrOptions, read_vindr
 from xal.errors import BadInput
+from xal.task import Task
 
 
 @dataclass(frozen=True)
@@ -25,18 +26,20 @@ class Adapter:
     """One layout."""
 
     title: str
-    read: Callable[[Path, Any], Contents]
-    """Given the source and the options, what lies there; no image is read yet."""
+    read: Callable[[Path, Any, Task | None], Contents]
+    """Given the source, the options and the task that the user named, what lies there; no image is read yet."""
     options: type[Options] = Options
 
 
 ADAPTERS: Mapping[str, Adapter] = {
-    "brats": Adapter("BraTS 2018 to 2021 and 2023", read_brats, BratsOptions),
+    "brats": Adapter(
+        "BraTS 2018 to 2021 and 2023", lambda source, options, _: read_brats(source, options), BratsOptions
+    ),
     "vindr_cxr": Adapter("VinDr-CXR, from PhysioNet or Kaggle", read_vindr, VindrOptions),
-    "siim_covid": Adapter("SIIM-FISABIO-RSNA COVID-19", lambda source, _: read_siim(source)),
-    "msd": Adapter("Medical Segmentation Decathlon", lambda source, _: read_msd(source)),
-    "coco": Adapter("boxes as COCO lists them", lambda source, _: read_coco(source)),
-    "folder": Adapter("any images with a labels.csv", lambda source, _: read_folder(source)),
+    "siim_covid": Adapter("SIIM-FISABIO-RSNA COVID-19", lambda source, *_: read_siim(source)),
+    "msd": Adapter("Medical Segmentation Decathlon", lambda source, *_: read_msd(source)),
+    "coco": Adapter("boxes as COCO lists them", lambda source, *_: read_coco(source)),
+    "folder": Adapter("any images with a labels.csv", lambda source, *_: read_folder(source)),
 }
 
 
@@ -64,11 +67,11 @@ def read_options(name: str, given: Mapping[str, str]) -> Options:
         raise BadInput(f"--{option} {given[option]}: it takes {text}") from error
 
 
-def read_source(name: str, source: Path, options: Options) -> Contents:
+def read_source(name: str, source: Path, options: Options, task: Task | None) -> Contents:
     """What lies in a source."""
     if not source.is_dir():
         raise BadInput(f"the source {source} is no folder")
-    contents = ADAPTERS[name].read(source, options)
+    contents = ADAPTERS[name].read(source, options, task)
     if not contents.items:
         raise BadInput(f"{source} holds nothing of {name!r} ({ADAPTERS[name].title})")
     return contents

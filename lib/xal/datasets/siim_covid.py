@@ -12,7 +12,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -31,7 +31,9 @@ _OPACITY = re.compile(r"opacity\s+\S+\s+(\S+)\s+(\S+)\s+(\S+)\s+(\S+)")
 
 def read_siim(source: Path) -> Contents:
     """The images of the training part."""
-    studies = {line["id"].removesuffix("_study"): line for line in _lines(source / _STUDIES, ("id", *FINDINGS))}
+    studies: dict[str, list[Line]] = defaultdict(list)
+    for line in _lines(source / _STUDIES, ("id", *FINDINGS)):
+        studies[line["id"].removesuffix("_study")].append(line)
     files: dict[str, list[Path]] = defaultdict(list)
     for path in sorted((source / "train").rglob("*.dcm")):
         files[path.stem].append(path)
@@ -53,7 +55,7 @@ def _lines(file: Path, columns: Iterable[str]) -> Iterable[Line]:
 
 
 def _read(
-    source: Path, image: str, listed: Collection[Line], files: Collection[Path], studies: Mapping[str, Line]
+    source: Path, image: str, listed: Collection[Line], files: Collection[Path], studies: Mapping[str, Sequence[Line]]
 ) -> list[Case]:
     if len(listed) > 1:
         raise BadInput(f"{_IMAGES} lists it {len(listed)} times")
@@ -74,11 +76,15 @@ def _read(
     return [Case(image, file, finding, patient or study, boxes or None, provenance)]
 
 
-def _finding(study: str, studies: Mapping[str, Line]) -> str:
-    line = studies.get(study)
-    if line is None:
+def _finding(study: str, studies: Mapping[str, Sequence[Line]]) -> str:
+    lines = studies.get(study, ())
+    if not lines:
         raise BadInput(f"{_STUDIES} does not list its study {study}")
-    found = [name for name in FINDINGS if not says_nothing(line[name.lower()]) and number(line[name.lower()]) == 1]
+    found = [
+        name
+        for name in FINDINGS
+        if any(not says_nothing(line[name.lower()]) and number(line[name.lower()]) == 1 for line in lines)
+    ]
     if len(found) != 1:
         raise BadInput(f"{_STUDIES} gives its study {' and '.join(map(repr, found)) or 'no class'}, not one class")
     return found[0]

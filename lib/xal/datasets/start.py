@@ -12,6 +12,7 @@ import numpy as np
 
 from xal.datasets.journal import Placed
 from xal.datasets.listing import LISTING, START_LABELS, Listed, listing
+from xal.datasets.naming import short_hash
 from xal.datasets.truth import MASKS, TRUTH_FOLDER, Known
 from xal.images import read_header, read_image, suffix_of, write_atomically, write_label
 
@@ -22,13 +23,14 @@ def write_start(studies: Path, name: str, images: Sequence[Placed], roi_findings
     """Label `count` images of each finding and list all; how many are labelled.
 
     A start set that is listed stays what it is, whatever was imported since: people may have begun to work with it.
+    Groups are hashed, because the server shows them and sets name them after patients and findings.
     """
     chosen = _listed(studies) or choose_start(images, count)
     for one in images:
         if one.truth.image in chosen:
             _write_label(studies, one, roi_findings)
     rows = (
-        Listed(one.truth.image, suffix_of(one.file) or "", one.truth.group, one.truth.image in chosen)
+        Listed(one.truth.image, suffix_of(one.file) or "", short_hash(one.truth.group), one.truth.image in chosen)
         for one in sorted(images, key=lambda one: one.truth.image)
     )
     content = listing(name, f"Imported by xal import {name}", rows, roi_findings, READER)

@@ -21,10 +21,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from xal.datasets.cases import Box, Case, Contents, Item, Problem
+from xal.datasets.cases import Box, Case, Contents, Item, Problem, dominant
 from xal.datasets.options import Options
 from xal.datasets.tables import Line, number, read_table, says_nothing
 from xal.errors import BadInput
+from xal.task import Task
 
 NO_FINDING = "No finding"
 FREQUENT = ("Aortic enlargement", "Cardiomegaly", "Pulmonary fibrosis", "Pleural thickening", "Pleural effusion")
@@ -42,6 +43,7 @@ SAME = 0.4
 
 _LISTS = ("annotations/annotations_train.csv", "annotations_train.csv", "train.csv")
 _IMAGE_LABELS = ("annotations/image_labels_train.csv", "image_labels_train.csv")
+_READERS = 3
 _SIDES = ("x_min", "y_min", "x_max", "y_max")
 _CANONICAL = {name.lower(): name for name in (*CLASSES, NO_FINDING)}
 
@@ -52,7 +54,7 @@ class VindrOptions(Options):
     findings: Annotated[int, Field(ge=1, le=len(CLASSES) - 1)] | None = Field(
         None,
         description=f"K: the K findings that are most frequent in the source, and {NO_FINDING!r}; "
-        f"without it those of the task vindr_cxr",
+        "without it those of the task",
     )
 
 
@@ -68,7 +70,8 @@ class _Readings:
 
     @property
     def majority(self) -> int:
-        return len(self.readers) // 2 + 1
+        """Of the three readers that every image has, also where a list lacks some of them."""
+        return max(_READERS, len(self.readers)) // 2 + 1
 
     def agreed(self) -> dict[str, list[Box]]:
         """Class → the fused boxes that a majority drew."""
@@ -76,18 +79,40 @@ class _Readings:
         return {name: boxes for name, boxes in fused.items() if boxes}
 
 
-def read_vindr(source: Path, options: VindrOptions) -> Contents:
-    """The images of the training part."""
+def read_vindr(source: Path, options: VindrOptions, task: Task | None) -> Contents:
+    """The images of the training part, with the findings of the task if one is named."""
     listed, problems = _read_lists(source)
-    files = {path.stem: path for path in _images(source / "train")}
+    files: dict[str, list[Path]] = defaultdict(list)
+    for path in _images(source / "train"):
+        files[path.stem].append(path)
     agreed = {image: readings.agreed() for image, readings in listed.items()}
-    findings = FREQUENT if options.findings is None else most_frequent(agreed.values(), options.findings)
-    problems += [Problem(path.name, "is on no list") for image, path in files.items() if image not in listed]
+    findings = _findings(task, None if options.findings is None else most_frequent(agreed.values(), options.findings))
+    problems += [
+        Problem(path.name, "is on no list") for image, paths in files.items() if image not in listed for path in paths
+    ]
     items = [
-        Item(image, partial(_read, source, files.get(image), image, listed[image], agreed[image], findings))
+        Item(image, partial(_read, source, files.get(image, ()), image, listed[image], agreed[image], findings))
         for image in sorted(listed)
     ]
     return Contents(items, (*findings, NO_FINDING), NO_FINDING, problems, "vindr_cxr")
+
+
+def _findings(task: Task | None, frequent: Sequence[str] | None) -> Sequence[str]:
+    """The classes that are imported; BadInput where they are not those of the task, or the task's not of this set."""
+    has = FREQUENT if task is None else task.roi_findings
+    name = "vindr_cxr" if task is None else task.name
+    if frequent is not None:
+        lacking = ", ".join(repr(finding) for finding in frequent if finding not in has)
+        if lacking:
+            raise BadInput(
+                f"--findings takes the {len(frequent)} most frequent, and of these task {name!r} lacks {lacking}: "
+                "--task names one that has them"
+            )
+        return frequent
+    known = [finding for finding in has if finding in CLASSES]
+    if not known:
+        raise BadInput(f"task {name!r} has none of the classes of VinDr-CXR, which are {', '.join(CLASSES)}")
+    return known
 
 
 def fuse(boxes: Sequence[tuple[str, Box]], majority: int) -> list[Box]:
@@ -144,7 +169,13 @@ def _read_lists(source: Path) -> tuple[dict[str, _Readings], list[Problem]]:
         for line in read_table(labels, ("image_id", "rad_id", NO_FINDING.lower())):
             readings = listed[line["image_id"]]
             readings.readers.add(line["rad_id"])
-            if not says_nothing(line[NO_FINDING.lower()]) and number(line[NO_FINDING.lower()]) == 1:
+            try:
+                normal = not says_nothing(line[NO_FINDING.lower()]) and number(line[NO_FINDING.lower()]) == 1
+            except BadInput as error:
+                said = f"what {line['rad_id']} says of {NO_FINDING!r} cannot be read: {error}"
+                problems.append(Problem(line["image_id"], said, kept=True))
+                continue
+            if normal:
                 readings.normal.add(line["rad_id"])
     for image, readings in listed.items():
         drew = {reader for boxes in readings.boxes.values() for reader, _ in boxes}
@@ -179,14 +210,15 @@ def _take(line: Line, readings: _Readings, problems: list[Problem]) -> None:
 
 def _read(
     source: Path,
-    file: Path | None,
+    files: Collection[Path],
     image: str,
     readings: _Readings,
     agreed: Mapping[str, Sequence[Box]],
     findings: Sequence[str],
 ) -> list[Case]:
-    if file is None:
-        raise BadInput("it is listed, and train/ has no file of it")
+    if len(files) != 1:
+        raise BadInput(f"it is listed, and train/ has {len(files) or 'no'} files of it")
+    file = next(iter(files))
     finding, boxes = _dominant(readings, agreed, findings)
     provenance = {
         "source": file.relative_to(source).as_posix(),
@@ -201,7 +233,7 @@ def _dominant(
 ) -> tuple[str, Sequence[Box]]:
     among = {name: agreed[name] for name in findings if name in agreed}
     if among:
-        name = max(among, key=lambda name: sum(box.area for box in among[name]))
+        name = dominant(among)
         return name, among[name]
     if agreed:
         raise BadInput(f"its readers agree on {', '.join(sorted(agreed))}, which is not imported")
