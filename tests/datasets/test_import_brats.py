@@ -139,6 +139,50 @@ def test_cases_that_lie_are_named_and_the_rest_is_imported(tmp_path: Path):
     assert segmentation.name in noted(studies)["BraTS20_Training_004"]
 
 
+def test_hidden_files_are_no_scans(tmp_path: Path):
+    source, studies = write_brats_2020(tmp_path / "s", {1: "HGG", 2: "LGG"}), tmp_path / "studies"
+    (source / "BraTS20_Training_001/._BraTS20_Training_001_t1.nii.gz").write_bytes(b"\0\5\26\7" * 20)
+    write_brats_case(source / ".trash" / "BraTS20_Training_003", {2: 5}, OLD)
+    assert run_import("brats", source, studies, "--start", "0") == 0
+    assert sorted(truth(studies)) == ["BraTS20_Training_001", "BraTS20_Training_002"]
+    assert skipped(studies) == noted(studies) == {}
+
+
+def test_a_file_of_another_case_is_named_and_not_used(tmp_path: Path):
+    source, studies = write_brats_2020(tmp_path / "s", {1: "HGG", 2: "LGG", 3: "LGG"}), tmp_path / "studies"
+    one, two = source / "BraTS20_Training_001", source / "BraTS20_Training_002"
+    (two / "BraTS20_Training_009_seg.nii.gz").write_bytes(b"of another case")
+    (one / "BraTS20_Training_001_seg.nii.gz").rename(one / "BraTS20_Training_009_seg.nii.gz")
+    assert run_import("brats", source, studies, "--start", "0") == 0
+    assert sorted(truth(studies)) == ["BraTS20_Training_002", "BraTS20_Training_003"]
+    assert "BraTS20_Training_009_seg.nii.gz is of another case" in noted(studies)["BraTS20_Training_002"]
+    assert "it has no segmentation" in skipped(studies)["BraTS20_Training_001"]
+
+
+@pytest.mark.parametrize("below", ["", "all"])
+def test_all_cases_may_lie_in_one_folder(tmp_path: Path, below: str):
+    source, studies = tmp_path / "s", tmp_path / "studies"
+    (source / below).mkdir(parents=True)
+    for number in (1, 2):
+        for file in write_brats_case(tmp_path / f"BraTS2021_0000{number}", {number: 5}, OLD).iterdir():
+            file.rename(source / below / file.name)
+    assert run_import("brats", source, studies, "--slices", "largest", "--start", "0") == 0
+    assert {image[:15]: finding for image, (finding, _) in truth(studies).items()} == {
+        "BraTS2021_00001": "necrotic core",
+        "BraTS2021_00002": "oedema",
+    }
+
+
+@pytest.mark.parametrize(("endings", "joint", "wrong"), [(OLD, "_", 3), (NEW, "-", 4)])
+def test_values_of_another_year_are_refused(tmp_path: Path, endings: tuple[str, ...], joint: str, wrong: int):
+    source, studies = tmp_path / "s", tmp_path / "studies"
+    write_brats_case(source / "good", {2: 5}, endings, joint)
+    write_brats_case(source / "wrong", {2: 5, wrong: 6}, endings, joint)
+    assert run_import("brats", source, studies, "--slices", "largest", "--start", "0") == 0
+    assert {finding for finding, _ in truth(studies).values()} == {"oedema"}
+    assert f"it has the value(s) {wrong}" in skipped(studies)["wrong"]
+
+
 @pytest.mark.parametrize(
     ("case", "patient"),
     [

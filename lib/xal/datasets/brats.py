@@ -34,9 +34,12 @@ CHANNELS: Mapping[str, tuple[str, ...]] = {
     "FLAIR": ("flair", "t2f"),
 }
 """Channel → how files of it end, until 2021 and since 2023."""
+_SINCE_2023 = frozenset(endings[1] for endings in CHANNELS.values())
 GRADES = ("HGG", "LGG")
 REGIONS: Mapping[str, tuple[int, ...]] = {"enhancing tumour": (3, 4), "necrotic core": (1,), "oedema": (2,)}
-"""Sub-region → its values in segmentations; the enhancing tumour was 4 until 2021 and is 3 since 2023."""
+"""Sub-region → its values in segmentations; until 2021 the value 1 meant necrotic or non-enhancing core."""
+ENHANCING: Mapping[bool, int] = {True: 4, False: 3}
+"""Until 2021, and since 2023. Since 2024 the value 4 is a cavity, which is no tumour."""
 LEAST_VOXELS = 50
 """A slice with less of the finding (half a square centimetre) shows too little of it to be a case."""
 
@@ -70,13 +73,23 @@ class _Folder:
     files: dict[str, Path] = field(default_factory=dict)
     """How their names end → file."""
     others: list[Path] = field(default_factory=list)
+    """Files that are no scan of any case."""
+    foreign: list[Path] = field(default_factory=list)
+    """Scans of other cases, in a folder that has this one's name."""
+    flat: bool = False
+    """The folder is not the case's own."""
+
+    def name(self, source: Path) -> str:
+        """Where it lies in the source, and which case of that place it is."""
+        place = self.path.relative_to(source)
+        return (place / self.case if self.flat else place).as_posix()
 
 
 def read_brats(source: Path, options: BratsOptions) -> Contents:
     """All cases below `source`."""
-    folders = sorted(_folders(source), key=lambda folder: folder.path)
+    folders = sorted(_folders(source), key=lambda folder: folder.name(source))
     mapping, problems = _read_mapping(source)
-    grades = {folder.path: _grades(folder, source, mapping) for folder in folders}
+    grades = {folder.name(source): _grades(folder, source, mapping) for folder in folders}
     by_grade = options.by == "grade" or (options.by is None and any(grades.values()))
     if not folders:
         return Contents((), (), None)
@@ -93,8 +106,8 @@ def read_brats(source: Path, options: BratsOptions) -> Contents:
         )
     items = [
         Item(
-            folder.path.relative_to(source).as_posix(),
-            partial(_read, source, folder, grades[folder.path] if by_grade else None, options.slices),
+            folder.name(source),
+            partial(_read, source, folder, grades[folder.name(source)] if by_grade else None, options.slices),
         )
         for folder in folders
     ]
@@ -113,19 +126,32 @@ def patient_of(case: str) -> str:
 
 
 def _folders(source: Path) -> Iterator[_Folder]:
-    for place, _, names in os.walk(source):
-        found: _Folder | None = None
-        others = []
-        for name in sorted(names):
-            match = _NAME.fullmatch(name)
-            if match is None:
-                others.append(Path(place, name))
-                continue
-            found = found or _Folder(Path(place), match["case"])
-            found.files[match["what"].lower()] = Path(place, name)
-        if found is not None:
-            found.others = others
-            yield found
+    for place, folders, names in os.walk(source):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from _cases(Path(place), [name for name in sorted(names) if not name.startswith(".")], source)
+
+
+def _cases(place: Path, names: Iterable[str], source: Path) -> Iterable[_Folder]:
+    """The cases of one folder: the one of its name alone if there is such a one, else all."""
+    cases: dict[str, _Folder] = {}
+    others = []
+    for name in names:
+        match = _NAME.fullmatch(name)
+        if match is None:
+            others.append(place / name)
+            continue
+        case = cases.setdefault(match["case"].casefold(), _Folder(place, match["case"]))
+        case.files[match["what"].lower()] = place / name
+    own = cases.pop(place.name.casefold(), None)
+    if own is None and len(cases) == 1 and place != source:
+        own = cases.popitem()[1]
+    if own is None:
+        for case in cases.values():
+            case.flat = True
+        return cases.values()
+    own.others = others
+    own.foreign = sorted(file for case in cases.values() for file in case.files.values())
+    return [own]
 
 
 def _read_mapping(source: Path) -> tuple[dict[str, set[str]], list[Problem]]:
@@ -161,14 +187,16 @@ def _read(source: Path, folder: _Folder, grades: set[str] | None, slices: str | 
             )
             raise BadInput(f"its grade {said}")
         grade = next(iter(grades))
+    for file in folder.foreign:
+        yield Problem(folder.name(source), f"{file.name} is of another case and is not used", kept=True)
     segmentation, note = _segmentation(folder)
     if note is not None:
         yield note
     files = [_channel(folder, channel) for channel in CHANNELS]
-    regions = _read_regions(segmentation)
+    regions = _read_regions(segmentation, ENHANCING[folder.files.keys().isdisjoint(_SINCE_2023)])
     image = _read_channels(files, regions)
     labels = regions.pixels[0].astype(np.uint8)
-    provenance = {"source": folder.path.relative_to(source).as_posix(), "roi": segmentation.name}
+    provenance = {"source": folder.name(source), "roi": segmentation.name}
     group = patient_of(folder.case)
     if slices is None:
         finding, roi = _finding(grade, labels)
@@ -203,15 +231,16 @@ def _channel(folder: _Folder, channel: str) -> Path:
     return found[0]
 
 
-def _read_regions(file: Path) -> Volume:
+def _read_regions(file: Path, enhancing: int) -> Volume:
     volume = read_image(file)
     values = set(np.unique(volume.pixels).tolist())
-    known = {0.0, *(float(value) for these in REGIONS.values() for value in these)}
+    known = {0.0, 1.0, 2.0, float(enhancing)}
     if len(volume.pixels) != 1 or not values <= known:
         strange = ", ".join(f"{value:g}" for value in sorted(values - known)[:5])
-        raise BadInput(f"{file.name} is no BraTS segmentation: it has the value(s) {strange or 'of several layers'}")
-    if {3.0, 4.0} <= values:
-        raise BadInput(f"{file.name} has the values 3 and 4, which are the enhancing tumour of different years")
+        raise BadInput(
+            f"{file.name} is no BraTS segmentation with these scans, which has 1, 2 and {enhancing}: it has the "
+            f"value(s) {strange or 'of several layers'}"
+        )
     if values == {0.0}:
         raise BadInput(f"{file.name} outlines nothing")
     return volume
