@@ -10,6 +10,7 @@ from harness.local import Local
 
 from xal.lineup import line_up
 from xal.manage import set_alpha
+from xal.project import Project
 from xal.rounds import train_round
 from xal.scoring import score_pool
 from xal.task import AcquisitionSettings, BatchSettings, ReadingSettings, TrainingSettings
@@ -32,7 +33,7 @@ def given(local: Local, count: int) -> list[str]:
 
 
 def by_score(local: Local) -> list[str]:
-    rows = [row for row in local.project.store.images() if row.open]
+    rows = [row for row in local.project.store.images() if row.open and row.score is not None]
     return [row.id for row in sorted(rows, key=lambda row: (-row.score, row.shuffle))]
 
 
@@ -94,3 +95,34 @@ def test_candidates_are_the_open_images_of_this_version(tmp_path: Path):
     assert candidates.embeddings.shape == (42, 128)
     np.testing.assert_allclose(candidates.scores, [store.image(i).score for i in candidates.ids])
     assert store.candidates(99).ids == []
+
+
+@pytest.mark.parametrize("rule", ["power", "spread", "cover"])
+def test_when_everything_is_read_there_is_nothing_to_line_up(tmp_path: Path, rule: str):
+    local = made(tmp_path, rule=rule)
+    for image in local.ids[18:]:
+        local.hand_in(image)
+    assert score_pool(local.project, lambda done, total: None).scored == 0
+    set_alpha(local.project, 0.2, by="ada")
+    assert local.project.store.head(1) == []
+
+
+def test_with_a_damaged_model_the_score_alone_decides(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    local = made(tmp_path, rule="cover")
+    store, version = local.project.store, local.project.store.current_version()
+    store.line_up(store.candidates(version.version).ids[-3:])
+    (local.project.workspace.state / version.path).write_bytes(b"damaged")
+    again = Project.open(local.task, str(local.studies))
+    line_up(again, version.version)
+    assert "the score alone decides" in caplog.text
+    assert [row.id for row in again.store.head(42)] == by_score(local)
+
+
+def test_half_a_scored_pool_is_not_lined_up(tmp_path: Path):
+    local = made(tmp_path, rule="spread", breadth=1.0)
+    store, version = local.project.store, local.project.store.current_version().version
+    (local.studies / "zz_new.png").write_bytes((local.studies / f"{local.ids[30]}.png").read_bytes() + b" ")
+    local.project.sync()
+    assert store.stale_count(version) == 1
+    line_up(local.project, version)
+    assert [row.id for row in store.head(42)] == by_score(local)[:42]

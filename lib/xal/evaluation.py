@@ -14,11 +14,10 @@ import torch
 from torch import Tensor
 
 from xal import calibration
-from xal.attention import area_average, energy_in_roi, overlap, pointing_game
-from xal.network import Network, read
+from xal.attention import area_average, energy_in_roi, pointing_game, soft_dice
+from xal.network import BATCH, Network, read
 from xal.task import Task
 
-_BATCH = 32
 _SMALLEST = 1e-7
 """Probabilities are not taken below this, so that one sure mistake cannot make the log loss infinite."""
 
@@ -134,7 +133,7 @@ def evaluate(network: Network, task: Task, cases: Sequence[Case], device: torch.
         readings = read(network, torch.stack([case.tensor for case in batch]), task, [case.finding for case in batch])
         for case, reading in zip(batch, readings, strict=True):
             logits.append(reading.logits)
-            attention.append(_judge_attention(case, reading.attention, task))
+            attention.append(_judge_attention(case, reading.attention))
     energy, pointing, dice = (tuple(None if a is None else a[i] for a in attention) for i in range(3))
     return Evaluation(
         image_ids=tuple(case.image_id for case in cases),
@@ -162,18 +161,17 @@ def _area(scores: npt.NDArray[np.float64], positive: npt.NDArray[np.bool_]) -> f
     return float(np.mean(below)) / len(rest)
 
 
-def _judge_attention(case: Case, attention: npt.NDArray[np.float32], task: Task) -> tuple[float, float, float] | None:
+def _judge_attention(case: Case, attention: npt.NDArray[np.float32]) -> tuple[float, float, float] | None:
     roi = None if case.roi is None else torch.as_tensor(case.roi)
     if roi is None or not roi.any():
         return None
     coverage = area_average(roi[None], attention.shape)[0].numpy()
-    dice = overlap(attention, roi.numpy(), task.acquisition)
-    return energy_in_roi(attention, coverage), pointing_game(attention, coverage), dice
+    return energy_in_roi(attention, coverage), pointing_game(attention, coverage), soft_dice(attention, coverage)
 
 
 def _batches(cases: Sequence[Case]) -> Iterator[list[Case]]:
-    for start in range(0, len(cases), _BATCH):
-        yield [cases[i] for i in range(start, min(start + _BATCH, len(cases)))]
+    for start in range(0, len(cases), BATCH):
+        yield [cases[i] for i in range(start, min(start + BATCH, len(cases)))]
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -2,40 +2,50 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import numpy as np
 import torch
 
 from xal.errors import Refused, Unreadable
-from xal.network import read
+from xal.network import BATCH, read
 from xal.project import Model, Project
 from xal.selection import Floats, Ints, Pool, choose
 from xal.task import BatchSettings
 
+logger = logging.getLogger(__name__)
+
 AHEAD = 100
 """So many images are chosen together; once they are read, and no new model is there, the score alone decides."""
-_BATCH = 32
 
 
 def line_up(project: Project, version: int) -> None:
-    """Choose the next images by the scores of this version."""
-    rule, task = project.task.acquisition.batch, project.task
-    model = project.model() if rule != BatchSettings() else None
-    if model is None or model.version.version != version:  # the plain rule, or another model came meanwhile
-        project.store.line_up([])
-        return
-    candidates = project.store.candidates(version)
+    """Choose the next images by the scores of this version; without a whole set of them the score alone decides."""
+    rule, store = project.task.acquisition.batch, project.store
+    chosen: list[str] = []
+    if rule != BatchSettings() and store.stale_count(version) == 0:
+        try:
+            chosen = _chosen(project, version, rule)
+        except (Refused, Unreadable) as error:
+            logger.error("no batch is chosen, the score alone decides: %s", error)
+    store.line_up(chosen)
+
+
+def _chosen(project: Project, version: int, rule: BatchSettings) -> list[str]:
+    model, candidates = project.model(), project.store.candidates(version)
+    if model is None or model.version.version != version or not candidates.ids:  # another model came meanwhile
+        return []
     embeddings, findings = _labelled(project, model)
     pool = Pool(
         values=candidates.scores,
         embeddings=candidates.embeddings,
-        predicted=np.array([task.index(name) for name in candidates.predicted], np.int64),
+        predicted=np.array([project.task.index(name) for name in candidates.predicted], np.int64),
         labelled_embeddings=embeddings,
         labelled_findings=findings,
     )
-    chosen = choose(pool, AHEAD, rule, np.random.default_rng([task.training.seed, version]))
-    project.store.line_up([candidates.ids[i] for i in chosen])
+    order = choose(pool, AHEAD, rule, np.random.default_rng([project.task.training.seed, version]))
+    return [candidates.ids[i] for i in order]
 
 
 def _labelled(project: Project, model: Model) -> tuple[Floats, Ints]:
@@ -59,7 +69,7 @@ def _settled(project: Project) -> Iterator[tuple[list[torch.Tensor], list[str]]]
         except (Unreadable, Refused):  # training says so, and leaves it out, too
             continue
         names.append(image.finding)
-        if len(tensors) == _BATCH:
+        if len(tensors) == BATCH:
             yield tensors, names
             tensors, names = [], []
     if tensors:

@@ -9,7 +9,7 @@ from xal.weights import checked_weights
 
 
 def set_alpha(project: Project, alpha: float, by: str) -> None:
-    """Weigh uncertainty against misalignment anew: one re-rank, no forward pass."""
+    """Weigh uncertainty against misalignment anew: a re-rank, and a new line-up where the task has a batch rule."""
     project.store.set_setting(ALPHA, alpha, by)
     _rerank(project)
 

@@ -22,6 +22,8 @@ from xal.task import Task
 
 FloatArray = npt.NDArray[np.float32]
 
+BATCH = 32
+"""So many images are read at a time."""
 _FORMAT = 2
 _RARE = -3.0
 """Where the ROI head's logits start: most cells of most images are background."""

@@ -14,14 +14,12 @@ from xal.acquisition import misalignment, neutral
 from xal.attention import energy_in_roi
 from xal.errors import Refused, Unreadable
 from xal.lineup import line_up
-from xal.network import Reading, read
+from xal.network import BATCH, Reading, read
 from xal.project import Model, Project
 from xal.roi import coarse, drawn_roi
 from xal.store.rows import ImageRow, ReadingRow
 
 logger = logging.getLogger(__name__)
-
-BATCH = 32
 
 
 @dataclass(frozen=True)

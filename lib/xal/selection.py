@@ -46,6 +46,8 @@ def choose(pool: Pool, count: int, settings: BatchSettings, rng: np.random.Gener
     fewest are labelled or taken.
     """
     count = min(count, len(pool.values))
+    if count == 0:
+        return np.empty(0, np.int64)
     ranking = _ranking(pool.values, settings, rng)
     if settings.rule == "cover":
         ranking = _best_of_clusters(pool, ranking, count, rng)

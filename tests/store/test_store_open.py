@@ -44,13 +44,26 @@ def test_an_older_store_is_migrated_and_keeps_what_it_has(monkeypatch, open_stor
     def add_column(connection: Connection) -> None:
         connection.execute(text("ALTER TABLE images ADD COLUMN scanner TEXT DEFAULT 'unknown'"))
 
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", 2)
-    monkeypatch.setattr(schema, "MIGRATIONS", {1: add_column})
+    monkeypatch.setattr(schema, "MIGRATIONS", {schema.SCHEMA_VERSION: add_column})
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", schema.SCHEMA_VERSION + 1)
     store = open_store()
     open_store()
     assert store.image("a").state == "ok"
     with store._engine.connect() as connection:
         assert connection.execute(text("SELECT scanner FROM images")).scalar() == "unknown"
+
+
+def test_a_store_of_version_1_gets_places_in_the_line_up(url, open_store):
+    open_store().put_images(files(["a", "b"]))
+    _execute(url, "DROP INDEX images_by_score")
+    _execute(url, "ALTER TABLE images DROP COLUMN place")
+    _execute(url, "CREATE INDEX images_by_score ON images (pool, task, open, score DESC, shuffle)")
+    _execute(url, "UPDATE xal_schema SET version = 1")
+    store = open_store()
+    store.line_up(["b"])
+    assert [row.id for row in store.head(2)] == ["b", "a"]
+    store.put_images(files(["c"]))
+    assert len(store.head(3)) == 3
 
 
 def test_a_migration_that_fails_changes_nothing(monkeypatch, open_store):
@@ -61,8 +74,8 @@ def test_a_migration_that_fails_changes_nothing(monkeypatch, open_store):
         raise OSError("killed here")
 
     with monkeypatch.context() as newer:
-        newer.setattr(schema, "SCHEMA_VERSION", 2)
-        newer.setattr(schema, "MIGRATIONS", {1: fail})
+        newer.setattr(schema, "MIGRATIONS", {schema.SCHEMA_VERSION: fail})
+        newer.setattr(schema, "SCHEMA_VERSION", schema.SCHEMA_VERSION + 1)
         with pytest.raises(OSError, match="killed"):
             open_store()
     with open_store()._engine.connect() as connection:

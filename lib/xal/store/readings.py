@@ -148,12 +148,13 @@ class Readings(Pool):
 
         def work(connection: Connection) -> None:
             placed = images.c.place != NO_PLACE
-            connection.execute(images.update().where(self._mine(images), placed).values(place=NO_PLACE))
+            freed = connection.execute(images.update().where(self._mine(images), placed).values(place=NO_PLACE))
             if ids:
                 update = images.update().where(self._mine(images), images.c.id == bindparam("key"))
                 values = [{"key": image, "new_place": place} for place, image in enumerate(ids)]
                 connection.execute(update.values(place=bindparam("new_place")), values)
-            self._log(connection, "line_up", detail={"images": len(ids)})
+            if ids or freed.rowcount:
+                self._log(connection, "line_up", detail={"images": len(ids)})
 
         self._write(work)
 

@@ -280,10 +280,18 @@ Index("events_in_order", events.c.pool, events.c.task, events.c.id)
 
 schema_info = Table("xal_schema", metadata, Column("version", Integer, primary_key=True))
 
+
+def _add_place(connection: Connection) -> None:
+    """Version 2: images have a place in the line-up, and the queue's index begins with it."""
+    connection.execute(text(f"ALTER TABLE {images.name} ADD COLUMN place INTEGER NOT NULL DEFAULT {NO_PLACE}"))
+    connection.execute(text("DROP INDEX IF EXISTS images_by_score"))
+    next(index for index in images.indexes if index.name == "images_by_score").create(connection)
+
+
 Migration = Callable[[Connection], None]
-MIGRATIONS: dict[int, Migration] = {}
+MIGRATIONS: dict[int, Migration] = {1: _add_place}
 """Schema version n → the statements that make it n + 1. A new database is made from the tables above instead."""
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def prepare(connection: Connection, where: str) -> None:
