@@ -116,7 +116,7 @@ class _Run:
         if start_from is not None:
             self.network.load_state_dict(start_from.state_dict())
         self.network.temperature.fill_(1.0)
-        self.network.rois_seen.fill_(sum(_is_outlined(case) for case in cases))
+        self.network.rois_seen.fill_(sum(_is_outlined(case) for case in cases) if settings.roi > 0 else 0)
         self.network.to(device)
         self.averaged = copy.deepcopy(self.network).eval()
         self.best = {name: value.clone() for name, value in self.averaged.state_dict().items()}

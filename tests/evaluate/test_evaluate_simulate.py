@@ -20,6 +20,7 @@ from xal.cli import main
 from xal.errors import TaskError, XalError
 from xal.evaluate.config import load_simulation
 from xal.evaluate.prepared import prepare_set
+from xal.evaluate.reading import _wrong_rois
 from xal.evaluate.rows import Run, read_run, run_file
 from xal.evaluate.simulate import Wish, simulate
 from xal.evaluate.split import split
@@ -64,7 +65,7 @@ def test_every_round_is_written_with_its_labels(finished: Path):
     assert len(set(picked)) == 21
     for row in run.rounds:
         assert 0 <= row.balanced_accuracy <= 1
-        assert row.cost == row.labels + 2 * row.outlines
+        assert row.outlines < row.labels  # a third shows nothing
 
 
 def test_what_is_picked_comes_from_the_pool_and_never_from_what_judges(finished: Path):
@@ -132,7 +133,7 @@ def test_a_run_that_was_cut_off_goes_on_to_the_same_end(finished: Path, tmp_path
 
 def test_kill_dash_nine_and_the_same_command_again(tmp_path: Path):
     write_set(tmp_path)
-    config = write_simulation(tmp_path, arms={"uniform": {"method": "uniform"}}, seeds=2)
+    config = write_simulation(tmp_path, arms={"uniform": {"method": "uniform"}}, headline=[], seeds=2)
     command = [sys.executable, "-m", "xal.cli", "simulate", str(config), "--device", "cpu", "--workers", "1"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
     file = run_file(config.with_suffix(""), "uniform", 0)
@@ -151,7 +152,7 @@ def test_kill_dash_nine_and_the_same_command_again(tmp_path: Path):
 
 def test_a_killed_command_leaves_no_worker_and_two_commands_do_not_write_one_run(tmp_path: Path):
     write_set(tmp_path)
-    config = write_simulation(tmp_path, arms={"uniform": {"method": "uniform"}})
+    config = write_simulation(tmp_path, arms={"uniform": {"method": "uniform"}}, headline=[])
     file = run_file(config.with_suffix(""), "uniform", 0)
     file.parent.mkdir()
     with file.open("ab") as held:
@@ -203,6 +204,54 @@ def test_a_simulation_that_is_wrong_names_key_and_value(tmp_path: Path):
     )
     with pytest.raises(TaskError, match="did you mean 'guidance'"):
         plan.load_task("xal", TASKS)
+
+
+def test_what_cannot_be_run_is_said_before_anything_runs(tmp_path: Path):
+    write_set(tmp_path)
+    with pytest.raises(TaskError, match=r"budget \(9\) must be more than start"):
+        load_simulation(write_simulation(tmp_path, budget=9))
+    with pytest.raises(TaskError, match="'uniform' does not label everything"):
+        load_simulation(write_simulation(tmp_path, ceiling="uniform"))
+    dull = load_simulation(
+        write_simulation(tmp_path, arms={"uniform": {"method": "uniform"}, "bald": {"method": "bald"}}, headline=[])
+    )
+    with pytest.raises(TaskError, match=r"bald needs network\.dropout"):
+        dull.load_task("bald", TASKS)
+    config = write_simulation(tmp_path)
+    with pytest.raises(XalError, match="the seeds are 0 to 0"):
+        go(config, seeds=[7])
+    assert not list(config.with_suffix("").glob("*.jsonl"))
+
+
+def test_an_arm_that_fails_is_named_and_the_others_run_to_their_end(tmp_path: Path):
+    write_set(tmp_path)
+    arms = {
+        "uniform": {"method": "uniform"},
+        "wild": {"method": "uniform", "task": {"training": {"learning_rate": 1e30}}},
+    }
+    config = write_simulation(tmp_path, arms=arms, headline=[])
+    with pytest.raises(XalError, match=r"1 of 2 runs failed\nwild 0: training diverged"):
+        go(config)
+    assert run_of(config, "uniform").complete
+
+
+def test_a_set_whose_masks_changed_is_another_set(tmp_path: Path):
+    studies = write_set(tmp_path)
+    plan = load_simulation(write_simulation(tmp_path))
+    before = prepare_set(plan.studies, plan.load_task("xal", TASKS))
+    mask = sorted((studies / ".truth" / "masks").iterdir())[0]
+    mask.write_bytes(mask.read_bytes() + b"another")
+    assert prepare_set(plan.studies, plan.load_task("xal", TASKS)).digest != before.digest
+
+
+def test_a_shuffled_roi_is_never_the_images_own(finished: Path):
+    plan = load_simulation(finished)
+    data = prepare_set(plan.studies, plan.load_task("xal", TASKS))
+    for seed in range(5):
+        wrong = _wrong_rois("shuffled", data, (4, 4), seed)
+        for position in np.flatnonzero(data.areas > 0).tolist():
+            assert wrong(position).any()
+            assert wrong(position).tobytes() != data.rois[position].tobytes()
 
 
 def test_an_unknown_arm_is_refused_by_the_command(finished: Path, capsys: pytest.CaptureFixture[str]):

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from xal.errors import TaskError
 from xal.evaluate.methods import METHODS
 from xal.settings import Settings, read_settings, validated
 from xal.task import Task, load_task
@@ -79,8 +80,10 @@ class Simulation(Settings):
             unknown = sorted(set(names) - set(self.arms))
             if unknown:
                 raise ValueError(f"{key}: there is no arm {unknown[0]!r}; known are {', '.join(self.arms)}")
-        if self.budget < self.start:
-            raise ValueError(f"budget ({self.budget}) must be at least start ({self.start})")
+        if self.budget <= self.start:
+            raise ValueError(f"budget ({self.budget}) must be more than start ({self.start})")
+        if self.ceiling is not None and not self.arms[self.ceiling].everything:
+            raise ValueError(f"ceiling: arm {self.ceiling!r} does not label everything (everything: true)")
         for name in self.arms:
             if not name.replace("-", "").replace("_", "").isalnum():
                 raise ValueError(f"arm {name!r}: names are letters, digits, - and _, since files are named after them")
@@ -99,7 +102,10 @@ class Simulation(Settings):
         """The task as this arm wants it; `tasks` has those that come with the app."""
         task = load_task(self.task, tasks)
         changed = _merged(task.model_dump(), self.arms[arm].task)
-        return validated(changed, Task, f"arm {arm}")
+        changed_task = validated(changed, Task, f"arm {arm}")
+        if self.arms[arm].method == "bald" and changed_task.network.dropout == 0:
+            raise TaskError(f"arm {arm}: bald needs network.dropout above 0, or every image teaches it nothing")
+        return changed_task
 
 
 def load_simulation(path: Path) -> Simulation:

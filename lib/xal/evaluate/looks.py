@@ -22,8 +22,9 @@ def write_look(
     rows = [where[int(position)] for position in chosen[:_SHOWN]]
     readings = [pool.readings[i] for i in rows]
     (folder / LOOKS).mkdir(parents=True, exist_ok=True)
+    draft, file = folder / LOOKS / f"{arm}-0.draft.npz", folder / LOOKS / f"{arm}-0.npz"
     np.savez_compressed(
-        folder / LOOKS / f"{arm}-0.npz",
+        draft,
         picked=left[rows],
         attention=np.array([reading.attention for reading in readings], np.float16),
         score=pool.scores(task.acquisition.alpha)[rows],
@@ -31,3 +32,4 @@ def write_look(
         misalignment=pool.misalignment[rows],
         predicted=np.array([reading.finding for reading in readings]),
     )
+    draft.replace(file)

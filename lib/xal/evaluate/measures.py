@@ -11,7 +11,7 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from xal.attention import area_average, energy_in_roi, overlap, pointing_game, upsample
+from xal.attention import area_average, energy_in_roi, pointing_game, soft_dice, upsample
 from xal.calibration import reliability
 from xal.evaluate.reading import PoolReading
 from xal.evaluate.rows import Attention, Pool, Reliability
@@ -90,8 +90,8 @@ def baselines(cases: Sequence[Case], task: Task, device: torch.device) -> Mappin
         return {}
     metrics = evaluate(untrained, task, outlined, device).metrics()
     return {
-        "uniform": _fixed(np.ones(grid), outlined, task),
-        "centre": _fixed(_gaussian(grid), outlined, task),
+        "uniform": _fixed(np.ones(grid), outlined),
+        "centre": _fixed(_gaussian(grid), outlined),
         "untrained": Attention(dice=metrics["dice"], energy=metrics["energy_in_roi"], pointing=metrics["pointing"]),
     }
 
@@ -135,12 +135,12 @@ def _by_area(scores: Floats, areas: Floats) -> tuple[tuple[float | None, float |
     )
 
 
-def _fixed(attention_map: Floats, cases: Sequence[Case], task: Task) -> Attention:
+def _fixed(attention_map: Floats, cases: Sequence[Case]) -> Attention:
     """The same attention for every image."""
     rois = [torch.as_tensor(case.roi) for case in cases]
-    coarse = [area_average(roi[None], attention_map.shape)[0].numpy() for roi in rois]
+    coarse = [area_average(roi[None].float(), attention_map.shape)[0].numpy() for roi in rois]
     return Attention(
-        dice=float(np.mean([overlap(attention_map, roi.numpy(), task.acquisition) for roi in rois])),
+        dice=float(np.mean([soft_dice(attention_map, roi) for roi in coarse])),
         energy=float(np.mean([energy_in_roi(attention_map, roi) for roi in coarse])),
         pointing=float(np.mean([pointing_game(attention_map, roi) for roi in coarse])),
     )

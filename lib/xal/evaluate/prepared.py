@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
 
@@ -20,7 +21,7 @@ import torch
 from numpy.lib.format import open_memmap
 from tqdm import tqdm
 
-from xal.datasets.truth import TRUTH, TRUTH_FOLDER, Known, read_truth
+from xal.datasets.truth import MASKS, TRUTH, TRUTH_FOLDER, Known, read_truth
 from xal.errors import XalError
 from xal.evaluation import Case
 from xal.geometry import prepare, roi_to_grid
@@ -56,11 +57,10 @@ class Prepared:
         """Some of the images, each read when it is asked for."""
         return _Cases(self, positions)
 
-    @property
+    @cached_property
     def areas(self) -> npt.NDArray[np.float64]:
         """(n,): the share of the image that is ROI."""
-        shares: npt.NDArray[np.float64] = self.rois.reshape(len(self.rois), -1).mean(1, dtype=np.float64)
-        return shares
+        return np.array([roi.mean(dtype=np.float64) for roi in self.rois])
 
 
 class _Cases(Sequence[Case]):
@@ -90,7 +90,7 @@ def prepare_set(studies: Path, task: Task) -> Prepared:
             f"{folder / TRUTH} has finding {unknown[0]!r}; task {task.name} knows {', '.join(task.finding_names)}"
         )
     ids = tuple(sorted(truth))
-    digest = _digest(folder / TRUTH, task)
+    digest = _digest(studies, task)
     target = folder / _PREPARED / digest
     if not (target / "rois.npy").is_file():
         _prepare(studies, [truth[image] for image in ids], task, target)
@@ -138,8 +138,11 @@ def _with_bar(known: Sequence[Known]) -> Iterator[Known]:
     yield from tqdm(known, desc="preparing images", unit="image", dynamic_ncols=True, disable=None)
 
 
-def _digest(truth: Path, task: Task) -> str:
-    """Other truth or another way of preparing is another set. The channel that viewers see changes nothing."""
+def _digest(studies: Path, task: Task) -> str:
+    """Other truth, files of other sizes, or another way of preparing is another set."""
+    truth = studies / TRUTH_FOLDER
     how = task.image.model_dump(mode="json", exclude={"display_channel"})
-    content = truth.read_bytes() + json.dumps([how, task.finding_names], sort_keys=True).encode()
-    return hashlib.sha256(content).hexdigest()[:16]
+    images = [(file.path, file.size) for file in FolderSource(studies).scan()]
+    masks = [(path.name, path.stat().st_size) for path in sorted((truth / MASKS).glob("*"))]
+    content = json.dumps([how, task.finding_names, images, masks], sort_keys=True).encode()
+    return hashlib.sha256((truth / TRUTH).read_bytes() + content).hexdigest()[:16]

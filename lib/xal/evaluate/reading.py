@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,14 +13,12 @@ from xal import acquisition
 from xal.attention import area_average, soft_dice
 from xal.evaluate.config import RoiKind
 from xal.evaluate.prepared import Prepared
-from xal.network import Network, Reading, read
+from xal.network import BATCH, Network, Reading, read
 from xal.task import Task
 
 Floats = npt.NDArray[np.float64]
-Coarse = npt.NDArray[np.float32]
+Coverage = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
-
-_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -58,20 +56,24 @@ def read_pool(
     network: Network, data: Prepared, positions: Ints, kind: RoiKind, task: Task, seed: int, device: torch.device
 ) -> PoolReading:
     """Read the images at these positions and compare the attention with ROIs of this kind."""
+    network.to(device)
     readings: list[Reading] = []
-    for start in range(0, len(positions), _BATCH):
-        images = torch.from_numpy(data.images[positions[start : start + _BATCH]])
-        readings += read(network.to(device), images, task)
-    true = _coarse(data.rois[positions], network.feature_grid)
-    allowed = _rois(kind, true, data, positions, network.feature_grid, seed)
+    for start in range(0, len(positions), BATCH):
+        images = torch.from_numpy(data.images[positions[start : start + BATCH]])
+        readings += read(network, images, task)
+    wrong = _wrong_rois(kind, data, network.feature_grid, seed)
     return PoolReading(
         readings=readings,
         probabilities=_stacked([reading.probabilities for reading in readings], len(task.findings)),
         embeddings=_stacked([reading.embedding for reading in readings], network.finding_head.in_features),
         uncertainty=np.array([reading.uncertainty for reading in readings], np.float64),
-        misalignment=_misalignments(readings, allowed, task),
-        oracle=_misalignments(readings, true, task),
-        roi_dice=np.array([_agreement(reading, roi) for reading, roi in zip(readings, true, strict=True)]),
+        misalignment=_misalignments(
+            readings,
+            None if kind == "proposed" else [wrong(p) if wrong else data.rois[p] for p in positions.tolist()],
+            task,
+        ),
+        oracle=_misalignments(readings, [data.rois[position] for position in positions], task),
+        roi_dice=np.array([_agreement(r, data.rois[p]) for r, p in zip(readings, positions, strict=True)]),
         areas=data.areas[positions],
     )
 
@@ -80,7 +82,7 @@ def _neutral(misalignments: Floats) -> float:
     return acquisition.neutral(misalignments[~np.isnan(misalignments)])
 
 
-def _misalignments(readings: Sequence[Reading], rois: Coarse | None, task: Task) -> Floats:
+def _misalignments(readings: Sequence[Reading], rois: Sequence[Coverage] | None, task: Task) -> Floats:
     """With these ROIs, or where they are None with the proposed ones."""
     values = []
     for i, reading in enumerate(readings):
@@ -96,21 +98,20 @@ def _misalignments(readings: Sequence[Reading], rois: Coarse | None, task: Task)
     return np.array(values, np.float64)
 
 
-def _rois(
-    kind: RoiKind, true: Coarse, data: Prepared, positions: Ints, grid: Sequence[int], seed: int
-) -> Coarse | None:
-    """The ROIs that the arm compares with; None for the proposed ones."""
-    if kind == "proposed":
-        return None
-    if kind == "oracle":
-        return true
+def _wrong_rois(kind: RoiKind, data: Prepared, grid: Sequence[int], seed: int) -> Callable[[int], Coverage] | None:
+    """For a control: an image's wrong ROI, the same one in all rounds; None for what is no control."""
+    outlined = np.flatnonzero(data.areas > 0)
     if kind == "centre":
-        return np.broadcast_to(_disc(grid, float(data.areas[data.areas > 0].mean())), true.shape)
-    others = np.random.default_rng(seed).permutation(len(data.ids))  # every image has the same wrong ROI in all rounds
-    return _coarse(data.rois[others[positions]], grid)
+        disc = _disc(grid, float(data.areas[outlined].mean()))
+        return lambda position: disc
+    if kind == "shuffled":  # a ring of the outlined images in random order: nobody gets their own
+        ring = np.random.default_rng(seed).permutation(outlined)
+        following = dict(zip(ring.tolist(), np.roll(ring, 1).tolist(), strict=True))
+        return lambda position: data.rois[following.get(position, int(ring[position % len(ring)]))]
+    return None
 
 
-def _disc(grid: Sequence[int], share: float) -> Coarse:
+def _disc(grid: Sequence[int], share: float) -> Coverage:
     """A ball in the middle that covers about this share of the grid."""
     axes = np.meshgrid(*((np.arange(n) + 0.5) / n - 0.5 for n in grid), indexing="ij")
     distance = np.sqrt(sum(axis**2 for axis in axes))
@@ -120,16 +121,10 @@ def _disc(grid: Sequence[int], share: float) -> Coarse:
     return disc
 
 
-def _coarse(rois: Coarse, grid: Sequence[int]) -> Coarse:
-    if len(rois) == 0:
-        return np.zeros((0, *grid), np.float32)
-    averaged: Coarse = area_average(torch.from_numpy(np.ascontiguousarray(rois)), grid).numpy()
-    return averaged
-
-
-def _agreement(reading: Reading, roi: Coarse) -> float:
-    known = reading.proposed is not None and roi.any()
-    return soft_dice(reading.proposed, roi) if known and reading.proposed is not None else float("nan")
+def _agreement(reading: Reading, roi: Coverage) -> float:
+    if reading.proposed is None or not roi.any():
+        return float("nan")
+    return soft_dice(reading.proposed, area_average(torch.from_numpy(roi)[None], reading.proposed.shape)[0].numpy())
 
 
 def _stacked(rows: Sequence[npt.NDArray[np.float32]], width: int) -> Floats:

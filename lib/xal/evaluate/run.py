@@ -115,8 +115,8 @@ class _Run:
             self.report(number, 0.9, "measuring")
             row = self._measure(number, network, labelled, picked, pool)
             seconds["evaluate"] = clock.lap()
+            self._look(number, chosen, left, pool)
             append(self.file, row.model_copy(update={"seconds": Seconds(**seconds), "epochs": epochs}))
-            self._look(number, network, chosen, left, pool)
             self.report(number, 1.0, f"{len(labelled)} labels, balanced accuracy {row.balanced_accuracy:.3f}")
         return chosen
 
@@ -135,14 +135,17 @@ class _Run:
             lambda now: self.report(number, 0.85 * now.epoch / now.total_epochs, "training"),
             lambda: False,
         )
-        if shared is not None:
+        if shared is not None and not shared.exists():
             save(shared, trained.network, self.task, {})
-        return trained.network, int(trained.metrics["epochs"])
+        network = trained.network if shared is None else load(shared, self.task, self.device)
+        return network, int(trained.metrics["epochs"])
 
     def _start_file(self, labelled: Ints) -> Path:
         """Named after all that decides the weights."""
         decides = self.task.model_dump(mode="json", include={"findings", "image", "network", "training"})
-        content = json.dumps([self.data.digest, decides, labelled.tolist(), self.job.device], sort_keys=True)
+        images = [labelled.tolist(), self.split.validation.tolist()]
+        made_by = [self.job.commit, torch.__version__, self.job.device]
+        content = json.dumps([self.data.digest, decides, images, made_by], sort_keys=True)
         return self.job.folder / STARTS / f"{self.job.seed}-{hashlib.sha256(content.encode()).hexdigest()[:16]}.pt"
 
     def _choose(self, number: int, network: Network, labelled: Ints, left: Ints, pool: PoolReading) -> Ints:
@@ -170,19 +173,22 @@ class _Run:
 
     def _measure(self, number: int, network: Network, labelled: Ints, picked: Ints, pool: PoolReading) -> Round:
         evaluation = evaluate(network, self.task, self.test, self.device)
-        outlines = sum(self.data.task.finding_names[k] != self.task.absent for k in self.data.findings[labelled])
+        drawn = self.task.training.guidance > 0 or self.task.training.roi > 0
+        outlines = int((self.data.areas[labelled] > 0).sum()) if drawn else 0
         return Round(
             round=number,
             labels=len(labelled),
             outlines=outlines,
-            cost=len(labelled) + self.job.plan.roi_cost * outlines,
             picked=tuple(picked.tolist()),
+            commit=self.job.commit,
+            device=self.job.device,
+            torch=torch.__version__,
             **measures.of_test(evaluation),
             attention=measures.attention(evaluation, network, self.test, self.task, self.device),
             pool=measures.of_pool(pool, self.task),
         )
 
-    def _look(self, number: int, network: Network, chosen: Ints, left: Ints, pool: PoolReading) -> None:
+    def _look(self, number: int, chosen: Ints, left: Ints, pool: PoolReading) -> None:
         """Keep what the first model saw in the first images that were chosen, for the picture of the report."""
         if number == 0 and self.job.seed == 0 and len(chosen):
             write_look(self.job.folder, self.job.arm, chosen, left, pool, self.task)

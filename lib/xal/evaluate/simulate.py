@@ -55,6 +55,8 @@ def simulate(plan: Simulation, folder: Path, tasks: Path, wish: Wish) -> int:
     device = str(pick_device(wish.device))
     folder.mkdir(parents=True, exist_ok=True)
     jobs = _jobs(plan, folder, tasks, wish, device)
+    if not jobs:
+        raise XalError(f"no run has seed {', '.join(map(str, wish.seeds))}: the seeds are 0 to {plan.seeds - 1}")
     waiting = [job for job in jobs if not _is_complete(job)]
     total = sum(job.rounds + 1 for job in jobs)
     done = total - sum(job.rounds + 1 - _rounds_done(job) for job in waiting)
@@ -72,15 +74,13 @@ def _jobs(plan: Simulation, folder: Path, tasks: Path, wish: Wish, device: str) 
         raise XalError(f"there is no arm {unknown[0]!r}; known are {', '.join(plan.arms)}")
     arms = [name for name in plan.arms if not wish.arms or name in wish.arms]
     commit = _commit()
-    prepared: dict[str, Prepared] = {}
     jobs = []
     for arm in arms:
         task = plan.load_task(arm, tasks)
         data = prepare_set(plan.studies, task)
-        prepared[arm] = data
-        split(data.findings, data.groups, plan, 0)  # says at once if the numbers do not fit the images
         for seed in plan.seeds_of(arm):
             if not wish.seeds or seed in wish.seeds:
+                split(data.findings, data.groups, plan, seed)  # says at once if the numbers do not fit the images
                 job = Job(plan, arm, seed, task, folder, device, _digest(plan, arm, task, data), commit)
                 _refuse_other_rows(job)
                 jobs.append(job)
@@ -122,18 +122,28 @@ def _rounds_done(job: Job) -> int:
 
 
 def _in_turn(jobs: Sequence[Job], workers: int, display: _Display) -> Iterator[Job]:
-    """The jobs as they are completed; the first error ends all."""
+    """The jobs as they are completed; one that fails does not keep the others from their end."""
     context = multiprocessing.get_context("spawn")
     news: Queue[News] = context.Queue()
-    pool = ProcessPoolExecutor(min(workers, max(1, len(jobs))), context, initializer=_begin, initargs=(news,))
+    pool = ProcessPoolExecutor(
+        min(workers, max(1, len(jobs))), context, initializer=_begin, initargs=(news, os.getpid())
+    )
     try:
         running: dict[Future[None], Job] = {pool.submit(_work, job): job for job in jobs}
+        failed: list[str] = []
         while running:
             finished, _ = wait(running, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
             display.show(_all_of(news))
             for future in finished:
-                future.result()
-                yield running.pop(future)
+                job = running.pop(future)
+                try:
+                    future.result()
+                except XalError as error:
+                    failed.append(f"{_name(job)}: {error}")
+                    continue
+                yield job
+        if failed:
+            raise XalError("\n".join([f"{len(failed)} of {len(jobs)} runs failed", *failed]))
     except BrokenProcessPool as error:
         raise XalError("a worker was killed (out of memory?); the same command goes on where it was") from error
     finally:
@@ -154,12 +164,12 @@ _NEWS: Queue[News] | None = None
 _OPEN: dict[str, Prepared] = {}
 
 
-def _begin(news: Queue[News]) -> None:
+def _begin(news: Queue[News], parent: int) -> None:
     """A worker: one thread, because several runs at a time use the cores better than one run on all of them."""
     global _NEWS
     _NEWS = news
     torch.set_num_threads(1)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
 def _end_with(parent: int) -> None:
