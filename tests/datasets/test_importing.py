@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness.official import run_import, skipped, table, write_folder
+from harness.official import noted, run_import, skipped, table, write_folder
 
 from xal.datasets.truth import read_truth
 from xal.images import read_label
@@ -110,6 +110,47 @@ def test_a_mended_source_is_taken_in_and_the_start_set_stays(tmp_path: Path):
     assert "case_003" in read_truth(studies / ".truth")
     assert {image for image, entry in listing(studies)["objects"].items() if entry["labels"]} == started
     assert "case_003" in listing(studies)["objects"]
+
+
+CHANGED = "changed since it was imported, and stays as it was; to have it as it is, import into a new folder"
+
+
+@pytest.mark.parametrize("what", ["label", "mask", "image"])
+def test_a_corrected_source_is_named(tmp_path: Path, what: str):
+    source, studies = write_folder(tmp_path / "source", 6), tmp_path / "studies"
+    assert run_import("folder", source, studies, "--start", "0") == 0
+    before = read_truth(studies / ".truth")
+    if what == "label":
+        rows = (source / "labels.csv").read_text()
+        (source / "labels.csv").write_text(rows.replace("case_003.png,benign", "case_003.png,malignant"))
+    else:
+        file = source / {"mask": "masks", "image": "images"}[what] / "case_003.png"
+        other = (source / "images/case_005.png").read_bytes()
+        file.unlink()
+        file.write_bytes(other)
+    assert run_import("folder", source, studies, "--start", "0") == 0
+    assert noted(studies) == {"images/case_003.png": CHANGED}
+    assert read_truth(studies / ".truth") == before
+
+
+def test_a_row_that_is_gone_is_named_and_its_image_stays(tmp_path: Path):
+    source, studies = write_folder(tmp_path / "source", 6), tmp_path / "studies"
+    assert run_import("folder", source, studies, "--start", "0") == 0
+    lines = (source / "labels.csv").read_text().splitlines()
+    (source / "labels.csv").write_text("\n".join(line for line in lines if "case_003" not in line))
+    assert run_import("folder", source, studies, "--start", "0") == 0
+    assert "is no longer in the source" in noted(studies)["images/case_003.png"]
+    assert "case_003" in read_truth(studies / ".truth")
+    assert "case_003" in listing(studies)["objects"]
+
+
+def test_a_source_that_was_copied_has_not_changed(tmp_path: Path):
+    source, studies = write_folder(tmp_path / "source", 6), tmp_path / "studies"
+    assert run_import("folder", source, studies, "--start", "0") == 0
+    for file in source.rglob("*.png"):
+        os.utime(file, (1, 1))
+    assert run_import("folder", source, studies, "--start", "0") == 0
+    assert noted(studies) == {}
 
 
 def test_the_start_set_has_so_many_of_each_finding_of_as_many_groups(source: Path, tmp_path: Path):

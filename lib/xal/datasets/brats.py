@@ -108,6 +108,8 @@ def read_brats(source: Path, options: BratsOptions) -> Contents:
         Item(
             folder.name(source),
             partial(_read, source, folder, grades[folder.name(source)] if by_grade else None, options.slices),
+            repr(sorted(grades[folder.name(source)])),
+            [*folder.files.values(), *(file for file in folder.others if _may_be_segmentation(file))],
         )
         for folder in folders
     ]
@@ -217,10 +219,14 @@ def _segmentation(folder: _Folder) -> tuple[Path, Problem | None]:
     """The segmentation; in 2020 that of case 355 kept the name it had before the data was made anonymous."""
     if _SEGMENTATION in folder.files:
         return folder.files[_SEGMENTATION], None
-    others = [file for file in folder.others if _SEGMENTATION in file.name.lower() and ".nii" in file.name.lower()]
+    others = [file for file in folder.others if _may_be_segmentation(file)]
     if len(others) != 1:
         raise BadInput("it has no segmentation (a file that ends in _seg or -seg)")
     return others[0], Problem(folder.case, f"{others[0].name} is taken for its segmentation", kept=True)
+
+
+def _may_be_segmentation(file: Path) -> bool:
+    return _SEGMENTATION in file.name.lower() and ".nii" in file.name.lower()
 
 
 def _channel(folder: _Folder, channel: str) -> Path:

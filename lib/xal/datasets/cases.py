@@ -67,6 +67,10 @@ class Item:
     name: str
     """Unique in the source: what was done under this name is not done again."""
     read: Callable[[], Iterable[Case | Problem]]
+    listed: str = ""
+    """What the lists of the source say of it."""
+    files: Sequence[Path] = ()
+    """Its image and its mask; with `listed` they tell whether it changed since it was imported."""
 
 
 @dataclass(frozen=True)

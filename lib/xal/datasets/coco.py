@@ -47,7 +47,10 @@ def read_coco(source: Path) -> Contents:
     for file in lists:
         _read_list(file, images, problems, categories)
     ids = identifiers(images, categories)
-    items = [Item(name, partial(_read, source, name, ids[name], image)) for name, image in images.items()]
+    items = [
+        Item(name, partial(_read, source, name, ids[name], image), _said(image), [_path(source, name)])
+        for name, image in images.items()
+    ]
     return Contents(items, (*categories, NO_FINDING), NO_FINDING, problems)
 
 
@@ -101,12 +104,22 @@ def _take(file: Path, entry: Mapping[str, Any], names: Mapping[Any, str], image:
         image.boxes[names[category]].append(box)
 
 
+def _said(image: _Image) -> str:
+    """The same whatever the order of lists and boxes."""
+    boxes = {category: sorted(map(repr, boxes)) for category, boxes in image.boxes.items()}
+    return repr((sorted(boxes.items()), sorted(image.unusable)))
+
+
+def _path(source: Path, name: str) -> Path:
+    return next((folder / name for folder in (source, source / "images") if (folder / name).is_file()), source / name)
+
+
 def _read(source: Path, name: str, identifier: str, image: _Image) -> Iterator[Case | Problem]:
     if image.trouble is not None:
         raise BadInput(image.trouble)
     if image.unusable and not image.boxes:
         raise BadInput("; ".join(image.unusable))
-    path = next((folder / name for folder in (source, source / "images") if (folder / name).is_file()), source / name)
+    path = _path(source, name)
     finding = dominant(image.boxes) if image.boxes else NO_FINDING
     those = image.boxes[finding] if image.boxes else None
     yield from (Problem(name, reason, kept=True) for reason in image.unusable)

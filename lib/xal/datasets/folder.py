@@ -57,7 +57,12 @@ def read_folder(source: Path) -> Contents:
         )
     ids = identifiers(entries, labels)
     items = [
-        Item(entry.image, partial(_read, source, entry, ids[entry.image], entry.label not in absent))
+        Item(
+            entry.image,
+            partial(_read, source, entry, ids[entry.image], entry.label not in absent),
+            repr(entry),
+            [source / entry.image, *([source / entry.mask] if entry.mask else [])],
+        )
         for entry in entries.values()
     ]
     findings = (*(label for label in labels if label not in absent), *absent)

@@ -22,6 +22,7 @@ from xal.datasets.cases import Case, Contents, Item, Problem, mask_of
 from xal.datasets.journal import Done, Journal, Placed
 from xal.datasets.placing import place, remove_drafts
 from xal.datasets.progress import track
+from xal.datasets.seen import is_unchanged, look
 from xal.datasets.start import write_start
 from xal.datasets.truth import MASKS, TRUTH_FOLDER, Mask, write_mask, write_truth
 from xal.datasets.truth import TruthRow as Row
@@ -119,14 +120,12 @@ class _Import:
         items, problems = _unique(self._contents.items)
         problems = [*self._contents.problems, *problems]
         masks = self._truth / MASKS
-        known = {
-            item.name: self._journal.done[item.name]
-            for item in items
-            if item.name in self._journal.done and self._journal.done[item.name].is_there(self._studies, masks)
-        }
-        if known:
-            say(f"{len(known)} of {len(items)} were imported before")
-        for item in track([item for item in items if item.name not in known], len(known)):
+        known = {name: done for name, done in self._journal.done.items() if done.is_there(self._studies, masks)}
+        problems += _changed(items, known)
+        new = [item for item in items if item.name not in known]
+        if len(new) < len(items):
+            say(f"{len(items) - len(new)} of {len(items)} were imported before")
+        for item in track(new, len(items) - len(new)):
             done = self._take(item)
             problems += [] if done.placed else done.problems
             if done.placed:
@@ -159,7 +158,7 @@ class _Import:
             problems.append(Problem(item.name, str(error)))
         if not placed:
             problems = [Problem(problem.name, problem.reason) for problem in problems]
-        return Done(item.name, placed, problems)
+        return Done(item.name, placed, problems, look(item) if placed else None)
 
     def _check(self, item: Item, case: Case) -> tuple[Volume, Mask | None, list[str]]:
         """The image and its ROI as the app will see them, and what is wrong with parts of the ROI.
@@ -206,6 +205,25 @@ class _Import:
 def _problem(item: Item, case: Case, reason: str, kept: bool = False) -> Problem:
     """Named as the source does; with the image's id where one entry becomes several images."""
     return Problem(item.name, reason if case.image in item.name else f"{case.image}: {reason}", kept)
+
+
+def _changed(items: Sequence[Item], known: Mapping[str, Done]) -> list[Problem]:
+    """Entries that are no longer what was imported. Their images stay as they are: people may have labelled them."""
+    by_name = {item.name: item for item in items}
+    problems = []
+    for name, done in known.items():
+        item = by_name.get(name)
+        if item is None:
+            gone = (
+                "is no longer in the source, and stays as it was imported; to be without it, import into a new folder"
+            )
+            problems.append(Problem(name, gone, kept=True))
+        elif done.seen is not None and not is_unchanged(item, done.seen):
+            changed = (
+                "changed since it was imported, and stays as it was; to have it as it is, import into a new folder"
+            )
+            problems.append(Problem(name, changed, kept=True))
+    return problems
 
 
 def _unique(items: Sequence[Item]) -> tuple[list[Item], list[Problem]]:

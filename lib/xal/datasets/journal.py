@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from xal.datasets.cases import Problem
+from xal.datasets.seen import File, Seen
 from xal.datasets.truth import TruthRow
 
 
@@ -30,6 +31,8 @@ class Done:
     name: str
     placed: Sequence[Placed]
     problems: Sequence[Problem]
+    seen: Seen | None = None
+    """What the entry was; None where this was not yet written down."""
 
     def is_there(self, studies: Path, masks: Path) -> bool:
         """Whether what was written is still there; a power cut can leave a name with no content."""
@@ -67,4 +70,7 @@ class Journal:
 def _decode(line: bytes) -> Done:
     said: dict[str, Any] = json.loads(line)
     placed = [Placed(one["file"], TruthRow(**one["truth"]), one["mask"]) for one in said["placed"]]
-    return Done(said["name"], placed, [Problem(**problem) for problem in said["problems"]])
+    seen = said.get("seen")
+    if seen is not None:
+        seen = Seen(seen["listed"], [File(**file) for file in seen["files"]])
+    return Done(said["name"], placed, [Problem(**problem) for problem in said["problems"]], seen)

@@ -29,7 +29,10 @@ def read_msd(source: Path) -> Contents:
         pairs = [(str(pair["image"]), str(pair["label"])) for pair in listed["training"]]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"{LIST} cannot be read: {error!r}") from error
-    items = [Item(image, partial(_read, source, image, label, labels)) for image, label in pairs]
+    items = [
+        Item(image, partial(_read, source, image, label, labels), repr(labels), [source / image, source / label])
+        for image, label in pairs
+    ]
     known = {Path(image).name for image, _ in pairs}
     others = [path.name for path in sorted((source / "imagesTr").glob("[!.]*.nii*")) if path.name not in known]
     problems = [Problem(name, f"{LIST} does not list it") for name in others]

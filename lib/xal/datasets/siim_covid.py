@@ -41,7 +41,12 @@ def read_siim(source: Path) -> Contents:
     for line in _lines(source / _IMAGES, ("id", "StudyInstanceUID")):
         lines[line["id"].removesuffix("_image")].append(line)
     items = [
-        Item(image, partial(_read, source, image, listed, files.get(image, ()), studies))
+        Item(
+            image,
+            partial(_read, source, image, listed, files.get(image, ()), studies),
+            repr((listed, [studies.get(line["studyinstanceuid"]) for line in listed])),
+            files.get(image, ()),
+        )
         for image, listed in sorted(lines.items())
     ]
     problems = [Problem(image, f"{_IMAGES} does not list it") for image in files if image not in lines]

@@ -73,6 +73,11 @@ class _Readings:
         """Of the three readers that every image has, also where a list lacks some of them."""
         return max(_READERS, len(self.readers)) // 2 + 1
 
+    def said(self) -> str:
+        """All of it, the same whatever the order of lines."""
+        boxes = sorted((name, repr(sorted(map(repr, boxes)))) for name, boxes in self.boxes.items())
+        return repr((sorted(self.readers), sorted(self.normal), boxes))
+
     def agreed(self) -> dict[str, list[Box]]:
         """Class → the fused boxes that a majority drew."""
         fused = {name: fuse(boxes, self.majority) for name, boxes in self.boxes.items()}
@@ -91,7 +96,12 @@ def read_vindr(source: Path, options: VindrOptions, task: Task | None) -> Conten
         Problem(path.name, "is on no list") for image, paths in files.items() if image not in listed for path in paths
     ]
     items = [
-        Item(image, partial(_read, source, files.get(image, ()), image, listed[image], agreed[image], findings))
+        Item(
+            image,
+            partial(_read, source, files.get(image, ()), image, listed[image], agreed[image], findings),
+            listed[image].said(),
+            files.get(image, ()),
+        )
         for image in sorted(listed)
     ]
     return Contents(items, (*findings, NO_FINDING), NO_FINDING, problems, "vindr_cxr")
