@@ -124,6 +124,23 @@ def test_boxes_of_several_coco_lists_are_put_together(tmp_path: Path):
     assert "has no categories" in skipped(studies)["captions.json"]
 
 
+def test_corrected_boxes_and_labels_are_named(tmp_path: Path):
+    boxes, volumes = tmp_path / "boxes", tmp_path / "volumes"
+    coco(boxes, "a.json", {1: "x.png", 2: "y.png"}, [(1, 1, [0, 0, 4, 4]), (2, 1, [0, 0, 4, 4])])
+    volume(volumes / "imagesTr/a.nii.gz", {1: 3})
+    volume(volumes / "labelsTr/a.nii.gz", {1: 3})
+    pairs = [{"image": "imagesTr/a.nii.gz", "label": "labelsTr/a.nii.gz"}]
+    (volumes / "dataset.json").write_text(json.dumps({"labels": {"0": "none", "1": "liver"}, "training": pairs}))
+    for name, source in (("coco", boxes), ("msd", volumes)):
+        assert run_import(name, source, tmp_path / name, "--start", "0") == 0
+    coco(boxes, "a.json", {1: "x.png", 2: "y.png"}, [(1, 1, [0, 0, 4, 4]), (2, 2, [0, 0, 4, 4])])
+    volume(volumes / "labelsTr/a.nii.gz", {1: 4})
+    for name, source, changed in (("coco", boxes, "y.png"), ("msd", volumes, "imagesTr/a.nii.gz")):
+        assert run_import(name, source, tmp_path / name, "--start", "0") == 0
+        assert "changed since it was imported" in noted(tmp_path / name).pop(changed)
+        assert len(noted(tmp_path / name)) == 1
+
+
 def test_coco_images_of_one_name_take_their_folders_with_them(tmp_path: Path):
     source, studies = tmp_path / "s", tmp_path / "studies"
     coco(source, "a.json", {1: "one/x.png", 2: "two/x.png"}, [(1, 1, [0, 0, 4, 4])])

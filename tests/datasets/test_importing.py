@@ -9,11 +9,21 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from harness.official import noted, run_import, skipped, table, write_folder
+from harness.official import (
+    noted,
+    run_import,
+    skipped,
+    table,
+    write_brats_2020,
+    write_folder,
+    write_siim,
+    write_vindr_kaggle,
+)
 
 from xal.datasets.truth import read_truth
 from xal.images import read_label
@@ -130,6 +140,58 @@ def test_a_corrected_source_is_named(tmp_path: Path, what: str):
         file.write_bytes(other)
     assert run_import("folder", source, studies, "--start", "0") == 0
     assert noted(studies) == {"images/case_003.png": CHANGED}
+    assert read_truth(studies / ".truth") == before
+
+
+def correct_brats(source: Path) -> None:
+    file = source / "BraTS20_Training_001/BraTS20_Training_001_seg.nii.gz"
+    file.write_bytes((source / "BraTS20_Training_002/BraTS20_Training_002_t1.nii.gz").read_bytes())
+
+
+def correct_vindr(source: Path) -> None:
+    file = source / "train.csv"
+    file.write_text(file.read_text().replace("a,Cardiomegaly,14,R1,10", "a,Cardiomegaly,14,R1,12"))
+
+
+def correct_siim(source: Path) -> None:
+    file = source / "train_study_level.csv"
+    file.write_text(file.read_text().replace("sa_study,0,1,0,0", "sa_study,0,0,0,1"))
+
+
+HEART = (10.0, 20.0, 40.0, 40.0)
+READ = [(image, f"R{reader}", "Cardiomegaly", HEART) for image in "ab" for reader in (1, 2, 3)]
+STUDIES = {"sa": "Typical Appearance", "sb": "Typical Appearance"}
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "correct", "changed"),
+    [
+        (
+            "brats",
+            lambda source: write_brats_2020(source, {1: "HGG", 2: "LGG"}),
+            correct_brats,
+            "BraTS20_Training_001",
+        ),
+        ("vindr_cxr", lambda source: write_vindr_kaggle(source, READ, "ab"), correct_vindr, "a"),
+        (
+            "siim_covid",
+            lambda source: write_siim(source, [(name, f"s{name}", [(5, 5, 9, 9)]) for name in "ab"], STUDIES),
+            correct_siim,
+            "a",
+        ),
+    ],
+)
+def test_a_corrected_public_set_is_named(
+    tmp_path: Path, name: str, write: Callable[[Path], Path], correct: Callable[[Path], None], changed: str
+):
+    source, studies = write(tmp_path / "source"), tmp_path / "studies"
+    assert run_import(name, source, studies, "--start", "0") == 0
+    before = read_truth(studies / ".truth")
+    assert run_import(name, source, studies, "--start", "0") == 0
+    assert noted(studies) == {}
+    correct(source)
+    assert run_import(name, source, studies, "--start", "0") == 0
+    assert noted(studies) == {changed: CHANGED}
     assert read_truth(studies / ".truth") == before
 
 
