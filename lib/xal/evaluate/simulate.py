@@ -25,7 +25,7 @@ from tqdm import tqdm
 from xal.errors import XalError
 from xal.evaluate.config import Simulation
 from xal.evaluate.prepared import Prepared, prepare_set
-from xal.evaluate.rows import read_run, run_file
+from xal.evaluate.rows import Run, read_run, run_file
 from xal.evaluate.run import Job, run
 from xal.evaluate.split import split
 from xal.network import pick_device
@@ -57,9 +57,10 @@ def simulate(plan: Simulation, folder: Path, tasks: Path, wish: Wish) -> int:
     jobs = _jobs(plan, folder, tasks, wish, device)
     if not jobs:
         raise XalError(f"no run has seed {', '.join(map(str, wish.seeds))}: the seeds are 0 to {plan.seeds - 1}")
-    waiting = [job for job in jobs if not _is_complete(job)]
+    known = [_known(job) for job in jobs]
+    waiting = [job for job, rows in zip(jobs, known, strict=True) if rows is None or not rows.complete]
     total = sum(job.rounds + 1 for job in jobs)
-    done = total - sum(job.rounds + 1 - _rounds_done(job) for job in waiting)
+    done = sum(len(rows.rounds) for rows in known if rows is not None)
     workers = wish.workers or (1 if device.startswith("cuda") else os.cpu_count() or 1)
     with _Display(total, done) as display:
         for job in _in_turn(waiting, workers, display):
@@ -100,25 +101,18 @@ def _digest(plan: Simulation, arm: str, task: Any, data: Prepared) -> str:
 
 def _refuse_other_rows(job: Job) -> None:
     """Rows of other settings are neither continued nor averaged with ours."""
-    file = run_file(job.folder, job.arm, job.seed)
-    known = read_run(file) if file.exists() else None
+    known = _known(job)
     if known is not None and known.header.digest != job.digest:
         raise XalError(
-            f"{file} was made with other settings or images ({known.header.digest}, now {job.digest}): "
-            "remove it, or give the arm another name"
+            f"{run_file(job.folder, job.arm, job.seed)} was made with other settings or images "
+            f"({known.header.digest}, now {job.digest}): remove it, or give the arm another name"
         )
 
 
-def _is_complete(job: Job) -> bool:
+def _known(job: Job) -> Run | None:
+    """What is done of a run."""
     file = run_file(job.folder, job.arm, job.seed)
-    known = read_run(file) if file.exists() else None
-    return known is not None and known.complete
-
-
-def _rounds_done(job: Job) -> int:
-    file = run_file(job.folder, job.arm, job.seed)
-    known = read_run(file) if file.exists() else None
-    return 0 if known is None else len(known.rounds)
+    return read_run(file) if file.exists() else None
 
 
 def _in_turn(jobs: Sequence[Job], workers: int, display: _Display) -> Iterator[Job]:
