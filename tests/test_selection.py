@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xal.selection import Pool, choose
+from xal.selection import Pool, apart, choose
 from xal.task import BatchSettings
 
 
@@ -96,3 +96,10 @@ def test_cover_goes_on_with_second_bests():
     given = pool([0.9, 0.8, 0.2, 0.3], embeddings=[[0, 0], [0, 0], [9, 0], [9, 0]], labelled=[], labelled_findings=[])
     assert pick(given, 4, rule="cover")[:2] in ([0, 3], [3, 0])
     assert sorted(pick(given, 4, rule="cover")) == [0, 1, 2, 3]
+
+
+def test_apart_takes_far_points_more_often_and_never_the_same_place_twice():
+    points = np.array([[0.0, 0], [0, 0], [1, 0], [3, 0]])
+    second = [apart(points, 0, 2, np.random.default_rng(seed))[1] for seed in range(1000)]
+    np.testing.assert_allclose(np.bincount(second, minlength=4) / 1000, [0, 0, 0.1, 0.9], atol=0.03)
+    assert sorted(apart(points, 0, 4, np.random.default_rng(0))) == [0, 2, 3]

@@ -6,18 +6,21 @@ less than the sum of what each of them would teach, so a batch may be varied by 
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.cluster.vq import kmeans2
 from scipy.spatial.distance import cdist
-from sklearn.cluster import KMeans
 
 from xal.task import BatchSettings
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
+
+_ITERATIONS = 20
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,19 @@ def choose(pool: Pool, count: int, settings: BatchSettings, rng: np.random.Gener
     return _balanced(pool, ranking, count) if settings.balance else ranking[:count]
 
 
+def apart(points: Floats, first: int, count: int, rng: np.random.Generator) -> Ints:
+    """k-means++: `first`, then up to `count` points, each drawn in proportion to its squared distance to those taken.
+
+    Fewer where all that is left coincides with what was taken.
+    """
+    taken = [first]
+    distance = ((points - points[first]) ** 2).sum(1)
+    while len(taken) < count and distance.max() > 0:
+        taken.append(int(rng.choice(len(points), p=distance / distance.sum())))
+        distance = np.minimum(distance, ((points - points[taken[-1]]) ** 2).sum(1))
+    return np.array(taken, np.int64)
+
+
 def _ranking(values: Floats, settings: BatchSettings, rng: np.random.Generator) -> Ints:
     """Best first; ties fall by chance."""
     ranking: Ints = np.lexsort((rng.random(len(values)), -values))
@@ -71,9 +87,12 @@ def _ranking(values: Floats, settings: BatchSettings, rng: np.random.Generator) 
 def _best_of_clusters(pool: Pool, ranking: Ints, count: int, rng: np.random.Generator) -> Ints:
     """The best of every cluster first (fewest labelled, then largest), then the second best, and so on."""
     points = np.concatenate([pool.labelled_embeddings, pool.embeddings]).astype(np.float64)
-    clusters = min(len(pool.labelled_embeddings) + count, len(np.unique(points, axis=0)))
-    means = KMeans(clusters, n_init=1, max_iter=50, random_state=int(rng.integers(2**31)))
-    cluster = means.fit_predict(points).astype(np.int64)
+    wanted = min(len(pool.labelled_embeddings) + count, len(points))
+    seeds = apart(points, int(rng.integers(len(points))), wanted, rng)
+    clusters = len(seeds)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a cluster that became empty is no harm: no image is in it
+        _, cluster = kmeans2(points, points[seeds], iter=_ITERATIONS, minit="matrix")
     labelled = np.bincount(cluster[: len(pool.labelled_embeddings)], minlength=clusters)
     cluster = cluster[len(pool.labelled_embeddings) :]
     sizes = np.bincount(cluster, minlength=clusters)

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.cluster import kmeans_plusplus
 
 from xal.acquisition import score, uncertainty
 from xal.calibration import softmax
-from xal.selection import Ints, Pool, choose
+from xal.selection import Ints, Pool, apart, choose
 from xal.task import BatchSettings, Task
 
 Floats = npt.NDArray[np.float64]
@@ -122,8 +121,9 @@ def badge(candidates: Candidates, setting: Setting) -> Ints:
     residual = candidates.probabilities - np.eye(candidates.probabilities.shape[1])[candidates.predicted]
     gradients = (residual[:, :, None] * candidates.embeddings[:, None, :]).reshape(len(residual), -1)
     count = min(setting.count, len(gradients))
-    _, chosen = kmeans_plusplus(gradients, count, random_state=int(setting.rng.integers(2**31)))
-    return _without_doubles(chosen, len(gradients), count)
+    chosen = apart(gradients, int((gradients**2).sum(1).argmax()), count, setting.rng)
+    others = np.setdiff1d(np.arange(len(gradients)), chosen)  # where the rest coincides, any will do
+    return np.concatenate([chosen, setting.rng.permutation(others)[: count - len(chosen)]])
 
 
 def valued_by(valuation: Valuation) -> Method:
@@ -157,10 +157,3 @@ def _pool(candidates: Candidates, values: Floats, predicted: Ints | None = None)
         candidates.labelled_embeddings,
         candidates.labelled_findings,
     )
-
-
-def _without_doubles(chosen: Ints, size: int, count: int) -> Ints:
-    """k-means++ repeats points where all that is left coincides: fill up with any others."""
-    unique = list(dict.fromkeys(chosen.tolist()))
-    others = (i for i in range(size) if i not in set(unique))
-    return np.array(unique + [next(others) for _ in range(count - len(unique))], np.int64)
