@@ -86,10 +86,6 @@ class Evaluation:
         """Expected calibration error; None without a case."""
         return calibration.ece(self.probabilities, self.truth, bins) if len(self.truth) else None
 
-    def reliability(self, bins: int = 10) -> list[calibration.Bin]:
-        """Confidence beside accuracy."""
-        return calibration.reliability(self.probabilities, self.truth, bins)
-
     def metrics(self) -> dict[str, Any]:
         """Everything as finite numbers for JSON; without a case, or an ROI, to judge by, a metric is None."""
         empty = len(self.truth) == 0
