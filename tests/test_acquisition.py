@@ -1,7 +1,17 @@
 import numpy as np
 import pytest
 
-from xal.acquisition import Misalignment, misalignment, neutral, reason, score, sentence, uncertainty
+from xal.acquisition import (
+    Misalignment,
+    misalignment,
+    neutral,
+    proposed_roi,
+    reason,
+    roi_confidence,
+    score,
+    sentence,
+    uncertainty,
+)
 from xal.task import AcquisitionSettings
 
 EVIDENCE = np.zeros((2, 4, 4), np.float32)
@@ -34,6 +44,17 @@ def test_a_drawn_roi_is_preferred_to_a_proposed_one():
 def test_a_proposed_roi_stands_in_where_none_is_drawn():
     found = misalignment(corner(0, 0), EVIDENCE, None, corner(3, 3), predicts_absent=False, settings=SETTINGS)
     assert found == Misalignment(1.0, "proposed", 0.0)
+
+
+def test_the_confidence_in_a_proposed_roi_is_the_coverage_of_a_cell_it_points_at():
+    assert roi_confidence(corner(1, 2)) == 1
+    assert roi_confidence(0.4 * corner(1, 2)) == pytest.approx(0.4)
+    mixed = proposed_roi(np.array([[0.9, 0.3], [0.1, 0.0]], np.float32))
+    assert roi_confidence(mixed) == pytest.approx((0.9**2 + 0.3**2) / (0.9 + 0.3))
+
+
+def test_nothing_proposed_is_nothing_to_be_confident_of():
+    assert roi_confidence(np.zeros((4, 4), np.float32)) == 0
 
 
 @pytest.mark.parametrize("predicts_absent", [False, True])

@@ -94,6 +94,11 @@ class Reading:
         """The proposed ROI, empty where the network sees none."""
         return None if self.coverage is None else acquisition.proposed_roi(self.coverage)
 
+    @property
+    def roi_confidence(self) -> float | None:
+        """How sure the network is of the ROI it proposes."""
+        return None if self.proposed is None else acquisition.roi_confidence(self.proposed)
+
 
 def read(network: Network, batch: Tensor, task: Task, findings: Sequence[str] | None = None) -> list[Reading]:
     """Read a batch (B, C, *size) in one forward pass; `findings` asks for other attention than the predicted one's."""

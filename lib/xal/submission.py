@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from xal.acquisition import sentence
+from xal.acquisition import roi_confidence, sentence
 from xal.annotation import Decoded, decode_label
 from xal.attention import energy_in_roi, overlap
 from xal.errors import BadInput, Conflict
@@ -154,6 +154,7 @@ def _story(project: Project, image: str, decoded: Decoded, volume: Volume) -> di
         "uncertainty": reading.uncertainty,
         "misalignment": reading.misalignment,
         "roi_source": reading.roi_source,
+        "roi_confidence": None if reading.proposed is None else roi_confidence(reading.proposed),
         "overlap": None,
         "energy": None,
     }

@@ -96,6 +96,7 @@ def round_row(
             misalignment_area=-0.5 + 0.2 * done if scores else None,
             proposed_oracle=0.5 + 0.3 * done if scores else None,
             roi_dice=0.3 + 0.3 * done if scores else None,
+            roi_confidence=0.5 if scores else None,
             by_area=deciles if scores else (),
         ),
         seconds=Seconds(train=9.0 + number, read=1.1, select=0.2 if scores else 0.0, evaluate=0.5),

@@ -67,6 +67,7 @@ def of_pool(pool: PoolReading, task: Task) -> Pool:
         misalignment_area=correlation(pool.misalignment[outlined], pool.areas[outlined]),
         proposed_oracle=correlation(scores, pool.oracle_scores(task.acquisition.alpha)),
         roi_dice=None if np.isnan(pool.roi_dice).all() else float(np.nanmean(pool.roi_dice)),
+        roi_confidence=correlation(pool.roi_confidence, pool.roi_dice),
         by_area=_by_area(scores[outlined], pool.areas[outlined]),
     )
 

@@ -35,6 +35,8 @@ class PoolReading:
     """With the true ROI."""
     roi_dice: Floats
     """Soft Dice of the proposed ROI and the true one; NaN without either."""
+    roi_confidence: Floats
+    """Of the proposed ROI, as the network says; NaN without one."""
     areas: Floats
     """Share of the image that is ROI."""
 
@@ -74,6 +76,7 @@ def read_pool(
         ),
         oracle=_misalignments(readings, [data.rois[position] for position in positions], task),
         roi_dice=np.array([_agreement(r, data.rois[p]) for r, p in zip(readings, positions, strict=True)]),
+        roi_confidence=np.array([np.nan if r.roi_confidence is None else r.roi_confidence for r in readings]),
         areas=data.areas[positions],
     )
 

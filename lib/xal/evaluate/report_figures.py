@@ -306,14 +306,15 @@ def proposed_rois(results: Results, colours: Colours) -> Figure | None:
     panels = {
         "pool.proposed_oracle": "Rank correlation of scores: proposed and oracle ROIs",
         "pool.roi_dice": "Dice of proposed ROIs",
+        "pool.roi_confidence": "Rank correlation: Dice and confidence of proposed ROIs",
     }
     arms = [arm for arm in results.curves if arm.plan.role == "headline" and arm.plan.roi == "proposed"]
     arms = [arm for arm in arms if np.isfinite(arm.mean("pool.proposed_oracle")).any()]
     if not arms:
         return None
-    figure = new_figure(12, 4.1)
-    figure.subplots_adjust(left=0.05, right=0.87, top=0.88, bottom=0.15, wspace=0.42)
-    for axes, (quantity, text) in zip(figure.subplots(1, 2), panels.items(), strict=True):
+    figure = new_figure(15, 4.1)
+    figure.subplots_adjust(left=0.04, right=0.9, top=0.88, bottom=0.15, wspace=0.42)
+    for axes, (quantity, text) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
         _dress(axes, "labels")
         axes.set_title(text, size=10.5)
         ends = _quantity(axes, arms, quantity, colours, results)

@@ -69,6 +69,8 @@ class Pool(_Row):
     misalignment_area: float | None = None
     proposed_oracle: float | None = None
     roi_dice: float | None = None
+    roi_confidence: float | None = None
+    """Correlation of the confidence in proposed ROIs with their Dice."""
     by_area: tuple[tuple[float | None, float | None, int], ...] = ()
     """Deciles of ROI area: mean share of the image, mean score, count."""
 
