@@ -119,6 +119,7 @@ class _Run:
         self.network.rois_seen.fill_(sum(_is_outlined(case) for case in cases) if settings.roi > 0 else 0)
         self.network.to(device)
         self.averaged = copy.deepcopy(self.network).eval()
+        self.means, self.currents = _floats(self.averaged), _floats(self.network)
         self.best = {name: value.clone() for name, value in self.averaged.state_dict().items()}
         self.best_loss, self.best_epoch = math.inf, 0
         self.mark, self.last_gain = math.inf, 0
@@ -126,7 +127,7 @@ class _Run:
         self.stopped = False
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+            self.network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate)
         self.step_count = 0
@@ -207,10 +208,7 @@ class _Run:
         """Move the averaged weights and batch statistics towards the current ones, faster at the start."""
         self.step_count += 1
         memory = min(_MEMORY, self.step_count / (self.step_count + 10))
-        with torch.no_grad():
-            pairs = zip(self.averaged.state_dict().values(), self.network.state_dict().values(), strict=True)
-            floats = [(mean, now) for mean, now in pairs if mean.is_floating_point()]
-            torch._foreach_lerp_([mean for mean, _ in floats], [now for _, now in floats], 1 - memory)
+        torch._foreach_lerp_(self.means, self.currents, 1 - memory)
 
     def _write_prototypes(self) -> None:
         """Make the averaged network's head that of the nearest mean of all training images."""
@@ -261,6 +259,11 @@ class _Run:
 def _endless(indices: npt.NDArray[np.int64], rng: np.random.Generator) -> Iterator[int]:
     while True:
         yield from rng.permutation(indices).tolist()
+
+
+def _floats(network: Network) -> list[torch.Tensor]:
+    """Weights and batch statistics, without their history: what is written into them is written into the network."""
+    return [value for value in network.state_dict().values() if value.is_floating_point()]
 
 
 def _is_outlined(case: Case) -> bool:
