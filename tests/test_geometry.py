@@ -217,7 +217,7 @@ def test_intensity_is_measured_on_the_image_not_on_the_padding():
     assert float(prepared.std(correction=0)) == pytest.approx(1, abs=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["percentile", "zscore", "window"])
+@pytest.mark.parametrize("kind", ["percentile", "zscore", "window", "stored"])
 def test_a_flat_image_stays_finite(kind: str):
     pixels = np.full((1, 20, 20, 1), 7.0, np.float32)
     prepared = prepare(Volume(pixels, np.eye(4)), task((16, 16), intensity={"kind": kind}))
@@ -229,6 +229,16 @@ def test_percentiles_map_to_zero_and_one():
     prepared = prepare(Volume(pixels, np.eye(4)), task((32, 32), intensity={"low": 10, "high": 90}))
     assert float((prepared.tensor == 0).float().mean()) == pytest.approx(0.1, abs=0.01)
     assert float((prepared.tensor == 1).float().mean()) == pytest.approx(0.1, abs=0.01)
+
+
+def test_the_stored_window_maps_to_zero_and_one_and_without_one_the_percentiles_do():
+    pixels = np.arange(32 * 32, dtype=np.float32).reshape(1, 32, 32, 1)
+    settings = task((32, 32), intensity={"kind": "stored", "low": 10, "high": 90})
+    shown = prepare(Volume(pixels, np.eye(4), window=(256.0, 768.0)), settings).tensor
+    assert float((shown == 0).float().mean()) == pytest.approx(0.25, abs=0.01)
+    assert float((shown == 1).float().mean()) == pytest.approx(0.25, abs=0.01)
+    percentiles = prepare(Volume(pixels, np.eye(4)), task((32, 32), intensity={"low": 10, "high": 90})).tensor
+    assert torch.equal(prepare(Volume(pixels, np.eye(4)), settings).tensor, percentiles)
 
 
 def test_channels_are_scaled_one_by_one():

@@ -13,6 +13,7 @@ import tifffile
 from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
+from pydicom.pixel_data_handlers import apply_windowing
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, RLELossless, generate_uid
 
 from xal.errors import Unreadable
@@ -302,6 +303,52 @@ def test_monochrome1_is_turned_so_that_high_is_bright(tmp_path: Path):
         RescaleIntercept="-5",
     )
     assert np.array_equal(read_image(turned).pixels, plain.pixels)
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME2", "MONOCHROME1"])
+@pytest.mark.parametrize("function", [None, "LINEAR", "LINEAR_EXACT"])
+@pytest.mark.parametrize(("bits", "signed"), [(12, 0), (16, 0), (16, 1)])
+def test_the_stored_window_shows_what_a_viewer_shows(tmp_path: Path, photometric, function, bits, signed):
+    lowest, highest = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+    stored = np.random.default_rng(0).integers(lowest, highest, (40, 50), endpoint=True)
+    fields = {"VOILUTFunction": function} if function else {}
+    file = save_dicom(
+        tmp_path / "a.dcm",
+        stored.astype(np.int16 if signed else np.uint16),
+        PhotometricInterpretation=photometric,
+        PixelRepresentation=signed,
+        BitsStored=bits,
+        HighBit=bits - 1,
+        RescaleSlope="1.5",
+        RescaleIntercept="-100",
+        WindowCenter=[1.5 * (lowest + highest) / 2 + 300, 7],
+        WindowWidth=[900, 1],
+        **fields,
+    )
+    data = pydicom.dcmread(file)
+    shown = apply_windowing(stored * 1.5 - 100, data)
+    shown = (shown - shown.min()) / np.ptp(shown)
+    shown = 1 - shown if photometric == "MONOCHROME1" else shown
+    volume = read_image(file)
+    low, high = volume.window
+    assert np.allclose(np.clip((volume.pixels[0, :, :, 0].T - low) / (high - low), 0, 1), shown, atol=1e-3)
+
+
+@pytest.mark.parametrize("fields", [{}, {"WindowCenter": 40}, {"WindowCenter": 40, "WindowWidth": 1}])
+def test_an_image_without_a_usable_window_has_none(tmp_path: Path, fields):
+    assert read_image(save_dicom(tmp_path / "a.dcm", random_pixels(6, 8), **fields)).window is None
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "a.png")
+    assert read_image(tmp_path / "a.png").window is None
+
+
+def test_a_series_has_the_window_of_its_slices(tmp_path: Path):
+    folder = tmp_path / "series"
+    folder.mkdir()
+    for z in range(3):
+        save_dicom(
+            folder / f"{z}", random_pixels(6, 8), ImagePositionPatient=[0, 0, z], WindowCenter=40.5, WindowWidth=401
+        )
+    assert read_image(folder).window == (-160, 240)
 
 
 def test_compressed_dicom_is_read(tmp_path: Path):

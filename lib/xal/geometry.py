@@ -91,7 +91,7 @@ def prepare(volume: Volume, task: Task) -> Prepared:
     inside = tuple(axis.inside() for axis in axes)
     tensor = np.stack([_resample(channel, axes, [axis.sampling() for axis in axes]) for channel in pixels])
     for channel in tensor:
-        _scale(channel, inside, task.image.intensity)
+        _scale(channel, inside, task.image.intensity, volume.window)
     return Prepared(torch.from_numpy(tensor), _matrix(axes))
 
 
@@ -187,15 +187,20 @@ def _along(weights: FloatArray, values: FloatArray, position: int) -> FloatArray
     return np.moveaxis(product, 0, position)
 
 
-def _scale(channel: FloatArray, inside: tuple[slice, ...], intensity: Intensity) -> None:
+def _scale(
+    channel: FloatArray, inside: tuple[slice, ...], intensity: Intensity, stored: tuple[float, float] | None
+) -> None:
     """Bring one channel to the network's range, in place; what lies outside of the image becomes its darkest value."""
     seen = channel[inside]
     if intensity.kind == "zscore":
         deviation = float(seen.std())
         scaled = (seen - seen.mean()) / deviation if deviation > 0 else np.zeros_like(seen)
     else:
-        ends = np.percentile(seen, (intensity.low, intensity.high)) if intensity.kind == "percentile" else None
-        low, high = (float(ends[0]), float(ends[1])) if ends is not None else (intensity.low, intensity.high)
+        low, high = intensity.low, intensity.high
+        if intensity.kind == "stored" and stored is not None:
+            low, high = stored
+        elif intensity.kind != "window":
+            low, high = np.percentile(seen, (low, high)).tolist()
         scaled = np.clip((seen - low) / (high - low), 0, 1) if high > low else np.zeros_like(seen)
     channel[...] = min(0.0, float(scaled.min()))
     channel[inside] = scaled

@@ -40,6 +40,8 @@ class Volume:
 
     pixels: FloatArray
     affine: FloatArray
+    window: tuple[float, float] | None = None
+    """The values that its DICOM file wants shown black and white; None where it names none."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -86,7 +88,7 @@ def read_image(path: Path) -> Volume:
     ITK applies rescale slope and intercept, and turns MONOCHROME1 so that high is bright.
     """
     if path.is_dir():
-        pixels, affine = _read_series(path)
+        pixels, affine, header = _read_series(path)
     else:
         header = read_header(path)
         pixels, affine = read_layers(path, header), header.affine
@@ -95,7 +97,7 @@ def read_image(path: Path) -> Volume:
     pixels = np.ascontiguousarray(pixels, dtype=np.float32)
     if pixels.size == 0 or not np.isfinite(pixels).all():
         raise unreadable(path, "has no voxels" if pixels.size == 0 else "holds NaN or infinite values")
-    return Volume(pixels, affine)
+    return Volume(pixels, affine, stored_window(header.fields) if header.kind is Kind.DICOM else None)
 
 
 def read_label(path: Path) -> tuple[LabelArray, FloatArray]:
@@ -173,6 +175,28 @@ def is_served_as_is(path: Path, task: Task) -> bool:
     return plain and read_header(path).layers == task.image.channels == 1
 
 
+def stored_window(fields: Mapping[str, str]) -> tuple[float, float] | None:
+    """The first window of a DICOM header, on the scale of the pixels as ITK gives them; a sigmoid's as if linear.
+
+    ITK turns MONOCHROME1 into lowest + highest − value (of the stored ones), so the window turns with it.
+    """
+    try:
+        centre, width = (float(fields[key].split("\\")[0]) for key in ("0028|1050", "0028|1051"))
+    except (KeyError, ValueError):
+        return None
+    if fields.get("0028|1056", "").strip() in ("", "LINEAR"):  # DICOM counts whole values: PS3.3 C.11.2.1.2.1
+        centre, width = centre - 0.5, width - 1
+    low, high = centre - width / 2, centre + width / 2
+    if not low < high:
+        return None
+    if fields.get("0028|0004", "").strip() != "MONOCHROME1":
+        return low, high
+    bits, signed = int(fields["0028|0101"]), int(fields["0028|0103"])
+    slope, intercept = (float(fields.get(key, other)) for key, other in (("0028|1053", 1), ("0028|1052", 0)))
+    ends = slope * (-1 if signed else 2**bits - 1) + 2 * intercept
+    return ends - high, ends - low
+
+
 def _reader(path: Path, kind: Kind) -> SimpleITK.ImageFileReader:
     reader = SimpleITK.ImageFileReader()
     reader.SetFileName(str(path))
@@ -218,14 +242,15 @@ def _affine_of(path: Path, reader: SimpleITK.ImageFileReader) -> FloatArray:
     return affine
 
 
-def _read_series(folder: Path) -> tuple[AnyArray, FloatArray]:
+def _read_series(folder: Path) -> tuple[AnyArray, FloatArray, Header]:
+    """Voxels, geometry, and the header of the first slice."""
     series = SimpleITK.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
     if len(series) != 1:
         raise unreadable(folder, f"a folder is one image if it holds one DICOM series; this one holds {len(series)}")
     names = SimpleITK.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0])
     if len(names) == 1:
-        volume = read_image(Path(names[0]))
-        return volume.pixels, volume.affine
+        header = read_header(Path(names[0]))
+        return read_layers(Path(names[0]), header), header.affine, header
     first = read_header(Path(names[0]))
     reader = SimpleITK.ImageSeriesReader()
     reader.SetFileNames(names)
@@ -239,7 +264,7 @@ def _read_series(folder: Path) -> tuple[AnyArray, FloatArray]:
     affine = _affine(image.GetSpacing(), image.GetOrigin(), image.GetDirection())
     positions = [reader.GetMetaData(i, "0020|0032") for i in range(len(names)) if reader.HasMetaDataKey(i, "0020|0032")]
     _check_regular(folder, positions, affine, len(names))
-    return _layers(image), affine
+    return _layers(image), affine, first
 
 
 def _check_regular(folder: Path, positions: list[str], affine: FloatArray, count: int) -> None:

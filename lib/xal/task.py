@@ -44,17 +44,18 @@ class Finding(Settings):
 class Intensity(Settings):
     """How stored values become network input."""
 
-    kind: Literal["percentile", "zscore", "window"] = "percentile"
+    kind: Literal["percentile", "zscore", "window", "stored"] = "percentile"
+    """stored: the window that a DICOM file names; of an image without one, the percentiles."""
     low: float = 1.0
-    """percentile: the percentile mapped to 0; window: the value mapped to 0."""
+    """percentile, stored: the percentile mapped to 0; window: the value mapped to 0."""
     high: float = 99.0
-    """percentile: the percentile mapped to 1; window: the value mapped to 1."""
+    """percentile, stored: the percentile mapped to 1; window: the value mapped to 1."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Intensity:
         if self.kind != "zscore" and self.low >= self.high:
             raise ValueError(f"low ({self.low:g}) must be below high ({self.high:g})")
-        if self.kind == "percentile" and not 0 <= self.low < self.high <= 100:
+        if self.kind in ("percentile", "stored") and not 0 <= self.low < self.high <= 100:
             raise ValueError("percentiles lie between 0 and 100")
         return self
 
