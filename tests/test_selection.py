@@ -77,7 +77,7 @@ def test_balance_takes_what_is_rarest_among_the_labelled(rule: str):
     given = pool(
         [0.9, 0.8, 0.7, 0.2, 0.1], predicted=[0, 0, 0, 1, 1], labelled=np.zeros((2, 2)), labelled_findings=[0, 0]
     )
-    chosen = pick(given, 2, rule=rule, balance=True)
+    chosen = pick(given, 2, rule=rule, breadth=4.0, balance=True)
     assert sorted(chosen) == [3, 4]
 
 
@@ -89,13 +89,25 @@ def test_balance_goes_on_where_a_finding_is_used_up():
 def test_cover_takes_the_best_of_every_cluster_where_nothing_is_labelled():
     embeddings = [[0, 0], [0, 0.1], [0, 0.2], [9, 0], [9, 0.1], [0, 9], [0, 9.1]]
     given = pool([0.9, 0.8, 0.7, 0.2, 0.3, 0.99, 0.98], embeddings=embeddings, labelled=[[0.1, 9.05]])
-    assert sorted(pick(given, 2, rule="cover")) == [0, 4]
+    assert pick(given, 2, rule="cover", breadth=1.0) == [0, 4]
+
+
+def test_cover_takes_the_best_clusters_where_there_are_more_than_it_needs():
+    embeddings = [[0, 0], [0, 0.1], [9, 0], [9, 0.1], [0, 9], [0, 9.1]]
+    given = pool([0.9, 0.8, 0.2, 0.3, 0.5, 0.6], embeddings=embeddings, labelled=[], labelled_findings=[])
+    assert pick(given, 2, rule="cover", breadth=1.5) == [0, 5]
+
+
+def test_cover_with_a_cluster_for_every_image_is_top():
+    embeddings = np.random.default_rng(2).normal(size=(12, 2))
+    values = np.random.default_rng(3).random(12)
+    given = pool(values, embeddings=embeddings, labelled=[], labelled_findings=[])
+    assert pick(given, 3, rule="cover", breadth=4.0) == pick(given, 3)
 
 
 def test_cover_goes_on_with_second_bests():
     given = pool([0.9, 0.8, 0.2, 0.3], embeddings=[[0, 0], [0, 0], [9, 0], [9, 0]], labelled=[], labelled_findings=[])
-    assert pick(given, 4, rule="cover")[:2] in ([0, 3], [3, 0])
-    assert sorted(pick(given, 4, rule="cover")) == [0, 1, 2, 3]
+    assert pick(given, 4, rule="cover") == [0, 3, 1, 2]
 
 
 def test_apart_takes_far_points_more_often_and_never_the_same_place_twice():

@@ -44,18 +44,18 @@ def choose(pool: Pool, count: int, settings: BatchSettings, rng: np.random.Gener
 
     `top` takes the best. `power` draws without replacement with probability ∝ rank^−sharpness. `spread` keeps the best
     `count` · `breadth` and takes of them, again and again, the one farthest from everything labelled or taken. `cover`
-    makes as many clusters as there will be labels, and takes the best image of each cluster in which nothing is
-    labelled yet, the largest cluster first. With `balance` the next image is of the predicted finding of which the
-    fewest are labelled or taken.
+    makes as many clusters as there are labels and `count` · `breadth` more, and takes the best image of each cluster in
+    which nothing is labelled yet, the best of these first: the larger the breadth, the more the value decides. With
+    `balance` the next image is of the predicted finding of which the fewest are labelled or taken.
     """
     count = min(count, len(pool.values))
     if count == 0:
         return np.empty(0, np.int64)
     ranking = _ranking(pool.values, settings, rng)
     if settings.rule == "cover":
-        ranking = _best_of_clusters(pool, ranking, count, rng)
+        ranking = _best_of_clusters(pool, ranking, round(count * settings.breadth), rng)
     if settings.rule == "spread":
-        ranking = ranking[: max(count, round(count * settings.breadth))]
+        ranking = ranking[: round(count * settings.breadth)]
         return _farthest_first(pool, ranking, count, balance=settings.balance)
     return _balanced(pool, ranking, count) if settings.balance else ranking[:count]
 
@@ -84,24 +84,22 @@ def _ranking(values: Floats, settings: BatchSettings, rng: np.random.Generator) 
     return drawn
 
 
-def _best_of_clusters(pool: Pool, ranking: Ints, count: int, rng: np.random.Generator) -> Ints:
-    """The best of every cluster first (fewest labelled, then largest), then the second best, and so on."""
+def _best_of_clusters(pool: Pool, ranking: Ints, more: int, rng: np.random.Generator) -> Ints:
+    """The ranking of the best of every cluster without a label, then of the second best and of those beside one label."""
     points = np.concatenate([pool.labelled_embeddings, pool.embeddings]).astype(np.float64)
-    wanted = min(len(pool.labelled_embeddings) + count, len(points))
+    wanted = min(len(pool.labelled_embeddings) + more, len(points))
     seeds = apart(points, int(rng.integers(len(points))), wanted, rng)
     clusters = len(seeds)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a cluster that became empty is no harm: no image is in it
         _, cluster = kmeans2(points, points[seeds], iter=_ITERATIONS, minit="matrix")
-    labelled = np.bincount(cluster[: len(pool.labelled_embeddings)], minlength=clusters)
+    met = np.bincount(cluster[: len(pool.labelled_embeddings)], minlength=clusters)
     cluster = cluster[len(pool.labelled_embeddings) :]
-    sizes = np.bincount(cluster, minlength=clusters)
     turn = np.empty(len(ranking), np.int64)
-    met = labelled.copy()
     for place, image in enumerate(ranking):
         turn[place] = met[cluster[image]]
         met[cluster[image]] += 1
-    order: Ints = ranking[np.lexsort((-sizes[cluster[ranking]], turn))]
+    order: Ints = ranking[np.argsort(turn, kind="stable")]
     return order
 
 

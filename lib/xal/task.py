@@ -155,11 +155,11 @@ class BatchSettings(Settings):
 
     rule: Literal["top", "power", "spread", "cover"] = "top"
     """top: the best; power: by chance, the better more often; spread: of the better ones, far from the labelled;
-    cover: the best of every cluster."""
+    cover: the best ones of different clusters."""
     sharpness: float = Field(1.0, gt=0)
     """power: an image is drawn with probability ∝ rank^−sharpness."""
-    breadth: float = Field(4.0, ge=1)
-    """spread: how many times the batch the better ones are."""
+    breadth: float = Field(2.0, ge=1)
+    """spread: how many times the batch the better ones are; cover: the clusters, besides one per labelled image."""
     balance: bool = False
     """Take next what is predicted to be the finding of which the fewest are labelled."""
 
