@@ -85,7 +85,7 @@ def _ranking(values: Floats, settings: BatchSettings, rng: np.random.Generator) 
 
 
 def _best_of_clusters(pool: Pool, ranking: Ints, more: int, rng: np.random.Generator) -> Ints:
-    """The ranking of the best of every cluster without a label, then of the second best and of those beside one label."""
+    """The best of every cluster without a label by rank, then the second best and those beside one label, and so on."""
     points = np.concatenate([pool.labelled_embeddings, pool.embeddings]).astype(np.float64)
     wanted = min(len(pool.labelled_embeddings) + more, len(points))
     seeds = apart(points, int(rng.integers(len(points))), wanted, rng)
