@@ -13,6 +13,7 @@ from xal.manage import set_alpha
 from xal.project import Project
 from xal.rounds import train_round
 from xal.scoring import score_pool
+from xal.server.watch import Watch
 from xal.task import AcquisitionSettings, BatchSettings, ReadingSettings, TrainingSettings
 
 
@@ -72,8 +73,36 @@ def test_the_line_up_is_the_same_for_the_same_model_and_follows_alpha(tmp_path: 
     assert sorted(first) == sorted(by_score(local)[:3])
     line_up(local.project, store.current_version().version)
     assert [row.id for row in store.head(3)] == first
+    store.line_up(by_score(local)[-3:])
     set_alpha(local.project, 1.0, by="ada")
+    assert [row.id for row in store.head(42)] == by_score(local), "until scoring chooses anew, the score alone decides"
+    assert score_pool(local.project, lambda done, total: None).scored == 0
     assert sorted(row.id for row in store.head(3)) == sorted(by_score(local)[:3])
+
+
+def test_whoever_sets_alpha_the_server_sees_that_a_batch_is_chosen_anew(tmp_path: Path):
+    local = made(tmp_path, rule="cover")
+    asked: list[float] = []
+
+    def ask() -> None:
+        asked.append(local.project.alpha())
+        score_pool(local.project, lambda done, total: None)
+
+    watch = Watch(local.project, ask, lambda: None, scan_seconds=5)
+    watch._score()
+    assert asked == []
+    for alpha in (0.1, 0.9, 0.1):
+        set_alpha(local.project, alpha, by="ada")
+        watch._score()
+        watch._score()
+    assert asked == [0.1, 0.9, 0.1]
+
+
+def test_without_a_batch_rule_another_alpha_needs_no_scoring_run(tmp_path: Path):
+    local = made(tmp_path)
+    set_alpha(local.project, 0.1, by="ada")
+    Watch(local.project, lambda: pytest.fail("nothing is to be done"), lambda: None, scan_seconds=5)._score()
+    assert [row.id for row in local.project.store.head(42)] == by_score(local)
 
 
 def test_a_line_up_is_forgotten_by_the_next_one(tmp_path: Path):

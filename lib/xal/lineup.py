@@ -18,18 +18,30 @@ logger = logging.getLogger(__name__)
 
 AHEAD = 100
 """So many images are chosen together; once they are read, and no new model is there, the score alone decides."""
+CHOSEN_WITH = "chosen_with"
+"""The setting that says by which version's scores, and with which α, the next images were chosen."""
+
+
+def is_due(project: Project, version: int) -> bool:
+    """Whether the next images are to be chosen anew: the task has a batch rule, and the model or α is another."""
+    if project.task.acquisition.batch == BatchSettings():
+        return False
+    return bool(project.store.get_setting(CHOSEN_WITH) != [version, project.alpha()])
 
 
 def line_up(project: Project, version: int) -> None:
     """Choose the next images by the scores of this version; without a whole set of them the score alone decides."""
     rule, store = project.task.acquisition.batch, project.store
     chosen: list[str] = []
+    chosen_with = [version, project.alpha()]
     if rule != BatchSettings() and store.stale_count(version) == 0:
         try:
             chosen = _chosen(project, version, rule)
         except (Refused, Unreadable) as error:
             logger.error("no batch is chosen, the score alone decides: %s", error)
     store.line_up(chosen)
+    if is_due(project, version):
+        store.set_setting(CHOSEN_WITH, chosen_with, by="scoring")
 
 
 def _chosen(project: Project, version: int, rule: BatchSettings) -> list[str]:

@@ -9,7 +9,7 @@ from xal.weights import checked_weights
 
 
 def set_alpha(project: Project, alpha: float, by: str) -> None:
-    """Weigh uncertainty against misalignment anew: a re-rank, and a new line-up where the task has a batch rule."""
+    """Weigh uncertainty against misalignment anew, at once; by a batch rule, scoring then chooses anew."""
     project.store.set_setting(ALPHA, alpha, by)
     _rerank(project)
 
@@ -25,6 +25,7 @@ def _rerank(project: Project) -> None:
     version = project.store.current_version()
     if version is not None:
         rerank(project, version.version)
+        project.store.line_up([])
 
 
 def publish_version(project: Project, version: int, by: str) -> VersionRow:

@@ -65,13 +65,13 @@ def score_pool(
         on_progress(scored, scored + project.store.stale_count(version))
     if version is not None:
         rerank(project, version)
+        line_up(project, version)
     return Summary(version, scored, len(left_out), time.time() - started)
 
 
 def rerank(project: Project, version: int) -> None:
-    """Order the pool anew, with today's α, the median misalignment of this version, and the task's batch rule."""
+    """Score the pool anew with today's α and the median misalignment of this version; no forward pass."""
     project.store.rerank(project.alpha(), neutral(project.store.misalignments(version)))
-    line_up(project, version)
 
 
 def _score_batch(project: Project, model: Model, waiting: Sequence[tuple[ImageRow, str | None]]) -> list[ReadingRow]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from xal.errors import NotFound, Unreadable, XalError
+from xal.lineup import is_due
 from xal.project import Project
 from xal.server.queue import scoring_is_due
 
@@ -43,7 +44,7 @@ class Watch:
         self._next_tidying = 0.0
         self._scan_seconds = scan_seconds
         self._next_scan = 0.0
-        self._asked_for: tuple[int, int] = (0, 0)
+        self._asked_for: tuple[int, int, float | None] | None = None
         self._asked_at = 0.0
 
     def start(self) -> None:
@@ -71,14 +72,15 @@ class Watch:
         self._project.store.live_orphans()
 
     def _score(self) -> None:
-        """Ask for scoring when scores are out of date and nobody is on it."""
+        """Ask for scoring when scores, or the images chosen by them, are out of date and nobody is on it."""
         version = self._project.store.current_version()
         if self._ask is None or version is None or not scoring_is_due():
             return
-        wanted = (version.version, self._project.store.stale_count(version.version))
+        stale, unchosen = self._project.store.stale_count(version.version), is_due(self._project, version.version)
+        wanted = (version.version, stale, self._project.alpha() if unchosen else None)
         again = wanted != self._asked_for or time.monotonic() > self._asked_at + RETRY_SECONDS
-        if wanted[1] and again:
-            logger.info("%d images are to be scored with v%d", wanted[1], wanted[0])
+        if (stale or unchosen) and again:
+            logger.info("%d images are to be scored with v%d%s", stale, version.version, ", then chosen" * unchosen)
             self._asked_for, self._asked_at = wanted, time.monotonic()
             self._ask()
 
