@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +15,10 @@ from xal.errors import Conflict
 from xal.jobs import job
 from xal.manage import publish_version
 from xal.project import Project
-from xal.rounds import _base, _look_at_annotated, train_round
+from xal.rounds import _base, _cases, _judge, _look_at_annotated, train_round
 from xal.scoring import score_pool
 from xal.task import TrainingSettings
+from xal.training import Trained
 
 GOOD = TrainingSettings(max_epochs=5, patience=5)
 USELESS = TrainingSettings(max_epochs=1, learning_rate=1e-12)
@@ -159,3 +161,16 @@ def test_an_image_whose_file_was_replaced_is_not_trained_on(tmp_path: Path, caps
     local.project.sync()
     _look_at_annotated(local.project)
     assert len(local.project.store.settled()) == 6
+
+
+def test_a_model_that_differs_in_its_temperature_alone_is_not_called_worse(trained: Local):
+    project = trained.project
+    current = project.model()
+    assert current is not None
+    cases = _cases(project, project.store.settled()[:15])
+    for temperature in (0.3, 8.0):
+        candidate = copy.deepcopy(current.network)
+        candidate.temperature.fill_(temperature)
+        verdict = _judge(project, Trained(candidate, {"stopped": False}, []), current, cases)
+        assert verdict.publish
+        assert verdict.worse == 0

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from xal.calibration import fit_temperature
 from xal.errors import Conflict, Refused, Unreadable
-from xal.evaluation import Case, evaluate
+from xal.evaluation import Case, Evaluation, evaluate
 from xal.network import save
 from xal.project import Model, Project
 from xal.roi import drawn_roi
@@ -95,12 +96,20 @@ def _current(project: Project) -> tuple[Model | None, Verdict | None]:
 
 
 def _judge(project: Project, trained: Trained, current: Model | None, cases: Sequence[Case]) -> Verdict:
-    """The candidate beside the published model, on the same images."""
+    """The candidate beside the published model, on the same images, both with the temperature that suits these best.
+
+    The candidate's was fitted on them: with its own, the published one would lose by log loss what it lost by chance.
+    """
     if trained.metrics["stopped"]:
         return Verdict(publish=False, reason="training was stopped before its end")
     task, device = project.task, project.device
-    beside = evaluate(current.network, task, cases, device) if current else None
-    return gate(evaluate(trained.network, task, cases, device), beside, task.gate, np.random.default_rng(0))
+    candidate = _at_its_best(evaluate(trained.network, task, cases, device))
+    beside = _at_its_best(evaluate(current.network, task, cases, device)) if current else None
+    return gate(candidate, beside, task.gate, np.random.default_rng(0))
+
+
+def _at_its_best(evaluation: Evaluation) -> Evaluation:
+    return dataclasses.replace(evaluation, temperature=fit_temperature(evaluation.logits, evaluation.truth))
 
 
 def _look_at_annotated(project: Project) -> None:

@@ -16,7 +16,7 @@ from xal.calibration import reliability
 from xal.evaluate.reading import PoolReading
 from xal.evaluate.rows import Attention, Pool, Reliability
 from xal.evaluation import Case, Evaluation, evaluate
-from xal.network import Network, build, read
+from xal.network import BATCH, Network, build, read
 from xal.task import Task
 
 Floats = npt.NDArray[np.float64]
@@ -40,14 +40,12 @@ def of_test(evaluation: Evaluation) -> dict[str, Any]:
     return {**{name: metrics[name] for name in kept}, "reliability": Reliability(**tuples)}
 
 
-def attention(
-    evaluation: Evaluation, network: Network, cases: Sequence[Case], task: Task, device: torch.device
-) -> Attention | None:
+def attention(evaluation: Evaluation, network: Network, cases: Sequence[Case], task: Task) -> Attention | None:
     """How well attention meets the ROIs, and whether what it marks is what the network needs; None without ROIs."""
     metrics = evaluation.metrics()
     if metrics["energy_in_roi"] is None:
         return None
-    deletion, insertion = faithfulness(network, cases, task, device)
+    deletion, insertion = faithfulness(network, cases, task)
     return Attention(
         dice=metrics["dice"],
         energy=metrics["energy_in_roi"],
@@ -97,18 +95,23 @@ def baselines(cases: Sequence[Case], task: Task, device: torch.device) -> Mappin
     }
 
 
-def faithfulness(
-    network: Network, cases: Sequence[Case], task: Task, device: torch.device
-) -> tuple[float | None, float | None]:
+def faithfulness(network: Network, cases: Sequence[Case], task: Task) -> tuple[float | None, float | None]:
     """Mean probability of the predicted finding under deletion and under insertion.
 
     Deletion replaces the most attended tenths of the image by its mean, one after the other: lower is better. Insertion
     puts them into an image of that mean: higher is better.
     """
-    chosen = np.unique(np.linspace(0, len(cases) - 1, _FAITHFUL).round().astype(int)) if len(cases) else []
-    if len(chosen) == 0:
+    if len(cases) == 0:
         return None, None
-    images = torch.stack([cases[int(i)].tensor for i in chosen])
+    chosen = np.unique(np.linspace(0, len(cases) - 1, _FAITHFUL).round().astype(int))
+    parts = [chosen[start : start + BATCH] for start in range(0, len(chosen), BATCH)]
+    found = [_faithfulness(network, torch.stack([cases[int(i)].tensor for i in part]), task) for part in parts]
+    deletion, insertion = np.concatenate(found, axis=1).mean(1).tolist()
+    return deletion, insertion
+
+
+def _faithfulness(network: Network, images: Tensor, task: Task) -> Floats:
+    """(2, n): of each image the mean probability under deletion and under insertion."""
     readings = read(network, images, task)
     predicted = [task.index(reading.finding) for reading in readings]
     maps = upsample(torch.from_numpy(np.stack([reading.attention for reading in readings])), images.shape[2:])
@@ -120,12 +123,12 @@ def faithfulness(
     results = []
     for base, added in ((images, empty), (empty, images)):
         parts = [torch.where(place < step / _STEPS, added, base) for step in range(_STEPS + 1)]
-        results.append(float(np.mean([_probability(network, part, predicted, task) for part in parts])))
-    return results[0], results[1]
+        results.append(np.mean([_probabilities(network, part, predicted, task) for part in parts], axis=0))
+    return np.array(results)
 
 
-def _probability(network: Network, images: Tensor, findings: Sequence[int], task: Task) -> float:
-    return float(np.mean([r.probabilities[k] for r, k in zip(read(network, images, task), findings, strict=True)]))
+def _probabilities(network: Network, images: Tensor, findings: Sequence[int], task: Task) -> Floats:
+    return np.array([r.probabilities[k] for r, k in zip(read(network, images, task), findings, strict=True)])
 
 
 def _by_area(scores: Floats, areas: Floats) -> tuple[tuple[float | None, float | None, int], ...]:

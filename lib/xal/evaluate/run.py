@@ -184,7 +184,7 @@ class _Run:
             device=self.job.device,
             torch=torch.__version__,
             **measures.of_test(evaluation),
-            attention=measures.attention(evaluation, network, self.test, self.task, self.device),
+            attention=measures.attention(evaluation, network, self.test, self.task),
             pool=measures.of_pool(pool, self.task),
         )
 

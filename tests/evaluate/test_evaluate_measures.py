@@ -1,0 +1,43 @@
+"""What is measured of a network."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from synthetic import make_cases, make_task
+
+from xal.evaluate.measures import correlation, faithfulness
+from xal.network import build
+from xal.task import Task
+from xal.training import train
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def task() -> Task:
+    return make_task(max_epochs=12, guidance=3.0)
+
+
+def test_what_the_network_attends_to_is_what_it_needs(task: Task):
+    trained = train(task, make_cases(60), [], task.training, CPU, lambda _: None, lambda: False).network
+    deletion, insertion = faithfulness(trained, [case for case in make_cases(30, seed=1) if case.roi is not None], task)
+    assert 0 <= deletion < insertion <= 1
+
+
+def test_images_are_taken_a_few_at_a_time_and_the_figures_stay_the_same(task: Task, monkeypatch: pytest.MonkeyPatch):
+    torch.manual_seed(0)
+    network, cases = build(task), make_cases(7)
+    at_once = faithfulness(network, cases, task)
+    monkeypatch.setattr("xal.evaluate.measures.BATCH", 2)
+    assert faithfulness(network, cases, task) == pytest.approx(at_once)
+    assert faithfulness(network, [], task) == (None, None)
+
+
+def test_a_correlation_that_says_nothing_is_none():
+    rising = np.arange(20.0)
+    assert correlation(rising, rising**3) == pytest.approx(1)
+    assert correlation(rising, np.ones(20)) is None
+    assert correlation(rising[:9], rising[:9]) is None
+    assert correlation(np.where(rising < 12, np.nan, rising), rising) is None
