@@ -124,7 +124,7 @@ def compose(results: Results, drawn: Sequence[str]) -> list[Block]:
             *shown(
                 "proposed",
                 "Of the same model: scores with its proposed ROIs beside scores with the true ROIs; "
-                "and the proposals' Dice.",
+                "the proposals' Dice; and whether its confidence in a proposal tells how good that is.",
             ),
         ),
         *_section(

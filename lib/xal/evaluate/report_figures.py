@@ -304,9 +304,9 @@ def reliability(results: Results, colours: Colours) -> Figure | None:
 def proposed_rois(results: Results, colours: Colours) -> Figure | None:
     """How near scores with proposed ROIs come to those with true ones, over the rounds."""
     panels = {
-        "pool.proposed_oracle": "Rank correlation of scores: proposed and oracle ROIs",
+        "pool.proposed_oracle": "Scores, proposed and oracle: rank correlation",
         "pool.roi_dice": "Dice of proposed ROIs",
-        "pool.roi_confidence": "Rank correlation: Dice and confidence of proposed ROIs",
+        "pool.roi_confidence": "Their Dice and confidence: rank correlation",
     }
     arms = [arm for arm in results.curves if arm.plan.role == "headline" and arm.plan.roi == "proposed"]
     arms = [arm for arm in arms if np.isfinite(arm.mean("pool.proposed_oracle")).any()]

@@ -278,13 +278,19 @@ def gather(title: str, plans: Sequence[Plan], baseline: str, runs: Iterable[Run]
     """Sort runs into arms; XalError if nothing can be compared yet."""
     found = {(run.header.arm, run.header.seed): run for run in runs}
     problems = []
+    not_run = []
     arms = {}
     for plan in plans:
         mine = [found.pop((plan.name, seed)) for seed in plan.seeds if (plan.name, seed) in found]
         done = tuple(run for run in mine if run.complete)
-        problems += _absences(plan, mine, done)
+        if mine:
+            problems += _absences(plan, mine, done)
+        else:
+            not_run.append(plan.name)
         if done:
             arms[plan.name] = Arm(plan, done)
+    if not_run:
+        problems.append(f"Not run at all: {', '.join(not_run)}.")
     if found:
         extra = ", ".join(f"{arm} {seed}" for arm, seed in sorted(found))
         problems.append(f"Left out, because the config does not ask for them: {extra}.")
