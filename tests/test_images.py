@@ -24,6 +24,7 @@ from xal.images import (
     is_served_as_is,
     read_image,
     read_label,
+    stored_window,
     suffix_of,
     write_label,
     write_volume,
@@ -341,14 +342,49 @@ def test_an_image_without_a_usable_window_has_none(tmp_path: Path, fields):
     assert read_image(tmp_path / "a.png").window is None
 
 
-def test_a_series_has_the_window_of_its_slices(tmp_path: Path):
-    folder = tmp_path / "series"
-    folder.mkdir()
-    for z in range(3):
-        save_dicom(
-            folder / f"{z}", random_pixels(6, 8), ImagePositionPatient=[0, 0, z], WindowCenter=40.5, WindowWidth=401
-        )
-    assert read_image(folder).window == (-160, 240)
+@pytest.mark.parametrize("polarity", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        {"RescaleSlope": "", "RescaleIntercept": "-1000"},
+        {"RescaleSlope": "2", "RescaleIntercept": ""},
+        {"RescaleSlope": "0", "RescaleIntercept": "0"},
+        {"WindowWidth": ""},
+        {"WindowWidth": "inf"},
+    ],
+)
+def test_damaged_fields_of_a_window_do_not_keep_an_image_from_being_read(tmp_path: Path, polarity, damaged):
+    fields = {"WindowCenter": "100", "WindowWidth": "50", "PhotometricInterpretation": polarity} | damaged
+    with pydicom.config.disable_value_validation():
+        file = save_dicom(tmp_path / "a.dcm", random_pixels(6, 8), **fields)
+    window = read_image(file).window
+    assert window is None or (np.isfinite(window).all() and window[0] < window[1])
+
+
+@pytest.mark.parametrize("damaged", ["0028|0101", "0028|0103", "0028|1050"])
+@pytest.mark.parametrize("value", [None, " ", "nonsense"])
+def test_a_window_that_cannot_be_placed_is_none(damaged: str, value: str | None):
+    negative = {
+        "0028|0004": "MONOCHROME1", "0028|0101": "12", "0028|0103": "0", "0028|1050": "100", "0028|1051": "51",
+    }  # fmt: skip
+    assert stored_window(negative) is not None
+    fields = {key: text for key, text in (negative | {damaged: value}).items() if text is not None}
+    assert stored_window(fields) is None
+
+
+def test_a_colour_picture_has_no_window():
+    fields = {"0028|0004": "RGB", "0028|0101": "8", "0028|0103": "0", "0028|1050": "40", "0028|1051": "350"}
+    assert stored_window(fields) is None
+
+
+def test_a_series_has_the_window_of_its_slices_where_it_is_the_same_in_all(tmp_path: Path):
+    for name, widths in {"same": [401, 401, 401], "differs": [401, 11, 1601]}.items():
+        (tmp_path / name).mkdir()
+        for z, width in enumerate(widths):
+            file, place = tmp_path / name / str(z), [0, 0, z]
+            save_dicom(file, random_pixels(6, 8), ImagePositionPatient=place, WindowCenter=40.5, WindowWidth=width)
+    assert read_image(tmp_path / "same").window == (-160, 240)
+    assert read_image(tmp_path / "differs").window is None
 
 
 def test_compressed_dicom_is_read(tmp_path: Path):

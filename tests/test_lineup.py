@@ -7,13 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from harness.local import Local
+from sqlalchemy import select
 
-from xal.lineup import line_up
-from xal.manage import set_alpha
+import xal.lineup
+import xal.selection
+from xal.cli import main
+from xal.lineup import TOGETHER, order
+from xal.manage import follow_settings, keep_conf_alpha, set_alpha
 from xal.project import Project
 from xal.rounds import train_round
 from xal.scoring import score_pool
 from xal.server.watch import Watch
+from xal.store.schema import NO_PLACE, images
 from xal.task import AcquisitionSettings, BatchSettings, ReadingSettings, TrainingSettings
 
 
@@ -71,7 +76,7 @@ def test_the_line_up_is_the_same_for_the_same_model_and_follows_alpha(tmp_path: 
     store = local.project.store
     first = [row.id for row in store.head(3)]
     assert sorted(first) == sorted(by_score(local)[:3])
-    line_up(local.project, store.current_version().version)
+    order(local.project, store.current_version().version)
     assert [row.id for row in store.head(3)] == first
     store.line_up(by_score(local)[-3:])
     set_alpha(local.project, 1.0, by="ada")
@@ -80,15 +85,27 @@ def test_the_line_up_is_the_same_for_the_same_model_and_follows_alpha(tmp_path: 
     assert sorted(row.id for row in store.head(3)) == sorted(by_score(local)[:3])
 
 
-def test_whoever_sets_alpha_the_server_sees_that_a_batch_is_chosen_anew(tmp_path: Path):
-    local = made(tmp_path, rule="cover")
+def watched(local: Local) -> tuple[Watch, list[float]]:
+    """A watch that scores in this process, and with which α it asked for that."""
     asked: list[float] = []
 
     def ask() -> None:
         asked.append(local.project.alpha())
         score_pool(local.project, lambda done, total: None)
 
-    watch = Watch(local.project, ask, lambda: None, scan_seconds=5)
+    return Watch(local.project, ask, lambda: None, scan_seconds=5), asked
+
+
+def batch(local: Local) -> list[str]:
+    """The images that were chosen together."""
+    query = select(images.c.id).where(images.c.place != NO_PLACE).order_by(images.c.place)
+    with local.project.store._engine.connect() as connection:
+        return list(connection.execute(query).scalars())
+
+
+def test_whoever_sets_alpha_the_server_sees_that_a_batch_is_chosen_anew(tmp_path: Path):
+    local = made(tmp_path, rule="cover")
+    watch, asked = watched(local)
     watch._score()
     assert asked == []
     for alpha in (0.1, 0.9, 0.1):
@@ -96,6 +113,88 @@ def test_whoever_sets_alpha_the_server_sees_that_a_batch_is_chosen_anew(tmp_path
         watch._score()
         watch._score()
     assert asked == [0.1, 0.9, 0.1]
+
+
+def test_alpha_there_and_back_again_does_not_lose_the_batch(tmp_path: Path):
+    local = made(tmp_path, rule="cover")
+    watch, _ = watched(local)
+    first = batch(local)
+    assert len(first) == 42
+    for alphas in ([0.9, 0.5], [0.5]):
+        for alpha in alphas:
+            set_alpha(local.project, alpha, by="ada")
+        watch._score()
+        assert batch(local) == first
+
+
+def test_alpha_set_while_a_batch_is_chosen_is_seen_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    local = made(tmp_path, rule="cover")
+    version = local.project.store.current_version().version
+    choose = xal.lineup._chosen
+
+    def meanwhile(*arguments: object) -> object:
+        chosen = choose(*arguments)
+        set_alpha(local.project, 0.9, by="ada")
+        return chosen
+
+    monkeypatch.setattr("xal.lineup._chosen", meanwhile)
+    set_alpha(local.project, 0.1, by="ada")
+    order(local.project, version)
+    monkeypatch.undo()
+    watch, asked = watched(local)
+    watch._score()
+    assert asked == [0.9]
+
+
+def test_the_command_says_that_a_batch_is_still_to_be_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    for batch_settings, said in (({"rule": "cover"}, True), ({}, False)):
+        local = made(tmp_path / str(said), **batch_settings)
+        task = tmp_path / f"{said}.yaml"
+        task.write_text(local.task.model_dump_json(exclude={"network": {"weights"}}))
+        assert main(["alpha", "0.2", "--studies", str(local.studies), "--task", str(task)]) == 0
+        assert ("xal score" in capsys.readouterr().out) == said
+
+
+def test_a_server_started_with_another_alpha_or_rule_orders_the_queue_anew(tmp_path: Path):
+    local = made(tmp_path, rule="cover")
+    keep_conf_alpha(local.project, 0.2)
+    follow_settings(local.project)
+    assert [row.id for row in local.project.store.head(42)] == by_score(local)
+    watch, asked = watched(local)
+    watch._score()
+    assert asked == [0.2]
+    assert len(batch(local)) == 42
+    plain = local.task.model_copy(update={"acquisition": AcquisitionSettings()})
+    follow_settings(Project.open(plain, str(local.studies)))
+    assert batch(local) == []
+
+
+def test_a_batch_that_could_not_be_chosen_is_chosen_as_soon_as_it_can_be(tmp_path: Path):
+    local = made(tmp_path, rule="cover")
+    store = local.project.store
+    file = local.studies / "zz_new.png"
+    file.write_bytes((local.studies / f"{local.ids[30]}.png").read_bytes() + b" ")
+    local.project.sync()
+    order(local.project, store.current_version().version)
+    assert batch(local) == []
+    store.exclude("zz_new", "ada", "a copy")
+    watch, asked = watched(local)
+    watch._score()
+    assert len(asked) == 1
+    assert len(batch(local)) == 42
+
+
+def test_a_batch_is_chosen_as_small_as_readers_hand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    counts: list[int] = []
+    choose = xal.selection.choose
+
+    def counted(pool: object, count: int, *rest: object) -> object:
+        counts.append(count)
+        return choose(pool, count, *rest)
+
+    monkeypatch.setattr("xal.selection.choose", counted)
+    made(tmp_path, rule="cover")
+    assert counts == [TOGETHER] * 3
 
 
 def test_without_a_batch_rule_another_alpha_needs_no_scoring_run(tmp_path: Path):
@@ -142,7 +241,7 @@ def test_with_a_damaged_model_the_score_alone_decides(tmp_path: Path, caplog: py
     store.line_up(store.candidates(version.version).ids[-3:])
     (local.project.workspace.state / version.path).write_bytes(b"damaged")
     again = Project.open(local.task, str(local.studies))
-    line_up(again, version.version)
+    order(again, version.version)
     assert "the score alone decides" in caplog.text
     assert [row.id for row in again.store.head(42)] == by_score(local)
 
@@ -153,5 +252,5 @@ def test_half_a_scored_pool_is_not_lined_up(tmp_path: Path):
     (local.studies / "zz_new.png").write_bytes((local.studies / f"{local.ids[30]}.png").read_bytes() + b" ")
     local.project.sync()
     assert store.stale_count(version) == 1
-    line_up(local.project, version)
+    order(local.project, version)
     assert [row.id for row in store.head(42)] == by_score(local)[:42]

@@ -10,6 +10,7 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 from harness.local import Local
 
+from xal.acquisition import roi_confidence
 from xal.manage import publish_version, set_alpha
 from xal.rounds import train_round
 from xal.scoring import score_pool
@@ -86,6 +87,14 @@ def test_alpha_reorders_without_a_forward_pass(scored: Local):
     assert [row.score for row in first] == pytest.approx([row.uncertainty for row in first])
     set_alpha(scored.project, 0.5, by="boss")
     assert score(scored).scored == 0
+
+
+def test_the_story_says_how_sure_the_network_was_of_the_roi_it_compared_with(scored: Local):
+    row = scored.project.store.head(1)[0]
+    proposed = scored.project.store.reading(row.id).proposed
+    story = scored.hand_in(row.id, "carl").annotation.story
+    assert story["roi_confidence"] == (None if proposed is None else pytest.approx(roi_confidence(proposed)))
+    assert (story["roi_source"] == "none") == (not story["roi_confidence"])
 
 
 def test_another_version_scores_everything_again(scored: Local):

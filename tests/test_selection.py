@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xal.selection import Pool, apart, choose
+from xal.selection import Pool, apart, choose, choose_ahead
 from xal.task import BatchSettings
 
 
@@ -115,3 +115,18 @@ def test_apart_takes_far_points_more_often_and_never_the_same_place_twice():
     second = [apart(points, 0, 2, np.random.default_rng(seed))[1] for seed in range(1000)]
     np.testing.assert_allclose(np.bincount(second, minlength=4) / 1000, [0, 0, 0.1, 0.9], atol=0.03)
     assert sorted(apart(points, 0, 4, np.random.default_rng(0))) == [0, 2, 3]
+
+
+def test_choosing_ahead_takes_everything_once_and_keeps_away_from_what_it_took():
+    embeddings = [[0, 0], [0, 0.1], [9, 0], [9, 0.1], [0, 9], [0, 9.1]]
+    given = pool([0.9, 0.89, 0.5, 0.4, 0.3, 0.2], embeddings=embeddings, labelled=[], labelled_findings=[])
+    rng = np.random.default_rng(0)
+    one_by_one = choose_ahead(given, 6, 1, BatchSettings(rule="cover", breadth=2.0), rng).tolist()
+    assert one_by_one[:2] == [0, 2]
+    assert sorted(one_by_one) == [0, 1, 2, 3, 4, 5]
+    assert choose_ahead(given, 4, 3, BatchSettings(), rng).tolist() == [0, 1, 2, 3]
+
+
+def test_balance_counts_what_was_chosen_ahead():
+    given = pool([0.9, 0.8, 0.7, 0.2, 0.1], predicted=[0, 0, 0, 1, 1], labelled=np.zeros((1, 2)), labelled_findings=[0])
+    assert choose_ahead(given, 4, 1, BatchSettings(balance=True), np.random.default_rng(0)).tolist() == [3, 0, 4, 1]

@@ -10,7 +10,9 @@ from harness.pools import FINDINGS
 from harness.room import Room, open_room
 from harness.slicer import SlicerLike
 
-TELLTALE = re.compile(r'"(probabilities|probability|predicted|energy|energy_in_roi|overlap|proposed|story)"\s*:')
+TELLTALE = re.compile(
+    r'"(probabilities|probability|predicted|energy|energy_in_roi|overlap|proposed|roi_confidence|story)"\s*:'
+)
 
 
 def everything_about(room: Room, image: str, reader: str) -> list[requests.Response]:

@@ -182,6 +182,7 @@ def _publish(given: argparse.Namespace) -> None:
 
 
 def _alpha(given: argparse.Namespace) -> None:
+    from xal.lineup import is_due
     from xal.manage import set_alpha
 
     if not 0 <= given.alpha <= 1:
@@ -189,6 +190,11 @@ def _alpha(given: argparse.Namespace) -> None:
     project = _open(given)
     set_alpha(project, given.alpha, by=given.reader)
     _say(f"alpha is {project.alpha():g}")
+    version = project.store.current_version()
+    if version is not None and is_due(project, version.version):
+        _say(
+            "the next batch is chosen with it by the next scoring run: a server starts one by itself, else `xal score`"
+        )
 
 
 def _score(given: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ numpy's z, y, x into RAS affines and (channel, i, j, k) arrays.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import re
 import secrets
@@ -25,6 +26,8 @@ from xal.task import Task
 FloatArray = npt.NDArray[np.floating[Any]]
 AnyArray = npt.NDArray[Any]
 LabelArray = npt.NDArray[np.uint8]
+Window = tuple[float, float]
+"""The values shown black and white."""
 
 IMAGE_SUFFIXES: tuple[str, ...] = (
     ".nii.gz", ".nii", ".nrrd", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm",
@@ -40,7 +43,7 @@ class Volume:
 
     pixels: FloatArray
     affine: FloatArray
-    window: tuple[float, float] | None = None
+    window: Window | None = None
     """The values that its DICOM file wants shown black and white; None where it names none."""
 
     @property
@@ -88,16 +91,15 @@ def read_image(path: Path) -> Volume:
     ITK applies rescale slope and intercept, and turns MONOCHROME1 so that high is bright.
     """
     if path.is_dir():
-        pixels, affine, header = _read_series(path)
+        pixels, affine, window = _read_series(path)
     else:
-        header = read_header(path)
-        pixels, affine = read_layers(path, header), header.affine
+        pixels, affine, window = _read_file(path)
     if np.iscomplexobj(pixels):
         raise unreadable(path, "holds complex numbers")
     pixels = np.ascontiguousarray(pixels, dtype=np.float32)
     if pixels.size == 0 or not np.isfinite(pixels).all():
         raise unreadable(path, "has no voxels" if pixels.size == 0 else "holds NaN or infinite values")
-    return Volume(pixels, affine, stored_window(header.fields) if header.kind is Kind.DICOM else None)
+    return Volume(pixels, affine, window)
 
 
 def read_label(path: Path) -> tuple[LabelArray, FloatArray]:
@@ -175,26 +177,32 @@ def is_served_as_is(path: Path, task: Task) -> bool:
     return plain and read_header(path).layers == task.image.channels == 1
 
 
-def stored_window(fields: Mapping[str, str]) -> tuple[float, float] | None:
-    """The first window of a DICOM header, on the scale of the pixels as ITK gives them; a sigmoid's as if linear.
+def stored_window(fields: Mapping[str, str]) -> Window | None:
+    """The first window of a monochrome DICOM header, on the scale of the pixels as ITK gives them; None without one.
 
-    ITK turns MONOCHROME1 into lowest + highest − value (of the stored ones), so the window turns with it.
+    A sigmoid's window is taken as if it were linear. ITK turns MONOCHROME1 into lowest + highest − value (of the stored
+    ones), so the window turns with it. Damaged fields are no reason to refuse an image that can be decoded.
     """
+
+    def number(key: str, other: float = math.nan) -> float:
+        text = fields.get(key, "").split("\\")[0].strip()
+        return float(text) if text else other
+
+    polarity = fields.get("0028|0004", "").strip()
     try:
-        centre, width = (float(fields[key].split("\\")[0]) for key in ("0028|1050", "0028|1051"))
-    except (KeyError, ValueError):
+        centre, width = number("0028|1050"), number("0028|1051")
+        slope, intercept = number("0028|1053", 1) or 1.0, number("0028|1052", 0)
+        ends = {0.0: 2 ** number("0028|0101") - 1, 1.0: -1.0}.get(number("0028|0103"), math.nan)
+    except (ValueError, OverflowError):
         return None
     if fields.get("0028|1056", "").strip() in ("", "LINEAR"):  # DICOM counts whole values: PS3.3 C.11.2.1.2.1
         centre, width = centre - 0.5, width - 1
     low, high = centre - width / 2, centre + width / 2
-    if not low < high:
-        return None
-    if fields.get("0028|0004", "").strip() != "MONOCHROME1":
-        return low, high
-    bits, signed = int(fields["0028|0101"]), int(fields["0028|0103"])
-    slope, intercept = (float(fields.get(key, other)) for key, other in (("0028|1053", 1), ("0028|1052", 0)))
-    ends = slope * (-1 if signed else 2**bits - 1) + 2 * intercept
-    return ends - high, ends - low
+    if polarity == "MONOCHROME1":
+        turned = slope * ends + 2 * intercept
+        low, high = turned - high, turned - low
+    usable = polarity in ("MONOCHROME1", "MONOCHROME2") and math.isfinite(low) and math.isfinite(high) and low < high
+    return (low, high) if usable else None
 
 
 def _reader(path: Path, kind: Kind) -> SimpleITK.ImageFileReader:
@@ -242,15 +250,20 @@ def _affine_of(path: Path, reader: SimpleITK.ImageFileReader) -> FloatArray:
     return affine
 
 
-def _read_series(folder: Path) -> tuple[AnyArray, FloatArray, Header]:
-    """Voxels, geometry, and the header of the first slice."""
+def _read_file(path: Path) -> tuple[AnyArray, FloatArray, Window | None]:
+    header = read_header(path)
+    window = stored_window(header.fields) if header.kind is Kind.DICOM else None
+    return read_layers(path, header), header.affine, window
+
+
+def _read_series(folder: Path) -> tuple[AnyArray, FloatArray, Window | None]:
+    """Voxels, geometry, and the window, if it is the same in all slices."""
     series = SimpleITK.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
     if len(series) != 1:
         raise unreadable(folder, f"a folder is one image if it holds one DICOM series; this one holds {len(series)}")
     names = SimpleITK.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0])
     if len(names) == 1:
-        header = read_header(Path(names[0]))
-        return read_layers(Path(names[0]), header), header.affine, header
+        return _read_file(Path(names[0]))
     first = read_header(Path(names[0]))
     reader = SimpleITK.ImageSeriesReader()
     reader.SetFileNames(names)
@@ -264,7 +277,9 @@ def _read_series(folder: Path) -> tuple[AnyArray, FloatArray, Header]:
     affine = _affine(image.GetSpacing(), image.GetOrigin(), image.GetDirection())
     positions = [reader.GetMetaData(i, "0020|0032") for i in range(len(names)) if reader.HasMetaDataKey(i, "0020|0032")]
     _check_regular(folder, positions, affine, len(names))
-    return _layers(image), affine, first
+    slices = [{key: reader.GetMetaData(i, key) for key in reader.GetMetaDataKeys(i)} for i in range(len(names))]
+    windows = {stored_window(fields) for fields in slices}
+    return _layers(image), affine, windows.pop() if len(windows) == 1 else None
 
 
 def _check_regular(folder: Path, positions: list[str], affine: FloatArray, count: int) -> None:

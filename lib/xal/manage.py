@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
+from xal.lineup import is_due, order_at_once
 from xal.project import ALPHA, CONF_ALPHA, Project
-from xal.scoring import rerank
 from xal.store.rows import VersionRow
 from xal.weights import checked_weights
 
 
 def set_alpha(project: Project, alpha: float, by: str) -> None:
-    """Weigh uncertainty against misalignment anew, at once; by a batch rule, scoring then chooses anew."""
+    """Weigh uncertainty against misalignment anew, at once; where the task has a batch rule, scoring is then due."""
     project.store.set_setting(ALPHA, alpha, by)
-    _rerank(project)
+    follow_settings(project)
 
 
 def keep_conf_alpha(project: Project, alpha: float | None) -> None:
     """Let every process know the α that the server was started with; None: with none, so the task's counts again."""
     if project.store.get_setting(CONF_ALPHA) != alpha:
         project.store.set_setting(CONF_ALPHA, alpha, by="server")
-        _rerank(project)
 
 
-def _rerank(project: Project) -> None:
+def follow_settings(project: Project) -> None:
+    """Order the queue anew if α or the batch rule changed, or if a killed scoring run left it half ordered."""
     version = project.store.current_version()
-    if version is not None:
-        rerank(project, version.version)
-        project.store.line_up([])
+    if version is not None and is_due(project, version.version):
+        order_at_once(project, version.version)
 
 
 def publish_version(project: Project, version: int, by: str) -> VersionRow:

@@ -13,7 +13,7 @@ import torch
 from xal.acquisition import misalignment, neutral
 from xal.attention import energy_in_roi
 from xal.errors import Refused, Unreadable
-from xal.lineup import line_up
+from xal.lineup import order
 from xal.network import BATCH, Reading, read
 from xal.project import Model, Project
 from xal.roi import coarse, drawn_roi
@@ -64,14 +64,8 @@ def score_pool(
         left_out |= {row.id for row, _ in waiting} - {row.image for row in rows}
         on_progress(scored, scored + project.store.stale_count(version))
     if version is not None:
-        rerank(project, version)
-        line_up(project, version)
+        order(project, version)
     return Summary(version, scored, len(left_out), time.time() - started)
-
-
-def rerank(project: Project, version: int) -> None:
-    """Score the pool anew with today's α and the median misalignment of this version; no forward pass."""
-    project.store.rerank(project.alpha(), neutral(project.store.misalignments(version)))
 
 
 def _score_batch(project: Project, model: Model, waiting: Sequence[tuple[ImageRow, str | None]]) -> list[ReadingRow]:

@@ -60,6 +60,22 @@ def choose(pool: Pool, count: int, settings: BatchSettings, rng: np.random.Gener
     return _balanced(pool, ranking, count) if settings.balance else ranking[:count]
 
 
+def choose_ahead(pool: Pool, count: int, together: int, settings: BatchSettings, rng: np.random.Generator) -> Ints:
+    """Batch after batch of `together` candidates; what was taken counts as labelled, with its predicted finding."""
+    left, taken = np.arange(len(pool.values)), np.empty(0, np.int64)
+    while len(left) and len(taken) < count:
+        now = Pool(
+            values=pool.values[left],
+            embeddings=pool.embeddings[left],
+            predicted=pool.predicted[left],
+            labelled_embeddings=np.concatenate([pool.labelled_embeddings, pool.embeddings[taken]]),
+            labelled_findings=np.concatenate([pool.labelled_findings, pool.predicted[taken]]),
+        )
+        chosen = left[choose(now, min(together, count - len(taken)), settings, rng)]
+        left, taken = np.setdiff1d(left, chosen), np.concatenate([taken, chosen])
+    return taken
+
+
 def apart(points: Floats, first: int, count: int, rng: np.random.Generator) -> Ints:
     """k-means++: `first`, then up to `count` points, each drawn in proportion to its squared distance to those taken.
 

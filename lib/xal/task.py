@@ -45,7 +45,7 @@ class Intensity(Settings):
     """How stored values become network input."""
 
     kind: Literal["percentile", "zscore", "window", "stored"] = "percentile"
-    """stored: the window that a DICOM file names; of an image without one, the percentiles."""
+    """stored: the window that a DICOM file, or every slice of a series, names; without one the percentiles."""
     low: float = 1.0
     """percentile, stored: the percentile mapped to 0; window: the value mapped to 0."""
     high: float = 99.0

@@ -122,7 +122,7 @@ def _faithfulness(network: Network, images: Tensor, task: Task) -> Floats:
     empty = images.mean(tuple(range(2, images.dim())), keepdim=True).expand_as(images)
     results = []
     for base, added in ((images, empty), (empty, images)):
-        parts = [torch.where(place < step / _STEPS, added, base) for step in range(_STEPS + 1)]
+        parts = (torch.where(place < step / _STEPS, added, base) for step in range(_STEPS + 1))
         results.append(np.mean([_probabilities(network, part, predicted, task) for part in parts], axis=0))
     return np.array(results)
 

@@ -36,7 +36,7 @@ class PoolReading:
     roi_dice: Floats
     """Soft Dice of the proposed ROI and the true one; NaN without either."""
     roi_confidence: Floats
-    """Of the proposed ROI, as the network says; NaN without one."""
+    """Of the proposed ROI, as the network says: 0 of an empty one, NaN while it proposes none."""
     areas: Floats
     """Share of the image that is ROI."""
 

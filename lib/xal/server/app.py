@@ -14,9 +14,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from xal.errors import BadInput, NotFound, XalError
 from xal.jobs import mark_as_server, reap_orphans
 from xal.legacy import import_at_start
-from xal.manage import keep_conf_alpha
+from xal.manage import follow_settings, keep_conf_alpha
 from xal.project import Project
-from xal.scoring import rerank
 from xal.server.datastore import XalDatastore
 from xal.server.infer import AttentionInfer, ClassifierInfer, checked_request
 from xal.server.queue import request_scoring
@@ -156,9 +155,7 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
         keep_conf_alpha(self.project, self._chosen.alpha)
         self.project.sync()
         import_at_start(self.project)
-        version = self.project.store.current_version()
-        if version is not None:
-            rerank(self.project, version.version)  # a run that was killed may have left scores of another α
+        follow_settings(self.project)
         install(self)
         ask = self.async_scoring if self._chosen.auto_score else None
         Watch(self.project, ask, self.cleanup_sessions, self._chosen.scan_seconds).start()
