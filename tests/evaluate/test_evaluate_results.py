@@ -194,6 +194,17 @@ def test_runs_of_different_settings_are_named(tmp_path: Path):
     assert problems == ("uniform: its runs were made with 2 different settings or data sets.",)
 
 
+def test_other_numbers_of_images_are_named_where_arms_of_a_seed_differ_in_them(tmp_path: Path):
+    write_rows(tmp_path, {"uniform": Made(), "xal": Made()}, [0, 1])
+    for arm in ("uniform", "xal"):
+        path = run_file(tmp_path, arm, 1)
+        path.write_bytes(path.read_bytes().replace(b'"pool":2000', b'"pool":1990'))
+    assert gathered(tmp_path, 2, ("uniform", "xal")).problems == ()
+    path.write_bytes(path.read_bytes().replace(b'"pool":1990', b'"pool":1991'))
+    problems = gathered(tmp_path, 2, ("uniform", "xal")).problems
+    assert problems == ("The runs of a seed were not all made on the same numbers of images.",)
+
+
 def test_seeds_that_do_not_begin_alike_are_named(tmp_path: Path):
     write_rows(tmp_path, {"uniform": Made(), "xal": Made()}, [0, 1])
     path = run_file(tmp_path, "xal", 1)

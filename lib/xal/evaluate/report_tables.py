@@ -28,8 +28,10 @@ _SETS = {
 
 def runs_table(results: Results) -> Table:
     """What the arms are, and how many of their runs are complete."""
-    images = results.base.runs[0].header.images
-    counted = ", ".join(f"{images[name]} {text}" for name, text in _SETS.items() if name in images)
+    images = [run.header.images for run in results.base.runs]
+    counted = ", ".join(
+        f"{_span([i[name] for i in images])} {text}" for name, text in _SETS.items() if name in images[0]
+    )
     rows = [
         [
             plan.name,
@@ -43,6 +45,12 @@ def runs_table(results: Results) -> Table:
     ]
     head = ["arm", "role", "chooses by", "ROIs of the pool", "guided training", "complete seeds"]
     return Table(head, rows, f"Images: {counted}.", words=5)
+
+
+def _span(numbers: Sequence[int]) -> str:
+    """Seeds differ a little, because whole groups are divided."""
+    low, high = min(numbers), max(numbers)
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def area_tables(results: Results) -> list[Block]:

@@ -334,9 +334,9 @@ def _mixtures(arms: Sequence[Arm]) -> list[str]:
             said.append(
                 f"{arm.name}: its runs have {min(lengths)} to {max(lengths)} rounds; the later ones are cut off."
             )
-    images = {tuple(sorted(run.header.images.items())) for arm in arms for run in arm.runs}
-    if len(images) > 1:
-        said.append("The runs were not all made on the same numbers of images.")
+    images = {(run.header.seed, *sorted(run.header.images.items())) for arm in arms for run in arm.runs}
+    if len(images) > len({run.header.seed for arm in arms for run in arm.runs}):
+        said.append("The runs of a seed were not all made on the same numbers of images.")
     return said
 
 
