@@ -48,11 +48,18 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def begin_import(source: Path, studies: Path, after: int) -> subprocess.Popen[str]:
     """Start an import, and wait until so many images are in place."""
     command = [sys.executable, "-m", "xal.cli", "import", "folder", str(source), str(studies), "--start", "3"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=_hear_interrupts
+    )
     until = time.monotonic() + 60
     while process.poll() is None and time.monotonic() < until and len(list(studies.glob("*.png"))) < after:
         time.sleep(0.002)
     return process
+
+
+def _hear_interrupts() -> None:
+    """A shell's background jobs, and what they start, ignore Ctrl-C: tests that run in one would, too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_an_import_killed_several_times_ends_as_if_it_never_was(source: Path, tmp_path: Path):
