@@ -193,9 +193,9 @@ def attention_curves(results: Results, colours: Colours) -> Figure | None:
     palette = {**colours, **{arm.name: "#334155" for arm in pair or () if arm.plan.role != "headline"}}
     columns = 3
     rows = -(-len(shown) // columns)
-    figure = new_figure(12, 0.35 + 3.6 * rows)
+    figure = new_figure(13, 0.35 + 3.6 * rows)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    figure.subplots_adjust(left=0.05, right=0.9, top=1 - 0.38 / figure.get_figheight(), hspace=0.4, wspace=0.62,
+    figure.subplots_adjust(left=0.05, right=0.88, top=1 - 0.38 / figure.get_figheight(), hspace=0.4, wspace=0.72,
                            bottom=0.55 / figure.get_figheight())  # fmt: skip
     for axes, (key, text) in zip(grid, shown.items(), strict=False):
         _dress(axes, "labels")
