@@ -142,7 +142,7 @@ def gains(results: Results, colours: Colours) -> Figure | None:
 
 
 def exploratory_curves(results: Results, colours: Colours) -> Figure | None:
-    """One small panel per exploratory arm, with the baseline behind it."""
+    """One small panel per exploratory arm, with the baseline behind it, both over the seeds that they share."""
     arms = [arm for arm in results.exploratory if arm.rounds > 1]
     if not arms:
         return None
@@ -153,9 +153,10 @@ def exploratory_curves(results: Results, colours: Colours) -> Figure | None:
     figure.subplots_adjust(left=0.05, right=0.985, top=1 - 0.4 / figure.get_figheight(), hspace=0.38, wspace=0.12,
                            bottom=0.55 / figure.get_figheight())  # fmt: skip
     for axes, arm in zip(grid, arms, strict=False):
-        base = results.base
-        _line(axes, base.mean("labels"), base.series("balanced_accuracy"), NEUTRAL, bold=False, shade=False)
-        _line(axes, arm.mean("labels"), arm.series("balanced_accuracy"), colours[arm.name], bold=True, shade=False)
+        shared = sorted(arm.by_seed.keys() & results.base.by_seed.keys())
+        for one, colour in ((results.base, NEUTRAL), (arm, colours[arm.name])) if shared else ():
+            values = one.series("balanced_accuracy", shared)
+            _line(axes, one.series("labels", shared).mean(0), values, colour, bold=one is arm, shade=False)
         gain = results.gain(arm)
         axes.set_title(arm.name, size=10, pad=5)
         if gain is not None:
