@@ -18,7 +18,7 @@ import torch
 from nibabel.orientations import io_orientation
 
 from xal.errors import BadInput
-from xal.images import AnyArray, FloatArray, Volume, is_grey
+from xal.images import AnyArray, FloatArray, Volume, Window, is_grey
 from xal.task import Intensity, Task
 
 
@@ -187,9 +187,7 @@ def _along(weights: FloatArray, values: FloatArray, position: int) -> FloatArray
     return np.moveaxis(product, 0, position)
 
 
-def _scale(
-    channel: FloatArray, inside: tuple[slice, ...], intensity: Intensity, stored: tuple[float, float] | None
-) -> None:
+def _scale(channel: FloatArray, inside: tuple[slice, ...], intensity: Intensity, stored: Window | None) -> None:
     """Bring one channel to the network's range, in place; what lies outside of the image becomes its darkest value."""
     seen = channel[inside]
     if intensity.kind == "zscore":
