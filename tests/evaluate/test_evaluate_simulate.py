@@ -9,22 +9,25 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
+import torch
 from harness.simulation import write_set, write_simulation
 
 from xal.cli import main
 from xal.errors import TaskError, XalError
 from xal.evaluate.config import load_simulation
 from xal.evaluate.prepared import prepare_set
-from xal.evaluate.reading import _wrong_rois
+from xal.evaluate.reading import _oracle, _wrong_rois, read_pool
 from xal.evaluate.rows import Run, read_run, run_file
 from xal.evaluate.simulate import Wish, simulate
 from xal.evaluate.split import split
 from xal.images import read_image
+from xal.network import build
 
 TASKS = Path(__file__).parents[2] / "apps" / "xal_radiology" / "tasks"
 
@@ -252,6 +255,24 @@ def test_a_shuffled_roi_is_never_the_images_own(finished: Path):
         for position in np.flatnonzero(data.areas > 0).tolist():
             assert wrong(position).any()
             assert wrong(position).tobytes() != data.rois[position].tobytes()
+
+
+def test_an_oracle_knows_where_nothing_is(finished: Path):
+    plan = load_simulation(finished)
+    task = plan.load_task("oracle", TASKS)
+    data = prepare_set(plan.studies, task)
+    positions = np.arange(len(data.ids))
+    pool = read_pool(build(task), data, positions, "oracle", task, 0, torch.device("cpu"))
+    np.testing.assert_array_equal(pool.misalignment, pool.oracle)
+    nothing = data.findings == task.index("nothing")
+    for says, of_nothing, of_others in (("nothing", 0, 1), ("disc", 1, None)):
+        readings = [replace(reading, finding=says) for reading in pool.readings]
+        wrong = _oracle(readings, data, positions, task)
+        assert (wrong[nothing] == of_nothing).all()
+        if of_others is None:
+            assert len(set(wrong[~nothing].tolist())) > 5, "what is seen is compared with what is there"
+        else:
+            assert (wrong[~nothing] == of_others).all()
 
 
 def test_an_unknown_arm_is_refused_by_the_command(finished: Path, capsys: pytest.CaptureFixture[str]):

@@ -64,17 +64,15 @@ def read_pool(
         images = torch.from_numpy(data.images[positions[start : start + BATCH]])
         readings += read(network, images, task)
     wrong = _wrong_rois(kind, data, network.feature_grid, seed)
+    rois = [wrong(position) for position in positions.tolist()] if wrong else None
+    oracle = _oracle(readings, data, positions, task)
     return PoolReading(
         readings=readings,
         probabilities=_stacked([reading.probabilities for reading in readings], len(task.findings)),
         embeddings=_stacked([reading.embedding for reading in readings], network.finding_head.in_features),
         uncertainty=np.array([reading.uncertainty for reading in readings], np.float64),
-        misalignment=_misalignments(
-            readings,
-            None if kind == "proposed" else [wrong(p) if wrong else data.rois[p] for p in positions.tolist()],
-            task,
-        ),
-        oracle=_misalignments(readings, [data.rois[position] for position in positions], task),
+        misalignment=oracle if kind == "oracle" else _misalignments(readings, rois, task),
+        oracle=oracle,
         roi_dice=np.array([_agreement(r, data.rois[p]) for r, p in zip(readings, positions, strict=True)]),
         roi_confidence=np.array([np.nan if r.roi_confidence is None else r.roi_confidence for r in readings]),
         areas=data.areas[positions],
@@ -99,6 +97,18 @@ def _misalignments(readings: Sequence[Reading], rois: Sequence[Coverage] | None,
         )
         values.append(np.nan if found.value is None else found.value)
     return np.array(values, np.float64)
+
+
+def _oracle(readings: Sequence[Reading], data: Prepared, positions: Ints, task: Task) -> Floats:
+    """With the true ROIs; where it is true that nothing is there, saying so agrees with it and all else is wrong.
+
+    Without that an image without a finding would count as the median while every missed finding counts as 1, and such
+    images would never be asked for: knowing the truth would starve a finding.
+    """
+    values = _misalignments(readings, [data.rois[position] for position in positions], task)
+    nothing = np.array([task.finding_names[data.findings[position]] == task.absent for position in positions], bool)
+    said_so = np.array([reading.finding == task.absent for reading in readings], bool)
+    return np.where(nothing, np.where(said_so, 0.0, 1.0), values)
 
 
 def _wrong_rois(kind: RoiKind, data: Prepared, grid: Sequence[int], seed: int) -> Callable[[int], Coverage] | None:

@@ -11,8 +11,9 @@ import matplotlib
 
 from xal.errors import XalError
 from xal.evaluate.config import Simulation, load_simulation
+from xal.evaluate.figure_parts import FEWEST_SHADED
 from xal.evaluate.page import Block, Bullets, Code, Heading, Paragraph, Picture, to_html, to_markdown
-from xal.evaluate.report_figures import FEWEST_SHADED, FIGURES, colours_of
+from xal.evaluate.report_figures import FIGURES, colours_of
 from xal.evaluate.report_looks import first_picks, open_gallery
 from xal.evaluate.report_sentences import lead, summary
 from xal.evaluate.report_tables import (
