@@ -1,21 +1,27 @@
 # Two commands: `make serve` and `make test`. `make help` lists the rest.
-PYTHON   ?= python3.11
-PORT     ?= 8000
-HOST     ?= 127.0.0.1
-TASK     ?= phantom_2d
-STUDIES  ?=
-DATABASE ?=
-INSECURE ?=
+PYTHON    ?= python3.11
+PORT      ?= 8000
+PACS_PORT ?= 8142
+HOST      ?= 127.0.0.1
+TASK      ?= phantom_2d
+STUDIES   ?=
+DATABASE  ?=
+REVIEWERS ?=
+CONF      ?=
+INSECURE  ?=
 
 PY      := .venv/bin/python
 PIP     := $(PY) -m pip --disable-pip-version-check --quiet
 STAMP   := .venv/.installed
 SLICER  := .venv-slicer/.installed
+BROWSER := .venv/.playwright
+PAGE    := lib/xal/server/page/vendor/.installed
 
 SLICER_CORE := slicer-core==5.13.31053.0
+PLAYWRIGHT  := playwright==1.65.2
 
 .DEFAULT_GOAL := help
-.PHONY: help env serve demo test test-all test-rest e2e-needs lint lock clean
+.PHONY: help env page serve pacs demo pictures test test-all test-rest e2e-needs lint lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,19 +40,34 @@ $(STAMP): requirements.lock pyproject.toml
 		$(PIP) install --constraint requirements.lock torch && $(PY) -c "import torch"; }
 	@touch $@
 
-serve: $(STAMP) ## serve the sample data; PORT, HOST, STUDIES, TASK, DATABASE override
+page: $(PAGE) ## what the page at /xal/ runs that others wrote; fetches Node.js where there is no npm
+
+$(PAGE): package.json package-lock.json scripts/page.sh
+	@echo "Installing what the page needs from npm ..."
+	@scripts/page.sh $(PYTHON)
+	@touch $@
+
+serve: export XAL_STUDIES = $(STUDIES)
+serve: $(STAMP) $(PAGE) ## serve the sample data; PORT, HOST, STUDIES, TASK, DATABASE, REVIEWERS, CONF override
 	@$(PY) scripts/serve.py --host "$(HOST)" --port "$(PORT)" --task "$(TASK)" \
-		$(if $(STUDIES),--studies "$(STUDIES)") $(if $(DATABASE),--database "$(DATABASE)") $(if $(filter-out 0 no,$(INSECURE)),--insecure)
+		$(if $(DATABASE),--database "$(DATABASE)") \
+		$(if $(REVIEWERS),--reviewers "$(REVIEWERS)") $(foreach setting,$(CONF),--conf "$(setting)") $(if $(filter-out 0 no,$(INSECURE)),--insecure)
+
+pacs: $(STAMP) $(PAGE) ## a local Orthanc full of DICOM phantoms, and the app on it; PORT, PACS_PORT, TASK override
+	@$(PY) scripts/pacs.py --port "$(PORT)" --pacs-port "$(PACS_PORT)" --task "$(TASK)"
 
 demo: $(STAMP) ## a simulated reader in five rounds, beside uniform sampling (under 6 minutes)
 	@$(PY) -m xal.cli demo
+
+pictures: $(STAMP) $(PAGE) $(BROWSER) e2e-needs ## the pictures of the page in docs/page, made anew
+	$(PY) scripts/pictures.py
 
 test: $(STAMP) ## all tests but those marked e2e or soak
 	$(PY) -m pytest -m "not e2e and not soak"
 
 test-all: test test-rest ## every test; installs what they need (as root also with apt)
 
-test-rest: $(STAMP) $(SLICER) e2e-needs
+test-rest: $(STAMP) $(PAGE) $(SLICER) $(BROWSER) e2e-needs
 	$(PY) -m pytest -m "e2e or soak"
 
 # 3D Slicer's core wants another numpy, hence an environment of its own.
@@ -55,10 +76,19 @@ $(SLICER): Makefile
 	@.venv-slicer/bin/python -m pip --disable-pip-version-check --quiet install "$(SLICER_CORE)"
 	@touch $@
 
+# Python's side of driving a browser; serving needs neither.
+$(BROWSER): Makefile $(STAMP)
+	@$(PIP) install "$(PLAYWRIGHT)"
+	@touch $@
+
 e2e-needs:
-	@if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then :; \
-	elif [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null; \
-	else echo "PostgreSQL's server is missing; as root: apt-get install postgresql" >&2; exit 1; fi
+	@missing=""; ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="postgresql"; \
+	command -v chromium >/dev/null || missing="$$missing chromium fonts-dejavu-core"; \
+	ls /usr/sbin/Orthanc /usr/share/orthanc/plugins/libOrthancDicomWeb.so >/dev/null 2>&1 || missing="$$missing orthanc orthanc-dicomweb"; \
+	command -v dciodvfy >/dev/null || missing="$$missing dicom3tools"; \
+	if [ -z "$$missing" ]; then :; \
+	elif [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	else echo "missing, as root: apt-get install $$missing" >&2; exit 1; fi
 
 lint: $(STAMP) ## ruff and mypy
 	$(PY) -m ruff check .
@@ -69,4 +99,4 @@ lock: $(STAMP) ## resolve requirements.txt anew into requirements.lock
 	$(PY) scripts/lock.py
 
 clean: ## remove the environments and caches (never var/: it holds what readers handed in)
-	rm -rf .venv .venv-slicer .pytest_cache .mypy_cache .ruff_cache lib/*.egg-info
+	rm -rf .venv .venv-slicer .venv-node node_modules lib/xal/server/page/vendor .pytest_cache .mypy_cache .ruff_cache lib/*.egg-info

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import os
 import shutil
 import signal
 import socket
@@ -18,10 +19,16 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from xal.errors import BadInput
+from xal.pacs.address import Address, is_address
+
 ROOT = Path(__file__).resolve().parent.parent
+
+
+STUDIES_VARIABLE = "XAL_STUDIES"
 
 
 class ServeError(Exception):
@@ -73,20 +80,37 @@ def sample_studies(task: str, root: Path = ROOT) -> Path:
     return target
 
 
-def find_studies(studies: str | None, task: str) -> str:
-    """The folder or DICOMweb address to serve."""
+def find_studies(studies: str | None, task: str) -> tuple[str, dict[str, str]]:
+    """The folder or DICOMweb address to serve, and its login as variables: MONAI Label logs its command line."""
     if studies is None:
-        return str(sample_studies(task))
-    if not studies.startswith(("http://", "https://")) and not Path(studies).is_dir():
+        return str(sample_studies(task)), {}
+    if is_address(studies):
+        try:
+            address = Address.parse(studies)
+        except BadInput as error:
+            raise ServeError(f"STUDIES: {error}") from error
+        return address.url, address.as_environment()
+    if not Path(studies).is_dir():
         raise ServeError(f"STUDIES={studies} is not a folder")
-    return studies
+    return studies, {}
 
 
-def server_command(studies: str, host: str, port: int, task: str, database: str | None) -> list[str]:
+def parse_settings(given: Sequence[str]) -> dict[str, str]:
+    """Settings as KEY=VALUE; what they mean is checked by the app."""
+    parted = [setting.partition("=") for setting in given]
+    wrong = next((setting for setting, (key, sign, _) in zip(given, parted, strict=True) if not key or not sign), None)
+    if wrong is not None:
+        raise ServeError(f"CONF={wrong}: settings are KEY=VALUE, with spaces between them")
+    return {key: value for key, _, value in parted}
+
+
+def server_command(studies: str, host: str, port: int, task: str, **conf: str | None) -> list[str]:
     """MONAI Label's own start; as a module, because its shell script picks any `python` and quotes nothing."""
     command = [sys.executable, "-m", "monailabel.main", "start_server", "--app", str(ROOT / "apps" / "xal_radiology")]
     command += ["--studies", studies, "--host", host.strip("[]"), "--port", str(port), "--conf", "task", task]
-    return command + (["--conf", "database", database] if database else [])
+    for key, value in conf.items():
+        command += ["--conf", key, value] if value else []
+    return command
 
 
 def base_address(host: str, port: int) -> str:
@@ -97,9 +121,11 @@ def base_address(host: str, port: int) -> str:
 
 def what_to_open(address: str, studies: str, task: str) -> str:
     """What a newcomer does next."""
+    viewer = f"\n    OHIF         {address}/ohif/   the archive's studies" if is_address(studies) else ""
     return f"""
   Serving task {task} from {studies}
 
+    the page     {address}/xal/    read, outline, hand in, and see why; queue, progress, review{viewer}
     3D Slicer    module MONAILabel: server {address}, then Next Sample
                  (set your client id in Slicer's MONAI Label settings first: it is your name as a reader)
     REST         {address}/        every endpoint, to try in the browser
@@ -118,10 +144,10 @@ def answers(address: str) -> bool:
         return False
 
 
-def run(command: Sequence[str], address: str, greeting: str) -> int:
+def run(command: Sequence[str], address: str, greeting: str, variables: Mapping[str, str]) -> int:
     """Run the server until it ends; greet once it answers; pass our signals on to it."""
     # Its own session: a Ctrl-C reaches it once, through us. Twice would make uvicorn drop what it is answering.
-    server = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
+    server = subprocess.Popen(command, cwd=ROOT, start_new_session=True, env={**os.environ, **variables})
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda signum, _: server.send_signal(signum))
 
@@ -141,21 +167,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
-    parser.add_argument("--studies", help="folder or DICOMweb address (default: a copy of the task's sample data)")
+    parser.add_argument(
+        "--studies",
+        default=os.environ.pop(STUDIES_VARIABLE, None) or None,
+        help=f"folder or DICOMweb address (default: a copy of the task's sample data); with a password better said in "
+        f"{STUDIES_VARIABLE}, since everybody on this machine sees command lines",
+    )
     parser.add_argument("--task", default="phantom_2d", help="name of a shipped task, or a task file")
     parser.add_argument("--database", help="database URL (default: SQLite inside the studies folder)")
+    parser.add_argument("--reviewers", help="readers who see everything and decide where readings differ, by commas")
+    parser.add_argument("--conf", action="append", default=[], metavar="KEY=VALUE", help="any other setting of the app")
     parser.add_argument("--insecure", action="store_true", help="allow a host that others can reach")
     chosen = parser.parse_args(arguments)
     try:
         check_host(chosen.host, chosen.insecure)
         check_port(chosen.host, chosen.port)
-        studies = find_studies(chosen.studies, chosen.task)
+        studies, login = find_studies(chosen.studies, chosen.task)
+        more = parse_settings(chosen.conf)
     except ServeError as error:
         print(f"make serve: {error}", file=sys.stderr)
         return 2
     address = base_address(chosen.host, chosen.port)
-    command = server_command(studies, chosen.host, chosen.port, chosen.task, chosen.database)
-    return run(command, address, what_to_open(address, studies, chosen.task))
+    conf = {"database": chosen.database, "reviewers": chosen.reviewers, **more}
+    command = server_command(studies, chosen.host, chosen.port, chosen.task, **conf)
+    return run(command, address, what_to_open(address, studies, chosen.task), login)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from pathlib import Path
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from xal.durable import sync_to_disk
 from xal.errors import BadInput, Conflict, StoreError
 from xal.holding import Hold, put_aside, staged
-from xal.images import sync_to_disk
 from xal.project import Project
 from xal.workspace import state_folder
 

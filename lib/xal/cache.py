@@ -6,26 +6,21 @@ share the folder.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import logging
 import threading
 import time
 import zipfile
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from xal.bounded import BoundedFolder, remove, used
 from xal.geometry import Prepared
 
 _LOG = logging.getLogger(__name__)
-_STALE_SECONDS = 3600.0
-"""Age at which an unfinished file is a dead process's."""
-_KEEP = 0.9
-"""Share of the allowed bytes that is left after making room, so that it is not made at every put."""
 
 
 class TensorCache:
@@ -33,12 +28,7 @@ class TensorCache:
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
         """Open the folder, making it if needed, and clear what dead processes left."""
-        self._folder = folder
-        self._max_bytes = max_bytes
-        self._lock = threading.Lock()
-        folder.mkdir(parents=True, exist_ok=True)
-        self._bytes = sum(size for _, size, _ in self._entries())
-        self._make_room()
+        self._files = BoundedFolder(folder, ".npz", max_bytes, in_use_seconds=0)
 
     def get(self, key: str) -> Prepared | None:
         """What was put under this key, or None."""
@@ -46,12 +36,12 @@ class TensorCache:
         try:
             with np.load(path, allow_pickle=False) as stored:
                 prepared = Prepared(torch.from_numpy(stored["tensor"]), stored["grid"])
-            path.touch()
+            used(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as error:
             _LOG.warning("cache entry %s is damaged and will be computed again (%s)", path.name, error)
-            _remove(path)
+            remove(path)
             return None
         return prepared
 
@@ -63,49 +53,14 @@ class TensorCache:
             path.parent.mkdir(exist_ok=True)
             with temporary.open("wb") as file:
                 np.savez(file, tensor=prepared.tensor.cpu().numpy(), grid=prepared.grid)
-            size = temporary.stat().st_size
             replaced = path.stat().st_size if path.exists() else 0
             temporary.replace(path)
         except OSError as error:
             _LOG.warning("cache entry %s was not kept: %s", path.name, error.strerror)
-            _remove(temporary)
+            remove(temporary)
             return
-        with self._lock:
-            self._bytes += size - replaced
-        self._make_room()
+        self._files.added(path, replaced)
 
     def _path(self, key: str) -> Path:
         name = hashlib.sha256(key.encode()).hexdigest()
-        return self._folder / name[:2] / f"{name}.npz"
-
-    def _entries(self) -> Iterator[tuple[float, int, Path]]:
-        """(last use, bytes, path) of every file; other processes may remove some meanwhile."""
-        for path in self._folder.glob("??/*"):
-            try:
-                status = path.stat()
-            except FileNotFoundError:
-                continue
-            if path.suffix == ".npz":
-                yield status.st_mtime, status.st_size, path
-            elif status.st_mtime < time.time() - _STALE_SECONDS:
-                _remove(path)
-
-    def _make_room(self) -> None:
-        with self._lock:
-            if self._bytes <= self._max_bytes:
-                return
-            entries = sorted(self._entries(), key=lambda entry: entry[0])
-            self._bytes = sum(size for _, size, _ in entries)
-            if self._bytes <= self._max_bytes:
-                return
-            for _, size, path in entries:
-                if self._bytes <= self._max_bytes * _KEEP:
-                    break
-                _remove(path)
-                self._bytes -= size
-
-
-def _remove(path: Path) -> None:
-    """Another process may have been faster, and what cannot be removed is at worst read or replaced again."""
-    with contextlib.suppress(OSError):
-        path.unlink()
+        return self._files.folder / name[:2] / f"{name}.npz"

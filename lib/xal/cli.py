@@ -9,12 +9,14 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from xal.datasets.registry import ADAPTERS, known_options, read_options, read_source
 from xal.datasets.truth import TRUTH_FOLDER
 from xal.errors import XalError
+from xal.pacs.address import is_address
 from xal.project import Project
 from xal.task import load_task
 
@@ -47,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
         sub.set_defaults(run=run)
         if project:
-            sub.add_argument("--studies", required=True, help="the studies folder that the server serves")
+            sub.add_argument("--studies", required=True, help="the folder or the archive's address")
             sub.add_argument("--task", default="phantom_2d", help="name of the task, or path of its file")
             sub.add_argument("--database", help="the server's database URL, if it was given one")
             sub.add_argument("--reader", default=getpass.getuser(), help="in whose name")
@@ -69,6 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     command("score", _score, "Bring the scores of the pool up to date")
     sub = command("import-labels", _import_labels, "Take over the labels of MONAI Label's own store, or list what was")
     sub.add_argument("--again", action="store_true", help="try again what was left out before")
+    sub = command("export", _export, "Write the settled images as a data set, which `xal import folder` reads")
+    sub.add_argument("folder", type=Path, help="a new or empty folder; an export that was cut off goes on")
     command("backup", _backup, "Copy the whole state into a new folder").add_argument("target", type=Path)
     command("restore", _restore, "Put a backup in place, once the server is stopped").add_argument("source", type=Path)
     sub = command("import", _import, "Turn a public data set into a studies folder", project=False)
@@ -104,9 +108,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _open(given: argparse.Namespace) -> Project:
-    if not Path(given.studies).is_dir():
-        raise XalError(f"--studies {given.studies} is no folder")
-    return Project.open(load_task(given.task, TASKS), os.path.realpath(given.studies), given.database)
+    if not is_address(given.studies) and not Path(given.studies).is_dir():
+        raise XalError(f"--studies {given.studies} is no folder, and no archive's address")
+    return Project.open(load_task(given.task, TASKS), _studies(given), given.database)
+
+
+def _studies(given: argparse.Namespace) -> str:
+    """The folder, by its one name, or the archive's address."""
+    return str(given.studies) if is_address(given.studies) else os.path.realpath(given.studies)
 
 
 def _say(text: str, stream: Any = None) -> None:
@@ -234,6 +243,16 @@ def _import_labels(given: argparse.Namespace) -> None:
         _say("this was done earlier: --again tries what was left out once more")
 
 
+def _export(given: argparse.Namespace) -> None:
+    from xal.datasets.progress import track
+    from xal.export import export_dataset
+
+    project = _open(given)
+    project.sync()
+    for line in export_dataset(project, given.folder, partial(track, doing="exporting")).summary():
+        _say(line)
+
+
 def _backup(given: argparse.Namespace) -> None:
     from xal.backup import backup, dump_advice
 
@@ -247,7 +266,7 @@ def _backup(given: argparse.Namespace) -> None:
 def _restore(given: argparse.Namespace) -> None:
     from xal.backup import load_advice, restore
 
-    aside = restore(given.source, os.path.realpath(given.studies), given.database)
+    aside = restore(given.source, _studies(given), given.database)
     _say("restored" if aside is None else f"restored; what was there before is in {aside}")
     advice = load_advice(given.source, given.database)
     if advice is not None:

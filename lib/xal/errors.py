@@ -5,7 +5,8 @@ XalError
 │   ├── BadInput   what was sent cannot be used                          (HTTP 400)
 │   ├── Forbidden  it exists, but this reader may not see or do it       (HTTP 403)
 │   ├── NotFound   no such image, label, finding, model, version         (HTTP 404)
-│   └── Conflict   it contradicts what is stored                         (HTTP 409)
+│   ├── Conflict   it contradicts what is stored                         (HTTP 409)
+│   └── Unavailable  where images come from does not answer now: try later  (HTTP 503)
 ├── TaskError      the task file is wrong: names file, key, value and what would be right
 ├── Unreadable     an image or label file that cannot be decoded
 └── StoreError     the store cannot be opened or is not what we expect
@@ -44,6 +45,12 @@ class Conflict(Refused):
     """It contradicts what is stored."""
 
     status = 409
+
+
+class Unavailable(Refused):
+    """Where images come from does not answer, or not as it should; later it may."""
+
+    status = 503
 
 
 class TaskError(XalError):

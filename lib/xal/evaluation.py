@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,6 +20,7 @@ from xal.task import Task
 
 _SMALLEST = 1e-7
 """Probabilities are not taken below this, so that one sure mistake cannot make the log loss infinite."""
+_DRAWS = 4000
 
 
 @dataclass(frozen=True)
@@ -173,3 +174,18 @@ def _batches(cases: Sequence[Case]) -> Iterator[list[Case]]:
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None
+
+
+def accuracy_interval(recall: Mapping[str, float | None], counts: Mapping[str, int]) -> tuple[float, float] | None:
+    """Where the balanced accuracy lies with 95 % of the probability, by what was recalled of how many of each finding.
+
+    Each recall of x among n is believed to be Beta(x + ½, n − x + ½) (Jeffreys), which is no point even if all of few
+    are right; the interval is that of the mean over the findings that occur. None where none does.
+    """
+    found = [(share * counts[name], counts[name]) for name, share in recall.items() if share is not None]
+    if not found:
+        return None
+    hits, of = np.array(found).T
+    draws = np.random.default_rng(0).beta(hits + 0.5, of - hits + 0.5, (_DRAWS, len(found))).mean(axis=1)
+    low, high = np.percentile(draws, (2.5, 97.5)).tolist()
+    return low, high

@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from nibabel.orientations import io_orientation
 
+from xal.colours import with_channels
 from xal.errors import BadInput
-from xal.images import AnyArray, FloatArray, Volume, Window, is_grey
+from xal.images import AnyArray, FloatArray, Volume, Window
 from xal.task import Intensity, Task
 
 
@@ -80,11 +81,7 @@ class _Axis:
 def prepare(volume: Volume, task: Task) -> Prepared:
     """Bring an image onto the task's grid; BadInput says how it does not fit the task."""
     wanted = task.image.channels
-    pixels = volume.pixels
-    if wanted == 1 and is_grey(pixels):
-        pixels = pixels[:1]
-    elif wanted == 3 and len(pixels) == 4 and np.ptp(pixels[3]) == 0:
-        pixels = pixels[:3]
+    pixels = with_channels(volume.pixels, wanted)
     if len(pixels) != wanted:
         raise BadInput(f"the image has {len(pixels)} channel(s), task {task.name!r} wants {wanted}")
     axes = _fit(volume.shape, volume.affine, task)

@@ -1,4 +1,4 @@
-"""Images and label maps: read as ITK reads them, written so that a crash leaves the old file or the new one.
+"""Images and label maps: read as ITK reads them, and written.
 
 What 3D Slicer shows is what ITK reads, so ITK's geometry is the truth. It is turned once, here, from ITK's LPS and
 numpy's z, y, x into RAS affines and (channel, i, j, k) arrays.
@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import re
-import secrets
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import SimpleITK
+from pydicom.dataset import Dataset
 
+from xal.colours import is_grey
+from xal.dicom import reading
+from xal.durable import write_atomically
 from xal.integrity import Kind, check_complete, sniff, unreadable
 from xal.task import Task
 
@@ -44,7 +48,7 @@ class Volume:
     pixels: FloatArray
     affine: FloatArray
     window: Window | None = None
-    """The values that its DICOM file wants shown black and white; None where it names none."""
+    """The values that its file wants shown black and white; None where it names none."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -114,30 +118,21 @@ def read_label(path: Path) -> tuple[LabelArray, FloatArray]:
 def read_header(path: Path) -> Header:
     """Geometry and header fields, without decoding a voxel."""
     kind = sniff(path)
-    reader = _reader(path, kind)
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:
-        raise unreadable(path, _reason(error)) from error
-    size = reader.GetSize()
-    x, y, z = (*size, 1)[:3]
-    return Header(
-        kind=kind,
-        shape=(int(x), int(y), int(z)),
-        layers=int(reader.GetNumberOfComponents() * np.prod(size[3:], dtype=np.int64)),
-        affine=_affine_of(path, reader),
-        fields={key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()},
-    )
+    if kind is not Kind.DICOM:
+        return _itk_header(path, _reader(path, kind), kind)
+    told = _dicom(path)
+    with _damaged_as_unreadable(path):
+        enough, spacing = reading.itk_is_enough(told), reading.ultrasound_spacing(told)
+    header = _itk_header(path, _reader(path, kind), kind) if enough else _stand_in_header(path)
+    return header if spacing is None else replace(header, affine=header.affine @ np.diag([*spacing, 1, 1]))
 
 
 def read_layers(path: Path, header: Header) -> AnyArray:
     """The stored values (layers, X, Y, Z) in the file's own type, after making sure that all of them are there."""
     check_complete(path, header.kind)
-    try:
-        image = _reader(path, header.kind).Execute()
-    except RuntimeError as error:
-        raise unreadable(path, _reason(error)) from error
-    return _layers(image)
+    if header.kind is Kind.DICOM and not reading.itk_is_enough(_dicom(path)):
+        return _stand_in_layers(path)
+    return _itk_layers(path, _reader(path, header.kind))
 
 
 def fingerprint(volume: Volume) -> str:
@@ -146,13 +141,6 @@ def fingerprint(volume: Volume) -> str:
     digest = hashlib.sha256(repr(pixels.shape).encode())
     digest.update(np.ascontiguousarray(pixels, dtype=np.float32).data)
     return digest.hexdigest()
-
-
-def is_grey(pixels: FloatArray) -> bool:
-    """Whether this is a colour picture without colour and transparency, as many archives store their X-rays."""
-    if len(pixels) not in {3, 4} or (len(pixels) == 4 and np.ptp(pixels[3]) > 0):
-        return False
-    return np.array_equal(pixels[0], pixels[1]) and np.array_equal(pixels[0], pixels[2])
 
 
 def write_label(path: Path, mask: LabelArray, affine: FloatArray) -> None:
@@ -175,6 +163,14 @@ def is_served_as_is(path: Path, task: Task) -> bool:
     """
     plain = path.is_file() and sniff(path) is not Kind.DICOM
     return plain and read_header(path).layers == task.image.channels == 1
+
+
+def _window_of(header: Header) -> Window | None:
+    """What the file itself wants shown black and white; NIfTI has fields for that, too."""
+    if header.kind is Kind.NIFTI:
+        low, high = (float(header.fields.get(key, 0)) for key in ("cal_min", "cal_max"))
+        return (low, high) if math.isfinite(low) and math.isfinite(high) and low < high else None
+    return stored_window(header.fields) if header.kind is Kind.DICOM else None
 
 
 def stored_window(fields: Mapping[str, str]) -> Window | None:
@@ -219,6 +215,75 @@ def _reason(error: RuntimeError) -> str:
     return f"cannot be decoded ({text})" if text and "/" not in text else "cannot be decoded, it may be truncated"
 
 
+def _itk_header(path: Path, reader: SimpleITK.ImageFileReader, kind: Kind) -> Header:
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise unreadable(path, _reason(error)) from error
+    size = reader.GetSize()
+    x, y, z = (*size, 1)[:3]
+    return Header(
+        kind=kind,
+        shape=(int(x), int(y), int(z)),
+        layers=int(reader.GetNumberOfComponents() * np.prod(size[3:], dtype=np.int64)),
+        affine=_affine_of(path, reader),
+        fields={key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()},
+    )
+
+
+def _itk_layers(path: Path, reader: SimpleITK.ImageFileReader) -> AnyArray:
+    try:
+        image = reader.Execute()
+    except RuntimeError as error:
+        raise unreadable(path, _reason(error)) from error
+    return _layers(image)
+
+
+@contextmanager
+def _damaged_as_unreadable(path: Path) -> Iterator[None]:
+    """What pydicom says of a damaged file may quote its header, so it is not passed on."""
+    try:
+        yield
+    except reading.DAMAGED as error:
+        raise unreadable(path, "has a damaged or incomplete DICOM header") from error
+
+
+def _dicom(path: Path, pixels: bool = False) -> Dataset:
+    """What a file says of its image, by pydicom; refused if pixels are missing."""
+    with _damaged_as_unreadable(path):
+        told = reading.read(path, pixels)
+        missing = reading.missing_bytes(told)
+    if missing:
+        raise unreadable(path, f"is truncated: {missing} bytes of pixels are missing")
+    return told
+
+
+def _stand_in_header(path: Path) -> Header:
+    dataset = _dicom(path, pixels=True)
+    with _damaged_as_unreadable(path):
+        fields, stack = reading.fields(dataset), reading.stacking(dataset)
+        prepared = reading.stand_in(dataset)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "stand_in.dcm")
+        file.write_bytes(prepared)
+        header = _itk_header(path, _reader(file, Kind.DICOM), Kind.DICOM)
+    if stack is not None:
+        _check_regular(path, stack.positions, stack.affine, "frames")
+    return replace(header, fields=fields, affine=header.affine if stack is None else stack.affine)
+
+
+def _stand_in_layers(path: Path) -> AnyArray:
+    dataset = _dicom(path, pixels=True)
+    with _damaged_as_unreadable(path):
+        prepared = reading.stand_in(dataset)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "stand_in.dcm")
+        file.write_bytes(prepared)
+        stored = _itk_layers(path, _reader(file, Kind.DICOM))
+    with _damaged_as_unreadable(path):
+        return reading.values(dataset, stored[0])[np.newaxis]
+
+
 def _layers(image: SimpleITK.Image) -> AnyArray:
     """ITK's array (…, z, y, x[, component]) as (layer, i, j, k)."""
     array: AnyArray = SimpleITK.GetArrayViewFromImage(image)
@@ -252,7 +317,7 @@ def _affine_of(path: Path, reader: SimpleITK.ImageFileReader) -> FloatArray:
 
 def _read_file(path: Path) -> tuple[AnyArray, FloatArray, Window | None]:
     header = read_header(path)
-    window = stored_window(header.fields) if header.kind is Kind.DICOM else None
+    window = _window_of(header)
     return read_layers(path, header), header.affine, window
 
 
@@ -264,6 +329,25 @@ def _read_series(folder: Path) -> tuple[AnyArray, FloatArray, Window | None]:
     names = SimpleITK.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0])
     if len(names) == 1:
         return _read_file(Path(names[0]))
+    slices = [_dicom(Path(name)) for name in names]
+    with _damaged_as_unreadable(folder):
+        positions = [[float(number) for number in told.get("ImagePositionPatient") or ()] for told in slices]
+    silent = sum(len(position) != 3 for position in positions)
+    if silent:
+        raise unreadable(folder, f"{silent} of {len(names)} files do not say where they lie, so they are no volume")
+    if all(reading.itk_is_enough(told) for told in slices):
+        layers, affine, fields = _stack_by_itk(folder, names)
+    else:
+        layers, affine, fields = _stack_one_by_one(folder, names, positions)
+    _check_regular(folder, np.array(positions), affine, "slices")
+    windows = {stored_window(told) for told in fields}
+    return layers, affine, windows.pop() if len(windows) == 1 else None
+
+
+_Stacked = tuple[AnyArray, FloatArray, list[Mapping[str, str]]]
+
+
+def _stack_by_itk(folder: Path, names: Sequence[str]) -> _Stacked:
     first = read_header(Path(names[0]))
     reader = SimpleITK.ImageSeriesReader()
     reader.SetFileNames(names)
@@ -274,30 +358,40 @@ def _read_series(folder: Path) -> tuple[AnyArray, FloatArray, Window | None]:
         image = reader.Execute()
     except RuntimeError as error:
         raise unreadable(folder, _reason(error)) from error
-    affine = _affine(image.GetSpacing(), image.GetOrigin(), image.GetDirection())
-    positions = [reader.GetMetaData(i, "0020|0032") for i in range(len(names)) if reader.HasMetaDataKey(i, "0020|0032")]
-    _check_regular(folder, positions, affine, len(names))
-    slices = [{key: reader.GetMetaData(i, key) for key in reader.GetMetaDataKeys(i)} for i in range(len(names))]
-    windows = {stored_window(fields) for fields in slices}
-    return _layers(image), affine, windows.pop() if len(windows) == 1 else None
+    fields = [{key: reader.GetMetaData(i, key) for key in reader.GetMetaDataKeys(i)} for i in range(len(names))]
+    return _layers(image), _affine(image.GetSpacing(), image.GetOrigin(), image.GetDirection()), list(fields)
 
 
-def _check_regular(folder: Path, positions: list[str], affine: FloatArray, count: int) -> None:
+def _stack_one_by_one(folder: Path, names: Sequence[str], positions: Sequence[Sequence[float]]) -> _Stacked:
+    headers = [read_header(Path(name)) for name in names]
+    if len({(header.shape, header.layers) for header in headers}) > 1 or headers[0].shape[2] > 1:
+        raise unreadable(folder, f"its {len(names)} files are not slices of the same size")
+    layers = np.concatenate([read_layers(Path(name), told) for name, told in zip(names, headers, strict=True)], axis=3)
+    affine = headers[0].affine.copy()
+    through = np.subtract(positions[-1], positions[0]) / (len(names) - 1)
+    affine[:3, 2] = _LPS[:3, :3] @ through
+    return layers, affine, [header.fields for header in headers]
+
+
+def _check_regular(path: Path, stated: FloatArray, affine: FloatArray, what: str) -> None:
     """Refuse a series with missing, doubled or sheared slices: ITK spreads what is there evenly, in the wrong place."""
-    if len(positions) != count:
-        raise unreadable(folder, f"{count - len(positions)} of {count} slices do not say where they lie")
-    stated = np.array([[float(number) for number in position.split("\\")] for position in positions])
+    count = len(stated)
+    if count < 2:
+        return
     slices = np.zeros((count, 4))
     slices[:, 2], slices[:, 3] = np.arange(count), 1
     assumed = (slices @ (_LPS @ affine).T)[:, :3]
     distance = float(np.linalg.norm(affine[:3, 2]))
     off = float(np.linalg.norm(stated - assumed, axis=1).max())
     steps = np.linalg.norm(np.diff(stated, axis=0), axis=1)
+    normal = np.cross(affine[:3, 0], affine[:3, 1])
+    aside = affine[:3, 2] - normal * float(affine[:3, 2] @ normal) / float(normal @ normal)
+    off = max(off, float(np.linalg.norm(aside)) * (count - 1))
     if off > _SLICE_TOLERANCE * distance or steps.min() < _SLICE_TOLERANCE * distance:
         raise unreadable(
-            folder,
-            f"its {count} slices are not evenly stacked (distances {steps.min():.3g} to {steps.max():.3g} mm, up to "
-            f"{off:.3g} mm out of place): slices are missing or doubled, or the gantry was tilted",
+            path,
+            f"its {count} {what} are not evenly stacked (distances {steps.min():.3g} to {steps.max():.3g} mm, up to "
+            f"{off:.3g} mm out of place): {what} are missing or doubled, or the gantry was tilted",
         )
 
 
@@ -312,51 +406,3 @@ def _write(path: Path, values: AnyArray, affine: FloatArray) -> None:
     image.SetDirection((lps[:3, :3] / spacing).ravel().tolist())
     suffix = ".nii.gz" if path.name.endswith(".nii.gz") else ".nrrd"
     write_atomically(path, suffix, lambda temporary: SimpleITK.WriteImage(image, str(temporary), True))
-
-
-UNFINISHED = f".{'[0-9a-f]' * 16}.tmp*"
-"""What `write_atomically` leaves behind if its process is killed, as a pattern of names."""
-
-
-def write_atomically(path: Path, suffix: str, write: Callable[[Path], object], durable: bool = True) -> None:
-    """Let `write` fill a hidden file beside `path`, then put it in place; on any failure nothing is left behind.
-
-    What is not `durable` survives a killed process, not a power cut: for thousands of files that can be made again.
-    """
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp{suffix}")
-    _make_folder(path.parent)
-    try:
-        try:
-            write(temporary)
-        except RuntimeError as error:
-            raise OSError(f"{path.name} could not be written: {error}") from error
-        if durable:
-            sync_to_disk(temporary)
-            move_durably(temporary, path)
-        else:
-            temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def move_durably(source: Path, target: Path) -> None:
-    """Give a written and synced file its name, in a way that a power cut does not undo."""
-    _make_folder(target.parent)
-    source.replace(target)
-    sync_to_disk(target.parent)
-
-
-def _make_folder(folder: Path) -> None:
-    new_folders = [parent for parent in (folder, *folder.parents) if not parent.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    for new in new_folders:
-        sync_to_disk(new.parent)
-
-
-def sync_to_disk(path: Path) -> None:
-    """Wait until a file, or the names in a folder, would survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xal.lineup import is_due, order_at_once
-from xal.project import ALPHA, CONF_ALPHA, Project
+from xal.project import ALPHA, CONF_ALPHA, CONF_ARCHIVE, ArchiveOptions, Project
 from xal.store.rows import VersionRow
 from xal.weights import checked_weights
 
@@ -18,6 +18,13 @@ def keep_conf_alpha(project: Project, alpha: float | None) -> None:
     """Let every process know the α that the server was started with; None: with none, so the task's counts again."""
     if project.store.get_setting(CONF_ALPHA) != alpha:
         project.store.set_setting(CONF_ALPHA, alpha, by="server")
+
+
+def keep_conf_archive(project: Project, options: ArchiveOptions) -> None:
+    """Let commands beside the server look for the same images, and keep as much."""
+    known = {"modalities": list(options.modalities), "cache_gb": options.cache_gb}
+    if project.store.get_setting(CONF_ARCHIVE) != known:
+        project.store.set_setting(CONF_ARCHIVE, known, by="server")
 
 
 def follow_settings(project: Project) -> None:

@@ -10,17 +10,24 @@ import hashlib
 import logging
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from xal.bounded import used
 from xal.cache import TensorCache
+from xal.colours import with_channels
+from xal.copies import NIFTI, Copies
 from xal.errors import BadInput, NotFound, TaskError, Unreadable
 from xal.geometry import Prepared, prepare
 from xal.images import Volume, fingerprint, is_served_as_is, read_image, write_volume
 from xal.network import Network, load, pick_device
+from xal.pacs.address import Address, is_address
+from xal.pacs.client import Archive
+from xal.pacs.source import DicomWebSource, default_modalities
 from xal.source import FolderSource, ImageSource
 from xal.store import Store
 from xal.store.rows import ImageFile, ImageRow, VersionRow
@@ -30,13 +37,19 @@ from xal.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
-TENSOR_CACHE_BYTES = 4 << 30
+FETCHED, COPIES, PREPARED = 0.6, 0.2, 0.2
+"""How the allowed bytes are divided: what an archive gave (a folder's copies have that share, too), files made for
+clients, and what the network is given."""
+SERVED = "served"
+"""The kind of copy that clients are sent instead of the image itself."""
 COMPARE_SECONDS = 60.0
 """How long an unchanged listing is believed to be what the store holds, too; other processes write there."""
 ALPHA = "alpha"
 """The setting that a reviewer may change."""
 CONF_ALPHA = "conf_alpha"
 """The setting that holds what the server was last started with, so that every process knows it."""
+CONF_ARCHIVE = "conf_archive"
+"""The same of the archive's images, and of how much is kept."""
 FINDINGS = "findings"
 """The setting that holds the findings annotations were made with, in order."""
 
@@ -49,17 +62,37 @@ class Model:
     network: Network
 
 
+@dataclass(frozen=True)
+class ArchiveOptions:
+    """How the images of an archive are looked for, and how much is kept of what can be had again."""
+
+    modalities: tuple[str, ...] = ()
+    """Of which modalities series are images; none: what is usual for the task's dimensions."""
+    cache_gb: float = 20.0
+    """How much is kept of what was fetched or made and can be fetched or made again, from a folder's images, too."""
+
+    def bytes_for(self, share: float) -> int:
+        """This share of it."""
+        return int(self.cache_gb * 1e9 * share)
+
+
 class Project:
     """A task, its images, its store and its files."""
 
-    def __init__(self, task: Task, workspace: Workspace, source: ImageSource, store: Store) -> None:
+    def __init__(
+        self, task: Task, workspace: Workspace, source: ImageSource, store: Store, options: ArchiveOptions
+    ) -> None:
         """Tie the parts together; `open` is what callers use."""
         self.task = task
         self.workspace = workspace
         self.source = source
         self.store = store
         self.device: torch.device = pick_device(None)
-        self._tensors = TensorCache(workspace.cache / "tensors", TENSOR_CACHE_BYTES)
+        self.source_problem: str | None = None
+        """Why the source cannot be looked at now, as the server's watch found."""
+        fetches = isinstance(source, DicomWebSource)
+        self._tensors = TensorCache(workspace.cache / "tensors", options.bytes_for(PREPARED))
+        self._copies = Copies(workspace.cache / "copies", options.bytes_for(COPIES if fetches else COPIES + FETCHED))
         self._preparation = hashlib.sha256(task.image.model_dump_json().encode()).hexdigest()[:16]
         self._known = store.known_files()
         self._listing: list[ImageFile] | None = None
@@ -68,14 +101,16 @@ class Project:
         self._model_lock = threading.Lock()
 
     @classmethod
-    def open(cls, task: Task, studies: str, database: str | None = None) -> Project:
-        """Open (and create, the first time) the project of `task` on the images at `studies`."""
-        if "://" in studies:
-            raise BadInput(f"the studies {studies} are a server; a folder is what can be served so far")
+    def open(
+        cls, task: Task, studies: str, database: str | None = None, archive: ArchiveOptions | None = None
+    ) -> Project:
+        """Open (and create, the first time) the project of `task` on the images at `studies`, folder or archive."""
         workspace = Workspace.open(studies, task.name)
         store = Store.open(workspace.database(database), workspace.pool, task.name)
         _keep_findings(store, task)
-        return cls(task, workspace, FolderSource(Path(studies)), store)
+        if archive is None:  # a command beside the server: as the server was last started
+            archive = ArchiveOptions(**store.get_setting(CONF_ARCHIVE, {}))
+        return cls(task, workspace, _source(task, workspace, studies, archive), store, archive)
 
     # images
 
@@ -100,6 +135,7 @@ class Project:
         vanished = [identifier for identifier, file in known.items() if identifier not in found and file.state in there]
         if fresh:
             self.store.put_images(fresh)
+            self.store.update_infos(self.source.infos(file.id for file in fresh))
         if vanished:
             self.store.mark_gone(vanished)
         self._listing, self._known = listing, known | found
@@ -142,23 +178,33 @@ class Project:
             self.volume(row)
             row = self.store.image(row.id)
         if not is_served_as_is(path, self.task):
-            path = self._derived(row)
-            if not path.exists():  # the cache was emptied, or the task shows another channel now
+            path = self._place(row, SERVED, NIFTI)
+            if not used(path):  # it had to make room
                 checksum = self._checksum(row, self.volume(row))
-                self.store.set_facts(row.id, checksum=checksum, size=row.size, mtime_ns=row.mtime_ns)
+                if checksum != row.checksum:  # the task shows another channel now, or another release wrote the first
+                    self.store.set_facts(row.id, checksum=checksum, size=row.size, mtime_ns=row.mtime_ns)
                 return path, checksum
         return path, str(row.checksum)
+
+    def copy(self, row: ImageRow, kind: str, suffix: str, write: Callable[[Path], object]) -> Path:
+        """A file made from an image, by `write` if it is not kept."""
+        path = self._place(row, kind, suffix)
+        if not used(path):
+            self._copies.put(path, suffix, write)
+        return path
+
+    def _place(self, row: ImageRow, kind: str, suffix: str) -> Path:
+        """Another place as soon as the image's file or what the task shows changes."""
+        shown = f"{self.task.image.channels}|{self.task.image.display_channel}"
+        return self._copies.place(row.id, f"{kind}|{row.size}|{row.mtime_ns}|{shown}", suffix)
 
     def _checksum(self, row: ImageRow, volume: Volume) -> str:
         path = self.source.path(row)
         if not is_served_as_is(path, self.task):
-            path = self._derived(row)
-            write_volume(path, volume, self.task.image.display_channel)
+            path = self._place(row, SERVED, NIFTI)
+            seen = replace(volume, pixels=with_channels(volume.pixels, self.task.image.channels))
+            self._copies.put(path, NIFTI, lambda draft: write_volume(draft, seen, self.task.image.display_channel))
         return hashlib.sha256(path.read_bytes()).hexdigest()
-
-    def _derived(self, row: ImageRow) -> Path:
-        state = f"{row.size}|{row.mtime_ns}|{self.task.image.channels}|{self.task.image.display_channel}"
-        return self.workspace.cache / "served" / hashlib.sha256(state.encode()).hexdigest()[:12] / f"{row.id}.nii.gz"
 
     def _key(self, row: ImageRow) -> str:
         return f"{row.id}|{row.size}|{row.mtime_ns}|{self._preparation}"
@@ -189,6 +235,14 @@ class Project:
                 self._model = Model(version, load(path, self.task, self.device))
                 logger.info("model v%d is in use on %s", version.version, self.device)
             return self._model
+
+
+def _source(task: Task, workspace: Workspace, studies: str, options: ArchiveOptions) -> ImageSource:
+    if not is_address(studies):
+        return FolderSource(Path(studies))
+    archive = Archive(Address.parse(studies))
+    modalities = options.modalities or default_modalities(task.image.dimensions)
+    return DicomWebSource(archive, modalities, workspace.state, options.bytes_for(FETCHED))
 
 
 def _keep_findings(store: Store, task: Task) -> None:

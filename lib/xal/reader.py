@@ -18,6 +18,13 @@ class Reader:
     name: str
     never_submits: bool = False
     """A client that gave no id at all, such as OHIF, whose panel cannot hand in labels."""
+    reviewer: bool = False
+    """Sees everything, and decides where readings disagree."""
+
+
+def reviewers_in(names: str) -> frozenset[str]:
+    """The readers that `--conf reviewers` names, separated by commas."""
+    return frozenset(name.strip() for name in names.split(",") if name.strip())
 
 
 def reader_of(client_id: object, address: str | None, user: str | None = None) -> Reader:

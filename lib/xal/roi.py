@@ -1,4 +1,4 @@
-"""The ROIs that readers drew, on the network's grid."""
+"""The ROIs that readers drew: on their images, and on the network's grid."""
 
 from __future__ import annotations
 
@@ -10,20 +10,29 @@ import torch
 
 from xal.attention import area_average
 from xal.geometry import roi_to_grid
+from xal.images import FloatArray as Affine
 from xal.images import read_label
 from xal.project import Project
-from xal.store.rows import AnnotationRow
+from xal.store.rows import AnnotationRow, OutlineRow
 
 FloatArray = npt.NDArray[np.float32]
+BoolArray = npt.NDArray[np.bool_]
 
 
 def drawn_roi(project: Project, annotations: Sequence[AnnotationRow]) -> FloatArray | None:
     """What readers outlined, on the network's grid: the mean of their ROIs; None if nobody outlined anything."""
-    outlined = [annotation for annotation in annotations if annotation.roi_voxels > 0]
-    if not outlined:
-        return None
-    mean: FloatArray = np.mean([_on_grid(project, row) for row in outlined], axis=0, dtype=np.float32)
-    return mean
+    return _mean(project, [drawn_mask(project, row) for row in annotations if row.roi_voxels > 0])
+
+
+def known_roi(project: Project, image: str) -> FloatArray | None:
+    """What is known to be outlined on an image: by its readers here, else by whoever drew what an archive had of it."""
+    drawn = drawn_roi(project, project.store.drawn_roi(image))
+    return drawn if drawn is not None else found_roi(project, image)
+
+
+def found_roi(project: Project, image: str) -> FloatArray | None:
+    """The ROIs that an archive had of an image; None if it had none."""
+    return _mean(project, [found_mask(project, row) for row in project.store.found_outlines(image)])
 
 
 def coarse(roi: FloatArray, grid: Sequence[int]) -> FloatArray:
@@ -32,7 +41,20 @@ def coarse(roi: FloatArray, grid: Sequence[int]) -> FloatArray:
     return averaged
 
 
-def _on_grid(project: Project, annotation: AnnotationRow) -> FloatArray:
+def drawn_mask(project: Project, annotation: AnnotationRow) -> tuple[BoolArray, Affine]:
+    """The voxels of the image that a reader outlined as the finding, and their affine; Unreadable without its file."""
     voxels, affine = read_label(project.workspace.labels / annotation.label_path)
-    value = project.task.roi_findings.index(annotation.finding) + 1
-    return roi_to_grid(voxels == value, affine, project.task)
+    return voxels == project.task.roi_findings.index(annotation.finding) + 1, affine
+
+
+def found_mask(project: Project, outline: OutlineRow) -> tuple[BoolArray, Affine]:
+    """The voxels of an ROI that an archive had, and their affine; Unreadable without its file."""
+    voxels, affine = read_label(project.workspace.labels / outline.path)
+    return voxels > 0, affine
+
+
+def _mean(project: Project, masks: Sequence[tuple[BoolArray, Affine]]) -> FloatArray | None:
+    if not masks:
+        return None
+    mean: FloatArray = np.mean([roi_to_grid(*mask, project.task) for mask in masks], axis=0, dtype=np.float32)
+    return mean

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from xal.calibration import fit_temperature
-from xal.errors import Conflict, Refused, Unreadable
+from xal.errors import Conflict, Refused, Unavailable, Unreadable
 from xal.evaluation import Case, Evaluation, evaluate
 from xal.network import save
 from xal.project import Model, Project
-from xal.roi import drawn_roi
+from xal.roi import FloatArray, drawn_roi, found_roi
 from xal.store.rows import SettledImage, VersionRow
 from xal.task import TrainingSettings
 from xal.training import Progress, Trained, train
@@ -165,12 +165,16 @@ def _cases(project: Project, settled: Sequence[SettledImage]) -> list[Case]:
     cases = []
     for image in settled:
         try:
-            roi = (
-                None
-                if image.finding == project.task.absent
-                else drawn_roi(project, [row for row in image.annotations if row.finding == image.finding])
-            )
+            roi = None if image.finding == project.task.absent else _roi(project, image)
             cases.append(Case(image.image.id, project.prepared(image.image).tensor, image.finding, roi))
+        except Unavailable:  # a model of what happened to be at hand would be a worse one, and nobody would know
+            raise
         except (Unreadable, Refused) as error:
             logger.warning("image %s is left out: %s", image.image.id, error)
     return cases
+
+
+def _roi(project: Project, image: SettledImage) -> FloatArray | None:
+    """What those who say what is settled outlined; where none of them did, what an archive had."""
+    drawn = drawn_roi(project, [row for row in image.annotations if row.finding == image.finding])
+    return drawn if drawn is not None else found_roi(project, image.image.id)

@@ -12,14 +12,18 @@ import torch
 
 from xal.acquisition import misalignment, neutral
 from xal.attention import energy_in_roi
-from xal.errors import Refused, Unreadable
+from xal.errors import Refused, Unavailable, Unreadable
 from xal.lineup import order
 from xal.network import BATCH, Reading, read
 from xal.project import Model, Project
-from xal.roi import coarse, drawn_roi
+from xal.roi import coarse, known_roi
 from xal.store.rows import ImageRow, ReadingRow
 
 logger = logging.getLogger(__name__)
+
+
+GIVE_UP = 3
+"""So many images of a batch that the archive does not give: it is the archive, not the images."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +75,16 @@ def score_pool(
 def _score_batch(project: Project, model: Model, waiting: Sequence[tuple[ImageRow, str | None]]) -> list[ReadingRow]:
     readable: list[tuple[ImageRow, str | None]] = []
     tensors: list[torch.Tensor] = []
+    unavailable = 0
     for row, roi_key in waiting:
         try:
             tensors.append(project.prepared(row).tensor)
+        except Unavailable as error:
+            unavailable += 1
+            if unavailable >= GIVE_UP:  # the server asks for another run in a while
+                raise
+            logger.warning("image %s is left for later: %s", row.id, error)
+            continue
         except (Unreadable, Refused) as error:
             logger.warning("image %s is left out: %s", row.id, error)
             continue
@@ -88,7 +99,7 @@ def _score_batch(project: Project, model: Model, waiting: Sequence[tuple[ImageRo
 
 
 def _as_row(project: Project, model: Model, row: ImageRow, roi_key: str | None, reading: Reading) -> ReadingRow:
-    drawn = drawn_roi(project, project.store.drawn_roi(row.id))
+    drawn = known_roi(project, row.id)
     found = misalignment(
         reading.attention,
         reading.evidence,

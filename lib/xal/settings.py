@@ -65,6 +65,8 @@ def _keys_beside(location: tuple[str | int, ...], kind: type[Settings]) -> list[
             here = here.model_fields[str(part)].annotation
         else:  # the index or key of one of many
             here = next(kind for kind in get_args(here) if _is_settings(kind))
+        if type(None) in get_args(here):  # settings that may be left out
+            here = next(kind for kind in get_args(here) if _is_settings(kind))
     return list(here.model_fields)
 
 

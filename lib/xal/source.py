@@ -1,13 +1,13 @@
-"""Where images come from. A folder today; a DICOMweb server implements the same protocol."""
+"""Where images come from: a folder here; `pacs/source.py` is the same for an archive."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
 from xal.errors import BadInput, Conflict, NotFound
 from xal.images import IMAGE_SUFFIXES, image_id
@@ -39,6 +39,14 @@ class ImageSource(Protocol):
 
     def add(self, identifier: str, file: Path, suffix: str) -> ImageFile:
         """Take a copy of `file` into the source under a new id."""
+        ...
+
+    def infos(self, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """What the last scan learnt of these images."""
+        ...
+
+    def references(self, row: ImageRow) -> dict[str, str]:
+        """How a client of the source finds the image there."""
         ...
 
 
@@ -125,6 +133,14 @@ class FolderSource:
             partial.unlink()
         status = target.stat()
         return ImageFile(identifier, target.name, status.st_size, status.st_mtime_ns)
+
+    def infos(self, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Nothing: files say of themselves what they are."""
+        return {}
+
+    def references(self, row: ImageRow) -> dict[str, str]:
+        """Nothing: a file is known by its id."""
+        return {}
 
     def _as_image(self, entry: os.DirEntry[str]) -> ImageFile | None:
         if entry.name.startswith("."):

@@ -14,17 +14,20 @@ from typing import Any
 import numpy as np
 
 from xal.acquisition import roi_confidence, sentence
-from xal.annotation import Decoded, decode_label
+from xal.annotation import BoolArray, Decoded, decode_label
 from xal.attention import energy_in_roi, overlap
+from xal.durable import move_durably
 from xal.errors import BadInput, Conflict
 from xal.geometry import roi_to_grid
-from xal.images import Volume, fingerprint, move_durably, write_label
+from xal.images import Volume, fingerprint, write_label
 from xal.project import Project
 from xal.roi import coarse
 from xal.store.rows import AnnotationRow, NewAnnotation, Source
 
 FINAL = "final"
 """The only label tag that makes annotations."""
+STATED = ("finding", "submission_id", "pool")
+"""Short texts that a client may send with a label."""
 INCOMING = ".incoming"
 """Below the folder of labels: files whose submission is not stored yet."""
 DRAFT_SECONDS = 86_400
@@ -41,6 +44,8 @@ class Submission:
     finding: str | None = None
     """A finding stated without an ROI."""
     submission_id: str | None = None
+    pool: str | None = None
+    """Whose image it was drawn on, if the client says so: images of other pools may have the same id."""
     source: Source = "reader"
     params: dict[str, Any] = field(default_factory=dict)
     """What else the client said; kept as it is."""
@@ -58,6 +63,9 @@ class Receipt:
 
 def submit(project: Project, submission: Submission) -> Receipt:
     """Decode, check and store a label map; raises Refused and changes nothing if it cannot be used."""
+    if submission.pool not in (None, project.store.pool):
+        drawn_for = f"this label was drawn for another pool of images ({submission.pool})"
+        raise Conflict(f"{drawn_for}: it is kept where it was drawn")
     row = project.store.image(submission.image)
     if row.state != "ok":
         raise Conflict(f"image {row.id!r} is {row.state}{f': {row.problem}' if row.problem else ''}")
@@ -71,15 +79,17 @@ def submit(project: Project, submission: Submission) -> Receipt:
         roi_volume=decoded.roi_volume,
         label_info=[dict(entry) for entry in submission.label_info or []],
         params=submission.params,
-        story=_story(project, row.id, decoded, volume),
+        story=_story(project, submission, decoded, volume),
         digest=hashlib.sha256(submission.file.read_bytes() + decoded.finding.encode()).hexdigest(),
         submission_id=submission.submission_id,
         source=submission.source,
         fingerprint=fingerprint(volume),
+        centre=_centre(decoded.roi),
     )
 
     annotation, created = _store(project, new, decoded, volume)
-    return Receipt(annotation, created, " ".join(filter(None, [decoded.note, _sentence(annotation)])))
+    note = f"{decoded.note}. " if decoded.note else ""
+    return Receipt(annotation, created, note + _sentence(annotation))
 
 
 def _store(project: Project, new: NewAnnotation, decoded: Decoded, volume: Volume) -> tuple[AnnotationRow, bool]:
@@ -118,12 +128,13 @@ def parse_submission(image: str, reader: str, file: Path, tag: str | None, param
         and all(isinstance(entry, dict) and isinstance(entry.get("name"), str) for entry in label_info)
     ):
         raise BadInput('label_info must be a list of {"name": …, "idx": …}, one entry per exported segment')
-    stated = {key: params.get(key) for key in ("finding", "submission_id")}
+    stated = {key: params.get(key) for key in STATED}
     for key, value in stated.items():
         if value is not None and not (isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable()):
             raise BadInput(f"{key} must be a short text, not {value!r}")
-    kept = {key: value for key, value in params.items() if key not in ("label_info", "finding", "submission_id")}
-    return Submission(image, reader, file, label_info, stated["finding"], stated["submission_id"], params=kept)
+    kept = {key: value for key, value in params.items() if key not in ("label_info", *STATED)}
+    finding, submission_id, pool = stated.values()
+    return Submission(image, reader, file, label_info, finding, submission_id, pool, params=kept)
 
 
 def label_path(image: str, reader: str, revision: int) -> str:
@@ -141,12 +152,21 @@ def _sentence(annotation: AnnotationRow) -> str:
     return sentence(annotation.finding, story["finding"], story["probability"], story["overlap"])
 
 
-def _story(project: Project, image: str, decoded: Decoded, volume: Volume) -> dict[str, Any] | None:
+def _centre(roi: BoolArray) -> list[float] | None:
+    """Where the ROI's centroid lies, as a share of the image along each of its axes; None without an ROI."""
+    if not roi.any():
+        return None
+    profiles = [roi.sum(tuple(other for other in range(roi.ndim) if other != axis)) for axis in range(roi.ndim)]
+    return [float(np.average(np.arange(len(profile)) + 0.5, weights=profile)) / len(profile) for profile in profiles]
+
+
+def _story(project: Project, submission: Submission, decoded: Decoded, volume: Volume) -> dict[str, Any] | None:
     """What the model had thought of the image before it was handed in, from the stored reading."""
-    reading = project.store.reading(image)
+    reading = project.store.reading(submission.image)
     if reading is None:
         return None
     story: dict[str, Any] = {
+        "chosen": project.store.was_given(submission.image, submission.reader),
         "model_version": reading.version,
         "finding": reading.finding,
         "probability": reading.probabilities[reading.finding],

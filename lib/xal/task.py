@@ -23,6 +23,32 @@ RESERVED_NAMES: frozenset[str] = frozenset({"background", "foreground_scribbles"
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
+class Code(Settings):
+    """A concept of a published vocabulary, as DICOM writes it."""
+
+    scheme: str = Field(min_length=1, max_length=16)
+    """Its designator in DICOM: SCT (SNOMED CT), RADLEX, LN (LOINC), NCIt …"""
+    value: str = Field(min_length=1, max_length=16)
+    """In quotes in the task file: YAML would make a number of it."""
+    meaning: str = Field(min_length=1, max_length=64)
+    """The vocabulary's own name for it."""
+
+    @field_validator("scheme", "value", "meaning")
+    @classmethod
+    def _usable_in_dicom(cls, text: str) -> str:
+        if text != text.strip() or "\\" in text or any(not character.isprintable() for character in text):
+            raise ValueError("a code has no backslashes, no control characters and no spaces at the ends of its parts")
+        return text
+
+    @model_validator(mode="after")
+    def _snomed(self) -> Code:
+        if self.scheme == "SCT" and not (self.value.isascii() and self.value.isdecimal() and len(self.value) >= 6):
+            raise ValueError(f"a SNOMED CT code (scheme SCT) is a number of at least 6 digits, not {self.value!r}")
+        if self.scheme in ("SNOMED", "SNOMED-CT", "SNOMEDCT", "SRT"):
+            raise ValueError(f"SNOMED CT is scheme SCT in DICOM, not {self.scheme!r}")
+        return self
+
+
 class Finding(Settings):
     """A class of the task; its name is also the name of the segment a reader paints."""
 
@@ -30,6 +56,11 @@ class Finding(Settings):
     absent: bool = False
     """The finding that means "nothing there": it has no ROI."""
     color: tuple[int, int, int] | None = None
+    code: Code | None = Field(None, exclude=True)
+    """What a PACS calls it: {scheme: SCT, value: "4147007", meaning: Mass}. Without one it gets a code of xal's own.
+
+    Left out of dumps: it decides nothing that is learnt or measured, so rows of a simulation outlive it.
+    """
 
     @field_validator("name")
     @classmethod

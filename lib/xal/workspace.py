@@ -10,10 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit, urlunsplit
 
 from xal.errors import StoreError
 from xal.holding import Hold
+from xal.pacs.address import Address, is_address
 from xal.store.engine import network_filesystem
 
 POOL_FILE = "pool.json"
@@ -83,13 +83,13 @@ class Workspace:
 def state_folder(studies: str) -> Path:
     """Where the state of the studies is kept, be it there or not."""
     place, pool = _place(studies)
-    return (_user_data() / "xal" / pool if "://" in studies else Path(place) / ".xal").resolve()
+    return (_user_data() / "xal" / pool if is_address(studies) else Path(place) / ".xal").resolve()
 
 
 def _place(studies: str) -> tuple[str, str]:
     """The studies in their one spelling, and the pool that is begun for them."""
-    if "://" in studies:
-        place = _plain_url(studies)
+    if is_address(studies):
+        place = Address.parse(studies).url
         return place, _hash(place)
     root = Path(studies).expanduser().resolve()
     if not root.is_dir():
@@ -99,13 +99,6 @@ def _place(studies: str) -> tuple[str, str]:
 
 def _hash(uri: str) -> str:
     return hashlib.sha256(uri.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-
-
-def _plain_url(url: str) -> str:
-    """One spelling for one server: no credentials, no slash at the end."""
-    parts = urlsplit(url)
-    host = (parts.hostname or "") + (f":{parts.port}" if parts.port else "")
-    return urlunsplit((parts.scheme.lower(), host, parts.path.rstrip("/"), parts.query, ""))
 
 
 def _user_data() -> Path:

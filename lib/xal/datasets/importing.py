@@ -26,10 +26,11 @@ from xal.datasets.seen import is_unchanged, look
 from xal.datasets.start import write_start
 from xal.datasets.truth import MASKS, TRUTH_FOLDER, Mask, write_mask, write_truth
 from xal.datasets.truth import TruthRow as Row
+from xal.durable import write_atomically
 from xal.errors import BadInput, Conflict, Refused, Unreadable, XalError
 from xal.geometry import prepare
 from xal.holding import Hold
-from xal.images import Volume, read_image, write_atomically
+from xal.images import Volume, read_image
 from xal.source import checked_id
 from xal.task import Task
 

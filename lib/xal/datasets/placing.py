@@ -13,8 +13,9 @@ import numpy as np
 from xal.datasets.cases import Case
 from xal.datasets.listing import START_LABELS
 from xal.datasets.truth import MASKS, TRUTH_FOLDER
+from xal.durable import UNFINISHED, write_atomically
 from xal.errors import BadInput
-from xal.images import UNFINISHED, Volume, suffix_of, write_atomically
+from xal.images import Volume, suffix_of
 from xal.integrity import Kind, sniff
 
 DRAFT = ".import-"

@@ -14,7 +14,8 @@ from xal.datasets.journal import Placed
 from xal.datasets.listing import LISTING, START_LABELS, Listed, listing
 from xal.datasets.naming import short_hash
 from xal.datasets.truth import MASKS, TRUTH_FOLDER, Known
-from xal.images import read_header, read_image, suffix_of, write_atomically, write_label
+from xal.durable import write_atomically
+from xal.images import read_header, read_image, suffix_of, write_label
 
 READER = "start set"
 

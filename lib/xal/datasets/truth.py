@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from xal.durable import write_atomically
 from xal.errors import XalError
-from xal.images import FloatArray, image_id, read_image, write_atomically, write_label
+from xal.images import FloatArray, image_id, read_image, write_label
 
 Mask = npt.NDArray[np.bool_]
 

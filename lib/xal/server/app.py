@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from monailabel.config import settings as server_settings
 from monailabel.interfaces.app import MONAILabelApp
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from xal.errors import BadInput, NotFound, XalError
+from xal.errors import BadInput, NotFound, Unavailable, XalError
 from xal.jobs import mark_as_server, reap_orphans
 from xal.legacy import import_at_start
-from xal.manage import follow_settings, keep_conf_alpha
-from xal.project import Project
+from xal.manage import follow_settings, keep_conf_alpha, keep_conf_archive
+from xal.pacs.address import PASSWORD, USERNAME, Address, is_address
+from xal.pacs.arriving import Search
+from xal.pacs.client import Archive
+from xal.pacs.sending import AS_USUAL, Sending, checked_kinds
+from xal.pacs.source import DicomWebSource
+from xal.project import ArchiveOptions, Project
+from xal.reader import reviewers_in
 from xal.server.datastore import XalDatastore
+from xal.server.errands import Errands
 from xal.server.infer import AttentionInfer, ClassifierInfer, checked_request
 from xal.server.queue import request_scoring
 from xal.server.routes import install
@@ -30,6 +38,9 @@ from xal.submission import forget_drafts
 from xal.task import Share, load_task
 
 logger = logging.getLogger(__name__)
+
+FOLDER_SECONDS, ARCHIVE_SECONDS = 5.0, 30.0
+"""How often a folder and an archive are listed, unless said."""
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # for training and scoring: threads that spin starve the server
 
@@ -47,10 +58,28 @@ class Conf(BaseModel):
     """α until a reviewer sets another."""
     share_paths: bool = False
     """Tell clients where images lie on disk even if the server can be reached from other machines."""
-    scan_seconds: float = 5.0
-    """How often to look for images that appeared, changed or vanished."""
+    scan_seconds: float | None = Field(None, gt=0)
+    """How often to look for images that appeared, changed or vanished: every 5 s in a folder, 30 s in an archive."""
+    modalities: str = ""
+    """Of an archive: which modalities' series are images, by commas; the usual ones for the task if not said."""
+    cache_gb: float = Field(20.0, gt=0)
+    """How much is kept of what was fetched from an archive or made from images, and can be had again."""
+    send: str = ",".join(AS_USUAL)
+    """To an archive: what is written of an annotation: seg, sr, attention, attention_map, by commas; or nothing."""
+    roi_names: str = ""
+    """From an archive: what ROIs are called that count where an object has several, besides the findings' names."""
+    show_patient: bool = False
+    """Of an archive: let the page name the patient of the image that is read."""
     auto_score: bool = True
     """Score by itself whenever something changed."""
+    reviewers: str = ""
+    """Names of the readers who see everything and decide where readings disagree, separated by commas."""
+
+    @property
+    def archive(self) -> ArchiveOptions:
+        """What concerns an archive's images."""
+        named = (name.strip().upper() for name in self.modalities.split(","))
+        return ArchiveOptions(tuple(name for name in named if name), self.cache_gb)
 
 
 def parse_conf(conf: dict[str, str]) -> Conf:
@@ -75,7 +104,7 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
         chosen = parse_conf(conf)
         self._chosen = chosen
         task = load_task(chosen.task, Path(app_dir) / "tasks")
-        self.project = Project.open(task, studies, chosen.database)
+        self.project = Project.open(task, _without_login(studies), chosen.database, chosen.archive)
         super().__init__(
             app_dir=app_dir,
             studies=studies,
@@ -86,6 +115,12 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
             labels=list(task.segments),
         )
         self._auto_update_scoring = False  # our watch decides; upstream would queue every method at every click
+
+    @property
+    def archive(self) -> Archive | None:
+        """Where the images come from, if that is an archive."""
+        source = self.project.source
+        return source.archive if isinstance(source, DicomWebSource) else None
 
     # MONAI Label's slots
 
@@ -153,12 +188,14 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
         reap_orphans(self.project.store)
         forget_drafts(self.project)
         keep_conf_alpha(self.project, self._chosen.alpha)
-        self.project.sync()
+        keep_conf_archive(self.project, self._chosen.archive)
+        self._look_first()
         import_at_start(self.project)
         follow_settings(self.project)
-        install(self)
+        install(self, reviewers_in(self._chosen.reviewers), self._chosen.show_patient)
         ask = self.async_scoring if self._chosen.auto_score else None
-        Watch(self.project, ask, self.cleanup_sessions, self._chosen.scan_seconds).start()
+        every = self._chosen.scan_seconds or (FOLDER_SECONDS if self.archive is None else ARCHIVE_SECONDS)
+        Watch(self.project, ask, self.cleanup_sessions, every, self._errands(every)).start()
         if not bound_to_loopback():
             logger.warning("this server may be reached from other machines, and it has no access control: see --host")
         counts = self.project.store.counts()
@@ -170,6 +207,30 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
             counts["open"],
             server_settings.MONAI_LABEL_SERVER_PORT,
         )
+
+    def _errands(self, every: float) -> tuple[Callable[[], None], ...]:
+        source = self.project.source
+        if not isinstance(source, DicomWebSource):
+            return ()
+        sending = Sending(self.project, source, checked_kinds(self._chosen.send))
+        errands = Errands(Search(self.project, source, self._chosen.roi_names), sending, every)
+        return (errands.look, errands.send) if sending.kinds else (errands.look,)
+
+    def _look_first(self) -> None:
+        """List the images; an archive that is away now will be looked at again by the watch."""
+        if isinstance(self.project.source, DicomWebSource):
+            self.project.source.begin()
+        try:
+            self.project.sync()
+        except Unavailable as error:
+            logger.warning("%s: the images known from before are served until it is back", error)
+
+
+def _without_login(studies: str) -> str:
+    """The studies, refused where they hold a password: MONAI Label logs them, and everybody sees a command line."""
+    if is_address(studies) and Address.parse(studies, {}).login is not None:
+        raise XalError(f"do not name a password in --studies: say it in {USERNAME} and {PASSWORD}, or use `make serve`")
+    return studies
 
 
 def _version() -> str:

@@ -230,7 +230,7 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
                 except Refused as error:
                     logger.warning("the dataset has no image for the label of %s: %s", row.id, error)
                     continue
-                archive.write(path, f"image/{path.name}")
+                archive.write(path, f"image/{row.id}{suffix_of(path.name)}")
             archive.writestr("metadata.json", json.dumps(self._listing(rows), indent=2))
 
     def refresh(self) -> None:

@@ -12,17 +12,17 @@ import torch
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
 from xal.attention import bands, energy_in_roi, overlap
+from xal.blind import BLIND, may_see
 from xal.errors import BadInput, Forbidden, NotFound, Unreadable
 from xal.geometry import grid_to_image, prepare
 from xal.images import LabelArray, Volume, fingerprint, read_image, write_label
 from xal.network import Reading, read
 from xal.project import Model, Project
 from xal.reader import Reader
-from xal.roi import coarse, drawn_roi
+from xal.roi import coarse, known_roi
 from xal.store.rows import ImageRow
 from xal.task import ATTENTION_BANDS
 
-BLIND = "hand this image in first: what the model thinks of it is shown afterwards"
 UNTRAINED = "no model has been trained yet: hand in annotations, then train"
 
 
@@ -55,17 +55,16 @@ class _XalInfer(InferTask):  # type: ignore[misc]  # monailabel has no types
         return True
 
     def _may_see(self, reader: Reader, subject: Subject, volume: Volume | None = None) -> bool:
-        """Blind reading: only who has handed in an image is told what the model thinks of it."""
-        if self._project.task.reveal == "always":
+        """Blind reading, also of a file that the reader brought along: a copy of an image of the pool is that image."""
+        if subject.row is not None:
+            return may_see(self._project, reader, subject.row.id)
+        if self._project.task.reveal == "always" or reader.reviewer:
             return True
         store = self._project.store
-        if subject.row is not None:
-            same = [subject.row.id]
-        elif store.unread(1):  # it might be a copy of one of these
+        if store.unread(1):  # it might be a copy of one of these
             return False
-        else:  # a copy of an image of the pool, brought along as a file, is still that image
-            same = store.by_fingerprint(fingerprint(volume or subject.volume(self._project)))
-        return all(store.handed_in(image, None if reader.never_submits else reader.name) for image in same)
+        same = store.by_fingerprint(fingerprint(volume or subject.volume(self._project)))
+        return all(may_see(self._project, reader, image) for image in same)
 
     def _read(self, model: Model, volume: Volume, finding: str | None) -> Reading:
         task = self._project.task
@@ -100,10 +99,15 @@ class AttentionInfer(_XalInfer):
         reading = self._read(model, volume, _stated(request))
         on_image = grid_to_image(reading.attention, volume, self._project.task, "linear")
         said = {"finding": reading.finding, "model_version": model.version.version}
-        return self._result(bands(on_image), volume, said)
+        return self._result(bands(on_image), volume, said, _as_listed(request))
 
-    def _result(self, levels: LabelArray, volume: Volume, said: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        levels, names = _contiguous(levels)
+    def _result(
+        self, levels: LabelArray, volume: Volume, said: dict[str, Any], as_listed: bool = False
+    ) -> tuple[str, dict[str, Any]]:
+        if as_listed:
+            names = {name: level for level, name in enumerate(ATTENTION_BANDS, start=1)}
+        else:
+            levels, names = _contiguous(levels)
         with tempfile.NamedTemporaryFile(prefix="attention-", suffix=".nrrd", delete=False) as file:
             path = Path(file.name)
         write_label(path, levels, volume.affine)
@@ -144,7 +148,7 @@ class ClassifierInfer(_XalInfer):
         """How attention lies to the outlined ROI, where there is one."""
         if row is None or reading.finding == self._project.task.absent:
             return {}
-        drawn = drawn_roi(self._project, self._project.store.drawn_roi(row.id))
+        drawn = known_roi(self._project, row.id)
         if drawn is None:
             return {}
         energy = energy_in_roi(reading.attention, coarse(drawn, reading.attention.shape))
@@ -164,6 +168,11 @@ def _stated(request: dict[str, Any]) -> str | None:
     if not isinstance(finding, str):
         raise BadInput(f"finding must be the name of a finding, not {finding!r}")
     return finding
+
+
+def _as_listed(request: dict[str, Any]) -> bool:
+    """Whether value n has to be the n-th label of `/info/`: OHIF says so, and reads no names from the reply."""
+    return request.get("restore_label_idx") is False
 
 
 def _contiguous(levels: LabelArray) -> tuple[LabelArray, dict[str, int]]:

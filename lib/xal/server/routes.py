@@ -15,18 +15,22 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, File, Form, HTTPException, Query, Request, Response, UploadFile
 from fastapi.responses import FileResponse, JSONResponse
-from monailabel.config import settings
 from monailabel.utils.async_tasks.task import AsyncTask
 from requests_toolbelt import MultipartEncoder
 from starlette.background import BackgroundTask
+from starlette.routing import BaseRoute
 
-from xal.errors import BadInput, Conflict, NotFound
+from xal.blind import BLIND, may_see
+from xal.errors import BadInput, Conflict, Forbidden, NotFound
 from xal.images import image_id
 from xal.reader import Reader
 from xal.server import sessions
 from xal.server.api import api_router
+from xal.server.api.common import Asker
 from xal.server.http import Admin, Annotator, AnyUser, Json, XalRoute, parse_params, reader_in, received
 from xal.server.infer import Subject, checked_request
+from xal.server.pages import page_routes
+from xal.server.proxy import keep_searches_out_of_logs, proxy_routes
 from xal.server.train import training_settings
 from xal.store.rows import JobKind
 from xal.submission import FINAL, Receipt
@@ -39,13 +43,21 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def install(app: XalApp) -> None:
-    """Put our routes in front of MONAI Label's."""
+def install(app: XalApp, reviewers: frozenset[str], show_patient: bool) -> None:
+    """Put our routes in front of MONAI Label's; `reviewers` are the readers who see everything.
+
+    With `show_patient` the page may name the patient of an archive's image.
+    """
     from monailabel.app import app as server
 
-    routes = [*api_router(app.project).routes]
-    for router in (_info(app), _queue(app), _infer(app), _work(app), _images(app), _labels(app), _refused()):
+    server.state.xal_reviewers = reviewers
+    server.state.xal_show_patient = show_patient and app.archive is not None
+    keep_searches_out_of_logs()
+    routes: list[BaseRoute] = [*api_router(app.project).routes]
+    ours = (_info(app), _queue(app), _infer(app), _work(app), _images(app), _labels(app), _refused())
+    for router in (*ours, proxy_routes(app.archive)):
         routes += router.routes
+    routes += page_routes()
     server.router.routes[0:0] = routes
     server.openapi_schema = None
 
@@ -101,7 +113,7 @@ def _infer(app: XalApp) -> APIRouter:
         parsed = parse_params(params)
         checked_request(model, app._infers, parsed)
         if output == "dicom_seg":
-            raise BadInput("DICOM SEG is offered for images of a DICOMweb server only")
+            raise BadInput("DICOM names the patient and goes to the archive alone: see --conf send attention")
         reader = reader_in(request, parsed, user)
 
         def run(subject: Subject) -> Json:
@@ -311,14 +323,22 @@ def _labels(app: XalApp) -> APIRouter:
         store.get_label_uri(image or label or "", tag)
         return {}
 
+    def checked_sighted(asker: Reader, image: str) -> None:
+        """Stock clients do not say who asks: only who does is held to blind reading."""
+        if not asker.never_submits and not may_see(app.project, asker, image):
+            raise Forbidden(BLIND)
+
     @router.get("/label", summary="Download the latest label")
-    def download(label: str, user: AnyUser, tag: str = FINAL) -> FileResponse:
+    def download(label: str, asker: Asker, tag: str = FINAL) -> FileResponse:
         path = Path(store.get_label_uri(label, tag))
+        checked_sighted(asker, label)
         return FileResponse(path, filename=f"{label}.nii.gz")
 
     @router.get("/label/info", summary="Who handed in the latest label, and what it shows")
-    def info(label: str, user: AnyUser, tag: str = FINAL) -> Json:
-        return store.get_label_info(label, tag)
+    def info(label: str, asker: Asker, tag: str = FINAL) -> Json:
+        known = store.get_label_info(label, tag)
+        checked_sighted(asker, label)
+        return known
 
     @router.put("/label/info", summary="Refused: annotations are never changed")
     @router.put("/updatelabelinfo", include_in_schema=False)
@@ -370,11 +390,5 @@ def _refused() -> APIRouter:
         if tool is None:
             raise NotFound("this machine has no nvidia-smi")
         return Response(subprocess.run([tool], capture_output=True, check=False).stdout, media_type="text/plain")
-
-    if not settings.MONAI_LABEL_STUDIES.startswith(("http://", "https://")):
-
-        @router.api_route("/proxy/{path:path}", methods=["GET", "POST", "PUT", "DELETE"], include_in_schema=False)
-        def proxy(path: str, user: AnyUser) -> None:
-            raise NotFound("the studies are a folder, not a DICOMweb server")
 
     return router

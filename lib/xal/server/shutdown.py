@@ -15,6 +15,9 @@ from monailabel.utils.async_tasks.utils import background_executors, processes
 
 logger = logging.getLogger(__name__)
 
+ending = threading.Event()
+"""Set once the server was asked to end: what answers for ever has to stop, because uvicorn waits for its answers."""
+
 
 def end_children_with_server() -> None:
     """Do so whenever this process is asked to end; whoever listened for that before still hears of it."""
@@ -28,6 +31,7 @@ def _before(number: signal.Signals) -> None:
     previous = signal.getsignal(number)
 
     def end(received: int, frame: FrameType | None) -> None:
+        ending.set()
         end_children()
         if callable(previous):
             previous(received, frame)

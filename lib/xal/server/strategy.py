@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.strategy import Strategy
 
-from xal.errors import NotFound, Unreadable
+from xal.blind import score_alone, scores_only
+from xal.errors import NotFound, Unavailable, Unreadable
 from xal.images import suffix_of
 from xal.project import Project
 from xal.reader import Reader, reader_of
+from xal.scoring import GIVE_UP
 from xal.store.rows import Offer, Order
+
+RETRY_SECONDS = 30.0
+"""Before an image is asked for again that the archive could not give."""
 
 
 class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
@@ -26,6 +32,8 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
         self._project = project
         self._order = order
         self._share_paths = share_paths
+        self._not_before: dict[str, float] = {}
+        """Images that the archive could not give although it answers, and when they are tried again."""
 
     def info(self) -> dict[str, Any]:
         """What Slicer shows in its Options tab."""
@@ -36,24 +44,49 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
         reader = request.get("reader")
         if not isinstance(reader, Reader):
             reader = reader_of(request.get("client_id"), None)
+        passed_over: list[Offer] = []
+        try:
+            return self._first_at_hand(reader, passed_over)
+        finally:
+            for offer in reversed(passed_over):  # the reader does not get them, so that nobody waits for them
+                self._project.store.take_back(offer, reader.name)
+
+    def _first_at_hand(self, reader: Reader, passed_over: list[Offer]) -> dict[str, Any]:
+        """The best image that can be had: one that the archive cannot give keeps nobody from the next ones."""
+        failed: list[Unavailable] = []
         while True:
             offer = self._project.store.next_sample(reader.name, self._order, self._project.task.lease_minutes * 60)
-            if offer is None:
-                return {}
+            if offer is None or offer.image.id in {one.image.id for one in passed_over}:
+                passed_over += [offer] if offer else []
+                if not passed_over:
+                    return {}
+                raise failed[0] if failed else Unavailable("the archive cannot give the images that are left")
+            if self._not_before.get(offer.image.id, 0.0) > time.monotonic():
+                passed_over.append(offer)
+                continue
             try:
-                return self._reply(offer)
+                return self._reply(offer, reader)
             except Unreadable:  # found out just now: marked in the store, so the next call cannot give it again
                 continue
             except NotFound:  # its file vanished since the last scan; if it returns, a scan finds it
                 self._project.store.mark_gone([offer.image.id])
+            except Unavailable as error:
+                passed_over.append(offer)
+                failed.append(error)
+                if self._project.source_problem is None:  # it is the image, not the archive
+                    self._not_before[offer.image.id] = time.monotonic() + RETRY_SECONDS
+                if len(failed) >= GIVE_UP:
+                    raise
 
-    def _reply(self, offer: Offer) -> dict[str, Any]:
+    def _reply(self, offer: Offer, reader: Reader) -> dict[str, Any]:
         row = offer.image
         path, checksum = self._project.served(row)
+        row = score_alone(row) if scores_only(self._project, reader, [row.id]) else row
         single_slices = self._project.task.image.dimensions == 2
         reply: dict[str, Any] = {
+            **self._project.source.references(row),
             "id": row.id,
-            "name": lonely_name(row.id, path.name) if single_slices else path.name,
+            "name": lonely_name(row.id, path.name) if single_slices else f"{row.id}{suffix_of(path.name)}",
             "checksum": f"SHA256:{checksum}",
             "xal": {
                 "score": row.score,

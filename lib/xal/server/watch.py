@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from xal.errors import NotFound, Unreadable, XalError
+from xal.errors import NotFound, Unavailable, Unreadable, XalError
 from xal.lineup import is_due
 from xal.project import Project
+from xal.scoring import GIVE_UP
+from xal.second_look import look_again
 from xal.server.queue import scoring_is_due
+from xal.server.ready import Ready
 
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
 RETRY_SECONDS = 60.0
 """After a scoring run that changed nothing, wait so long before trying the same again."""
+LONGEST_WAIT_SECONDS = 60.0
+"""Between two tries while the source does not answer."""
 TIDY_SECONDS = 300.0
-READ_AHEAD = 8
-"""So many images at the head of the queue come first."""
 READ_AHEAD_IMAGES = 100
 READ_AHEAD_SECONDS = 0.5
 """Per tick: reading a pool for the first time must not starve those who use the server."""
+LOOK_AGAIN_SECONDS = 0.3
+"""Per tick, for the same reason; after a large import it goes on for a while."""
 
 
 class Watch:
-    """A background thread of the server."""
+    """Background threads of the server: two for what needs the images' source, which may be slow, one for more."""
 
     def __init__(
         self,
@@ -36,9 +40,18 @@ class Watch:
         ask_for_scoring: Callable[[], Any] | None,
         tidy_up: Callable[[], Any],
         scan_seconds: float,
+        errands: Sequence[Callable[[], Any]] = (),
     ) -> None:
-        """Watch `project`; `ask_for_scoring` is None where scoring is only started by hand."""
+        """Watch `project`; `ask_for_scoring` is None where scoring is only started by hand.
+
+        `errands` are what else needs the source.
+        """
         self._project = project
+        self._errands = errands
+        self._ready = Ready(project)
+        self._later: dict[str, float] = {}
+        self._problems: dict[Callable[[], Any], str | None] = {}
+        self._waits: dict[Callable[[], Any], tuple[float, float, str | None]] = {}
         self._ask = ask_for_scoring
         self._tidy_up = tidy_up
         self._next_tidying = 0.0
@@ -48,19 +61,46 @@ class Watch:
         self._asked_at = 0.0
 
     def start(self) -> None:
-        """Begin; the thread ends with the process."""
-        threading.Thread(target=self._run, daemon=True, name="watch").start()
+        """Begin; the threads end with the process."""
+        for name, duties in (
+            ("source", (self._scan, self._read_ahead, *self._errands)),
+            ("ready", (self._ready.keep,)),
+            ("watch", (self._bury, self._score, self._look_again, self._tidy)),
+        ):
+            threading.Thread(target=self._run, args=(duties, name), daemon=True, name=name).start()
 
-    def _run(self) -> None:
-        while True:
-            for duty in (self._scan, self._bury, self._score, self._read_ahead, self._tidy):
-                try:
-                    duty()
-                except XalError as error:
-                    logger.warning("%s", error)
-                except Exception:  # a watch that dies silently would leave a server that no longer notices anything
-                    logger.exception("the watch stumbled and goes on")
+    def _run(self, duties: Sequence[Callable[[], Any]], name: str) -> None:
+        """Do these for ever: a watch that dies silently would leave a server that no longer notices anything."""
+        of_source = name != "watch"
+        if name == "ready":  # so that decoders are set up by one thread, before a second one uses them
             time.sleep(TICK_SECONDS)
+        while True:
+            for duty in duties:
+                problem = self._done(duty)
+                if of_source:  # everybody sees what keeps it from being looked at
+                    self._problems[duty] = problem
+                    self._project.source_problem = next(filter(None, list(self._problems.values())), None)
+            time.sleep(TICK_SECONDS)
+
+    def _done(self, duty: Callable[[], Any]) -> str | None:
+        """Do it if it is time to; what fails, foreseen or not, is tried again at growing distances. Why it failed."""
+        until, wait, problem = self._waits.get(duty, (0.0, 0.0, None))
+        if time.monotonic() < until:
+            return problem
+        wait = min(max(2 * wait, TICK_SECONDS), LONGEST_WAIT_SECONDS)
+        try:
+            duty()
+        except XalError as error:
+            problem = str(error)
+            logger.warning("%s; next try in %.0f s", error, wait)
+        except Exception as error:
+            problem = f"the images cannot be looked at ({type(error).__name__}); the server's log says more"
+            logger.exception("the watch stumbled; next try in %.0f s", wait)
+        else:
+            self._waits.pop(duty, None)
+            return None
+        self._waits[duty] = time.monotonic() + wait, wait, problem
+        return problem
 
     def _scan(self) -> None:
         if time.monotonic() >= self._next_scan:
@@ -84,21 +124,33 @@ class Watch:
             self._asked_for, self._asked_at = wanted, time.monotonic()
             self._ask()
 
+    def _look_again(self) -> None:
+        """Compare what was just handed in with what others said, and notice what looks wrong."""
+        look_again(self._project, LOOK_AGAIN_SECONDS)
+
     def _tidy(self) -> None:
         if time.monotonic() >= self._next_tidying:
             self._next_tidying = time.monotonic() + TIDY_SECONDS
             self._tidy_up()
 
     def _read_ahead(self) -> None:
-        """Read images for the first time before anybody asks: the head of the queue, then all others.
+        """Read images for the first time before anybody asks; the head of the queue is got ready meanwhile.
 
         Their checksums are then at hand, what cannot be read is known, and a copy of any of them is recognised.
         """
         until = time.monotonic() + READ_AHEAD_SECONDS
         store = self._project.store
-        for row in (*store.head(READ_AHEAD), *store.unread(READ_AHEAD_IMAGES)):
-            if row.fingerprint is None:
-                with contextlib.suppress(Unreadable, NotFound):  # marked in the store; gone with the next scan
+        refused = 0
+        for row in store.unread(READ_AHEAD_IMAGES):
+            if time.monotonic() > self._later.get(row.id, 0.0):
+                try:
                     self._project.volume(row)
+                except (Unreadable, NotFound):  # marked in the store; gone with the next scan
+                    pass
+                except Unavailable:
+                    self._later[row.id] = time.monotonic() + LONGEST_WAIT_SECONDS
+                    refused += 1
+                    if refused >= GIVE_UP:
+                        raise
             if time.monotonic() > until:
                 break

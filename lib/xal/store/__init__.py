@@ -15,12 +15,17 @@ from typing import Any, Self
 
 from xal.errors import Conflict, StoreError
 from xal.store.annotations import Annotations
+from xal.store.deliveries import Deliveries
 from xal.store.engine import open_database
 from xal.store.fork import in_use
 from xal.store.images import Images
 from xal.store.jobs import Jobs
+from xal.store.listing import Listing
 from xal.store.log import Log
+from xal.store.looking import Looking
+from xal.store.outlines import Outlines
 from xal.store.readings import Readings
+from xal.store.reviewing import Reviewing
 from xal.store.rows import (
     AnnotationRow,
     Counts,
@@ -66,7 +71,7 @@ __all__ = [
 ]
 
 
-class Store(Images, Annotations, Readings, Versions, Jobs, Log):
+class Store(Images, Annotations, Readings, Versions, Jobs, Log, Listing, Looking, Reviewing, Outlines, Deliveries):
     """The state of one task on one pool; one object serves all threads of a process and survives a fork."""
 
     @classmethod

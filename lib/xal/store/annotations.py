@@ -15,7 +15,7 @@ from xal.errors import Conflict, NotFound
 from xal.store.pool import Values, image_row
 from xal.store.queue import Queue
 from xal.store.rows import AnnotationRow, NewAnnotation, SettledImage
-from xal.store.schema import annotation_table, given, images, leases, readers
+from xal.store.schema import annotation_table, deliveries, given, images, leases, readers
 from xal.store.settling import Settling, same_pixels
 from xal.task import ReadingSettings
 
@@ -90,9 +90,20 @@ class Annotations(Queue, Settling):
             connection.execute(annotation_table.update().where(annotation_table.c.id == annotation).values(gone))
             self._log(connection, "withdraw", by, row.image, {"annotation": annotation, "of": row.reader})
             self._settle(connection, self._row(connection, row.image, deleted=True), row.reader)
+            self._send_what_stands_again(connection, row)
             return self._annotation(connection, annotation)
 
         return self._write(work)
+
+    def _send_what_stands_again(self, connection: Connection, withdrawn: AnnotationRow) -> None:
+        """An earlier revision that was not sent because there was a later one is to be sent after all."""
+        standing = select(annotation_table.c.id).where(
+            self._by(withdrawn.image, withdrawn.reader), annotation_table.c.active.is_(True)
+        )
+        dropped = (deliveries.c.state == "dropped") & deliveries.c.annotation.in_(standing)
+        connection.execute(
+            deliveries.update().where(self._mine(deliveries), dropped).values(state="waiting", next_try=0.0, tries=0)
+        )
 
     def _sent_before(self, connection: Connection, new: NewAnnotation) -> Values | None:
         """The annotation that this submission already became."""
@@ -149,6 +160,9 @@ class Annotations(Queue, Settling):
         active = annotation_table.c.revision == (0 if revision is None else revision)
         connection.execute(annotation_table.update().where(own).values(active=active))
         standing = self._active(connection, annotation_table.c.image == image["id"])
+        if image["decision"] is not None:  # it was made of other annotations than there are now
+            self._log(connection, "decision dropped", image=image["id"], detail=image["decision"])
+            image = {**image, "decision": None}
         values = self._meaning(connection, image, standing, image["fingerprint"])
         if values["complete"] and values["finding"] is None and not values["outdated"]:
             said = {row["reader"]: row["finding"] for row in standing}
@@ -160,10 +174,19 @@ class Annotations(Queue, Settling):
         return self._read(lambda c: self._annotation(c, annotation))
 
     def annotations(
-        self, image: str | None = None, *, reader: str | None = None, active_only: bool = True
+        self,
+        image: str | None = None,
+        *,
+        reader: str | None = None,
+        active_only: bool = True,
+        after: int | None = None,
+        limit: int | None = None,
     ) -> list[AnnotationRow]:
-        """Annotations, oldest first."""
+        """Annotations, oldest first; at most `limit` of those `after` a number."""
         query = select(annotation_table).where(self._mine(annotation_table)).order_by(annotation_table.c.id)
+        query = query.limit(limit)
+        if after is not None:
+            query = query.where(annotation_table.c.id > after)
         if image is not None:
             query = query.where(annotation_table.c.image == image)
         if reader is not None:
@@ -186,6 +209,22 @@ class Annotations(Queue, Settling):
         if reader is not None:
             query = query.where(annotation_table.c.reader == reader)
         return self._read(lambda c: c.execute(query).first()) is not None
+
+    def was_given(self, image: str, reader: str) -> bool:
+        """Whether Next Sample gave this reader this image, which the reader has not handed in since."""
+        offer = self._mine(given) & (given.c.image == image) & (given.c.reader == reader)
+        return self._read(lambda c: c.execute(select(given.c.at).where(offer)).first()) is not None
+
+    def label_counts(self) -> list[tuple[str, str, int]]:
+        """Finding, reader, and how many annotations that stand are this finding by this reader."""
+        columns = (annotation_table.c.finding, annotation_table.c.reader)
+        query = (
+            select(*columns, func.count())
+            .where(self._mine(annotation_table), annotation_table.c.active.is_(True))
+            .group_by(*columns)
+            .order_by(*columns)
+        )
+        return [(finding, reader, count) for finding, reader, count in self._read(lambda c: c.execute(query).all())]
 
     def settled(self) -> list[SettledImage]:
         """Images to train on: settled finding, file there and readable, not excluded; ordered by id.

@@ -81,6 +81,7 @@ class Images(Settling):
             "labelled": False,
             "outdated": False,
             "open": True,
+            "status": "waiting",
             "score": UNSCORED,
             "place": NO_PLACE,
             "uncertainty": UNSCORED,
@@ -185,7 +186,7 @@ class Images(Settling):
 
         findings: dict[str, int] = {}
         for row in rows:
-            if row["finding"]:
+            if row["finding"] and row["state"] == "ok" and not row["excluded"]:
                 findings[row["finding"]] = findings.get(row["finding"], 0) + row["n"]
         return Counts(
             total=sum(row["n"] for row in rows),

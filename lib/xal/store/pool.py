@@ -36,6 +36,17 @@ def is_open(row: Values) -> bool:
     return row["state"] == "ok" and row["excluded"] is None and not row["complete"]
 
 
+def status_of(row: Values) -> str:
+    """What a person would say of an image: one word for all that is known of it."""
+    if row["state"] != "ok":
+        return str(row["state"])
+    if row["excluded"] is not None:
+        return "excluded"
+    if is_open(row):
+        return "waiting"
+    return "settled" if row["finding"] else "review"
+
+
 def bucket(row: Values) -> Bucket:
     """Where the tally counts an image."""
     excluded = row["excluded"] is not None
@@ -67,8 +78,8 @@ class Pool(Base):
             return
         after = [{**row, **values} for row, values in changes]
         for row in after:
-            row["open"] = is_open(row)
-        names = [*changes[0][1], "open"]
+            row["open"], row["status"] = is_open(row), status_of(row)
+        names = [*changes[0][1], "open", "status"]
         statement = (
             images.update()
             .where(self._mine(images), images.c.id == bindparam("key"))

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
-from xal.errors import BadInput
+from xal.errors import BadInput, Conflict
 from xal.store.pool import Pool, Values, image_row
 from xal.store.rows import ImageRow, Lease, Offer, Order
 from xal.store.schema import annotation_table, given, images, leases, readers
@@ -38,15 +38,34 @@ class Queue(Pool):
         def work(connection: Connection) -> Offer | None:
             at = time.time() if now is None else now
             row = connection.execute(self.new_to(reader, order, at)).mappings().first()
+            turn_before = lease_before = None
             if row is None:
                 row = connection.execute(self.given_before(reader, at)).mappings().first()
-            if row is None:
-                return None
+                if row is None:
+                    return None
+                turn_before, lease_before = self._had(connection, row["id"], reader, at)
             self._meet(connection, reader, at)
             self._give(connection, row, reader, at, at + lease_seconds)
-            return Offer(image_row(row), at + lease_seconds)
+            return Offer(image_row(row), at + lease_seconds, turn_before, lease_before)
 
         return self._write(work)
+
+    def take_back(self, offer: Offer, reader: str) -> None:
+        """As if this reader had not been given it: what cannot be handed over now is neither read nor put behind."""
+        key = {**self._scope, "image": offer.image.id, "reader": reader}
+
+        def work(connection: Connection) -> None:
+            given_now = self._mine(given) & (given.c.image == offer.image.id) & (given.c.reader == reader)
+            leased_now = self._mine(leases) & (leases.c.image == offer.image.id) & (leases.c.reader == reader)
+            connection.execute(given.delete().where(given_now))
+            if offer.turn_before is not None:
+                turn, at = offer.turn_before
+                self._upsert(connection, given, [{**key, "turn": turn, "at": at}])
+            taken = leases.delete().where(leased_now, leases.c.until == offer.lease_until)  # if nobody lengthened it
+            if connection.execute(taken).rowcount and offer.lease_before is not None:
+                self._upsert(connection, leases, [{**key, "until": offer.lease_before}])
+
+        self._write(work)
 
     def new_to(self, reader: str, order: Order, now: float) -> Query:
         """The best open image never given to this reader."""
@@ -99,6 +118,15 @@ class Queue(Pool):
         self._upsert(connection, leases, [{**key, "until": until}])
         self._upsert(connection, given, [{**key, "turn": turn, "at": now}])
 
+    def _had(
+        self, connection: Connection, image: str, reader: str, now: float
+    ) -> tuple[tuple[int, float], float | None]:
+        """Turn and time of when this reader was given the image, and until when the reader has it still."""
+        own = self._mine(given) & (given.c.image == image) & (given.c.reader == reader)
+        turn, at = connection.execute(select(given.c.turn, given.c.at).where(own)).one()
+        held = self._mine(leases) & (leases.c.image == image) & (leases.c.reader == reader) & (leases.c.until > now)
+        return (turn, at), connection.execute(select(leases.c.until).where(held)).scalar()
+
     def leases(self, now: float | None = None) -> list[Lease]:
         """The leases that have not expired, by image."""
         at = time.time() if now is None else now
@@ -108,6 +136,37 @@ class Queue(Pool):
             .order_by(leases.c.image)
         )
         return [Lease(**row) for row in self._read(lambda c: c.execute(query).mappings().all())]
+
+    def leased_by(self, image: str, now: float | None = None) -> str | None:
+        """Who has the image now."""
+        at = time.time() if now is None else now
+        query = select(leases.c.reader).where(self._mine(leases), leases.c.image == image, leases.c.until > at)
+        return self._read(lambda c: c.execute(query).scalar())
+
+    def lease_count(self, now: float | None = None) -> int:
+        """How many leases have not expired."""
+        at = time.time() if now is None else now
+        query = select(func.count()).select_from(leases).where(self._mine(leases), leases.c.until > at)
+        return int(self._read(lambda c: c.execute(query).scalar()) or 0)
+
+    def lease(self, image: str, reader: str, lease_seconds: float, now: float | None = None) -> float:
+        """Lease this very image to this reader, or lengthen the lease; until when. Conflict if somebody else has it."""
+
+        def work(connection: Connection) -> float:
+            at = time.time() if now is None else now
+            row = self._row(connection, image)
+            other = self._mine(leases) & (leases.c.image == image) & (leases.c.reader != reader) & (leases.c.until > at)
+            taken = connection.execute(select(leases.c.reader).where(other)).scalar()
+            if taken is not None:
+                raise Conflict(f"{taken} is reading image {image!r}")
+            if row["excluded"] is not None:
+                raise Conflict(f"image {image!r} is excluded: {row['excluded']}")
+            self._meet(connection, reader, at)
+            key = {**self._scope, "image": image, "reader": reader}
+            self._upsert(connection, leases, [{**key, "until": at + lease_seconds}])
+            return at + lease_seconds
+
+        return self._write(work)
 
     def release(self, image: str, reader: str) -> bool:
         """Give up this reader's lease of this image; False if there was none."""

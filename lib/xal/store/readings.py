@@ -54,9 +54,13 @@ class Readings(Pool):
 
     def stale_count(self, version: int) -> int:
         """How many images `stale` would list in all."""
-        which = images.c.open.is_(True) & (images.c.fresh != version)
-        query = select(func.count()).select_from(images).where(self._mine(images), which)
-        return int(self._read(lambda c: c.execute(query).scalar()) or 0)
+
+        def work(connection: Connection) -> int:
+            which = images.c.open.is_(True) & images.c.fresh.in_(self._other_versions(connection, version))
+            query = select(func.count()).select_from(images).where(self._mine(images), which)
+            return int(connection.execute(query).scalar() or 0)
+
+        return self._read(work)
 
     def save_readings(self, rows: Iterable[ReadingRow], alpha: float, neutral: float) -> int:
         """Replace readings and set the images' scores α·u + (1−α)·m, `neutral` where m is None; how many were kept.

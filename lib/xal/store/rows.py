@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 ImageState = Literal["ok", "unreadable", "gone", "deleted"]
+ImageStatus = Literal["waiting", "settled", "review", "excluded", "unreadable", "gone", "deleted"]
 Order = Literal["xal", "uncertainty", "uniform"]
 Source = Literal["reader", "import"]
 VersionState = Literal["candidate", "published", "refused", "withdrawn"]
+DeliveryState = Literal["waiting", "sent", "dropped"]
 JobKind = Literal["train", "score"]
 JobState = Literal["running", "done", "failed", "stopped", "lost"]
 
@@ -51,8 +53,12 @@ class ImageRow:
     """It has an annotation that is not withdrawn."""
     outdated: bool
     """It has an annotation that was drawn on other pixels than it has now, which does not count."""
+    decision: dict[str, Any] | None
+    """What a reviewer decided where readings disagree: finding, by, at, reason."""
     open: bool
     """It waits for a reader."""
+    status: ImageStatus
+    """What a person would say of it."""
     score: float | None
     uncertainty: float | None
     misalignment: float | None
@@ -74,6 +80,10 @@ class Offer:
 
     image: ImageRow
     lease_until: float
+    turn_before: tuple[int, float] | None = None
+    """If this reader was given it before: which turn that was, and when."""
+    lease_before: float | None = None
+    """If this reader had it still: until when."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +114,8 @@ class NewAnnotation:
     source: Source = "reader"
     fingerprint: str | None = None
     """Of the pixels it was drawn on."""
+    centre: list[float] | None = None
+    """Of the ROI, as a share of the image along each of its axes."""
 
 
 @dataclass(frozen=True)
@@ -126,11 +138,43 @@ class AnnotationRow:
     """Of the pixels it was drawn on."""
     submission_id: str | None
     source: Source
+    centre: list[float] | None
+    """Of the ROI, as a share of the image along each of its axes."""
     active: bool
     """It is its reader's latest revision that was not withdrawn."""
     created_at: float
     withdrawn_at: float | None
     withdrawn_by: str | None
+
+
+@dataclass(frozen=True)
+class OutlineRow:
+    """An ROI that a person had drawn elsewhere before, found in an archive; it says nothing of the finding."""
+
+    image: str
+    origin: str
+    """The object it was found in, and which of its ROIs."""
+    series: str
+    """Of the object."""
+    path: str
+    """Of its label file, below the folder of labels."""
+    voxels: int
+    fingerprint: str | None
+    """Of the pixels it lies on."""
+    found_at: float
+
+
+@dataclass(frozen=True)
+class DeliveryRow:
+    """An annotation on its way to an archive."""
+
+    annotation: int
+    state: DeliveryState
+    next_try: float
+    tries: int
+    problem: str | None
+    """Why the last try failed, or why it is not sent at all."""
+    ended_at: float | None
 
 
 @dataclass(frozen=True)
@@ -233,7 +277,7 @@ class Counts(TypedDict):
 
     total: int
     completed: int
-    """Images whose finding is settled."""
+    """Images of the status `settled`: excluded and unreadable ones may have a finding, too."""
     open: int
     """Images that wait for a reader."""
     labelled: int

@@ -117,7 +117,9 @@ images = _table(
     Column("finding", Name),
     Column("labelled", Boolean, nullable=False),
     Column("outdated", Boolean, nullable=False),  # a standing annotation was drawn on other pixels
+    Column("decision", Json),  # a reviewer's, where readings disagree; gone as soon as they change
     Column("open", Boolean, nullable=False),
+    Column("status", Name, nullable=False),  # what a person would say of it
     Column("score", Float, nullable=False),
     Column("place", Integer, nullable=False),  # in the batch that comes before all others
     Column("uncertainty", Float, nullable=False),
@@ -136,6 +138,12 @@ Index(
 Index(
     "images_by_uncertainty", images.c.pool, images.c.task, images.c.open, images.c.uncertainty.desc(), images.c.shuffle
 )
+Index(
+    "images_by_source",
+    images.c.pool, images.c.task, images.c.open, images.c.roi_source,
+    images.c.place, images.c.score.desc(), images.c.shuffle,
+)  # fmt: skip
+Index("images_by_status", images.c.pool, images.c.task, images.c.status, images.c.id)
 Index("images_by_shuffle", images.c.pool, images.c.task, images.c.open, images.c.shuffle)
 Index("images_by_freshness", images.c.pool, images.c.task, images.c.open, images.c.fresh, images.c.id)
 Index("images_by_version", images.c.pool, images.c.task, images.c.open, images.c.version, images.c.misalignment)
@@ -193,6 +201,7 @@ annotation_table = _table(
     Column("fingerprint", Name),  # of the pixels it was drawn on
     Column("submission_id", Name),
     Column("source", Name, nullable=False),
+    Column("centre", Json),  # of the ROI, as a share of the image along its axes
     Column("active", Boolean, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("withdrawn_at", Float),
@@ -200,7 +209,15 @@ annotation_table = _table(
     UniqueConstraint("pool", "task", "image", "reader", "revision"),
     _of_image(),
 )  # fmt: skip
-Index("annotations_by_reader", annotation_table.c.pool, annotation_table.c.task, annotation_table.c.reader)
+Index(
+    "annotations_by_reader",
+    annotation_table.c.pool, annotation_table.c.task, annotation_table.c.reader, annotation_table.c.id,
+)  # fmt: skip
+Index(
+    "annotations_by_finding",
+    annotation_table.c.pool, annotation_table.c.task, annotation_table.c.finding, annotation_table.c.id,
+)  # fmt: skip
+Index("annotations_in_order", annotation_table.c.pool, annotation_table.c.task, annotation_table.c.id)
 Index("annotations_by_submission", annotation_table.c.pool, annotation_table.c.task, annotation_table.c.submission_id)
 
 readings = _table(
@@ -222,6 +239,62 @@ readings = _table(
     Column("created_at", Float, nullable=False),
     _of_image(),
 )  # fmt: skip
+
+comparisons = _table(
+    "comparisons", ("one", "other"),
+    Column("one", Integer, nullable=False),  # two annotations of one image by two readers, the older one first
+    Column("other", Integer, nullable=False),
+    Column("image", Name, nullable=False),
+    Column("dice", Float),  # where both have an ROI
+    _of_image(),
+)  # fmt: skip
+
+doubts = _table(
+    "doubts", ("annotation", "kind"),
+    Column("annotation", Integer, nullable=False),
+    Column("kind", Name, nullable=False),
+    Column("image", Name, nullable=False),
+    Column("detail", Json, nullable=False),
+    Column("raised_at", Float, nullable=False),
+    Column("accepted_at", Float),
+    Column("accepted_by", Text),
+    _of_image(),
+)  # fmt: skip
+Index("doubts_open", doubts.c.pool, doubts.c.task, doubts.c.accepted_at, doubts.c.annotation)
+
+outlines = _table(
+    "outlines", ("image", "origin"),
+    Column("image", Name, nullable=False),
+    Column("origin", Name, nullable=False),  # the object of the archive, and which of its ROIs
+    Column("series", Name, nullable=False),  # of the object
+    Column("path", Text, nullable=False),
+    Column("voxels", BigInteger, nullable=False),
+    Column("fingerprint", Name),  # of the pixels it lies on
+    Column("found_at", Float, nullable=False),
+    _of_image(),
+)  # fmt: skip
+
+Index("outlines_by_series", outlines.c.pool, outlines.c.task, outlines.c.series)
+
+arrivals = _table(
+    "arrivals", ("series",),
+    Column("series", Name, nullable=False),
+    Column("state", Name, nullable=False),  # of it, its study's images and the names looked for, when it was searched
+    Column("outlines", Integer, nullable=False),
+    Column("problem", Text),
+    Column("seen_at", Float, nullable=False),
+)  # fmt: skip
+
+deliveries = _table(
+    "deliveries", ("annotation",),
+    Column("annotation", Integer, nullable=False),
+    Column("state", Name, nullable=False),  # waiting, sent, dropped
+    Column("next_try", Float, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("problem", Text),
+    Column("ended_at", Float),
+)  # fmt: skip
+Index("deliveries_by_state", deliveries.c.pool, deliveries.c.task, deliveries.c.state, deliveries.c.next_try)
 
 versions = _table(
     "versions", ("version",),
@@ -285,13 +358,43 @@ def _add_place(connection: Connection) -> None:
     """Version 2: images have a place in the line-up, and the queue's index begins with it."""
     connection.execute(text(f"ALTER TABLE {images.name} ADD COLUMN place INTEGER NOT NULL DEFAULT {NO_PLACE}"))
     connection.execute(text("DROP INDEX IF EXISTS images_by_score"))
-    next(index for index in images.indexes if index.name == "images_by_score").create(connection)
+    _index(images, "images_by_score").create(connection)
+
+
+def _add_review(connection: Connection) -> None:
+    """Version 3: what is needed to list images by what became of them, and to look again at annotations."""
+    for statement in (
+        f"ALTER TABLE {images.name} ADD COLUMN decision TEXT",
+        f"ALTER TABLE {images.name} ADD COLUMN status VARCHAR NOT NULL DEFAULT 'waiting'",
+        f"ALTER TABLE {annotation_table.name} ADD COLUMN centre TEXT",
+        f"""UPDATE {images.name} SET status = CASE
+            WHEN state <> 'ok' THEN state WHEN excluded IS NOT NULL THEN 'excluded' WHEN open THEN 'waiting'
+            WHEN finding IS NOT NULL THEN 'settled' ELSE 'review' END""",
+        "DROP INDEX IF EXISTS annotations_by_reader",
+    ):
+        connection.execute(text(statement))
+    for table in (comparisons, doubts):
+        table.create(connection)
+    for name in ("images_by_source", "images_by_status"):
+        _index(images, name).create(connection)
+    for name in ("annotations_by_reader", "annotations_by_finding", "annotations_in_order"):
+        _index(annotation_table, name).create(connection)
+
+
+def _add_archive(connection: Connection) -> None:
+    """Version 4: ROIs that were found in an archive, and what is sent there."""
+    for table in (outlines, arrivals, deliveries):
+        table.create(connection)
+
+
+def _index(table: Table, name: str) -> Index:
+    return next(index for index in table.indexes if index.name == name)
 
 
 Migration = Callable[[Connection], None]
-MIGRATIONS: dict[int, Migration] = {1: _add_place}
+MIGRATIONS: dict[int, Migration] = {1: _add_place, 2: _add_review, 3: _add_archive}
 """Schema version n → the statements that make it n + 1. A new database is made from the tables above instead."""
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 4
 
 
 def prepare(connection: Connection, where: str) -> None:

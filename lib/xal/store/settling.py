@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, select
 
 from xal.store.pool import Pool, Values
-from xal.store.schema import annotation_table
+from xal.store.schema import annotation_table, outlines
 
 
 def agreed(readings: Sequence[Values], required: int) -> tuple[str | None, bool]:
@@ -22,6 +22,11 @@ def agreed(readings: Sequence[Values], required: int) -> tuple[str | None, bool]
     contested = len(votes) > 1 and votes[0][1] == votes[1][1]
     finding = votes[0][0] if votes and votes[0][1] >= needed and not contested else None
     return finding, len(readings) >= needed
+
+
+def says(readings: Sequence[Values], finding: str) -> bool:
+    """Whether one of the readings is this finding."""
+    return any(reading["finding"] == finding for reading in readings)
 
 
 def same_pixels(one: str | None, other: str | None) -> bool:
@@ -43,17 +48,34 @@ class Settling(Pool):
         """The derived values of an image that has these standing annotations and these pixels.
 
         An image that was read often enough stays so when its pixels are replaced: nothing is settled, so that a person
-        decides, the annotations stay untouched, and all is as it was once the old pixels are back.
+        decides, the annotations stay untouched, and all is as it was once the old pixels are back. What a reviewer
+        decided goes before what they agree on, and ends the reading; as to pixels it is as good as those who said it.
         """
-        required = image["required"] or 1
+        required, decision = image["required"] or 1, image["decision"]
         counting = [row for row in standing if same_pixels(row["fingerprint"], fingerprint)]
-        roi_key = " ".join(f"{row['id']}.{row['revision']}" for row in counting if row["roi_voxels"] > 0) or None
+        decided = decision["finding"] if decision and says(counting, decision["finding"]) else None
+        roi_key = self._roi_key(connection, image["id"], counting, fingerprint)
         return {
             "required": image["required"] if standing else None,
-            "complete": agreed(standing, required)[1] and bool(standing),
-            "finding": agreed(counting, required)[0],
+            "decision": decision,
+            "complete": bool(standing) and (decision is not None or agreed(standing, required)[1]),
+            "finding": decided or agreed(counting, required)[0],
             "labelled": bool(standing),
             "outdated": len(counting) < len(standing),
             "roi_key": roi_key,
             "fresh": self._fresh(connection, image["id"], fingerprint, roi_key),
         }
+
+    def _roi_key(
+        self, connection: Connection, image: str, counting: Sequence[Values], fingerprint: str | None
+    ) -> str | None:
+        """Names the ROIs that an image is scored by: what was drawn here, else what was found in an archive."""
+        drawn = [f"{row['id']}.{row['revision']}" for row in counting if row["roi_voxels"] > 0]
+        found = [] if drawn else [row["origin"] for row in self._outlined(connection, image, fingerprint)]
+        return " ".join(drawn or found) or None
+
+    def _outlined(self, connection: Connection, image: str, fingerprint: str | None) -> list[Values]:
+        """ROIs found in an archive that lie on these pixels."""
+        query = select(outlines).where(self._mine(outlines), outlines.c.image == image).order_by(outlines.c.origin)
+        rows = connection.execute(query).mappings().all()
+        return [row for row in rows if same_pixels(row["fingerprint"], fingerprint)]

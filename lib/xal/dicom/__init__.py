@@ -1,0 +1,1 @@
+"""DICOM objects, pure: datasets and arrays in, datasets and arrays out; knows neither network nor store."""

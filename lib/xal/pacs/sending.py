@@ -1,0 +1,173 @@
+"""Annotations go back to the archive as standard objects, once no other reader's eyes could be led by them.
+
+An annotation is kept as waiting until all of its objects are in the archive. Their UIDs follow from the annotation, so
+sending again after a crash stores the same objects, not copies. What a model thought goes only where annotations go:
+nothing is written for an image that nobody has handed in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+from pydicom import Dataset
+
+from xal.dicom.attention import attention_bands, attention_map
+from xal.dicom.derived import Stamp
+from xal.dicom.planes import Plane, planes
+from xal.dicom.report import Statement, report
+from xal.dicom.segmentation import Outline, segmentation
+from xal.errors import BadInput, NotFound, Unavailable, XalError
+from xal.geometry import grid_to_image
+from xal.images import Volume
+from xal.pacs.arriving import SENT
+from xal.pacs.source import DicomWebSource
+from xal.project import Project
+from xal.roi import drawn_mask
+from xal.store.rows import AnnotationRow, DeliveryRow, ImageRow
+from xal.task import ATTENTION_LEVELS
+
+logger = logging.getLogger(__name__)
+
+KINDS = ("seg", "sr", "attention", "attention_map")
+AS_USUAL = ("seg", "sr")
+AT_ONCE = 50
+GIVE_UP = 3
+"""So many annotations in a row that the archive does not take: it is the archive, not they."""
+FIRST_NUMBER = 9_000
+"""Of our series: behind those of the study itself, where viewers list them by number."""
+WAITS_SECONDS = 60.0
+"""After which an image that waits for other readers is looked at again."""
+SHORTEST_PAUSE, LONGEST_PAUSE = 5.0, 3600.0
+"""Before something that could not be sent is tried again; it doubles with every try."""
+
+
+def checked_kinds(names: str) -> tuple[str, ...]:
+    """What `--conf send` asks for, by commas; BadInput names what there is."""
+    chosen = tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip() not in ("", "nothing")))
+    unknown = [name for name in chosen if name not in KINDS]
+    if unknown:
+        raise BadInput(
+            f"--conf send: {unknown[0]!r} is nothing that can be sent; there are: {', '.join(KINDS)}, nothing"
+        )
+    return chosen
+
+
+@dataclass
+class Sending:
+    """What of the annotations of a project is sent to its archive."""
+
+    project: Project
+    source: DicomWebSource
+    kinds: tuple[str, ...] = AS_USUAL
+    _failed: int = field(default=0, init=False)
+
+    def send(self, seconds: float) -> int:
+        """Send what waits, for about so long; how many annotations arrived."""
+        store, until, sent = self.project.store, time.monotonic() + seconds, 0
+        store.note_deliveries()
+        for delivery, annotation in store.due_deliveries(AT_ONCE):
+            sent += self._deliver(delivery, annotation)
+            if time.monotonic() >= until:
+                break
+        return sent
+
+    def _deliver(self, delivery: DeliveryRow, annotation: AnnotationRow) -> bool:
+        store, now = self.project.store, time.time()
+        if annotation.source != "reader" or not annotation.active:
+            store.end_delivery(annotation.id, "dropped", "it does not stand, or came from elsewhere")
+            return False
+        try:
+            row = store.image(annotation.image)
+            if self._may_lead_others(row, annotation):
+                store.put_off_delivery(annotation.id, now + WAITS_SECONDS, None, tried=False)
+                return False
+            if row.fingerprint is None or row.fingerprint != annotation.fingerprint:
+                raise NotFound("the image has other pixels now than it was drawn on")
+            objects = list(self._objects(row, annotation))
+            if objects:
+                self.source.archive.store(objects)
+            for made in objects:
+                store.put_outlines(str(made.SeriesInstanceUID), SENT, [])
+        except Exception as error:  # whatever it is, it must not keep the others from being sent
+            pause = min(SHORTEST_PAUSE * 2.0 ** min(delivery.tries, 20), LONGEST_PAUSE)
+            ours = isinstance(error, XalError)
+            store.put_off_delivery(annotation.id, now + pause, str(error) if ours else type(error).__name__, tried=True)
+            logger.warning("annotation %d is not in the archive yet: %s", annotation.id, error, exc_info=not ours)
+            self._failed += isinstance(error, Unavailable)
+            if self._failed >= GIVE_UP:
+                self._failed = 0
+                raise
+            return False
+        self._failed = 0
+        store.end_delivery(annotation.id, "sent")
+        logger.info("annotation %d is in the archive (%d objects)", annotation.id, len(objects))
+        return True
+
+    def _may_lead_others(self, row: ImageRow, annotation: AnnotationRow) -> bool:
+        """Whether another reader is still to read the image, or is reading it: the archive is open to all viewers."""
+        leased = self.project.store.leased_by(row.id)
+        return row.status not in ("settled", "review") or leased not in (None, annotation.reader)
+
+    def _objects(self, row: ImageRow, annotation: AnnotationRow) -> Iterator[Dataset]:
+        """What is to be stored, the outline first, because the report refers to it."""
+        volume = self.project.volume(row)
+        stack = planes(self.source.headers(row), volume.shape, volume.affine)
+        outline = self._outline(annotation, stack, volume) if annotation.roi_voxels > 0 else None
+        if outline is not None and "seg" in self.kinds:
+            yield outline
+        if "sr" in self.kinds:
+            said = Statement(
+                finding=annotation.finding,
+                reader=annotation.reader,
+                story=annotation.story,
+                segmentation=outline if "seg" in self.kinds else None,
+                roi_voxels=annotation.roi_voxels,
+            )
+            yield report(stack, volume.affine, said, task=self.project.task, stamp=self._stamp(annotation, "sr"))
+        yield from self._attention(row, annotation, stack, volume)
+
+    def _outline(self, annotation: AnnotationRow, stack: list[Plane], volume: Volume) -> Dataset:
+        mask, _ = drawn_mask(self.project, annotation)
+        finding = self.project.task.findings[self.project.task.index(annotation.finding)]
+        outline = Outline(mask, finding.name, finding.code, finding.color)
+        stamp = self._stamp(annotation, "seg")
+        return segmentation(stack, volume.affine, [outline], reader=annotation.reader, stamp=stamp)
+
+    def _attention(
+        self, row: ImageRow, annotation: AnnotationRow, stack: list[Plane], volume: Volume
+    ) -> Iterator[Dataset]:
+        """What the model looks at now, where it looked at these pixels."""
+        reading = self.project.store.reading(row.id) if {"attention", "attention_map"} & set(self.kinds) else None
+        if reading is None or reading.fingerprint != row.fingerprint:
+            return
+        spread = grid_to_image(reading.attention.astype(np.float32), volume, self.project.task, "linear")
+        attention = np.clip(spread, 0, 1)
+        finding, version = reading.finding, reading.version
+        if "attention" in self.kinds and float(attention.max()) >= ATTENTION_LEVELS[0]:
+            stamp = self._stamp(annotation, "attention", version)
+            yield attention_bands(stack, volume.affine, attention, finding=finding, version=version, stamp=stamp)
+        if "attention_map" in self.kinds:
+            stamp = self._stamp(annotation, "attention_map", version)
+            yield attention_map(stack, volume.affine, attention, finding=finding, version=version, stamp=stamp)
+
+    def _stamp(self, annotation: AnnotationRow, kind: str, *more: object) -> Stamp:
+        """The same for the same content."""
+        parts = (self.project.store.pool, self.project.task.name, annotation.id, annotation.created_at, kind, *more)
+        return Stamp(
+            series=uid_of("series", *parts),
+            instance=uid_of("instance", *parts),
+            at=datetime.fromtimestamp(annotation.created_at),
+            number=FIRST_NUMBER + 10 * annotation.id + KINDS.index(kind),
+        )
+
+
+def uid_of(*parts: object) -> str:
+    """A UID that is always the same for the same parts."""
+    digest = hashlib.sha256("\0".join(str(part) for part in parts).encode()).digest()
+    return f"2.25.{int.from_bytes(digest[:16], 'big')}"

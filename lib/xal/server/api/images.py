@@ -1,0 +1,258 @@
+"""One image: what it is, what a browser shows of it, and what the model made of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Query, Request, Response
+
+from xal.blind import BLIND, may_see, score_alone, scores_only
+from xal.errors import Conflict, Forbidden, NotFound, Unreadable
+from xal.images import Header
+from xal.project import Project
+from xal.reader import Reader
+from xal.server.api.common import Asker, LeaseReply, Number, Reply, lease_reply, rounded
+from xal.server.files import A_WHILE, ASK_AGAIN, FOR_GOOD, GZIP, PNG, send_file, send_made
+from xal.store.rows import AnnotationRow, ImageRow, ImageStatus
+from xal.views import attention_nifti, display_file, header_of, thumbnail_file
+from xal.why import Explanation, explain, standing_reading
+
+Version = Annotated[str | None, Query(description="the image's checksum: then the file may be kept for good")]
+
+
+class OwnAnnotation(Reply):
+    """What the asker has handed in, as it stands."""
+
+    annotation: int
+    revision: int
+    finding: str
+    roi_voxels: int
+
+
+class ImageView(Reply):
+    """An image, without what the model or other readers made of it as long as the asker reads blind."""
+
+    id: str
+    status: ImageStatus
+    finding: str | None
+    """The settled one."""
+    excluded: str | None
+    excluded_by: str | None
+    problem: str | None
+    score: float | None
+    uncertainty: float | None
+    misalignment: float | None
+    roi_source: str | None
+    alpha: float
+    model_version: int | None
+    lease: LeaseReply | None
+    may_see: bool
+    own: OwnAnnotation | None
+    checksum: str | None
+    """Of the bytes of `/datastore/image`; as `?v=` it makes the image's files ones to keep for good."""
+    shape: tuple[int, int, int] | None
+    """Voxels along the image's own axes; None where it cannot be read."""
+    spacing: tuple[float, float, float] | None
+    """Millimetres."""
+
+
+class AnnotationView(Reply):
+    """What somebody handed in."""
+
+    id: int
+    reader: str
+    revision: int
+    finding: str
+    roi_voxels: int
+    active: bool
+    """It is that reader's latest one that was not withdrawn."""
+    created_at: float
+    own: bool
+
+
+class Thought(Reply):
+    """What the model thought of an image."""
+
+    sentence: str
+    chosen: bool
+    finding: str
+    """The predicted one."""
+    probabilities: dict[str, float]
+    uncertainty: float
+    misalignment: float | None
+    overlap: float | None
+    energy: float | None
+    roi_source: str
+    roi_confidence: float | None
+    alpha: float
+    score: float | None
+    model_version: int
+    attention_version: int | None
+    """Whose attention `attention.nii.gz` is: another one's than `model_version`, once the image was read again."""
+
+
+class Why(Reply):
+    """What the model and the readers made of an image."""
+
+    thought: Thought | None
+    """None: no model had read it."""
+    annotations: list[AnnotationView]
+
+
+def add_routes(router: APIRouter, project: Project) -> None:
+    """The routes of `project`."""
+    store = project.store
+
+    @router.get("/images/{image}", summary="What is known of an image, as far as the asker may know it")
+    def view(image: str, reader: Asker) -> ImageView:
+        return _image_view(project, reader, image)
+
+    @router.get("/images/{image}/volume.nii.gz", summary="The display channel", **_file(GZIP))
+    def volume(request: Request, image: str, reader: Asker, v: Version = None) -> Response:
+        row = _readable(project, image)
+        return send_file(request, display_file(project, row), GZIP, _keep(project, row, v, ASK_AGAIN))
+
+    @router.get("/images/{image}/thumbnail.png", summary="The middle slice of the display channel, small", **_file(PNG))
+    def thumbnail(request: Request, image: str, reader: Asker, v: Version = None) -> Response:
+        row = _readable(project, image)
+        return send_file(request, thumbnail_file(project, row), PNG, _keep(project, row, v, A_WHILE))
+
+    @router.get("/images/{image}/attention.nii.gz", summary="Where the model looks, 0 to 1", **_file(GZIP))
+    def attention(request: Request, image: str, reader: Asker) -> Response:
+        row = _seen_by(project, reader, image)
+        reading = standing_reading(project, row)
+        if reading is None:
+            raise NotFound(f"no model has read image {image!r} as it is now")
+        made_of = (reading.version, reading.fingerprint, reading.finding, reading.created_at)
+
+        def make() -> bytes:
+            return attention_nifti(reading.attention, header_of(project, row), project.task)
+
+        return send_made(request, made_of, make, GZIP, ASK_AGAIN)
+
+    @router.get("/images/{image}/why", summary="What the model thought of an image, and why it was chosen")
+    def why(image: str, reader: Asker) -> Why:
+        row = _seen_by(project, reader, image)
+        found = explain(project, reader, row)
+        annotations = [_annotation_view(row, reader) for row in store.annotations(image, active_only=False)]
+        return Why(thought=None if found is None else _thought(project, found), annotations=annotations)
+
+    @router.get("/annotations/{annotation}/mask.nii.gz", summary="What a reader outlined", **_file(GZIP))
+    def mask(request: Request, annotation: Number, reader: Asker) -> Response:
+        row = store.annotation(annotation)
+        if row.reader != reader.name and not may_see(project, reader, row.image):
+            raise Forbidden(BLIND)
+        path = project.workspace.labels / row.label_path
+        if not path.is_file():
+            raise NotFound(f"the label file of annotation {annotation} is missing")
+        # the number alone names nothing for good: another pool, or a restored backup, gives it to another annotation
+        return send_file(request, path, GZIP, ASK_AGAIN, content=(store.pool, row.id, row.digest))
+
+
+def _file(media_type: str) -> dict[str, Any]:
+    """What the OpenAPI document says of a route that sends a file."""
+    content = {media_type: {"schema": {"type": "string", "format": "binary"}}}
+    return {"response_class": Response, "responses": {200: {"content": content}}}
+
+
+def _readable(project: Project, image: str) -> ImageRow:
+    row = project.store.image(image)
+    if row.state == "unreadable":
+        raise Conflict(f"image {image!r} cannot be read: {row.problem}")
+    return row
+
+
+def _seen_by(project: Project, reader: Reader, image: str) -> ImageRow:
+    """The image, for a reader who may know what was made of it."""
+    row = project.store.image(image)
+    if not may_see(project, reader, image):
+        raise Forbidden(BLIND)
+    return row
+
+
+def _keep(project: Project, row: ImageRow, version: str | None, otherwise: str) -> str:
+    named = version is not None and version.removeprefix("SHA256:") == project.served(row)[1]
+    return FOR_GOOD if named else otherwise
+
+
+def _geometry(project: Project, row: ImageRow) -> Header | None:
+    """Shape and place; None where the file cannot be read, as the image's row says from then on."""
+    if row.state != "ok":
+        return None
+    try:
+        return header_of(project, row)
+    except (Unreadable, NotFound):
+        return None
+
+
+def _spacing(geometry: Header) -> tuple[float, float, float]:
+    x, y, z = np.linalg.norm(geometry.affine[:3, :3], axis=0).tolist()
+    return x, y, z
+
+
+def _image_view(project: Project, reader: Reader, image: str) -> ImageView:
+    geometry = _geometry(project, project.store.image(image))
+    row = project.store.image(image)
+    row = score_alone(row) if scores_only(project, reader, [image]) else row
+    lease = project.store.leases_of([image]).get(image)
+    own = next(reversed(project.store.annotations(image, reader=reader.name)), None)
+    seen = may_see(project, reader, image)
+    return ImageView(
+        id=row.id,
+        status=row.status,
+        finding=row.finding if seen else None,
+        excluded=row.excluded,
+        excluded_by=row.excluded_by,
+        problem=row.problem,
+        score=rounded(row.score),
+        uncertainty=rounded(row.uncertainty),
+        misalignment=rounded(row.misalignment),
+        roi_source=row.roi_source,
+        alpha=project.alpha(),
+        model_version=row.version,
+        lease=lease_reply(lease),
+        may_see=seen,
+        own=None if own is None else _own(own),
+        checksum=row.checksum,
+        shape=None if geometry is None else geometry.shape,
+        spacing=None if geometry is None else _spacing(geometry),
+    )
+
+
+def _own(row: AnnotationRow) -> OwnAnnotation:
+    return OwnAnnotation(annotation=row.id, revision=row.revision, finding=row.finding, roi_voxels=row.roi_voxels)
+
+
+def _annotation_view(row: AnnotationRow, reader: Reader) -> AnnotationView:
+    return AnnotationView(
+        id=row.id,
+        reader=row.reader,
+        revision=row.revision,
+        finding=row.finding,
+        roi_voxels=row.roi_voxels,
+        active=row.active,
+        created_at=row.created_at,
+        own=row.reader == reader.name,
+    )
+
+
+def _thought(project: Project, found: Explanation) -> Thought:
+    thought = found.thought
+    said = thought.probabilities
+    return Thought(
+        sentence=found.sentence,
+        chosen=thought.chosen,
+        finding=thought.finding,
+        probabilities={name: rounded(said[name]) for name in project.task.finding_names if name in said},
+        uncertainty=rounded(thought.uncertainty),
+        misalignment=rounded(thought.misalignment),
+        overlap=rounded(thought.overlap),
+        energy=rounded(thought.energy),
+        roi_source=thought.roi_source,
+        roi_confidence=rounded(thought.roi_confidence),
+        alpha=project.alpha(),
+        score=rounded(found.score),
+        model_version=thought.model_version,
+        attention_version=found.attention_version,
+    )

@@ -1,0 +1,213 @@
+"""The pool for people: the queue as Next Sample sees it, what became of the other images, and who has which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query
+
+from xal.blind import may_see_all, score_alone, scores_only
+from xal.errors import BadInput
+from xal.project import Project
+from xal.reader import Reader
+from xal.server.api.common import PAGE, Asker, LeaseReply, Reply, lease_reply, rounded
+from xal.server.http import AnyUser
+from xal.store import Store
+from xal.store.listing import Prediction
+from xal.store.paging import Page
+from xal.store.rows import AnnotationRow, ImageRow, ImageStatus, Lease
+
+QueueState = Literal["waiting", "leased", "handed_in", "settled", "review", "excluded", "unreadable"]
+RoiSource = Literal["drawn", "proposed", "none"]
+FILTERS: dict[str, tuple[QueueState, ...]] = {"source": ("waiting",), "reader": ("leased", "handed_in")}
+"""Of which lists a filter takes a part."""
+LONGEST = 500
+"""Images per page: of so many, leases, readings and hand-ins are found in one query each."""
+
+
+class QueueAnnotation(Reply):
+    """What a reader handed in."""
+
+    id: int
+    reader: str
+    finding: str | None
+    """None while the asker is blind to the image."""
+    revision: int
+    created_at: float
+
+
+class QueueItem(Reply):
+    """An image of the pool. What `may_see` says the asker may not see is null."""
+
+    id: str
+    status: ImageStatus
+    score: float | None
+    uncertainty: float | None
+    misalignment: float | None
+    roi_source: RoiSource | None
+    model_version: int | None
+    lease: LeaseReply | None
+    may_see: bool
+    finding: str | None
+    """The settled finding."""
+    predicted: str | None
+    probability: float | None
+    """Of the predicted finding."""
+    overlap: float | None
+    annotation: QueueAnnotation | None
+    """Where annotations are listed: the one that this line is of."""
+    excluded: str | None
+    excluded_by: str | None
+    problem: str | None
+
+
+class QueuePage(Reply):
+    """Some images, and the cursor of the next ones."""
+
+    items: list[QueueItem]
+    next: str | None
+
+
+class QueuePoint(Reply):
+    """A scored image among others."""
+
+    id: str
+    uncertainty: float
+    misalignment: float | None
+    score: float
+    roi_source: RoiSource | None
+
+
+class Points(Reply):
+    """Some of the waiting images that have a score."""
+
+    points: list[QueuePoint]
+    total: int
+    """Images that wait, scored or not."""
+    shown: int
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which part of the pool is asked for."""
+
+    state: Annotated[QueueState, Query()] = "waiting"
+    source: Annotated[RoiSource | None, Query(description="whose ROI the score used; of waiting images")] = None
+    reader: Annotated[str | None, Query(description="who has or handed in the image; of leased and handed_in")] = None
+    cursor: Annotated[str | None, Query(description="`next` of the page before")] = None
+    limit: Annotated[int, Query(ge=1, le=LONGEST)] = 50
+
+
+Listed = tuple[ImageRow, AnnotationRow | None]
+
+
+def add_routes(router: APIRouter, project: Project) -> None:
+    """The routes of `project`."""
+    store = project.store
+
+    @router.get("/queue", summary="Images by what became of them; those that wait as Next Sample ranks them")
+    def queue(user: AnyUser, asker: Asker, asked: Annotated[Asked, Depends()]) -> QueuePage:
+        _check_filters(asked)
+        page = _listed(store, asked)
+        items = _items(project, asker, page.items)
+        told = [item for item in items if item.roi_source is not None or asked.source is None]
+        return QueuePage(items=told, next=page.next)
+
+    @router.get("/queue/points", summary="Waiting images by uncertainty and misalignment: the highest, and others")
+    def points(user: AnyUser, asker: Asker, limit: Annotated[int, Query(ge=1, le=5000)] = 2000) -> Points:
+        found = store.points(limit)
+        untold = scores_only(project, asker, [point.id for point in found])
+        shown = [
+            QueuePoint(
+                id=point.id,
+                uncertainty=rounded(point.uncertainty),
+                misalignment=rounded(point.misalignment),
+                score=rounded(point.score),
+                roi_source=point.roi_source,
+            )
+            for point in found
+            if point.id not in untold
+        ]
+        return Points(points=shown, total=store.counts()["open"], shown=len(shown))
+
+    @router.get("/leases", summary="Who has which image, and until when; those that last longest first")
+    def leases(user: AnyUser, limit: Annotated[int, Query(ge=1, le=PAGE)] = PAGE) -> list[LeaseReply]:
+        return [LeaseReply(image=row.image, reader=row.reader, until=row.until) for row in store.leased(limit).items]
+
+
+def _check_filters(asked: Asked) -> None:
+    for name, states in FILTERS.items():
+        if getattr(asked, name) is not None and asked.state not in states:
+            raise BadInput(
+                f"{name} is a filter for {' and '.join(states)} images, not for those that are {asked.state}"
+            )
+
+
+def _listed(store: Store, asked: Asked) -> Page[Listed]:
+    """The images of a page, with the annotation where annotations are listed."""
+    if asked.state == "leased":
+        leased = store.leased(asked.limit, asked.cursor, asked.reader)
+        rows = store.image_rows([lease.image for lease in leased.items])
+        return Page([(rows[lease.image], None) for lease in leased.items], leased.next)
+    if asked.state == "handed_in":
+        handed_in = store.hand_ins(asked.limit, asked.cursor, asked.reader)
+        rows = store.image_rows([annotation.image for annotation in handed_in.items])
+        return Page([(rows[annotation.image], annotation) for annotation in handed_in.items], handed_in.next)
+    if asked.state == "waiting":
+        images = store.waiting(asked.limit, asked.cursor, asked.source)
+    else:
+        images = store.with_status(asked.state, asked.limit, asked.cursor)
+    return Page([(image, None) for image in images.items], images.next)
+
+
+def _items(project: Project, asker: Reader, listed: list[Listed]) -> list[QueueItem]:
+    ids = list({image.id for image, _ in listed})
+    leases = project.store.leases_of(ids)
+    seen = may_see_all(project, asker, ids)
+    untold = scores_only(project, asker, ids)
+    predictions = project.store.predictions(sorted(seen))
+    return [
+        _item(
+            score_alone(image) if image.id in untold else image,
+            annotation,
+            leases.get(image.id),
+            image.id in seen,
+            predictions.get(image.id),
+        )
+        for image, annotation in listed
+    ]
+
+
+def _item(
+    image: ImageRow, annotation: AnnotationRow | None, lease: Lease | None, seen: bool, prediction: Prediction | None
+) -> QueueItem:
+    return QueueItem(
+        id=image.id,
+        status=image.status,
+        score=rounded(image.score),
+        uncertainty=rounded(image.uncertainty),
+        misalignment=rounded(image.misalignment),
+        roi_source=image.roi_source,
+        model_version=image.version,
+        lease=lease_reply(lease),
+        may_see=seen,
+        finding=image.finding if seen else None,
+        predicted=prediction.finding if prediction else None,
+        probability=rounded(prediction.probability) if prediction else None,
+        overlap=rounded(prediction.overlap) if prediction else None,
+        annotation=_annotation(annotation, seen) if annotation else None,
+        excluded=image.excluded,
+        excluded_by=image.excluded_by,
+        problem=image.problem,
+    )
+
+
+def _annotation(row: AnnotationRow, seen: bool) -> QueueAnnotation:
+    return QueueAnnotation(
+        id=row.id,
+        reader=row.reader,
+        finding=row.finding if seen else None,
+        revision=row.revision,
+        created_at=row.created_at,
+    )

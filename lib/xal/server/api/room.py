@@ -1,0 +1,62 @@
+"""`/xal/api/room`: what a page must know of the task, and of who asks, before it shows anything."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fastapi import APIRouter, Request
+
+from xal.project import Project
+from xal.server.api.common import Asker, Reply
+from xal.server.http import AnyUser
+
+
+class RoomFinding(Reply):
+    """A finding that a reader can choose."""
+
+    name: str
+    color: tuple[int, int, int] | None
+    absent: bool
+    """It has no ROI."""
+
+
+class Room(Reply):
+    """The task, and the reader as the server knows it."""
+
+    pool: str
+    """Of whose images all this is; a label that is handed in may say it, and is refused by any other pool."""
+    task: str
+    title: str
+    dimensions: Literal[2, 3]
+    findings: list[RoomFinding]
+    reveal: Literal["after_submit", "always"]
+    alpha: float
+    reader: str
+    reviewer: bool
+    reviewers: bool
+    """Any reader is named as a reviewer; where none is, some things are everybody's."""
+    lease_minutes: float
+    show_patient: bool
+    """`/images/{image}/patient` may be asked."""
+
+
+def add_routes(router: APIRouter, project: Project) -> None:
+    """The routes of `project`."""
+    task = project.task
+
+    @router.get("/room", summary="The task, and who asks")
+    def room(request: Request, user: AnyUser, asker: Asker) -> Room:
+        return Room(
+            pool=project.store.pool,
+            task=task.name,
+            title=task.title,
+            dimensions=task.image.dimensions,
+            findings=[RoomFinding(name=one.name, color=one.color, absent=one.absent) for one in task.findings],
+            reveal=task.reveal,
+            alpha=project.alpha(),
+            reader=asker.name,
+            reviewer=asker.reviewer,
+            reviewers=bool(request.app.state.xal_reviewers),
+            lease_minutes=task.lease_minutes,
+            show_patient=request.app.state.xal_show_patient,
+        )

@@ -1,0 +1,236 @@
+/** The frame: who reads, which view is open, whether the server is there. */
+
+import { Failure, get, speakFor } from "./api.js";
+import { fill, h, isTyping, note, toast } from "./dom.js";
+import { stepsOf } from "./jobs.js";
+import { sendAll, waiting } from "./keep.js";
+import { listen, live } from "./live.js";
+import { Progress } from "./progress.js";
+import { Queue } from "./queue.js";
+import { Review } from "./review.js";
+import { SHORTCUTS } from "./shortcuts.js";
+
+const VIEWS = [
+  { name: "read", title: "Read" },
+  { name: "queue", title: "Queue", make: Queue },
+  { name: "progress", title: "Progress", make: Progress },
+  { name: "review", title: "Review", make: Review, reviewers: true },
+];
+const READER = "xal.reader";
+const THEME = "xal.theme";
+const RETRY_MS = 5000;
+
+const byId = (id) => document.getElementById(id);
+const place = byId("view");
+const opened = new Map();
+const tabsOfMine = new BroadcastChannel("xal");
+let room = null;
+let turn = 0; // counts visits, so that a view that comes late is not entered for an earlier one
+
+start();
+
+async function start() {
+  setTheme(localStorage.getItem(THEME) ?? "dark");
+  byId("theme").addEventListener("click", () => setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"));
+  byId("reader").addEventListener("click", askName);
+  byId("help").addEventListener("click", showShortcuts);
+  document.addEventListener("keydown", (event) => event.key === "?" && !isTyping(event) && showShortcuts());
+  const name = localStorage.getItem(READER);
+  if (!name) return askName();
+  await enter(name);
+}
+
+/** Go in as this reader. */
+async function enter(name) {
+  speakFor(name);
+  try {
+    room = await get("/room");
+  } catch (error) {
+    fill(place, note(error.message, "bad"), h("button", { onClick: () => enter(name) }, "Try again"));
+    return;
+  }
+  document.title = `${room.title} · xal`;
+  byId("title").textContent = room.title;
+  fill(byId("reader"), h("span", { class: "quiet" }, room.reviewer ? "reviewer " : "reader "), room.reader);
+  listen();
+  live.addEventListener("state", showState);
+  live.addEventListener("connection", showConnection);
+  window.addEventListener("hashchange", show);
+  tabsOfMine.addEventListener("message", ({ data }) => heardOf(data));
+  setInterval(deliver, RETRY_MS);
+  deliver();
+  place.replaceChildren();
+  await show();
+}
+
+/** The view that the address names. */
+async function show() {
+  const visit = ++turn;
+  const { wanted } = asked();
+  fill(byId("tabs"), tabs().map((view) => h("a", { href: `#/${view.name}`, "aria-current": view === wanted && "page" }, view.title, h("span", { class: "count", data: { count: view.name } }))));
+  showState();
+  for (const [name, { root, failed }] of opened) {
+    if (!failed) continue;
+    root.remove();
+    opened.delete(name);
+  }
+  if (!opened.has(wanted.name)) opened.set(wanted.name, open(wanted));
+  const shown = opened.get(wanted.name);
+  for (const other of opened.values()) {
+    if (other !== shown && !other.root.hidden) other.view?.leave?.();
+    other.root.hidden = other !== shown;
+  }
+  await shown.ready;
+  const now = asked();
+  if (visit === turn && now.wanted === wanted) await shown.view?.enter?.(now.rest.map(decodeURIComponent).join("/") || null);
+}
+
+/** The view that the address names, and what else it says. */
+function asked() {
+  const [, name = "read", ...rest] = location.hash.split("/");
+  return { wanted: tabs().find((view) => view.name === name) ?? tabs()[0], rest };
+}
+
+const tabs = () => VIEWS.filter((view) => !view.reviewers || room.reviewer);
+
+/** A view and its place; the view is there once it is `ready`, unless it `failed`: then the place says why. */
+function open(wanted) {
+  const section = () => h("section", { class: `view ${wanted.name}`, "aria-label": wanted.title });
+  const entry = { root: section(), view: null, failed: false };
+  place.append(entry.root);
+  entry.ready = make(wanted, entry.root).then((view) => {
+    entry.view = view;
+  }, (error) => {
+    if (!(error instanceof Failure)) console.error(error);
+    const broken = entry.root;
+    entry.failed = true;
+    entry.root = fill(section(), note(error.message, "bad"), h("button", { onClick: show }, "Try again"));
+    entry.root.hidden = broken.hidden;
+    broken.replaceWith(entry.root);
+    broken.hidden = true; // what it listens to looks at that
+  });
+  return entry;
+}
+
+async function make(view, root) {
+  if (view.make) return new view.make(room, root);
+  if (!hasWebGL2()) throw new Failure("This browser cannot draw images: WebGL 2 is missing or switched off. Switch on hardware acceleration, or use another browser.", 0);
+  const { Read } = await import("./read.js").catch(explainMissing);
+  return Read.open(room, root);
+}
+
+function hasWebGL2() {
+  const context = document.createElement("canvas").getContext("webgl2");
+  context?.getExtension("WEBGL_lose_context")?.loseContext();
+  return context !== null;
+}
+
+/** Why the viewer could not be loaded. */
+async function explainMissing(error) {
+  const response = await fetch(new URL("./vendor/niivue.js", import.meta.url), { method: "HEAD" }).catch(() => null);
+  if (response === null) throw new Failure("The server cannot be reached. Reload once it is back.", 0);
+  if (response.status === 404) throw new Failure("The viewer is not installed on this server: run `make page` there, then reload.", 404);
+  throw error;
+}
+
+// what waits to be sent
+
+async function deliver() {
+  if ((await waiting(room.pool)).length) await sendAll(room.pool, delivered);
+  await countWaiting();
+}
+window.addEventListener("xal-entrusted", deliver);
+
+/** What became of a label that this tab has sent. */
+function delivered(result) {
+  const { file, ...entry } = result.entry;
+  tabsOfMine.postMessage({ ...result, entry });
+  if (result.refused) toast(`${entry.image}: ${result.refused}`, "bad");
+  window.dispatchEvent(new CustomEvent("xal-delivered", { detail: result }));
+}
+
+/** Another tab has sent a label, perhaps one of this tab's. */
+function heardOf(result) {
+  countWaiting();
+  if (result.entry.pool !== room.pool || result.entry.reader !== room.reader) return;
+  window.dispatchEvent(new CustomEvent("xal-delivered", { detail: result }));
+}
+
+const countWaiting = async () => showBanner((await waiting(room.pool)).length);
+
+function showBanner(count) {
+  const banner = byId("banner");
+  banner.hidden = live.connected !== false && count === 0;
+  const kept = count === 1 ? "1 label is kept here and will be sent" : `${count} labels are kept here and will be sent`;
+  if (count && live.connected !== false) banner.textContent = `Sending … ${kept} as soon as the server takes it.`;
+  else banner.textContent = `The server cannot be reached. What you draw is kept in this browser${count ? `; ${kept} when it is back` : ""}.`;
+}
+
+async function showConnection() {
+  byId("live").classList.toggle("lost", live.connected === false);
+  await (live.connected ? deliver() : countWaiting());
+}
+
+// what goes on
+
+function showState() {
+  const { state } = live;
+  if (!state) return;
+  const running = state.jobs.find((job) => job.state === "running");
+  const away = state.archive?.problem;
+  const text = away ?? (running ? describeJob(running) : state.model_version ? `model v${state.model_version}` : "no model yet");
+  fill(byId("live"), h("span", { class: away ? "dot bad" : running ? "dot busy" : "dot" }), text);
+  for (const [name, count] of [["queue", state.open], ["review", state.review + (state.doubts ?? 0)]]) {
+    const badge = document.querySelector(`[data-count=${name}]`);
+    if (badge) badge.textContent = count || "";
+  }
+}
+
+function describeJob(job) {
+  const { done, total } = stepsOf(job);
+  return `${job.kind === "train" ? "training" : "scoring"}${total ? ` ${Math.round((100 * done) / total)} %` : ""}`;
+}
+
+// who reads
+
+function askName() {
+  const known = localStorage.getItem(READER) ?? "";
+  const field = h("input", { id: "name", type: "text", required: true, maxlength: 128, value: known, autocomplete: "username", spellcheck: "false", placeholder: "e.g. dr_smith" });
+  const go = (event) => {
+    event.preventDefault();
+    const name = field.value.trim();
+    if (!name) return;
+    localStorage.setItem(READER, name);
+    location.reload();
+  };
+  const dialog = h("dialog", { class: "ask", "aria-labelledby": "who", onClose: () => dialog.remove() },
+    h("form", { onSubmit: go },
+      h("h2", { id: "who" }, "Who reads?"),
+      h("p", { class: "quiet" }, "Your name decides which images are yours, and stands beside what you hand in. Use the same one in 3D Slicer."),
+      h("label", { for: "name" }, "Name"), field,
+      h("div", { class: "row end" }, known && h("button", { type: "button", onClick: () => dialog.close() }, "Cancel"), h("button", { class: "primary", type: "submit" }, "Start"))));
+  if (!known) dialog.addEventListener("cancel", (event) => event.preventDefault());
+  if (!known) fill(place, note("Say who reads to begin."));
+  document.body.append(dialog);
+  dialog.showModal();
+  field.select();
+}
+
+// theme and help
+
+function setTheme(theme) {
+  document.documentElement.dataset.theme = theme;
+  localStorage.setItem(THEME, theme);
+  byId("theme").textContent = theme === "dark" ? "☀" : "☾";
+  byId("theme").title = theme === "dark" ? "Light" : "Dark";
+  window.dispatchEvent(new Event("xal-theme"));
+}
+
+function showShortcuts() {
+  const dialog = h("dialog", { class: "ask", "aria-labelledby": "keys", onClose: () => dialog.remove() },
+    h("h2", { id: "keys" }, "Keyboard"),
+    h("dl", { class: "keys" }, SHORTCUTS.map(([keys, what]) => [h("dt", {}, keys.map((key) => h("kbd", {}, key))), h("dd", {}, what)])),
+    h("form", { method: "dialog", class: "row end" }, h("button", { class: "primary" }, "Close")));
+  document.body.append(dialog);
+  dialog.showModal();
+}

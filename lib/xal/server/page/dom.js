@@ -1,0 +1,108 @@
+/** Building the page: text from data only ever becomes text, never markup. */
+
+/**
+ * An element. `properties` are attributes, except `on…` (listeners), `class`, `data` (dataset) and booleans.
+ * @param {string} tag
+ * @param {Record<string, any>} properties
+ * @param {...(Node|string|number|null|undefined|false|Array)} children
+ */
+export function h(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2).toLowerCase(), value);
+    else if (name === "data") Object.assign(element.dataset, value);
+    else if (name === "css") for (const [key, entry] of Object.entries(value)) element.style.setProperty(key, entry);
+    else if (name === "value" || name === "checked" || name === "disabled" || name === "hidden") element[name] = value;
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  append(element, children);
+  return element;
+}
+
+/** Replace everything in `parent`. */
+export function fill(parent, ...children) {
+  parent.replaceChildren();
+  append(parent, children);
+  return parent;
+}
+
+function append(parent, children) {
+  for (const child of children.flat(Infinity)) {
+    if (child === null || child === undefined || child === false) continue;
+    parent.append(child instanceof Node ? child : String(child));
+  }
+}
+
+/** A share of one as people read it here: two digits, or a dash where it has no meaning. */
+export const share = (value) => (value === null || value === undefined ? "–" : value.toFixed(2));
+
+/** A point in time, in the reader's own clock. */
+export function clock(seconds) {
+  return new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+}
+
+/** How long ago, in the largest unit that is not zero. */
+export function ago(seconds) {
+  const passed = Math.max(0, Date.now() / 1000 - seconds);
+  for (const [length, unit] of [[86400, "d"], [3600, "h"], [60, "min"]]) {
+    if (passed >= length) return `${Math.floor(passed / length)} ${unit} ago`;
+  }
+  return "just now";
+}
+
+/** The colour of a finding: the task's, else one of a set that can be told apart on black. */
+const SPARE = [[230, 159, 0], [86, 180, 233], [204, 121, 167], [0, 190, 140], [240, 228, 66], [213, 94, 0], [150, 140, 255]];
+export function colourOf(room, name) {
+  const position = room.findings.findIndex((finding) => finding.name === name);
+  const finding = room.findings[position];
+  if (!finding || finding.absent) return [150, 160, 170];
+  return finding.color ?? SPARE[position % SPARE.length];
+}
+export const rgb = (colour) => `rgb(${colour.join(" ")})`;
+
+/** A line that says what is going on where a list or a picture will be. */
+export const note = (text, kind = "quiet") => h("p", { class: `note ${kind}`, role: kind === "bad" ? "alert" : "status" }, text);
+
+const STAY_MS = { good: 6000, quiet: 6000, bad: 15000 };
+
+/** Tell something in passing. */
+export function toast(text, kind = "quiet") {
+  const place = document.getElementById("toasts");
+  const element = h("div", { class: `toast ${kind}`, role: kind === "bad" ? "alert" : "status" }, text,
+    h("button", { class: "plain", "aria-label": "Close", onClick: () => element.remove() }, "×"));
+  place.append(element);
+  setTimeout(() => element.remove(), STAY_MS[kind]);
+}
+
+/** Ask before something that is hard to take back; resolves to the text of `input`, to true, or to null. */
+export function ask({ title, text, confirm, input = null, choices = null }) {
+  return new Promise((resolve) => {
+    const field = input && h("input", { type: "text", required: true, maxlength: 500, placeholder: input, "aria-label": input, list: choices ? "ask-choices" : null });
+    const done = (answer) => {
+      window.removeEventListener("hashchange", leave);
+      dialog.close();
+      dialog.remove();
+      resolve(answer);
+    };
+    const leave = () => done(null); // what was asked about is no longer in view
+    const dialog = h("dialog", { class: "ask", "aria-label": title, onCancel: (event) => { event.preventDefault(); done(null); } },
+      h("form", { onSubmit: (event) => { event.preventDefault(); done(field ? field.value.trim() || null : true); } },
+        h("h2", {}, title),
+        text && h("p", {}, text),
+        field,
+        choices && h("datalist", { id: "ask-choices" }, choices.map((choice) => h("option", { value: choice }))),
+        h("div", { class: "row end" },
+          h("button", { type: "button", onClick: () => done(null) }, "Cancel"),
+          h("button", { type: "submit", class: "primary" }, confirm))));
+    window.addEventListener("hashchange", leave);
+    document.body.append(dialog);
+    dialog.showModal();
+    (field ?? dialog.querySelector(".primary")).focus();
+  });
+}
+
+/** Whether a key belongs to a field or a dialog and is no shortcut. */
+export function isTyping(event) {
+  return event.target.closest?.("input:not([type=range]):not([type=radio]):not([type=checkbox]), textarea, select, dialog") !== null;
+}

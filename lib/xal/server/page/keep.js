@@ -1,0 +1,198 @@
+/**
+ * What must not be lost in this browser: outlines that are being drawn, and labels that have not reached the server.
+ *
+ * Both lie in IndexedDB, each with the pool that it belongs to. A label goes from the first to the second in one
+ * transaction, and leaves the second only when the server has it or has refused it; it is sent under one number, so
+ * that however often it arrives it counts once. What the browser does not take (private windows, a full disk) is kept
+ * in memory for as long as the page is open, and the page asks before it is left.
+ */
+
+import { Failure, handIn } from "./api.js";
+import { toast } from "./dom.js";
+
+const FIRST_PAUSE_MS = 5000;
+const LONGEST_PAUSE_MS = 60000;
+
+let database = null;
+
+function opened() {
+  if (database) return database;
+  const forget = () => {
+    database = null;
+  };
+  database = new Promise((resolve, reject) => {
+    const request = indexedDB.open("xal", 1);
+    request.onupgradeneeded = () => {
+      request.result.createObjectStore("drafts", { keyPath: ["pool", "task", "reader", "image"] });
+      request.result.createObjectStore("outbox", { keyPath: "submission" });
+    };
+    request.onerror = () => reject(request.error);
+    request.onsuccess = () => {
+      request.result.onclose = forget;
+      resolve(request.result);
+    };
+  });
+  database.catch(forget);
+  return database;
+}
+
+/** Run `work` with the stores in one transaction; resolves with its result once the disk has it. */
+async function within(names, mode, work) {
+  const transaction = (await opened()).transaction(names, mode);
+  return new Promise((resolve, reject) => {
+    let asked;
+    transaction.oncomplete = () => resolve(asked?.result);
+    transaction.onabort = () => reject(transaction.error ?? new Error("interrupted"));
+    try {
+      asked = work(...names.map((name) => transaction.objectStore(name)));
+    } catch (error) {
+      reject(error);
+      transaction.abort();
+    }
+  });
+}
+
+let told = false;
+
+/** What cannot be read counts as not there. */
+async function ifReadable(reading, otherwise) {
+  try {
+    return await reading;
+  } catch (error) {
+    if (!told) toast(`This browser keeps nothing here (${error.message}): hand in what you draw before you leave the page.`, "bad");
+    told = true;
+    return otherwise;
+  }
+}
+
+/** What could not be written: newer than what the disk has. */
+const unwritten = { drafts: new Map(), outbox: new Map() };
+window.addEventListener("beforeunload", (event) => {
+  if (unwritten.drafts.size || unwritten.outbox.size) event.preventDefault();
+});
+const keyOf = (pool, task, reader, image) => JSON.stringify([pool, task, reader, image]);
+const ofDraft = ({ pool, task, reader, image }) => [pool, task, reader, image];
+
+/** Throws where this browser cannot keep it; this page has it all the same. */
+export async function keepDraft(draft) {
+  const key = keyOf(...ofDraft(draft));
+  unwritten.drafts.set(key, draft);
+  await within(["drafts"], "readwrite", (drafts) => drafts.put(draft));
+  if (unwritten.drafts.get(key) === draft) unwritten.drafts.delete(key);
+}
+
+export const draftOf = async (...of) =>
+  unwritten.drafts.get(keyOf(...of)) ?? ifReadable(within(["drafts"], "readonly", (drafts) => drafts.get(of)));
+
+export function dropDraft(...of) {
+  unwritten.drafts.delete(keyOf(...of));
+  return ifReadable(within(["drafts"], "readwrite", (drafts) => drafts.delete(of)));
+}
+
+/** This reader's unfinished outlines, the latest first. */
+export async function draftsOf(pool, task, reader) {
+  const range = () => IDBKeyRange.bound([pool, task, reader], [pool, task, reader, []]);
+  const written = await ifReadable(within(["drafts"], "readonly", (drafts) => drafts.getAll(range())), []);
+  const here = [...unwritten.drafts.values()].filter((draft) => draft.pool === pool && draft.task === task && draft.reader === reader);
+  const others = written.filter((draft) => !unwritten.drafts.has(keyOf(...ofDraft(draft))));
+  return [...here, ...others].sort((one, other) => other.changed - one.changed);
+}
+
+/** This pool's labels that have not reached the server, the oldest first. */
+export async function waiting(pool) {
+  const written = await ifReadable(within(["outbox"], "readonly", (outbox) => outbox.getAll()), []);
+  const all = [...written, ...unwritten.outbox.values()];
+  return all.filter((entry) => entry.pool === pool).sort((one, other) => one.made - other.made);
+}
+
+/** From now on this label is on its way, and its draft is done. */
+export async function entrust(entry) {
+  try {
+    await within(["outbox", "drafts"], "readwrite", (outbox, drafts) => {
+      outbox.put(entry);
+      drafts.delete(ofDraft(entry));
+    });
+  } catch (error) {
+    console.warn(error);
+    unwritten.outbox.set(entry.submission, entry);
+  }
+  unwritten.drafts.delete(keyOf(...ofDraft(entry)));
+}
+
+/** The server has it. */
+async function done(entry) {
+  if (!unwritten.outbox.delete(entry.submission)) return within(["outbox"], "readwrite", (outbox) => outbox.delete(entry.submission));
+  const left = await draftOf(...ofDraft(entry));
+  if (left && !isNewer(left, entry)) await dropDraft(...ofDraft(entry));
+}
+
+/** The server did not want it: it is a draft again, with the reason; one that was outlined since then stays, and gets the reason. */
+async function giveBack(entry, reason) {
+  const again = (draft) => (draft && isNewer(draft, entry) && draft.runs.length > 1 ? { ...draft, refused: reason } : { ...entry.draft, refused: reason, changed: Date.now() });
+  if (unwritten.outbox.delete(entry.submission)) return keepDraft(again(await draftOf(...ofDraft(entry))));
+  return within(["outbox", "drafts"], "readwrite", (outbox, drafts) => {
+    drafts.get(ofDraft(entry)).onsuccess = ({ target }) => drafts.put(again(target.result));
+    outbox.delete(entry.submission);
+  });
+}
+
+const isNewer = (draft, entry) => draft.changed > (entry.draft.changed ?? entry.made);
+
+/** A number that nobody else has; `randomUUID` is missing where the page did not come by HTTPS. */
+export function submissionNumber() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Hand in a label now. Returns {entry, reply} or {entry, refused}; throws a passing Failure if it may go better later. */
+async function sendNow(entry) {
+  try {
+    return { entry, reply: await handIn(entry) };
+  } catch (error) {
+    if (!(error instanceof Failure) || error.passing) throw error;
+    return { entry, refused: error.message };
+  }
+}
+
+let sending = null;
+
+/**
+ * Send what waits for this pool, and what comes to it meanwhile; `tell` hears at once what became of each:
+ * {entry, reply} or {entry, refused}. What could not be sent stays. Once at a time in a tab, and only one tab at a time
+ * where the browser can see to that.
+ */
+export function sendAll(pool, tell) {
+  const send = () => sendWaiting(pool, tell);
+  sending ??= (navigator.locks ? navigator.locks.request("xal-outbox", send) : send()).finally(() => {
+    sending = null;
+  });
+  return sending;
+}
+
+/** Per submission: how often it failed, and until when it is left alone. */
+const pauses = new Map();
+
+function putOff({ submission }) {
+  const failed = (pauses.get(submission)?.failed ?? 0) + 1;
+  pauses.set(submission, { failed, until: Date.now() + Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** failed) });
+}
+
+const isDue = ({ submission }) => !(pauses.get(submission)?.until > Date.now());
+
+async function sendWaiting(pool, tell) {
+  for (;;) {
+    const entry = (await waiting(pool)).find(isDue);
+    if (!entry) return;
+    let result;
+    try {
+      result = await sendNow(entry);
+    } catch (error) {
+      if (!(error instanceof Failure)) console.error(error);
+      if (error.status !== 0 || error.late) putOff(entry); // what takes too long does not keep the others waiting next time
+      if (error.status === 0) return;
+      continue;
+    }
+    pauses.set(entry.submission, { failed: 0, until: Infinity }); // it is settled, even if the disk should not take that
+    await (result.refused ? giveBack(entry, result.refused) : done(entry)).catch(console.warn);
+    tell(result);
+  }
+}

@@ -1,0 +1,36 @@
+/** What goes on at the server, as it happens; and whether there is a server at all. */
+
+export const live = new EventTarget();
+
+/** The last state that was sent, or null before the first. */
+live.state = null;
+/** Whether the server is there: null until that is known. */
+live.connected = null;
+
+let source = null;
+let again = 0;
+
+/** Listen from now on, while the page is in view: a browser has few connections to one server for all its tabs. */
+export function listen() {
+  document.addEventListener("visibilitychange", listen); // counts once, however often it is said
+  clearTimeout(again);
+  source?.close();
+  if (document.hidden) return;
+  source = new EventSource("/xal/api/live");
+  source.addEventListener("state", (event) => {
+    live.state = JSON.parse(event.data);
+    connected(true);
+    live.dispatchEvent(new Event("state"));
+  });
+  source.addEventListener("open", () => connected(true));
+  source.addEventListener("error", () => {
+    connected(false);
+    if (source.readyState === EventSource.CLOSED) again = setTimeout(listen, 3000); // a proxy's error page ends it for good
+  });
+}
+
+function connected(now) {
+  if (live.connected === now) return;
+  live.connected = now;
+  live.dispatchEvent(new Event("connection"));
+}

@@ -1,0 +1,119 @@
+/** What stands beside the picture, and over it while there is none, in every phase of reading. */
+
+import { get } from "./api.js";
+import { clock, colourOf, h, note, rgb, share } from "./dom.js";
+import { live } from "./live.js";
+
+const COVERS = {
+  idle: (read) => [h("p", {}, "Ready when you are."), nextButton(read, "Next image")],
+  loading: () => h("p", { class: "busy" }, "Loading the image …"),
+  empty: () => [h("h2", {}, "Nothing left to read"), h("p", {}, "Every image has been read, or is with somebody else.")],
+  error: (read) => [h("h2", {}, "This did not work"), h("p", { role: "alert" }, read.message), nextButton(read, "Another image")],
+};
+const PANELS = {
+  idle: idlePart,
+  loading: () => [],
+  empty: (read) => [h("h2", {}, "Done"), h("p", { class: "quiet" }, "New images appear by themselves."), nextButton(read, "Ask again")],
+  error: (read) => [h("h2", {}, "Not opened"), h("button", { onClick: () => read.idle() }, "Back to the start")],
+  reading: readingPart,
+  sending: sendingPart,
+  why: whyPart,
+};
+
+/** What covers the picture; null where the picture itself is to be seen. */
+export const coverOf = (read) => COVERS[read.phase]?.(read) ?? null;
+
+export const panelOf = (read) => PANELS[read.phase](read);
+
+function nextButton(read, text) {
+  return h("button", { class: "primary large", data: { focus: "next" }, onClick: () => read.next() }, text, h("kbd", {}, "N"));
+}
+
+function idlePart({ room, drafts = [] }) {
+  const { state } = live;
+  return [
+    h("h2", {}, room.title),
+    state && h("p", { class: "quiet" }, `${state.open} of ${state.images} images wait; ${state.settled} are settled.`),
+    drafts.length > 0 && [h("h3", {}, "Unfinished"), h("ul", { class: "plain" }, drafts.map(unfinished))],
+    h("h3", {}, "How it goes"),
+    h("ol", { class: "steps" }, h("li", {}, "Outline the lesion in the image."), h("li", {}, "Choose its finding."), h("li", {}, "Hand in. You then see where the model had looked.")),
+  ];
+}
+
+function unfinished({ image, refused }) {
+  return h("li", {}, h("a", { href: `#/read/${encodeURIComponent(image)}` }, image), refused && h("p", { class: "bad" }, refused));
+}
+
+function heading({ room, image, phase, until }) {
+  const standing = phase === "reading" && until ? `Yours until ${clock(until)}` : image.status;
+  return [h("h2", { class: "id" }, image.id), room.show_patient && patientOf(image.id), h("p", { class: "quiet" }, standing, image.score !== null && ` · score ${share(image.score)}`)];
+}
+
+const patients = new Map(); // of this visit only: nothing of them is kept in the browser
+
+/** The patient, asked of the archive once for each image. */
+function patientOf(image) {
+  const line = h("p", { class: "patient" }, patients.get(image) ?? "…");
+  if (!patients.has(image)) {
+    get(`/images/${encodeURIComponent(image)}/patient`).then(
+      ({ name, id, birth_date: born, sex }) => [name, id, born, sex].filter(Boolean).join(" · ") || "The archive names no patient.",
+      (error) => error.message,
+    ).then((text) => {
+      patients.set(image, text);
+      line.textContent = text;
+    });
+  }
+  return line;
+}
+
+function readingPart(read) {
+  const { room, image, refused } = read;
+  const { own, lease } = image;
+  return [
+    heading(read),
+    own && note(`You handed this in as ${own.finding} (revision ${own.revision}). This will be revision ${own.revision + 1}.`),
+    refused && note(`The server did not take it: ${refused}`, "bad"),
+    lease && lease.reader !== room.reader && note(`${lease.reader} is reading this image.`, "bad"),
+    h("fieldset", { class: "findings" }, h("legend", {}, "Finding"), room.findings.map((finding, at) => findingChoice(read, finding, at))),
+    h("p", { class: "measure" }, measure(read)),
+    h("div", { class: "column" },
+      h("button", { class: "primary large", data: { focus: "submit" }, disabled: read.finding === null, onClick: () => read.submit() }, "Hand in", h("kbd", {}, "Enter")),
+      h("button", { data: { focus: "next" }, onClick: () => read.next() }, "Next without handing in", h("kbd", {}, "N")),
+      own && h("button", { class: "plain", data: { focus: "leave" }, onClick: () => read.leave() }, `Keep revision ${own.revision} as it is`),
+      h("button", { class: "plain", data: { focus: "exclude" }, onClick: () => read.exclude() }, "Exclude this image …")),
+    room.reveal === "always" && read.why.part(),
+    h("p", { class: "quiet small" }, live.connected === false ? "Not connected. Your outline is kept in this browser." : "Your outline is kept in this browser until it is handed in."),
+  ];
+}
+
+function measure({ viewer, room }) {
+  const voxels = viewer.outline?.voxels ?? 0;
+  return voxels ? `${voxels} ${room.dimensions === 2 ? "pixels" : "voxels"} outlined` : "Nothing outlined yet";
+}
+
+function findingChoice(read, { name }, at) {
+  return h("label", { class: "choice", css: { "--colour": rgb(colourOf(read.room, name)) } },
+    h("input", { type: "radio", name: "finding", checked: read.finding === name, data: { focus: `finding-${at}` }, onChange: () => read.pick(name) }),
+    h("span", { class: "swatch" }), h("span", { class: "name" }, name), at < 9 && h("kbd", {}, at + 1));
+}
+
+function sendingPart(read) {
+  const waits = "Kept here. It is sent as soon as the server is back.";
+  return [heading(read), h("p", { class: "busy" }, live.connected === false ? waits : "Handing in …"), nextButton(read, "Next image")];
+}
+
+function whyPart(read) {
+  return [
+    heading(read),
+    read.receipt && h("p", { class: "receipt", role: "status", tabindex: -1 }, receiptOf(read)),
+    read.why.part(),
+    h("div", { class: "column" }, nextButton(read, "Next image"),
+      h("button", { data: { focus: "again" }, onClick: () => read.again() }, read.image.own ? "Draw again" : "Outline it myself", h("kbd", {}, "R"))),
+  ];
+}
+
+/** That it has arrived; what the model had thought stands below, if there was a model. */
+function receiptOf({ receipt, why }) {
+  const arrived = `Handed in as ${receipt.finding}${receipt.revision > 1 ? `, revision ${receipt.revision}` : ""}.`;
+  return why.said ? arrived : `${arrived} ${receipt.message}`;
+}

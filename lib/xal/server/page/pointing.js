@@ -1,0 +1,182 @@
+/**
+ * What mouse, pen and fingers do to the picture. A press captures its pointer, so a stroke that leaves the picture goes
+ * on; a second finger turns what looked like a stroke into a pinch.
+ */
+
+import { PLANE } from "./planes.js";
+
+const ZOOM = 1.15;
+
+export const isDrawing = (tool) => ["pen", "filled", "box", "eraser"].includes(tool);
+
+export class Pointing {
+  constructor(viewer) {
+    this.viewer = viewer;
+    this.nv = viewer.nv;
+    this.canvas = viewer.canvas;
+    this.stroke = null;
+    const on = (name, act, options) => this.canvas.addEventListener(name, act, options);
+    on("pointerdown", (event) => this.#down(event));
+    on("pointermove", (event) => this.#move(event));
+    on("pointerup", (event) => this.#up(event));
+    on("pointercancel", (event) => this.#up(event));
+    on("wheel", (event) => this.#wheel(event), { passive: false });
+    on("contextmenu", (event) => event.preventDefault());
+    on("dblclick", () => isDrawing(viewer.tool) || viewer.resetView());
+  }
+
+  /** Forget what is being done: another image is coming. */
+  drop() {
+    this.stroke = null;
+  }
+
+  #down(event) {
+    const { viewer } = this;
+    if (!viewer.outline) return;
+    if (this.stroke) {
+      if (event.pointerType === "touch") this.#second(event);
+      return;
+    }
+    event.preventDefault();
+    this.canvas.focus({ preventScroll: true });
+    this.canvas.setPointerCapture(event.pointerId);
+    const place = this.#placeOf(event);
+    const kind = this.#kindOf(event, place);
+    if (!kind) return;
+    this.stroke = { kind, pointer: event.pointerId, at: at(event), first: place, last: place, curve: [] };
+    if (kind === "look") this.#look(event);
+    if (!isDrawing(kind)) return;
+    viewer.outline.begin();
+    this.#draw(place);
+  }
+
+  #kindOf(event, place) {
+    const { viewer } = this;
+    if (event.button === 2) return "window";
+    if (event.button === 1 || event.shiftKey) return "pan";
+    if (this.nv.inRenderTile(...this.#pixels(event)) >= 0) return "turn";
+    if (!isDrawing(viewer.tool)) return viewer.tool;
+    if (viewer.locked) return viewer.flat ? "pan" : "look";
+    return place && viewer.tool;
+  }
+
+  #second(event) {
+    const { stroke, viewer } = this;
+    if (isDrawing(stroke.kind)) {
+      viewer.outline.restart();
+      viewer.outline.end();
+      viewer.redraw();
+    }
+    this.stroke = { kind: "pinch", pointer: stroke.pointer, other: event.pointerId, at: stroke.at, otherAt: at(event) };
+  }
+
+  #move(event) {
+    const { stroke, viewer, nv } = this;
+    if (!this.#concerns(event)) return;
+    if (stroke.kind === "pinch") return this.#pinch(event);
+    const [dx, dy] = [event.clientX - stroke.at[0], event.clientY - stroke.at[1]];
+    stroke.at = at(event);
+    if (isDrawing(stroke.kind)) {
+      const events = event.getCoalescedEvents?.() ?? [];
+      for (const each of events.length ? events : [event]) this.#draw(this.#placeOf(each, stroke.first.tile));
+    } else if (stroke.kind === "pan") this.#pan(event, dx, dy);
+    else if (stroke.kind === "window") viewer.shiftWindow(dx, dy);
+    else if (stroke.kind === "turn") nv.setRenderAzimuthElevation(nv.scene.renderAzimuth + dx, nv.scene.renderElevation + dy);
+    else if (stroke.kind === "look") this.#look(event);
+  }
+
+  #up(event) {
+    const { stroke, viewer } = this;
+    if (!this.#concerns(event)) return;
+    this.stroke = null;
+    if (!isDrawing(stroke.kind)) return;
+    const { outline } = viewer;
+    if (event.type === "pointercancel") outline.restart();
+    else if (stroke.kind === "filled" && stroke.curve.length > 2) outline.inside(stroke.curve, stroke.first.plane, 1);
+    if (outline.end()) viewer.changed();
+    else viewer.redraw();
+  }
+
+  #concerns({ pointerId }) {
+    return this.stroke !== null && (this.stroke.pointer === pointerId || this.stroke.other === pointerId);
+  }
+
+  /** One more point of the stroke, in the slice where it began; there is none where the pointer is outside of that. */
+  #draw(place) {
+    if (!place) return;
+    const { stroke, viewer } = this;
+    const { outline } = viewer;
+    const { plane, voxel } = stroke.first;
+    const point = place.voxel.map((value, axis) => (axis === plane ? voxel[plane] : value));
+    if (stroke.kind === "box") {
+      outline.restart();
+      outline.box(voxel, point, plane, 1);
+    } else {
+      outline.line(stroke.last.voxel, point, plane, stroke.kind === "filled" ? 1 : viewer.width, stroke.kind === "eraser" ? 0 : 1);
+      stroke.curve.push(point);
+    }
+    stroke.last = { ...place, voxel: point };
+    viewer.redraw();
+  }
+
+  #look(event) {
+    const place = this.#placeOf(event);
+    if (place) this.viewer.goToVoxel(place.voxel);
+  }
+
+  #pan(event, dx, dy) {
+    const before = this.#millimetres(event.clientX - dx, event.clientY - dy);
+    this.#shift(before, this.#millimetres(event.clientX, event.clientY));
+  }
+
+  #pinch(event) {
+    const { stroke } = this;
+    const apart = () => Math.hypot(stroke.at[0] - stroke.otherAt[0], stroke.at[1] - stroke.otherAt[1]);
+    const before = apart();
+    if (event.pointerId === stroke.pointer) stroke.at = at(event);
+    else stroke.otherAt = at(event);
+    if (before > 0) this.viewer.zoom(apart() / before);
+  }
+
+  #wheel(event) {
+    const { viewer } = this;
+    if (!viewer.outline) return;
+    event.preventDefault();
+    const up = event.deltaY < 0;
+    if (!viewer.flat && !event.ctrlKey && viewer.view !== "solid") return viewer.step(up ? 1 : -1);
+    const before = this.#millimetres(event.clientX, event.clientY);
+    viewer.zoom(up ? ZOOM : 1 / ZOOM);
+    if (viewer.zoomed) this.#shift(before, this.#millimetres(event.clientX, event.clientY)); // what is under the pointer stays there
+  }
+
+  #shift(from, to) {
+    if (from && to) this.viewer.pan([0, 1, 2].map((axis) => to[axis] - from[axis]));
+  }
+
+  #pixels({ clientX, clientY }) {
+    const box = this.canvas.getBoundingClientRect();
+    const scale = this.canvas.width / box.width;
+    return [(clientX - box.left) * scale, (clientY - box.top) * scale];
+  }
+
+  #fraction(event) {
+    const place = this.nv.canvasPos2frac(this.#pixels(event));
+    return place[0] < 0 ? null : place;
+  }
+
+  #millimetres(clientX, clientY) {
+    const place = this.#fraction({ clientX, clientY });
+    return place && this.nv.frac2mm(place);
+  }
+
+  /** The voxel under the pointer and the plane it was pointed at in; null outside of the picture, or of slice `tile`. */
+  #placeOf(event, tile = null) {
+    const index = this.nv.tileIndex(...this.#pixels(event));
+    const plane = PLANE[this.nv.screenSlices[index]?.axCorSag];
+    if (plane === undefined || (tile !== null && tile !== index)) return null;
+    const place = this.#fraction(event);
+    return place && { voxel: [...this.nv.frac2vox(place)].map(Math.round), plane, tile: index };
+  }
+}
+
+const at = (event) => [event.clientX, event.clientY];

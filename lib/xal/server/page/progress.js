@@ -1,0 +1,102 @@
+/** How far the pool and its models have come, what is being computed, and taking the annotations out. */
+
+import { address, Failure, get } from "./api.js";
+import { Curve } from "./curve.js";
+import { fill, h, note } from "./dom.js";
+import { Jobs } from "./jobs.js";
+import { live } from "./live.js";
+import { agreementPart, labelsTable } from "./readers.js";
+import { Versions } from "./versions.js";
+import { refill, Watch } from "./watch.js";
+
+const CHANGES = ["model_version", "settled", "open", "review", "findings"];
+const PAUSE_MS = 3000;
+const POOL = [["images", "images"], ["settled", "settled"], ["open", "waiting"], ["review", "in review"], ["excluded", "excluded"], ["unreadable", "unreadable"]];
+
+export class Progress {
+  constructor(room, root) {
+    this.room = room;
+    this.jobs = new Jobs();
+    this.versions = new Versions(room);
+    this.accuracy = new Curve("balanced_accuracy", "Balanced accuracy", "mean share of each finding that is recognised, on the validation images");
+    this.energy = new Curve("energy_in_roi", "Energy in ROI", "share of the attention that lies in the readers’ outlines");
+    this.pool = h("dl", { class: "stats pool-stats" });
+    this.archive = h("p", { class: "quiet", hidden: true });
+    this.labels = h("div", { class: "labels-part" });
+    this.agreement = h("div", { class: "agreement-part" });
+    this.trouble = h("div", { class: "trouble" });
+    const key = h("ul", { class: "legend plain", "aria-label": "Points" }, h("li", {}, h("span", { class: "glyph published", "aria-hidden": "true" }), "published"), h("li", {}, h("span", { class: "glyph refused", "aria-hidden": "true" }), "refused"));
+    this.body = h("div", { class: "cards", "aria-busy": "true" },
+      h("section", { class: "card pool-card", "aria-labelledby": "pool" }, h("h2", { id: "pool" }, "Pool"), this.pool, this.archive),
+      this.jobs.element,
+      h("section", { class: "card curves", "aria-labelledby": "curves" }, h("div", { class: "row head" }, h("h2", { id: "curves" }, "Learning curve"), key), h("div", { class: "pair" }, this.accuracy.element, this.energy.element)),
+      this.versions.element, this.labels, this.agreement, this.#exports());
+    fill(root, this.trouble, this.body);
+    this.watch = new Watch(CHANGES, () => this.#fetch(), PAUSE_MS);
+    this.training = null;
+    live.addEventListener("state", () => this.#state());
+    live.addEventListener("connection", () => live.connected && this.trouble.firstChild && this.#fetch());
+    this.#state();
+    this.root = root;
+    this.top = 0;
+  }
+
+  async enter() {
+    if (!this.entered) {
+      this.entered = true;
+      await this.#fetch();
+    } else this.root.scrollTop = this.top;
+    this.watch.start();
+  }
+
+  leave() {
+    this.top = this.root.scrollTop;
+    this.watch.stop();
+  }
+
+  async #fetch() {
+    this.watch.seen();
+    try {
+      const { curve, labels, readers, agreement } = await get("/progress");
+      fill(this.trouble);
+      this.versions.show(curve);
+      refill(this.labels, labelsTable(this.room, labels, readers));
+      refill(this.agreement, agreementPart(agreement));
+      await Promise.all([this.accuracy.show(curve), this.energy.show(curve)]);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      fill(this.trouble, note(error.message, "bad"), h("button", { onClick: () => this.#fetch() }, "Try again"));
+    } finally {
+      this.body.removeAttribute("aria-busy");
+    }
+  }
+
+  #state() {
+    const { state } = live;
+    fill(this.pool, POOL.map(([key, name]) => h("div", { class: "stat" }, h("dd", {}, state ? state[key].toLocaleString("en") : "–"), h("dt", {}, name))));
+    this.archive.hidden = !state?.archive;
+    if (state?.archive) this.archive.textContent = tellArchive(state.archive);
+    // a refused version changes nothing else of the state: the end of a training does
+    const training = state?.jobs.filter((job) => job.kind === "train").map((job) => [job.id, job.state]) ?? [];
+    const before = this.training;
+    this.training = JSON.stringify(training);
+    if (before !== null && before !== this.training && this.entered && !this.root.hidden) this.#fetch();
+  }
+
+  #exports() {
+    const heading = h("h2", { id: "export" }, "Export");
+    const may = this.room.reviewer || !this.room.reviewers;
+    const link = (path, query, text) => h("a", { class: "button", href: address(path, query), download: "" }, text);
+    return h("section", { class: "card", "aria-labelledby": "export" }, heading,
+      may
+        ? [h("p", { class: "quiet" }, "Every annotation as a line of a table; or the settled images with their masks, labels.csv and provenance, as a folder that can be imported again."),
+          h("div", { class: "row wrap" }, link("/export/annotations.csv", {}, "Annotations (CSV)"), link("/export/annotations.csv", { withdrawn: true }, "With withdrawn ones (CSV)"), link("/export/dataset.zip", {}, "Dataset (ZIP)"))]
+        : h("p", { class: "quiet" }, "Reviewers export annotations and the dataset here."));
+  }
+}
+
+/** What of the annotations is in the archive, and why not all of it. */
+function tellArchive({ problem, waiting, sent, dropped, not_sent: reason }) {
+  const parts = [`${sent} ${sent === 1 ? "annotation is" : "annotations are"} in the archive`, waiting && `${waiting} to be sent${reason ? ` (${reason})` : ""}`, dropped && `${dropped} not sent`];
+  return `${parts.filter(Boolean).join("; ")}.${problem ? ` Now: ${problem}.` : ""}`;
+}

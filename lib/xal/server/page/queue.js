@@ -1,0 +1,150 @@
+/** The queue: the pool as Next Sample ranks it, what became of the other images, and who has which. */
+
+import { Failure, get, idPath, post } from "./api.js";
+import { fill, h, toast } from "./dom.js";
+import { Endless } from "./lists.js";
+import { live } from "./live.js";
+import { imageRow } from "./rows.js";
+import { Scatter } from "./scatter.js";
+import { Watch } from "./watch.js";
+
+const STATES = [
+  { name: "waiting", title: "Waiting", count: "open", empty: "Nothing waits: every image has been read." },
+  { name: "leased", title: "With somebody", count: "leases", empty: "Nobody has an image now." },
+  { name: "handed_in", title: "Handed in", empty: "Nothing has been handed in yet." },
+  { name: "settled", title: "Settled", count: "settled", empty: "No image has a settled finding yet." },
+  { name: "review", title: "In review", count: "review", empty: "No image waits for a decision between readers." },
+  { name: "excluded", title: "Excluded", count: "excluded", empty: "No image is excluded." },
+  { name: "unreadable", title: "Unreadable", count: "unreadable", empty: "Every image can be read." },
+];
+const SOURCES = [["", "any ROI"], ["drawn", "drawn ROI"], ["proposed", "proposed ROI"], ["none", "no ROI"]];
+const BY_READER = ["leased", "handed_in"];
+const CHANGES = ["model_version", "alpha", "open", "leases", "settled", "review", "excluded", "unreadable", "unscored"];
+const LIST_PAUSE_MS = 4000;
+const POINTS_PAUSE_MS = 15000;
+const POINTS = 2000;
+
+export class Queue {
+  constructor(room, root) {
+    this.room = room;
+    this.state = STATES[0];
+    this.source = "";
+    this.reader = "";
+    this.top = 0;
+    this.list = new Endless({
+      label: "Images",
+      fetch: (cursor, limit) => get("/queue", { state: this.state.name, source: this.#filters("source"), reader: this.#filters("reader"), cursor, limit }),
+      row: (item, position) => imageRow(room, item, { position, alpha: this.#alpha(), ranked: this.state.name === "waiting", include: (image) => this.#include(image) }),
+      key: (item) => (item.annotation ? `${item.id} ${item.annotation.id}` : item.id),
+      empty: () => (this.source || this.reader ? "No image fits this filter." : this.state.empty),
+    });
+    this.scatter = new Scatter();
+    this.picker = h("nav", { class: "chips", "aria-label": "State of the images" });
+    this.filters = h("div", { class: "filters" });
+    this.moved = h("p", { class: "moved", role: "status", hidden: true }, "The order has changed. ", h("button", { onClick: () => this.#reset() }, "Show it"));
+    fill(root, h("div", { class: "pool" }, h("div", { class: "picks" }, this.picker, this.filters), this.moved, this.list.element), this.scatter.element);
+    this.watch = new Watch(CHANGES, () => this.#refresh(), LIST_PAUSE_MS);
+    this.pointsWatch = new Watch(["model_version", "alpha", "open", "unscored"], () => this.#points(), POINTS_PAUSE_MS);
+    live.addEventListener("state", () => this.#count());
+    live.addEventListener("connection", () => live.connected && this.scatter.failed && this.#points());
+    this.#pick();
+  }
+
+  /** Come in, perhaps at one of the states: `#/queue/excluded`. */
+  async enter(name) {
+    const wanted = STATES.find((state) => state.name === name) ?? this.state;
+    if (!this.entered || wanted !== this.state) {
+      this.state = wanted;
+      this.source = this.reader = "";
+      this.#pick();
+      if (!this.entered) this.#points();
+      this.entered = true;
+      await this.#reset();
+    } else this.list.element.scrollTop = this.top;
+    this.watch.start();
+    this.pointsWatch.start();
+  }
+
+  leave() {
+    this.top = this.list.element.scrollTop;
+    this.watch.stop();
+    this.pointsWatch.stop();
+  }
+
+  #filters(which) {
+    if (which === "source") return this.state.name === "waiting" ? this.source : null;
+    return BY_READER.includes(this.state.name) ? this.reader : null;
+  }
+
+  #alpha() {
+    return live.state?.alpha ?? this.room.alpha;
+  }
+
+  async #reset() {
+    this.moved.hidden = true;
+    this.watch.seen();
+    await this.list.reset();
+  }
+
+  async #refresh() {
+    this.moved.hidden = await this.list.refresh();
+  }
+
+  async #points() {
+    this.pointsWatch.seen();
+    try {
+      await this.scatter.show(await get("/queue/points", { limit: POINTS }), this.#alpha());
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      this.scatter.fail(error.message, () => this.#points());
+    }
+  }
+
+  // which images
+
+  #pick() {
+    fill(this.picker, STATES.map((state) =>
+      h("a", { class: "chip", href: `#/queue/${state.name}`, "aria-current": state === this.state && "true" }, state.title, state.count && h("span", { class: "count", data: { of: state.count } }))));
+    this.#count();
+    const { name } = this.state;
+    if (name === "waiting") fill(this.filters, this.#select("ROI used", SOURCES, (value) => (this.source = value)));
+    else if (BY_READER.includes(name)) this.#offerReaders();
+    else fill(this.filters);
+  }
+
+  #count() {
+    if (!live.state) return;
+    for (const badge of this.picker.querySelectorAll("[data-of]")) badge.textContent = (live.state[badge.dataset.of] ?? 0).toLocaleString("en");
+  }
+
+  async #offerReaders() {
+    const { state } = this;
+    const offer = (names) => fill(this.filters, this.#select("Reader", [["", "every reader"], ...names.map((name) => [name, name])], (value) => (this.reader = value)));
+    offer([]);
+    try {
+      const names = state.name === "leased" ? (await get("/leases")).map((lease) => lease.reader) : (await get("/progress")).readers;
+      if (state === this.state && !this.reader) offer([...new Set(names)].sort());
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error; // the list itself says what is wrong
+    }
+  }
+
+  #select(label, choices, choose) {
+    const change = (event) => {
+      choose(event.target.value);
+      this.#reset();
+    };
+    return h("label", { class: "row" }, h("span", { class: "quiet" }, label), h("select", { onChange: change }, choices.map(([value, text]) => h("option", { value }, text))));
+  }
+
+  async #include(item) {
+    try {
+      await post(`${idPath(item.id)}/include`);
+      toast(`${item.id} is offered again.`, "good");
+      this.list.remove(item.id);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      toast(error.message, "bad");
+    }
+  }
+}

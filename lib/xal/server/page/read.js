@@ -1,0 +1,411 @@
+/** Reading: the next image, its outline and finding, handing in, and why the image was chosen. */
+
+import { bytes, Failure, get, idPath, nextSample, post } from "./api.js";
+import { ask, colourOf, fill, h, isTyping, toast } from "./dom.js";
+import { draftOf, draftsOf, dropDraft, entrust, keepDraft, submissionNumber, waiting } from "./keep.js";
+import { live } from "./live.js";
+import { coverOf, panelOf } from "./parts.js";
+import { Tools } from "./tools.js";
+import { Viewer } from "./viewer.js";
+import { Why } from "./why.js";
+
+const REASONS = ["wrong modality", "wrong body part", "not readable", "duplicate", "foreign body hides the region"];
+
+export class Read {
+  static async open(room, root) {
+    const read = new Read(room, root);
+    await read.viewer.start();
+    return read;
+  }
+
+  constructor(room, root) {
+    this.room = room;
+    this.rois = room.findings.filter((finding) => !finding.absent).map((finding) => finding.name);
+    this.absent = room.findings.find((finding) => finding.absent)?.name ?? null;
+    this.image = null;
+    this.finding = null;
+    this.phase = "idle";
+    this.wanted = null; // the image that is in view, or will be once it is here
+    this.turn = 0; // counts what was asked for, so that what arrives late for something earlier is dropped
+    this.unsaved = new Map();
+    const canvas = h("canvas", { id: "picture", tabindex: 0, role: "img", "aria-label": "The image" });
+    this.cover = h("div", { class: "cover" });
+    this.panel = h("aside", { class: "panel", "aria-label": "Finding and outline" });
+    const over = h("canvas", { class: "laid", "aria-hidden": "true" });
+    this.viewer = new Viewer(canvas, over);
+    this.tools = new Tools(this.viewer, room);
+    this.why = new Why(this.viewer, room);
+    root.append(h("div", { class: "stage" }, this.tools.bar, h("div", { class: "picture" }, canvas, over, this.tools.marks, this.cover), this.tools.slices), this.panel);
+    this.viewer.addEventListener("drawn", () => this.#drawn());
+    canvas.addEventListener("webglcontextlost", () => this.#failed(new Failure("The browser has lost its graphics. Go to another image, or reload the page.", 0)));
+    document.addEventListener("keydown", (event) => root.hidden || this.#key(event));
+    window.addEventListener("xal-delivered", ({ detail }) => this.#delivered(detail));
+    live.addEventListener("connection", () => root.hidden || this.#draw());
+    live.addEventListener("state", () => root.hidden || this.phase !== "idle" || this.#draw());
+  }
+
+  /** Shown again, perhaps for a certain image. */
+  async enter(image) {
+    if (image && image !== this.wanted) return this.#open(image);
+    if (!this.wanted && this.phase !== "loading") return this.idle();
+    this.#draw();
+  }
+
+  // which image
+
+  /** No image: what the reader sees first. */
+  async idle() {
+    const here = this.#reset("idle");
+    const drafts = await draftsOf(this.room.pool, this.room.task, this.room.reader);
+    if (!here()) return;
+    this.drafts = drafts;
+    this.#draw();
+  }
+
+  /** Leave the image in view. Returns a function that says whether this is still what the reader last asked for. */
+  #reset(phase, message = "") {
+    this.turn += 1;
+    this.wanted = null;
+    this.image = null;
+    this.finding = null;
+    this.refused = null;
+    this.receipt = null;
+    this.phase = phase;
+    this.message = message;
+    this.viewer.clear();
+    this.viewer.lock(true);
+    this.tools.refresh();
+    if (location.hash.startsWith("#/read/")) history.replaceState(null, "", "#/read");
+    return this.#here();
+  }
+
+  #here(phase = null) {
+    const { turn } = this;
+    return () => turn === this.turn && (phase === null || phase === this.phase);
+  }
+
+  #want(image) {
+    this.wanted = image;
+    history.replaceState(null, "", `#/read/${encodeURIComponent(image)}`);
+  }
+
+  /** The best image that nobody else has. */
+  async next() {
+    if (this.phase === "loading") return;
+    const here = this.#reset("loading");
+    this.#draw();
+    try {
+      const sample = await nextSample();
+      if (!here()) return;
+      if (!sample.id) {
+        this.#reset("empty");
+        return this.#draw();
+      }
+      this.#want(sample.id);
+      await this.#load(sample.id, sample.xal.lease_until, here);
+    } catch (error) {
+      if (here()) this.#failed(error);
+    }
+  }
+
+  /** An image by name: one that was being drawn, or one from a list. */
+  async #open(image) {
+    const here = this.#reset("loading");
+    this.#want(image);
+    this.#draw();
+    try {
+      await this.#load(image, null, here);
+    } catch (error) {
+      if (here()) this.#failed(error);
+    }
+  }
+
+  #failed(error) {
+    if (!(error instanceof Failure)) console.error(error);
+    this.#reset("error", error.message);
+    this.#draw();
+  }
+
+  async #load(id, leaseUntil, here) {
+    const { pool, task, reader, dimensions } = this.room;
+    const [image, draft, sent] = await Promise.all([get(idPath(id)), draftOf(pool, task, reader, id), this.#onItsWay(id)]);
+    if (!here()) return;
+    const toBeRead = image.status === "waiting" && !image.own && !sent;
+    const until = leaseUntil ?? (toBeRead ? await this.#lease(id, draft !== undefined) : null);
+    const file = await bytes(`${idPath(id)}/volume.nii.gz`, { v: image.checksum });
+    if (!here()) return;
+    await this.viewer.show(file, dimensions === 2);
+    if (!here()) return;
+    this.image = image;
+    this.until = until;
+    this.tools.refresh();
+    if (draft && !(sent?.draft.changed >= draft.changed)) return this.#resume(draft);
+    if (sent) return this.#await(sent);
+    if (image.may_see && !toBeRead) return this.#explain();
+    this.#begin();
+  }
+
+  /** Take the image, until when; who has begun may go on although somebody else has it by now: both will count. */
+  async #lease(id, begun) {
+    try {
+      return (await post(`${idPath(id)}/lease`)).until;
+    } catch (error) {
+      if (error instanceof Failure && error.status === 409 && begun) return null;
+      throw error;
+    }
+  }
+
+  #begin(refused = null) {
+    this.phase = "reading";
+    this.refused = refused;
+    this.viewer.hideHeat();
+    this.viewer.setFilled(true);
+    this.viewer.lock(false);
+    if (this.room.reveal === "always") this.#reveal();
+    this.#choose(this.finding);
+  }
+
+  /** What the model thinks, for who has given up blind reading. */
+  async #reveal() {
+    const here = this.#here("reading");
+    await this.why.beside(this.image, here);
+    if (here()) this.#draw();
+  }
+
+  #resume(draft) {
+    const known = this.room.findings.some((finding) => finding.name === draft.finding);
+    this.finding = known ? draft.finding : null;
+    const fits = draft.runs.reduce((sum, length) => sum + length, 0) === this.viewer.outline.mask.length;
+    if (fits) this.viewer.restore(draft.runs);
+    else toast("The image has another size than when you outlined it: please outline it anew.", "bad");
+    this.#begin(draft.refused);
+    this.viewer.goToOutline();
+  }
+
+  /** This reader's label of an image that has not reached the server yet. */
+  async #onItsWay(image) {
+    const { pool, task, reader } = this.room;
+    return (await waiting(pool)).findLast((entry) => entry.image === image && entry.task === task && entry.reader === reader);
+  }
+
+  /** Show what is on its way, until it has arrived. */
+  async #await({ submission, image, draft }) {
+    const here = this.#here();
+    this.phase = "sending";
+    this.sent = submission;
+    this.finding = draft.finding;
+    this.viewer.setColour(colourOf(this.room, draft.finding));
+    this.viewer.restore(draft.runs);
+    this.viewer.goToOutline();
+    this.#draw();
+    if (!(await this.#onItsWay(image)) && here() && this.phase === "sending") await this.#open(image); // it arrived meanwhile
+  }
+
+  // the finding and the outline
+
+  #choose(finding) {
+    this.finding = finding;
+    this.viewer.setColour(colourOf(this.room, finding ?? this.rois[0]));
+    this.#draw();
+  }
+
+  /** The reader chose this finding. */
+  pick(finding) {
+    if (this.phase !== "reading") return;
+    this.#choose(finding);
+    this.#keep();
+  }
+
+  #drawn() {
+    if (this.phase !== "reading") return;
+    if (this.finding === null && this.rois.length === 1) this.finding = this.rois[0];
+    this.#draw();
+    this.#keep();
+  }
+
+  /** Keep the draft as it is now; while one is being written, only the latest of each image waits. */
+  #keep() {
+    if (this.phase !== "reading") return;
+    const draft = this.#draft();
+    this.unsaved.set(draft.image, draft);
+    this.saving ??= this.#save();
+    this.#prolong();
+  }
+
+  async #save() {
+    while (this.unsaved.size) {
+      const [[image, draft]] = this.unsaved;
+      this.unsaved.delete(image);
+      await keepDraft(draft).catch((error) => toast(`This browser cannot keep your outline (${error.message}): hand it in before you leave the page.`, "bad"));
+    }
+    this.saving = null;
+  }
+
+  #draft() {
+    const { pool, task, reader } = this.room;
+    return { pool, task, reader, image: this.image.id, finding: this.finding, refused: this.refused, runs: this.viewer.outline.runs(), changed: Date.now() };
+  }
+
+  /** Who draws keeps the image. */
+  async #prolong() {
+    if (this.prolonging || !this.until || this.until * 1000 - Date.now() > this.room.lease_minutes * 30000) return;
+    const here = this.#here();
+    this.prolonging = true;
+    try {
+      const { until } = await post(`${idPath(this.image.id)}/lease`);
+      if (here()) this.until = until;
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      if (!error.passing && here()) this.until = null; // somebody else has it by now; what is handed in still counts
+    } finally {
+      this.prolonging = false;
+    }
+  }
+
+  // handing in
+
+  /** Hand in, once it is clear that this is meant. */
+  async submit() {
+    if (this.phase !== "reading" || this.viewer.busy) return;
+    if (this.finding === null) return toast("Choose the finding first.", "bad");
+    const here = this.#here();
+    const drawn = this.viewer.outline.voxels > 0;
+    if (this.finding === this.absent && drawn) {
+      const sure = await ask({ title: `Clear the outline?`, text: `“${this.absent}” has no outline.`, confirm: "Clear it and hand in" });
+      if (!sure || !here()) return;
+      this.viewer.erase();
+    }
+    if (this.finding !== this.absent && !drawn) {
+      const sure = await ask({ title: "Hand in without an outline?", text: `“${this.finding}” will count as a finding, but teach nothing about where it is.`, confirm: "Hand in" });
+      if (!sure || !here()) return;
+    }
+    await this.#handIn();
+  }
+
+  async #handIn() {
+    const draft = this.#draft();
+    const submission = submissionNumber();
+    const label_info = this.rois.map((name, at) => ({ name, idx: at + 1 }));
+    const params = { client_id: draft.reader, pool: draft.pool, submission_id: submission, label_info };
+    if (this.viewer.outline.voxels === 0) params.finding = draft.finding;
+    this.phase = "sending";
+    this.sent = submission;
+    this.viewer.lock(true);
+    this.#draw();
+    const file = await this.viewer.labelFile(this.rois.indexOf(draft.finding) + 1);
+    this.unsaved.delete(draft.image); // else a draft of this could be written after it is done
+    await this.saving;
+    await entrust({ submission, ...draft, draft, params, file, made: Date.now() });
+    window.dispatchEvent(new Event("xal-entrusted"));
+  }
+
+  /** What became of a label, be it the one in view or an earlier one. */
+  async #delivered({ entry, reply, refused }) {
+    if (this.sent !== entry.submission || this.phase !== "sending") {
+      if (reply) toast(`${entry.image} has been handed in.`, "good");
+      return;
+    }
+    if (refused) return this.#begin(refused);
+    const here = this.#here();
+    const { annotation, revision, finding, roi_voxels } = reply.xal;
+    let image = { ...this.image, own: { annotation, revision, finding, roi_voxels }, may_see: true };
+    try {
+      image = await get(idPath(entry.image));
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+    }
+    if (!here()) return;
+    this.image = image;
+    this.receipt = reply.xal;
+    await this.#explain();
+  }
+
+  async #explain() {
+    this.phase = "why";
+    const here = this.#here("why");
+    this.viewer.lock(true);
+    this.viewer.setFilled(false);
+    const shown = this.why.show(this.image, here);
+    this.#draw();
+    await shown;
+    if (here()) this.#draw();
+  }
+
+  /** Outline anew: from what this reader handed in, or from nothing. */
+  async again() {
+    if (this.phase !== "why") return;
+    const here = this.#here("why");
+    const { own } = this.image;
+    try {
+      if (own) await this.why.outline({ ...own, id: own.annotation }, here);
+      else this.viewer.empty();
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      return toast(error.message, "bad");
+    }
+    if (!here()) return;
+    this.finding = own?.finding ?? null;
+    this.receipt = null;
+    this.#begin();
+  }
+
+  /** What was handed in stands; what was drawn since is forgotten. */
+  async leave() {
+    const here = this.#here("reading");
+    const { id } = this.image;
+    this.unsaved.delete(id);
+    await this.saving;
+    await dropDraft(this.room.pool, this.room.task, this.room.reader, id);
+    if (here()) await this.#open(id);
+  }
+
+  /** Never offer this image again. */
+  async exclude() {
+    const { id } = this.image;
+    const here = this.#here();
+    const reason = await ask({ title: "Never offer this image again", text: `${id} will be left out for everybody, with your reason.`, input: "the reason", choices: REASONS, confirm: "Exclude" });
+    if (!reason) return;
+    try {
+      await post(`${idPath(id)}/exclude`, { reason });
+      await dropDraft(this.room.pool, this.room.task, this.room.reader, id);
+      toast(`${id} is excluded: ${reason}`, "good");
+      if (here()) await this.next();
+    } catch (error) {
+      toast(error.message, "bad");
+    }
+  }
+
+  #key(event) {
+    if (isTyping(event) || event.altKey || event.metaKey) return;
+    const key = event.key.toLowerCase();
+    if (/^[1-9]$/.test(key) && !event.ctrlKey) {
+      const finding = this.room.findings[Number(key) - 1];
+      if (finding) this.pick(finding.name);
+    } else if (key === "enter" && !event.target.closest("button, a")) this.submit();
+    else if (key === "n" && !event.ctrlKey) this.next();
+    else if (key === "r" && !event.ctrlKey) this.again();
+    else if (key === "a" && !event.ctrlKey && (this.phase === "why" || (this.phase === "reading" && this.room.reveal === "always"))) this.why.toggle();
+    else if (!this.tools.key(event)) return;
+    event.preventDefault();
+  }
+
+  // what is shown
+
+  #draw() {
+    this.viewer.canvas.setAttribute("aria-label", this.image ? `Image ${this.image.id}` : "No image");
+    const cover = coverOf(this);
+    this.cover.hidden = cover === null;
+    if (cover) fill(this.cover, cover);
+    const focused = document.activeElement?.dataset?.focus;
+    fill(this.panel, panelOf(this));
+    if (focused) this.panel.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus();
+    if (document.activeElement === document.body) this.#placeFocus();
+    this.tools.refresh();
+  }
+
+  /** What had the focus is gone: what the reader will look at next has it, and nothing that a second Enter would press. */
+  #placeFocus() {
+    const next = this.phase === "why" ? this.panel.querySelector(".receipt, .sentence") : this.phase === "reading" ? this.viewer.canvas : null;
+    next?.focus({ preventScroll: true });
+  }
+}

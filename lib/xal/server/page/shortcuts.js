@@ -1,0 +1,24 @@
+/** What the keyboard does while reading: the list that the help shows, in its order. */
+
+export const SHORTCUTS = [
+  [["1", "…", "9"], "choose the finding"],
+  [["B"], "pen"],
+  [["F"], "filled pen: draw around, the inside is filled"],
+  [["X"], "box"],
+  [["E"], "eraser"],
+  [["[", "]"], "thinner or thicker pen"],
+  [["Ctrl Z", "Ctrl Y"], "undo, redo"],
+  [["Enter"], "hand in"],
+  [["N"], "next image, also without handing in"],
+  [["R"], "draw again what was handed in"],
+  [["↑", "↓"], "slice up or down (also the mouse wheel)"],
+  [["V"], "another direction of slices"],
+  [["+", "−"], "zoom (also the wheel on single slices, Ctrl and the wheel on volumes)"],
+  [["M", "P", "W"], "move the image, point to a place (volumes), window"],
+  [["0"], "whole image in its own window"],
+  [["Shift drag"], "move the image (also the middle button)"],
+  [["right drag"], "window: width and level"],
+  [["A"], "attention on or off, once it is shown"],
+  [["O"], "outline on or off"],
+  [["?"], "this list"],
+];

@@ -1,0 +1,131 @@
+/** The tools around the picture: drawing, looking, slices. */
+
+import { fill, h, share } from "./dom.js";
+import { VIEWS } from "./planes.js";
+import { isDrawing } from "./pointing.js";
+
+const TOOLS = [
+  ["pen", "Pen", "b", "M4 20l1-5L16 4l4 4L9 19z"],
+  ["filled", "Filled pen", "f", "M5 13c0-5 4-9 8-9s7 4 6 8-5 8-9 8-5-3-5-7z"],
+  ["box", "Box", "x", "M4 6h16v12H4z"],
+  ["eraser", "Eraser", "e", "M4 16l9-10 7 6-7 8H8z"],
+  ["pan", "Move", "m", "M12 3v18M3 12h18M12 3l-3 3M12 3l3 3M12 21l-3-3M12 21l3-3M3 12l3-3M3 12l3 3M21 12l-3-3M21 12l-3 3"],
+  ["look", "Point: show the slices through a place", "p", "M12 3v6M12 15v6M3 12h6M15 12h6"],
+  ["window", "Window", "w", "M12 4a8 8 0 100 16zM12 4a8 8 0 010 16"],
+];
+const SHORT = { axial: "Ax", coronal: "Co", sagittal: "Sa", all: "All", solid: "3D" };
+const FILLED = new Set(["filled"]);
+const WIDEST = 61;
+
+const icon = (path, solid) => {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("aria-hidden", "true");
+  const shape = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  shape.setAttribute("d", path);
+  if (solid) shape.setAttribute("class", "solid");
+  svg.append(shape);
+  return svg;
+};
+
+export class Tools {
+  constructor(viewer, room) {
+    this.viewer = viewer;
+    this.flat = room.dimensions === 2;
+    this.views = this.flat ? [] : Object.keys(VIEWS);
+    this.bar = h("div", { class: "bar", role: "toolbar", "aria-label": "Tools", "aria-orientation": "vertical" });
+    this.marks = h("div", { class: "marks", "aria-hidden": "true" });
+    this.slider = h("input", { type: "range", min: 0, "aria-label": "Slice", onInput: () => viewer.goTo(Number(this.slider.value)) });
+    this.where = h("output", {});
+    this.slices = h("div", { class: "slices", hidden: true }, this.slider, this.where);
+    this.shown = true;
+    this.#build();
+    for (const name of ["moved", "window", "drawn"]) viewer.addEventListener(name, () => this.refresh());
+  }
+
+  #build() {
+    const { viewer } = this;
+    this.buttons = TOOLS.filter(([name]) => !(this.flat && name === "look")).map(([name, title, key, path]) =>
+      h("button", { class: "tool", title: `${title} (${key.toUpperCase()})`, "aria-label": title, data: { tool: name }, onClick: () => this.#use(name) }, icon(path, FILLED.has(name))));
+    this.width = h("input", { type: "range", min: 1, max: WIDEST, step: 2, value: viewer.width, title: "Width of the pen ([ and ])", "aria-label": "Width of the pen", onInput: () => this.#thick(Number(this.width.value)) });
+    this.thickness = h("output", { class: "small" }, viewer.width);
+    const act = (title, keys, path, run) => h("button", { class: "tool", title: `${title} (${keys})`, "aria-label": title, onClick: run }, icon(path));
+    this.undo = act("Undo", "Ctrl Z", "M9 7L4 12l5 5M4 12h10a6 6 0 016 6", () => viewer.undo());
+    this.redo = act("Redo", "Ctrl Y", "M15 7l5 5-5 5M20 12H10a6 6 0 00-6 6", () => viewer.redo());
+    this.clear = act("Clear the outline", "Del", "M5 7h14M9 7V4h6v3M7 7l1 13h8l1-13", () => viewer.erase());
+    fill(this.bar, this.buttons.slice(0, 4), h("div", { class: "width" }, this.width, this.thickness), this.undo, this.redo, this.clear, h("hr"), this.buttons.slice(4),
+      act("Whole image", "0", "M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5", () => viewer.resetView()),
+      this.views.length > 0 && h("select", { title: "Direction (V)", "aria-label": "Direction of the slices", onChange: (event) => viewer.setView(event.target.value) }, this.views.map((view) => h("option", { value: view, "aria-label": view, title: view }, SHORT[view]))));
+    this.direction = this.bar.querySelector("select");
+    this.#use("pen");
+  }
+
+  #use(name) {
+    this.viewer.use(name);
+    for (const button of this.buttons) button.setAttribute("aria-pressed", button.dataset.tool === name);
+  }
+
+  #thick(width) {
+    this.viewer.width = Math.min(Math.max(width, 1), WIDEST);
+    this.width.value = this.viewer.width;
+    this.thickness.textContent = this.viewer.width;
+  }
+
+  /** Be as the viewer is. */
+  refresh() {
+    const { viewer } = this;
+    const { outline } = viewer;
+    const drawing = Boolean(outline) && !viewer.locked;
+    for (const button of this.buttons) button.disabled = !outline || (isDrawing(button.dataset.tool) && !drawing);
+    this.width.disabled = !drawing;
+    this.undo.disabled = !drawing || outline.done.length === 0;
+    this.redo.disabled = !drawing || outline.undone.length === 0;
+    this.clear.disabled = !drawing || outline.voxels === 0;
+    if (this.direction) {
+      this.direction.disabled = !outline;
+      this.direction.value = viewer.view ?? "axial";
+    }
+    const slice = viewer.slice;
+    this.slices.hidden = !slice;
+    if (slice) {
+      this.slider.max = slice.of - 1;
+      this.slider.value = slice.at;
+      this.where.textContent = `${slice.at + 1} / ${slice.of}`;
+    }
+    const [image] = viewer.nv.volumes;
+    this.marks.textContent = image ? `W ${number(image.cal_max - image.cal_min)}  L ${number((image.cal_max + image.cal_min) / 2)}` : "";
+  }
+
+  /** A key that was pressed; false if it is none of these. */
+  key(event) {
+    const { viewer } = this;
+    const key = event.key.toLowerCase();
+    if (event.ctrlKey) {
+      if (key === "z" && !event.shiftKey) viewer.undo();
+      else if (key === "y" || (key === "z" && event.shiftKey)) viewer.redo();
+      else return false;
+      return true;
+    }
+    const tool = TOOLS.find(([, , letter]) => letter === key)?.[0];
+    if (this.buttons.some((button) => button.dataset.tool === tool && !button.disabled)) this.#use(tool);
+    else if (key === "[") this.#thick(viewer.width - 2);
+    else if (key === "]") this.#thick(viewer.width + 2);
+    else if (key === "delete") viewer.erase();
+    else if (key === "0") viewer.resetView();
+    else if (key === "+" || key === "=") viewer.zoom(1.25);
+    else if (key === "-") viewer.zoom(0.8);
+    else if (key === "arrowup" || key === "pageup") viewer.step(1);
+    else if (key === "arrowdown" || key === "pagedown") viewer.step(-1);
+    else if (key === "v" && this.views.length) viewer.setView(this.views[(this.views.indexOf(viewer.view) + 1) % this.views.length]);
+    else if (key === "o") this.#show(!this.shown);
+    else return false;
+    return true;
+  }
+
+  #show(shown) {
+    this.shown = shown;
+    this.viewer.setShown(shown);
+  }
+}
+
+const number = (value) => (Math.abs(value) >= 10 || value === 0 ? String(Math.round(value)) : share(value));

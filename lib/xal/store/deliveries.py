@@ -1,0 +1,83 @@
+"""What of the annotations is on its way to an archive: kept until it is there, whatever happens to either side."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from xal.store.annotations import annotation_row
+from xal.store.engine import Base
+from xal.store.rows import AnnotationRow, DeliveryRow, DeliveryState
+from xal.store.schema import annotation_table, deliveries
+
+
+class Deliveries(Base):
+    """The part of the store that knows what was sent."""
+
+    def note_deliveries(self, limit: int = 1_000) -> int:
+        """Note the annotations that came since the last time as waiting; how many there were."""
+        last = select(func.coalesce(func.max(deliveries.c.annotation), 0)).where(self._mine(deliveries))
+        query = (
+            select(annotation_table.c.id)
+            .where(self._mine(annotation_table), annotation_table.c.id > last.scalar_subquery())
+            .order_by(annotation_table.c.id)
+            .limit(limit)
+        )
+
+        def work(connection: Connection) -> int:
+            new = connection.execute(query).scalars().all()
+            fresh = {"state": "waiting", "next_try": 0.0, "tries": 0, "problem": None, "ended_at": None}
+            if new:
+                connection.execute(
+                    deliveries.insert(), [{**self._scope, "annotation": number, **fresh} for number in new]
+                )
+            return len(new)
+
+        return self._write(work)
+
+    def due_deliveries(self, limit: int, now: float | None = None) -> list[tuple[DeliveryRow, AnnotationRow]]:
+        """What waits and may be tried now, with its annotation; the longest overdue first."""
+        at = time.time() if now is None else now
+        joined = deliveries.join(annotation_table, annotation_table.c.id == deliveries.c.annotation)
+        columns = [deliveries.c[name].label(f"delivery_{name}") for name in DeliveryRow.__dataclass_fields__]
+        query = (
+            select(annotation_table, *columns)
+            .select_from(joined)
+            .where(self._mine(deliveries), deliveries.c.state == "waiting", deliveries.c.next_try <= at)
+            .order_by(deliveries.c.next_try, deliveries.c.annotation)
+            .limit(limit)
+        )
+        rows = self._read(lambda c: c.execute(query).mappings().all())
+        return [
+            (
+                DeliveryRow(**{name: row[f"delivery_{name}"] for name in DeliveryRow.__dataclass_fields__}),
+                annotation_row(row),
+            )
+            for row in rows
+        ]
+
+    def end_delivery(self, annotation: int, state: DeliveryState, problem: str | None = None) -> None:
+        """It is there, or need not be."""
+        self._set_delivery(annotation, state=state, problem=problem, ended_at=time.time())
+
+    def put_off_delivery(self, annotation: int, until: float, problem: str | None, *, tried: bool) -> None:
+        """Try again then."""
+        more = {"tries": deliveries.c.tries + 1} if tried else {}
+        self._set_delivery(annotation, next_try=until, problem=problem, **more)
+
+    def delivery_counts(self) -> dict[str, int]:
+        """How many annotations are in which state."""
+        query = select(deliveries.c.state, func.count()).where(self._mine(deliveries)).group_by(deliveries.c.state)
+        return dict(self._read(lambda c: [(state, int(count)) for state, count in c.execute(query)]))
+
+    def last_delivery_problem(self) -> str | None:
+        """Why something that waits could not be sent."""
+        waiting = (deliveries.c.state == "waiting") & deliveries.c.problem.is_not(None)
+        query = select(deliveries.c.problem).where(self._mine(deliveries), waiting)
+        return self._read(lambda c: c.execute(query.order_by(deliveries.c.next_try.desc()).limit(1)).scalar())
+
+    def _set_delivery(self, annotation: int, **values: Any) -> None:
+        which = self._mine(deliveries) & (deliveries.c.annotation == annotation)
+        self._write(lambda c: c.execute(deliveries.update().where(which).values(**values)).rowcount)

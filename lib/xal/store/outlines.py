@@ -1,0 +1,70 @@
+"""ROIs that were drawn elsewhere and found in an archive, and which of its objects were searched for them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from xal.store.pool import Values
+from xal.store.rows import OutlineRow
+from xal.store.schema import annotation_table, arrivals, outlines
+from xal.store.settling import Settling, same_pixels
+
+
+class Outlines(Settling):
+    """The part of the store that keeps ROIs without a finding."""
+
+    def searched(self) -> dict[str, str]:
+        """Series that were searched, and what they and all that they were compared with were like then."""
+        query = select(arrivals.c.series, arrivals.c.state).where(self._mine(arrivals))
+        return dict(self._read(lambda c: [(series, str(state)) for series, state in c.execute(query)]))
+
+    def put_outlines(self, series: str, state: str, found: Sequence[OutlineRow], problem: str | None = None) -> None:
+        """Keep what a series of the archive holds now, instead of what it held before; its images are scored anew."""
+
+        def work(connection: Connection) -> None:
+            self._replace(connection, series, found)
+            seen: dict[str, Any] = {"series": series, "state": state, "outlines": len(found), "problem": problem}
+            self._upsert(connection, arrivals, [{**self._scope, **seen, "seen_at": time.time()}])
+
+        self._write(work)
+
+    def forget_outlines(self, series: str) -> None:
+        """The series is no longer in the archive, and so is what it held."""
+
+        def work(connection: Connection) -> None:
+            self._replace(connection, series, [])
+            connection.execute(arrivals.delete().where(self._mine(arrivals), arrivals.c.series == series))
+
+        self._write(work)
+
+    def _replace(self, connection: Connection, series: str, found: Sequence[OutlineRow]) -> None:
+        own = self._mine(outlines) & (outlines.c.series == series)
+        before = connection.execute(select(outlines.c.image).where(own)).scalars().all()
+        rows = {image: self._row(connection, image, deleted=True) for image in {*before, *(row.image for row in found)}}
+        connection.execute(outlines.delete().where(own))
+        if found:
+            connection.execute(outlines.insert(), [{**self._scope, **asdict(row)} for row in found])
+        for image, row in sorted(rows.items()):
+            self._change(connection, [(row, self._roi_values(connection, row))])
+            kind = "outline found" if any(one.image == image for one in found) else "outline gone"
+            self._log(connection, kind, image=image, detail={"series": series})
+
+    def found_outlines(self, image: str) -> list[OutlineRow]:
+        """The ROIs found for an image, on the pixels it has now."""
+
+        def work(connection: Connection) -> list[Values]:
+            return self._outlined(connection, image, self._row(connection, image, deleted=True)["fingerprint"])
+
+        return [OutlineRow(**{name: row[name] for name in OutlineRow.__dataclass_fields__}) for row in self._read(work)]
+
+    def _roi_values(self, connection: Connection, image: Values) -> dict[str, Any]:
+        """By which ROIs an image is to be scored."""
+        standing = self._active(connection, annotation_table.c.image == image["id"])
+        counting = [row for row in standing if same_pixels(row["fingerprint"], image["fingerprint"])]
+        roi_key = self._roi_key(connection, image["id"], counting, image["fingerprint"])
+        return {"roi_key": roi_key, "fresh": self._fresh(connection, image["id"], image["fingerprint"], roi_key)}
