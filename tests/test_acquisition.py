@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from xal.acquisition import (
+    Gaze,
     Misalignment,
     misalignment,
     neutral,
@@ -12,6 +13,7 @@ from xal.acquisition import (
     sentence,
     uncertainty,
 )
+from xal.place import NOWHERE
 from xal.task import AcquisitionSettings
 
 EVIDENCE = np.zeros((2, 4, 4), np.float32)
@@ -149,12 +151,139 @@ def test_the_reply_to_a_submit_says_what_the_model_had_thought():
     assert sentence("normal", "normal", 0.99, None) == "The model had also said normal (0.99)."
 
 
-def test_the_queue_says_why_an_image_was_chosen():
-    assert reason(0.81, 0.93, "drawn") == (
-        "Chosen because the model was unsure (0.81) and looked mostly away from the outlined region (overlap 0.07)."
+LOWER_LEFT = "at the lower left"
+
+
+@pytest.mark.parametrize(
+    ("uncertainty", "gaze", "said"),
+    [
+        (  # an outline somewhere else
+            0.81,
+            Gaze(LOWER_LEFT, "outline", 0.07, reached=False),
+            "Chosen because the model was unsure (0.81) and looked at the lower left, where you outlined nothing "
+            "(overlap 0.07).",
+        ),
+        (  # a small lesion within a wide map, or a wide outline around a small one
+            0.81,
+            Gaze(LOWER_LEFT, "outline", 0.12),
+            "Chosen because the model was unsure (0.81) and looked at the lower left, which shares little with what "
+            "you outlined (overlap 0.12).",
+        ),
+        (
+            0.45,
+            Gaze(LOWER_LEFT, "outline", 0.3),
+            "Chosen because the model was somewhat unsure (0.45) and looked at the lower left, partly at what you "
+            "outlined (overlap 0.30).",
+        ),
+        (
+            0.3,
+            Gaze(LOWER_LEFT, "outline", 0.2, reached=False),
+            "Chosen because the model was somewhat unsure (0.30) and looked at the lower left, partly at what you "
+            "outlined (overlap 0.20).",
+        ),
+        (
+            0.6,
+            Gaze(LOWER_LEFT, "outline", 0.5),
+            "Chosen because the model was unsure (0.60), though it looked at what you outlined (overlap 0.50).",
+        ),
+        (  # a certain model
+            0.1,
+            Gaze(LOWER_LEFT, "outline", 0.0, reached=False),
+            "Chosen because the model was sure (0.10) but looked at the lower left, where you outlined nothing "
+            "(overlap 0.00).",
+        ),
+        (
+            0.1,
+            Gaze(LOWER_LEFT, "outline", 0.7),
+            "Chosen although the model was sure (0.10) and looked at what you outlined (overlap 0.70).",
+        ),
+        (  # a flat map
+            0.81,
+            Gaze(NOWHERE, "outline", 0.0, reached=False),
+            "Chosen because the model was unsure (0.81) and looked nowhere in particular (overlap 0.00).",
+        ),
+        (  # another model has read the image since
+            0.81,
+            Gaze(None, "outline", 0.07, reached=False),
+            "Chosen because the model was unsure (0.81) and looked mostly away from what you outlined (overlap 0.07).",
+        ),
+        (
+            0.81,
+            Gaze(None, "outline", 0.3),
+            "Chosen because the model was unsure (0.81) and looked partly at what you outlined (overlap 0.30).",
+        ),
+        (0.81, Gaze(None, "no outline", finding="glioma"), "Chosen because the model was unsure (0.81)."),
+        (  # to a reviewer
+            0.81,
+            Gaze(LOWER_LEFT, "outline", 0.07, reached=False, who="ada"),
+            "Chosen because the model was unsure (0.81) and looked at the lower left, where ada outlined nothing "
+            "(overlap 0.07).",
+        ),
+        (  # no ROI drawn
+            0.81,
+            Gaze(LOWER_LEFT, "no outline", finding="glioma"),
+            "Chosen because the model was unsure (0.81) and looked at the lower left; you said glioma without an "
+            "outline to compare that with.",
+        ),
+        (
+            0.1,
+            Gaze(LOWER_LEFT),
+            "Chosen although the model was sure (0.10) and looked at the lower left; there is not yet an outline to "
+            "compare that with.",
+        ),
+        (  # nobody has annotated it
+            0.81,
+            Gaze(LOWER_LEFT, "proposal", 0.07, reached=False),
+            "Chosen because the model was unsure (0.81) and looked at the lower left, where it expects no lesion "
+            "(overlap 0.07).",
+        ),
+        (
+            0.1,
+            Gaze(LOWER_LEFT, "proposal", 0.6),
+            "Chosen although the model was sure (0.10) and looked at the place where it expects the lesion "
+            "(overlap 0.60).",
+        ),
+        (  # the absent finding annotated
+            0.1,
+            Gaze(LOWER_LEFT, "absent", finding="nothing"),
+            "Chosen because the model was sure (0.10) but looked at the lower left, while you saw nothing.",
+        ),
+        (
+            0.81,
+            Gaze(None, "absent", finding="nothing"),
+            "Chosen because the model was unsure (0.81) and looked at something, while you saw nothing.",
+        ),
+        (  # the absent finding predicted
+            0.1,
+            Gaze(None, "outline", finding="glioma", blank=True),
+            "Chosen because the model was sure (0.10) but saw nothing where you outlined glioma.",
+        ),
+        (
+            0.81,
+            Gaze(None, "no outline", finding="glioma", blank=True),
+            "Chosen because the model was unsure (0.81) and saw nothing where you said glioma.",
+        ),
+        (
+            0.81,
+            Gaze(None, "absent", blank=True),
+            "Chosen because the model was unsure (0.81), though it saw nothing, as you did.",
+        ),
+        (
+            0.1,
+            Gaze(None, "proposal", 0.0, blank=True),
+            "Chosen because the model was sure (0.10) but saw nothing, though its own proposal outlines something.",
+        ),
+        (0.1, Gaze(None, blank=True), "Chosen although the model was sure (0.10) and saw nothing."),
+    ],
+)
+def test_one_sentence_says_why_an_image_was_chosen(uncertainty: float, gaze: Gaze, said: str):
+    assert reason(uncertainty, gaze, chosen=True) == said
+
+
+def test_an_image_that_was_opened_by_hand_was_not_chosen():
+    assert reason(0.1, Gaze(LOWER_LEFT, "outline", 0.07, reached=False), chosen=False) == (
+        "The model was sure (0.10) but looked at the lower left, where you outlined nothing (overlap 0.07)."
     )
-    assert reason(0.1, 0.9, "proposed") == (
-        "Chosen because the model was sure (0.10) but looked mostly away from where it expects the lesion "
-        "(overlap 0.10)."
+    assert reason(0.1, Gaze(None, "absent", blank=True), chosen=False) == (
+        "The model was sure (0.10) and saw nothing, as you did."
     )
-    assert "no region yet" in reason(0.5, None, "none")

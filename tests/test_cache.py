@@ -82,7 +82,7 @@ def test_the_longest_unused_entries_make_room(tmp_path: Path):
     for index in range(5):
         cache.put(str(index), prepared(index))
         for path in files(tmp_path):  # a second older, so that the order of use is sure
-            os.utime(path, (path.stat().st_atime, path.stat().st_mtime - 1))
+            os.utime(path, (path.stat().st_atime - 1, path.stat().st_mtime))
     assert cache.get("0") is not None
     cache.put("5", prepared(5))
     kept = {str(index) for index in range(6) if cache.get(str(index)) is not None}

@@ -5,7 +5,7 @@ import pytest
 import torch
 from synthetic import BAR, DOT, NONE, make_cases, make_task
 
-from xal.evaluation import Evaluation, evaluate
+from xal.evaluation import Evaluation, accuracy_interval, evaluate
 from xal.network import build
 
 CPU = torch.device("cpu")
@@ -58,3 +58,21 @@ def test_an_evaluation_says_what_reading_says():
         logits = network.eval()(torch.stack([case.tensor for case in cases])).logits
     assert np.allclose(evaluation.probabilities, (logits / 2.5).softmax(1), atol=1e-6)
     assert math.isclose(evaluation.losses.mean(), evaluation.metrics()["log_loss"])
+
+
+def test_more_images_say_an_accuracy_more_exactly():
+    few = accuracy_interval({"a": 0.8, "b": 0.6}, {"a": 5, "b": 5})
+    many = accuracy_interval({"a": 0.8, "b": 0.6}, {"a": 500, "b": 500})
+    assert few[0] < many[0] < 0.7 < many[1] < few[1]
+    assert many[1] - many[0] == pytest.approx(2 * 1.96 * (0.8 * 0.2 + 0.6 * 0.4) ** 0.5 / 500**0.5 / 2, rel=0.05)
+
+
+def test_all_of_few_right_is_not_certain():
+    low, high = accuracy_interval({"a": 1.0, "b": 1.0}, {"a": 5, "b": 5})
+    assert 0.6 < low < 0.9
+    assert high < 1
+
+
+def test_a_finding_that_does_not_occur_says_nothing():
+    assert accuracy_interval({"a": None, "b": 0.5}, {"a": 0, "b": 10}) == accuracy_interval({"b": 0.5}, {"b": 10})
+    assert accuracy_interval({"a": None}, {"a": 0}) is None

@@ -257,6 +257,20 @@ def test_a_grey_picture_stored_in_colour_fits_a_task_of_one_channel():
     assert prepare(Volume(opaque, np.eye(4)), task((32, 32), channels=3)).tensor.shape == (3, 32, 32)
 
 
+def test_a_colour_picture_is_grey_to_a_task_of_one_channel():
+    colour = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 1)).astype(np.float32)
+    luma = np.rint(0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2])[np.newaxis].astype(np.float32)
+    expected = prepare(Volume(luma, np.eye(4)), task((32, 32))).tensor
+    assert torch.equal(prepare(Volume(colour, np.eye(4)), task((32, 32))).tensor, expected)
+    assert prepare(Volume(colour, np.eye(4)), task((32, 32), channels=3)).tensor.shape == (3, 32, 32)
+
+
+def test_three_measurements_are_not_taken_for_colours():
+    measured = np.random.default_rng(0).normal(300, 100, (3, 32, 32, 1)).astype(np.float32)
+    with pytest.raises(BadInput, match=r"3 channel\(s\), task 't' wants 1"):
+        prepare(Volume(measured, np.eye(4)), task((32, 32)))
+
+
 @pytest.mark.parametrize(
     ("shape", "settings", "message"),
     [

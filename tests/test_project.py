@@ -9,8 +9,10 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 from harness.local import Local
 
-from xal.errors import BadInput, NotFound, TaskError, Unreadable
+from xal.errors import BadInput, NotFound, TaskError, Unavailable, Unreadable
+from xal.pacs import client
 from xal.project import Project
+from xal.store.rows import ImageFile
 from xal.submission import parse_submission
 from xal.task import Finding, Task
 
@@ -46,9 +48,15 @@ def test_findings_may_be_added_at_the_end_and_changed_while_nothing_was_handed_i
     assert wider.store.annotations()[0].finding == "disc"
 
 
-def test_a_server_of_images_is_refused_clearly(tmp_path: Path):
-    with pytest.raises(BadInput, match="a folder is what can be served"):
-        Project.open(Local(tmp_path, 0).task, "http://127.0.0.1:8042/dicom-web")
+def test_an_archive_that_is_not_there_takes_nothing_for_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setattr(client, "BACKOFF_SECONDS", 0.0)
+    project = Project.open(Local(tmp_path, 0).task, "http://127.0.0.1:1/dicom-web")
+    project.store.put_images([ImageFile("1.2.3", "1.2/1.2.3", 1, 0)])
+    with pytest.raises(Unavailable, match="does not answer"):
+        project.sync()
+    assert project.store.counts()["total"] == 1
+    assert project.store.url.database.startswith(str(tmp_path / "data"))
 
 
 def test_a_transaction_that_is_tried_again_finds_its_label_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

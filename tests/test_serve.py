@@ -58,11 +58,38 @@ def test_a_task_without_sample_data_needs_studies(tmp_path):
         serve.find_studies(str(tmp_path / "missing"), "own")
 
 
+def test_an_archives_password_goes_to_the_server_as_a_variable_and_not_on_its_command_line():
+    studies, login = serve.find_studies("http://ann:s3cret@pacs:8042/dicom-web", "phantom_2d")
+    assert studies == "http://pacs:8042/dicom-web"
+    assert login == {"MONAI_LABEL_DICOMWEB_USERNAME": "ann", "MONAI_LABEL_DICOMWEB_PASSWORD": "s3cret"}
+    assert "s3cret" not in " ".join(serve.server_command(studies, "127.0.0.1", 8000, "phantom_2d"))
+    with pytest.raises(serve.ServeError, match="no address"):
+        serve.find_studies("http://", "phantom_2d")
+
+
+def test_a_program_is_given_the_variables(capfd):
+    assert (
+        serve.run(
+            [sys.executable, "-c", "import os; print(os.environ['GIVEN'])"], "http://127.0.0.1:1", "", {"GIVEN": "this"}
+        )
+        == 0
+    )
+    assert "this" in capfd.readouterr().out
+
+
+def test_other_settings_reach_the_app():
+    assert serve.parse_settings(["send=seg,sr", "cache_gb=5"]) == {"send": "seg,sr", "cache_gb": "5"}
+    command = serve.server_command("/data", "127.0.0.1", 8000, "phantom_2d", send="seg")
+    assert command[-3:] == ["--conf", "send", "seg"]
+    with pytest.raises(serve.ServeError, match="CONF=send: settings are KEY=VALUE"):
+        serve.parse_settings(["send"])
+
+
 def test_command_is_what_the_readme_says():
-    command = serve.server_command("/data", "127.0.0.1", 8123, "phantom_3d", None)
+    command = serve.server_command("/data", "127.0.0.1", 8123, "phantom_3d", database=None, reviewers=None)
     assert command[:4] == [sys.executable, "-m", "monailabel.main", "start_server"]
     assert command[-6:] == ["127.0.0.1", "--port", "8123", "--conf", "task", "phantom_3d"]
-    with_database = serve.server_command("/data", "::1", 1, "t", "postgresql+psycopg:///xal")
+    with_database = serve.server_command("/data", "::1", 1, "t", database="postgresql+psycopg:///xal")
     assert with_database[-3:] == ["--conf", "database", "postgresql+psycopg:///xal"]
 
 
@@ -85,5 +112,5 @@ def test_greets_once_the_server_answers_and_returns_its_status(tmp_path, capfd):
         f"server = http.server.ThreadingHTTPServer(('127.0.0.1', {port}), handler);"
         "threading.Thread(target=server.serve_forever, daemon=True).start(); time.sleep(2.5); os._exit(3)"
     )
-    assert serve.run([sys.executable, "-c", program], f"http://127.0.0.1:{port}", "open this") == 3
+    assert serve.run([sys.executable, "-c", program], f"http://127.0.0.1:{port}", "open this", {}) == 3
     assert "open this" in capfd.readouterr().out

@@ -11,7 +11,7 @@ from harness.room import Room, open_room
 from harness.slicer import SlicerLike
 
 TELLTALE = re.compile(
-    r'"(probabilities|probability|predicted|energy|energy_in_roi|overlap|proposed|roi_confidence|story)"\s*:'
+    r'"(probabilities|probability|predicted|energy|energy_in_roi|overlap|proposed|roi_confidence|story)"\s*:\s*(?!null)'
 )
 
 
@@ -44,7 +44,12 @@ def everything_about(room: Room, image: str, reader: str) -> list[requests.Respo
         server.get("/datastore/", output="stats"),
         server.get("/info/"),
         server.get("/xal/api/status"),
-        server.get("/xal/api/annotations", image=image, withdrawn=True),
+        server.get("/xal/api/annotations", image=image, withdrawn=True, **who),
+        *(server.get(f"/xal/api/images/{image}{part}", **who) for part in ("", "/why", "/attention.nii.gz")),
+        *(server.get("/xal/api/queue", state=state, **who) for state in ("waiting", "leased", "handed_in", "settled")),
+        server.get("/xal/api/queue/points", **who),
+        server.get("/xal/api/review", **who),
+        server.get("/xal/api/room", **who),
         server.get("/xal/api/problems"),
         server.get("/xal/api/jobs"),
         server.get("/scoring/", all=True),
@@ -122,3 +127,27 @@ def test_reveal_always_is_the_tasks_choice(tmp_path):
         slicer = SlicerLike(room.server.url, "open")
         slicer.next_sample()
         assert slicer.segments["attention 1"].any() or "attention 1" in slicer.run("attention")["label_names"]
+
+
+def test_what_other_readers_said_is_not_listed_before_one_has_read_the_image(trained_room: Room):
+    server, image = trained_room.server, sorted(trained_room.pictures)[2]
+    finding = trained_room.pictures[image].finding
+
+    def listed(**query: str) -> list:
+        rows = server.get("/xal/api/annotations", image=image, reader="first", **query).json()
+        return [(row["finding"], row["roi_voxels"] is None) for row in rows]
+
+    assert listed(client_id="newcomer") == [(None, True)]
+    assert listed(client_id="first") == [(finding, False)]
+    trained_room.hand_in(image, "newcomer")
+    assert listed(client_id="newcomer") == [(finding, False)]
+
+
+def test_a_label_is_not_sent_to_a_reader_who_says_to_read_blind(trained_room: Room):
+    server, image = trained_room.server, sorted(trained_room.pictures)[4]
+    for path in ("/datastore/label", "/datastore/label/info"):
+        refused = server.get(path, label=image, tag="final", client_id="unread")
+        assert (refused.status_code, "hand this image in" in refused.text) == (403, True)
+        assert server.get(path, label=image, tag="final", client_id="first").ok
+        assert server.get(path, label=image, tag="final").ok, "stock clients do not say who asks"
+        assert server.get(path, label="nowhere", tag="final", client_id="unread").status_code == 404

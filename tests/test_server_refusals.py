@@ -43,6 +43,12 @@ def put_label(room: Room, content: bytes, name: str = "label.nii.gz", image: str
     )
 
 
+def test_a_label_drawn_for_another_pool_is_refused_whatever_it_is(room: Room, unchanged: None):
+    reply = put_label(room, b"no label at all", image="nowhere", pool="elsewhere")
+    assert reply.status_code == 409
+    refused(reply, "drawn for another pool of images (elsewhere)", "it is kept where it was drawn")
+
+
 def label_bytes(tmp_path: Path, voxels: np.ndarray, **geometry: object) -> bytes:
     image = sitk.GetImageFromArray(voxels)
     if "spacing" in geometry:

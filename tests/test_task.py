@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from xal.errors import TaskError
-from xal.task import ATTENTION_BANDS, load_task
+from xal.task import ATTENTION_BANDS, Code, load_task
 
 TASKS = Path(__file__).resolve().parent.parent / "apps" / "xal_radiology" / "tasks"
 
@@ -158,3 +158,32 @@ def test_weights_are_found_beside_the_task_file_or_named(tmp_path):
         load_task(path)
     (tmp_path / "start.pt").write_bytes(b"")
     assert load_task(path).network.weights == tmp_path / "start.pt"
+
+
+def coded(**code):
+    finding = {"name": "tear", "code": {"scheme": "SCT", "value": "4147007", "meaning": "Mass", **code}}
+    return {"findings": [finding, {"name": "none", "absent": True}]}
+
+
+def test_a_finding_may_have_a_code_of_a_vocabulary(tmp_path):
+    tear, nothing = load_task(write(tmp_path, **coded())).findings
+    assert tear.code == Code(scheme="SCT", value="4147007", meaning="Mass")
+    assert nothing.code is None
+
+
+@pytest.mark.parametrize(("wrong", "said"), [
+    ({"value": 4147007}, "findings.0.code.value: is 4147007; Input should be a valid string"),
+    ({"value": "R-12345"}, "a SNOMED CT code (scheme SCT) is a number of at least 6 digits, not 'R-12345'"),
+    ({"scheme": "SNOMED-CT"}, "SNOMED CT is scheme SCT in DICOM, not 'SNOMED-CT'"),
+    ({"meaning": "Mass\\Lump"}, "a code has no backslashes"),
+    ({"scheme": "A scheme with a long name"}, "findings.0.code.scheme"),
+    ({"designator": "SCT"}, "findings.0.code.designator: unknown key"),
+])  # fmt: skip
+def test_a_code_that_dicom_cannot_hold_is_a_named_mistake(tmp_path, wrong, said):
+    assert said in mistake(tmp_path, **coded(**wrong))
+
+
+def test_a_code_changes_no_digest_of_rows_that_were_measured_without_it(tmp_path):
+    with_code = load_task(write(tmp_path, **coded())).model_dump(mode="json")
+    without = load_task(write(tmp_path)).model_dump(mode="json")
+    assert with_code == without

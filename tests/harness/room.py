@@ -21,6 +21,11 @@ class Room:
         """The right label map of an image."""
         return write_label(self.folder / f"label_{image}.nii.gz", self.pictures[image])
 
+    def free(self) -> list[str]:
+        """The images that wait and that nobody holds: which ones Next Sample gave depends on where the pool lies."""
+        waiting = self.server.get("/xal/api/queue", limit=len(self.pictures), client_id="nobody").json()["items"]
+        return [item["id"] for item in waiting if item["lease"] is None]
+
     def hand_in(self, image: str, reader: str = "reader") -> dict:
         """Hand in the right answer."""
         reply = self.server.submit(image, self.label(image), list(FINDINGS), reader)

@@ -10,8 +10,9 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import psutil
@@ -31,13 +32,23 @@ def free_port() -> int:
 class Server:
     """`monailabel start_server` on a copy of the app (MONAI Label writes logs into the app's folder)."""
 
-    def __init__(self, folder: Path, studies: Path, task: str, **conf: object) -> None:
-        """Prepare to serve `studies`; `folder` is the server's own."""
+    def __init__(
+        self,
+        folder: Path,
+        studies: Path | str,
+        task: str,
+        environment: Mapping[str, str] = MappingProxyType({}),
+        options: Sequence[str] = (),
+        **conf: object,
+    ) -> None:
+        """Prepare to serve `studies`, a folder or an archive; `folder` is the server's own."""
         self.folder = folder
         self.studies = studies
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "server.log"
+        self.environment = environment
+        self._options = options
         self._conf = {"task": task, "scan_seconds": 1, **conf}
         self._app = folder / "app"
         self._process: subprocess.Popen[bytes] | None = None
@@ -50,9 +61,12 @@ class Server:
         """Start and wait until it answers."""
         command = [sys.executable, "-m", "monailabel.main", "start_server", "--app", str(self._app)]
         command += ["--studies", str(self.studies), "--host", "127.0.0.1", "--port", str(self.port)]
+        command += self._options
         for key, value in self._conf.items():
             command += ["--conf", key, str(value)]
         environment = {**os.environ, "MONAI_LABEL_SESSION_PATH": str(self.folder / "sessions"), "OMP_NUM_THREADS": "2"}
+        environment["PYTHONFAULTHANDLER"] = "1"  # a crash says where
+        environment |= self.environment
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
         until = time.monotonic() + START_SECONDS
@@ -86,6 +100,11 @@ class Server:
         assert self._process is not None
         self._process.kill()
         self._process.wait(20)
+
+    def terminate(self) -> None:
+        """Ask it to end, as an administrator would, without waiting."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
 
     def exit_code(self, seconds: float) -> int:
         """What it ended with; fails if it has not within so many seconds."""

@@ -11,7 +11,7 @@ import numpy as np
 from sqlalchemy import select
 
 from xal.store import AnnotationRow, ImageFile, NewAnnotation, ReadingRow, Store
-from xal.store.pool import bucket, freshness, is_open
+from xal.store.pool import bucket, freshness, is_open, status_of
 from xal.store.schema import annotation_table, images, readings, tallies
 from xal.store.settling import same_pixels
 from xal.task import ReadingSettings
@@ -105,7 +105,7 @@ def assert_consistent(store: Store) -> None:
         if row["fingerprint"] is not None:
             assert row["outdated"] == (len(counting) < len(active))
         key = " ".join(f"{a['id']}.{a['revision']}" for a in sorted(drawn, key=lambda a: a["id"])) or None
-        assert row["open"] == is_open(row)
+        assert (row["open"], row["status"]) == (is_open(row), status_of(row))
         assert row["labelled"] == any(image == row["id"] for image, _ in standing)
         assert row["roi_key"] == key
         own = read.get(row["id"])

@@ -50,7 +50,7 @@ def test_killed_writers_lose_nothing_and_leave_nothing_half_done(url, store, tmp
         workers = [context.Process(target=_work_until_killed, args=each) for each in arguments]
         for worker in workers:
             worker.start()
-        while not acknowledged.exists():
+        while not (acknowledged.exists() and acknowledged.stat().st_size):
             time.sleep(0.01)
         time.sleep(chance.uniform(0.05, 0.3))
         for worker in workers:

@@ -55,6 +55,7 @@ def test_an_older_store_is_migrated_and_keeps_what_it_has(monkeypatch, open_stor
 
 def test_a_store_of_version_1_gets_places_in_the_line_up(url, open_store):
     open_store().put_images(files(["a", "b"]))
+    _back_to_version_2(url)
     _execute(url, "DROP INDEX images_by_score")
     _execute(url, "ALTER TABLE images DROP COLUMN place")
     _execute(url, "CREATE INDEX images_by_score ON images (pool, task, open, score DESC, shuffle)")
@@ -64,6 +65,34 @@ def test_a_store_of_version_1_gets_places_in_the_line_up(url, open_store):
     assert [row.id for row in store.head(2)] == ["b", "a"]
     store.put_images(files(["c"]))
     assert len(store.head(3)) == 3
+
+
+def test_a_store_of_version_2_learns_what_became_of_its_images(url, open_store):
+    store = open_store()
+    store.put_images(files(["left", "read", "bad", "out", "split"]))
+    submit(store, "read", "dr_a")
+    submit(store, "out", "dr_a")
+    store.exclude("out", "dr_a", "wrong modality")
+    store.set_facts("bad", size=10, mtime_ns=1, problem="no image")
+    before = {row.id: row.status for row in store.images()}
+    _back_to_version_2(url)
+    store = open_store()
+    assert {row.id: row.status for row in store.images()} == before
+    assert before == {"left": "waiting", "read": "settled", "bad": "unreadable", "out": "excluded", "split": "waiting"}
+    submit(store, "split", "dr_b")
+    assert store.image("split").status == "settled"
+    assert store.annotations("split")[0].centre is None
+
+
+def test_a_store_of_version_3_takes_outlines_and_deliveries(url, open_store):
+    store = open_store()
+    store.put_images(files(["a"]))
+    number = submit(store, "a").id
+    _back_to_version_3(url)
+    store = open_store()
+    assert store.found_outlines("a") == []
+    assert store.note_deliveries() == 1
+    assert [row.id for _, row in store.due_deliveries(10)] == [number]
 
 
 def test_a_migration_that_fails_changes_nothing(monkeypatch, open_store):
@@ -103,7 +132,7 @@ def test_damage_in_the_middle_of_the_file_is_named(tmp_path):
     store.put_images(files(names(2000)))
     store.close()
     content = bytearray(path.read_bytes())
-    content[4096 * 30 :] = os.urandom(len(content) - 4096 * 30)
+    content[4096 * 60 :] = os.urandom(len(content) - 4096 * 60)
     path.write_bytes(content)
     store = Store.open(f"sqlite:///{path}", "pool", "task")
     with pytest.raises(StoreError, match="damaged"):
@@ -255,3 +284,23 @@ def _execute(url: str, statement: str) -> None:
     with database.begin() as connection:
         connection.execute(text(statement))
     database.dispose()
+
+
+def _back_to_version_3(url):
+    for table in ("outlines", "arrivals", "deliveries"):
+        _execute(url, f"DROP TABLE {table}")
+    _execute(url, "UPDATE xal_schema SET version = 3")
+
+
+def _back_to_version_2(url):
+    _back_to_version_3(url)
+    for index in ("images_by_source", "images_by_status", "annotations_by_reader", "annotations_by_finding"):
+        _execute(url, f"DROP INDEX {index}")
+    _execute(url, "DROP INDEX annotations_in_order")
+    for column in ("decision", "status"):
+        _execute(url, f"ALTER TABLE images DROP COLUMN {column}")
+    _execute(url, "ALTER TABLE annotations DROP COLUMN centre")
+    _execute(url, "DROP TABLE comparisons")
+    _execute(url, "DROP TABLE doubts")
+    _execute(url, "CREATE INDEX annotations_by_reader ON annotations (pool, task, reader)")
+    _execute(url, "UPDATE xal_schema SET version = 2")

@@ -98,6 +98,32 @@ def test_an_image_given_before_waits_until_nobody_else_has_it(store):
     assert store.next_sample("ann", "xal", 60, now=1013).image.id == "b", "a is bob's now"
 
 
+def test_an_image_that_is_taken_back_was_never_given(store):
+    store.put_images(files(["a", "b"]))
+    score(store, a=0.9, b=0.8)
+    offer = store.next_sample("ann", "xal", 60, now=1000)
+    store.take_back(offer, "ann")
+    assert store.leases(1001) == []
+    assert not store.was_given("a", "ann")
+    assert store.next_sample("ann", "xal", 60, now=1002).image.id == "a"
+
+
+def test_an_image_that_is_taken_back_keeps_the_turn_and_the_lease_it_had_before(store):
+    store.put_images(files(["a", "b"]))
+    score(store, a=0.9, b=0.8)
+    for now in (1000, 1001):
+        store.next_sample("ann", "xal", 60, now=now)
+    for now in (1002, 1003):
+        offer = store.next_sample("ann", "xal", 60, now=now)
+        assert offer.image.id == "a"
+        store.take_back(offer, "ann")
+    assert store.leases(1003) == [Lease("a", "ann", 1060), Lease("b", "ann", 1061)]
+    assert store.was_given("a", "ann")
+    offer = store.next_sample("ann", "xal", 60, now=1060)
+    store.take_back(offer, "ann")
+    assert store.leases(1060) == [Lease("b", "ann", 1061)], "the lease of a had ended"
+
+
 def test_a_released_image_is_free_at_once(store):
     store.put_images(files(["a"]))
     store.next_sample("ann", "xal", 60)

@@ -1,0 +1,75 @@
+"""A server whose archive is away: readers are told so, and what they were promised is theirs once it is back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import requests
+from harness.faults import FaultyProxy
+from harness.hospital import Hospital, quick_task
+from harness.server import Server
+
+pytestmark = pytest.mark.e2e
+
+PICTURE = r"/studies/[^/]+/series/[^/]+/instances/[^/?]+$"
+
+
+def test_next_sample_holds_nothing_that_it_could_not_hand_over(tmp_path: Path):
+    hospital = Hospital.build(tmp_path, quick_task(tmp_path))
+    with hospital.archive, FaultyProxy(hospital.archive.url) as proxy:
+        for number in range(4):
+            hospital.admit("dx", number)
+        proxy.fail(PICTURE, 503)
+        hospital.server.studies = proxy.dicom_web
+        with hospital.server as server:
+            for _ in range(2):
+                reply = server.post("/activelearning/xal", {"client_id": "dr_smith"})
+                assert reply.status_code == 503, reply.text
+                assert "the archive answers 503" in reply.text
+                assert server.get("/xal/api/leases").json() == []
+            proxy.heal()
+            given = []
+            server.wait(lambda: given.append(next_sample(server)) or given[-1].ok, 60, "the archive to be asked again")
+            assert [lease["image"] for lease in server.get("/xal/api/leases").json()] == [given[-1].json()["id"]]
+
+
+def next_sample(server: Server) -> requests.Response:
+    return server.post("/activelearning/xal", {"client_id": "dr_smith"})
+
+
+def test_images_that_the_archive_cannot_give_keep_nobody_from_the_others(tmp_path: Path):
+    hospital = Hospital.build(tmp_path, quick_task(tmp_path))
+    with hospital.archive, FaultyProxy(hospital.archive.url) as proxy:
+        for number in range(8):
+            hospital.admit("dx", number)
+        lost = sorted(hospital.cases)[:5]
+        for series in lost:
+            proxy.fail(rf"/studies/[^/]+/series/{series}/instances/[^/?]+$", 404)
+        hospital.server.studies = proxy.dicom_web
+        with hospital.server as server:
+            given: list[str] = []
+
+            def all_others() -> bool:
+                reply = next_sample(server)
+                given.extend([reply.json()["id"]] if reply.ok and reply.json() else [])
+                return len(set(given)) == 3
+
+            server.wait(all_others, 60, "the images that can be had")
+            assert not set(given) & set(lost)
+            assert {lease["image"] for lease in server.get("/xal/api/leases").json()} == set(given)
+            assert server.status()["archive"]["problem"] is None
+
+
+def test_a_server_starts_without_its_archive_and_finds_the_pool_when_it_comes(tmp_path: Path):
+    hospital = Hospital.build(tmp_path, quick_task(tmp_path))
+    with hospital.archive:
+        case = hospital.admit("dx")
+        hospital.archive.kill()
+        with hospital.server as server:
+            assert server.status()["images"] == 0
+            server.wait(lambda: server.status()["archive"]["problem"] is not None, 30, "the problem")
+            hospital.archive.start()
+            server.wait(lambda: server.status()["images"] == 1, 60, "the pool")
+            assert server.post("/activelearning/xal", {"client_id": "dr_smith"}).json()["id"] == case.series
+            server.wait(lambda: server.status()["archive"]["problem"] is None, 30, "all to be well")

@@ -1,0 +1,168 @@
+"""A real browser on the page, that remembers whatever went wrong in it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlparse
+
+import pytest
+
+from harness.server import Server
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--enable-unsafe-swiftshader",
+]
+SLOW = 60_000
+"""Milliseconds: WebGL is drawn by the processor here, which others may be using."""
+
+
+@dataclass
+class Tab:
+    """A page of one reader, with what a test asks of it."""
+
+    page: Any
+    server: Server
+    reader: str
+    faults: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    """Paths that were asked for, with their query."""
+    may_lose_server: bool = False
+    """The test takes the server away, so failing requests are no faults."""
+
+    def open(self, where: str = "") -> Tab:
+        """Go to a view."""
+        self.page.goto(f"{self.server.url}/xal/{where}")
+        return self
+
+    def next(self) -> str:
+        """Ask for the next image; its id."""
+        self.page.get_by_role(
+            "button", name=re.compile("^(Next image|Next without|Another image|Ask again)")
+        ).first.click()
+        return self.reading()
+
+    def reading(self) -> str:
+        """Wait until an image can be outlined; its id."""
+        self.page.get_by_role("group", name="Finding").wait_for(timeout=SLOW)
+        return str(self.page.locator(".panel .id").inner_text())
+
+    def tool(self, name: str) -> None:
+        """Take a tool."""
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    def choose(self, finding: str) -> None:
+        """Choose the finding."""
+        self.page.get_by_role("radio", name=re.compile(f"^{re.escape(finding)}")).check(force=True)
+
+    def drag(self, *places: tuple[float, float]) -> None:
+        """Press at the first place of the window, go to all others, let go."""
+        mouse = self.page.mouse
+        mouse.move(*places[0])
+        mouse.down()
+        for place in places[1:]:
+            mouse.move(*place, steps=4)
+        mouse.up()
+        self.settle()
+
+    def settle(self) -> None:
+        """Let the page draw twice."""
+        self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+    def outlined(self) -> int:
+        """How many voxels the page says are outlined."""
+        said = str(self.page.locator(".measure").inner_text())
+        return int(said.split()[0]) if said[0].isdigit() else 0
+
+    def hand_in(self) -> None:
+        """Hand in, and wait until the server has it."""
+        self.page.get_by_role("button", name=re.compile("^Hand in")).click()
+        self.page.locator(".receipt").wait_for(timeout=SLOW)
+
+    def sound(self) -> None:
+        """Fail if anything went wrong in the page, or another host was asked."""
+        assert not self.faults, self.faults
+
+
+def place_of(tab: Tab, voxel: tuple[float, float], size: tuple[float, float]) -> tuple[float, float]:
+    """Where the middle of a pixel of a picture is in the window: as large as fits, in the middle of its field."""
+    box = tab.page.locator("#picture").bounding_box()
+    scale = min(box["width"] / size[0], box["height"] / size[1])
+    left = box["x"] + (box["width"] - scale * size[0]) / 2
+    top = box["y"] + (box["height"] - scale * size[1]) / 2
+    return left + (voxel[0] + 0.5) * scale, top + (voxel[1] + 0.5) * scale
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A browser for all tests; each gets windows of its own."""
+    from playwright.sync_api import sync_playwright
+
+    path = shutil.which("chromium")
+    assert path, "chromium is missing: make test-rest installs it"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, headless=True, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def serving() -> Iterator[Any]:
+    """Starts a server (or an archive) that ends with the test, after all of its windows."""
+    with ExitStack() as started:
+        yield started.enter_context
+
+
+@pytest.fixture
+def tabs(chromium: Any, serving: Any) -> Iterator[Any]:
+    """Opens the page for a reader; afterwards every one of them must have been sound."""
+    opened: list[Tab] = []
+
+    def open_tab(server: Server, reader: str, width: int = 1280, height: int = 720, **options: Any) -> Tab:
+        context = chromium.new_context(viewport={"width": width, "height": height}, **options)
+        context.add_init_script(f"localStorage.setItem('xal.reader', {reader!r})")
+        context.set_default_timeout(SLOW)
+        tab = Tab(context.new_page(), server, reader)
+        _watch(tab)
+        opened.append(tab)
+        return tab
+
+    yield open_tab
+    for tab in opened:
+        tab.page.context.close()
+    for tab in opened:
+        tab.sound()
+
+
+def _watch(tab: Tab) -> None:
+    def said(message: Any) -> None:
+        lost = tab.may_lose_server and "net::ERR" in message.text
+        if message.type == "error" and not lost:
+            tab.faults.append(f"console: {message.text} {message.location}")
+
+    def asked(request: Any) -> None:
+        address = urlparse(request.url)
+        if address.scheme in ("http", "https"):
+            tab.asked.append(f"{address.path}?{address.query}")
+            if address.netloc != urlparse(tab.server.url).netloc:
+                tab.faults.append(f"asked another host: {request.url}")
+
+    def blocked(dialog: Any) -> None:
+        tab.faults.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    tab.page.on("console", said)
+    tab.page.on("pageerror", lambda error: tab.faults.append(f"script: {error}"))
+    tab.page.on("request", asked)
+    tab.page.on("dialog", blocked)

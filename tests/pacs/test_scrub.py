@@ -1,0 +1,48 @@
+"""What reaches a disk of an instance: its pixels and its place, nothing of a patient."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom import Dataset, dcmwrite
+
+from xal.datasets import phantom_dicom
+from xal.images import read_image
+from xal.pacs.scrub import scrubbed
+
+PLANTED = ("Planted^Name", "PLANTED-ID", "19010203", "040506")
+
+
+def plant(instance: Dataset) -> Dataset:
+    """Names, ids and dates wherever somebody might put them, in sequences and private tags too."""
+    instance.PatientName, instance.PatientID = PLANTED[0], PLANTED[1]
+    instance.PatientBirthDate = instance.StudyDate = instance.SeriesDate = PLANTED[2]
+    instance.StudyTime = PLANTED[3]
+    instance.ImageComments = instance.StudyDescription = instance.SeriesDescription = f"of {PLANTED[0]}"
+    instance.private_block(0x0011, "A VENDOR", create=True).add_new(0x01, "LO", PLANTED[0])
+    request = Dataset()
+    request.RequestedProcedureDescription, request.PatientID = PLANTED[0], PLANTED[1]
+    instance.RequestAttributesSequence = [request]
+    for groups in (instance.get("PerFrameFunctionalGroupsSequence") or [])[:1]:
+        for content in groups.get("FrameContentSequence") or []:
+            content.FrameAcquisitionDateTime = PLANTED[2] + PLANTED[3]
+            content.FrameComments = PLANTED[0]
+    return instance
+
+
+@pytest.mark.parametrize("kind", sorted(phantom_dicom.KINDS))
+def test_pixels_and_place_stay_and_the_patient_goes(kind: str, tmp_path: Path):
+    case = phantom_dicom.case(kind)
+    before = read_image(phantom_dicom.write(case, tmp_path / "before"))
+    folder = tmp_path / "after"
+    folder.mkdir()
+    for number, instance in enumerate(case.instances):
+        dcmwrite(folder / f"{number}.dcm", scrubbed(plant(instance)), write_like_original=False)
+    content = b"".join(file.read_bytes() for file in folder.iterdir())
+    assert [planted for planted in PLANTED if planted.encode() in content] == []
+    after = read_image(folder)
+    np.testing.assert_array_equal(after.pixels, before.pixels)
+    np.testing.assert_allclose(after.affine, before.affine)
+    assert after.window == before.window

@@ -1,0 +1,97 @@
+"""What was fetched: kept once, read back the same, within its limit."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xal.datasets import phantom_dicom
+from xal.errors import Unavailable, Unreadable
+from xal.images import read_image
+from xal.pacs.cache import SeriesCache, forget_cut_off
+
+ROOMY = 1 << 30
+
+
+@pytest.mark.parametrize("kind", sorted(phantom_dicom.KINDS))
+def test_a_series_comes_back_as_its_files_are_read(kind: str, tmp_path: Path):
+    case = phantom_dicom.case(kind)
+    cache = SeriesCache(tmp_path / "cache", ROOMY)
+    path = cache.get(case.series, "study/series", len(case.instances), lambda: case.instances)
+    kept, read = read_image(path), read_image(phantom_dicom.write(case, tmp_path / "files"))
+    np.testing.assert_array_equal(kept.pixels, read.pixels)
+    np.testing.assert_allclose(kept.affine, read.affine, atol=1e-4)
+    assert (kept.window is None) == (read.window is None)
+    if kept.window is not None:
+        np.testing.assert_allclose(kept.window, read.window, rtol=1e-6)
+
+
+def test_a_series_is_fetched_once_however_many_ask(tmp_path: Path):
+    case, fetched = phantom_dicom.case("dx"), []
+
+    def fetch():
+        fetched.append(1)
+        time.sleep(0.2)
+        return case.instances
+
+    caches = [SeriesCache(tmp_path, ROOMY) for _ in range(2)]  # as two processes have
+    threads = [threading.Thread(target=cache.get, args=(case.series, "study/series", 1, fetch)) for cache in caches * 4]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(fetched) == 1
+
+
+def test_the_longest_unused_series_makes_room(tmp_path: Path):
+    cases = [phantom_dicom.case("dx", number) for number in range(3)]
+    sizes = [
+        SeriesCache(tmp_path / "probe", ROOMY).get(c.series, "study/series", 1, lambda c=c: c.instances).stat().st_size
+        for c in cases
+    ]
+    cache = SeriesCache(tmp_path / "small", sizes[0] + sizes[1] + sizes[2] - 1)
+    paths = []
+    for age, case in zip((3000, 2000, 0), cases, strict=True):
+        paths.append(cache.get(case.series, "study/series", 1, lambda case=case: case.instances))
+        if age:
+            os.utime(paths[-1], (time.time() - age,) * 2)
+    assert [path.exists() for path in paths] == [False, True, True]
+
+
+def test_what_was_used_a_moment_ago_stays_whatever_the_limit(tmp_path: Path):
+    cache = SeriesCache(tmp_path, 1)
+    case = phantom_dicom.case("dx")
+    assert cache.get(case.series, "study/series", 1, lambda: case.instances).exists()
+
+
+def test_a_series_that_is_still_arriving_is_asked_for_later(tmp_path: Path):
+    case = phantom_dicom.case("ct")
+    cache = SeriesCache(tmp_path, ROOMY)
+    with pytest.raises(Unavailable, match=f"5 of {len(case.instances)} instances"):
+        cache.get(case.series, "study/series", len(case.instances), lambda: case.instances[:5])
+    assert cache.get(case.series, "study/series", len(case.instances), lambda: case.instances).exists()
+
+
+def test_what_has_no_pixels_is_unreadable_and_leaves_nothing(tmp_path: Path):
+    case = phantom_dicom.case("dx")
+    empty = case.instances[0].copy()
+    del empty.PixelData
+    with pytest.raises(Unreadable, match="no pixels"):
+        SeriesCache(tmp_path, ROOMY).get(case.series, "study/series", 1, lambda: [empty])
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and path.parent.name != "locks"] == []
+
+
+def test_what_a_killed_process_had_begun_is_cleared(tmp_path: Path):
+    left = tmp_path / ".incoming-abc"
+    left.mkdir()
+    (left / "1.dcm").write_bytes(b"half")
+    fresh = tmp_path / ".incoming-def"
+    fresh.mkdir()
+    os.utime(left, (0, 0))
+    forget_cut_off(tmp_path)
+    assert (left.exists(), fresh.exists()) == (False, True)

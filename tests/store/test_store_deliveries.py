@@ -1,0 +1,61 @@
+"""What is on its way to an archive: nothing is forgotten, nothing sent twice."""
+
+from __future__ import annotations
+
+import pytest
+from store_helpers import files, submit
+
+
+@pytest.fixture
+def handed_in(store):
+    store.put_images(files(["a", "b"]))
+    for image in ("a", "b"):
+        submit(store, image)
+    assert store.note_deliveries() == 2
+    return store
+
+
+def due(store, now: float = 1.0) -> list[str]:
+    return [annotation.image for _, annotation in store.due_deliveries(10, now)]
+
+
+def number(store, image: str) -> int:
+    return store.annotations(image)[0].id
+
+
+def test_every_annotation_waits_once(handed_in):
+    assert handed_in.note_deliveries() == 0
+    submit(handed_in, "a", "another")
+    assert handed_in.note_deliveries() == 1
+    assert due(handed_in) == ["a", "b", "a"]
+
+
+def test_what_was_sent_or_dropped_does_not_wait(handed_in):
+    handed_in.end_delivery(number(handed_in, "a"), "sent")
+    handed_in.end_delivery(number(handed_in, "b"), "dropped", "withdrawn")
+    assert due(handed_in) == []
+    assert handed_in.delivery_counts() == {"sent": 1, "dropped": 1}
+
+
+def test_what_could_not_be_sent_is_due_again_later_and_says_why(handed_in):
+    handed_in.put_off_delivery(number(handed_in, "a"), until=50.0, problem="the archive answers 500", tried=True)
+    assert due(handed_in, 49.0) == ["b"]
+    assert due(handed_in, 50.0) == ["b", "a"]
+    assert handed_in.last_delivery_problem() == "the archive answers 500"
+    assert [delivery.tries for delivery, _ in handed_in.due_deliveries(10, 50.0)] == [0, 1]
+
+
+def test_waiting_for_another_reader_is_no_failed_try(handed_in):
+    handed_in.put_off_delivery(number(handed_in, "a"), until=50.0, problem=None, tried=False)
+    assert [delivery.tries for delivery, _ in handed_in.due_deliveries(10, 50.0)] == [0, 0]
+    assert handed_in.last_delivery_problem() is None
+
+
+def test_an_earlier_revision_that_stands_again_is_sent_after_all(handed_in):
+    first = number(handed_in, "a")
+    second = submit(handed_in, "a", digest="another").id
+    handed_in.note_deliveries()
+    handed_in.end_delivery(first, "dropped", "superseded")
+    handed_in.end_delivery(second, "sent")
+    handed_in.withdraw(second, by="ann")
+    assert first in [annotation.id for _, annotation in handed_in.due_deliveries(10)]

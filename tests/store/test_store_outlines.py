@@ -1,0 +1,87 @@
+"""ROIs found in an archive: they are scored by, until a reader draws."""
+
+from __future__ import annotations
+
+import pytest
+from store_helpers import files, know, reading, submit
+
+from xal.errors import NotFound
+from xal.store.rows import OutlineRow
+
+
+def outline(image: str, origin: str = "1.2.3#0", fingerprint: str | None = None) -> OutlineRow:
+    return OutlineRow(image, origin, "series", f"found/{image}/1.nii.gz", 12, fingerprint, 1.0)
+
+
+def stale(store) -> dict[str, str | None]:
+    return {row.id: key for row, key in store.stale(1, 10)}
+
+
+@pytest.fixture
+def scored(store):
+    """Two images with readings of version 1."""
+    store.put_images(files(["a", "b"]))
+    know(store, "a", "b")
+    store.save_readings([reading("a"), reading("b")], 0.5, 0.5)
+    assert stale(store) == {}
+    return store
+
+
+def test_a_found_outline_makes_its_image_stale_and_no_other(scored):
+    scored.put_outlines("series", "1", [outline("a")])
+    assert stale(scored) == {"a": "1.2.3#0"}
+    assert [row.origin for row in scored.found_outlines("a")] == ["1.2.3#0"]
+    scored.save_readings([reading("a", roi_key="1.2.3#0")], 0.5, 0.5)
+    assert stale(scored) == {}
+
+
+def test_what_a_reader_draws_goes_before_what_was_found_and_back_again(scored):
+    scored.put_outlines("series", "1", [outline("a")])
+    drawn = submit(scored, "a")
+    assert scored.image("a").finding == "glioma"
+    scored.withdraw(drawn.id, by="ann")
+    assert stale(scored) == {"a": "1.2.3#0"}
+
+
+def test_an_outline_says_nothing_of_the_finding_and_leaves_the_image_in_the_pool(scored):
+    scored.put_outlines("series", "1", [outline("a")])
+    row = scored.image("a")
+    assert (row.finding, row.labelled, row.status) == (None, False, "waiting")
+
+
+def test_an_outline_on_other_pixels_does_not_count(scored):
+    scored.put_outlines("series", "1", [outline("a", fingerprint="other pixels")])
+    assert scored.found_outlines("a") == []
+    assert stale(scored) == {}
+
+
+def test_the_same_object_found_again_is_one_outline(scored):
+    for instances in ("1", "2"):
+        scored.put_outlines("series", instances, [outline("a")])
+    assert len(scored.found_outlines("a")) == 1
+    assert scored.searched() == {"series": "2"}
+
+
+def test_a_series_without_outlines_is_not_searched_again(store):
+    store.put_outlines("series", "3", [], "a reason")
+    assert store.searched() == {"series": "3"}
+
+
+def test_outlines_of_an_image_that_is_not_there_are_refused_whole(store):
+    with pytest.raises(NotFound):
+        store.put_outlines("series", "1", [outline("nobody")])
+    assert store.searched() == {}
+
+
+def test_what_a_series_holds_now_replaces_what_it_held(scored):
+    scored.put_outlines("series", "1", [outline("a"), outline("b")])
+    scored.put_outlines("series", "2", [outline("b", "1.2.3#1")])
+    assert scored.found_outlines("a") == []
+    assert [row.origin for row in scored.found_outlines("b")] == ["1.2.3#1"]
+    assert stale(scored) == {"b": "1.2.3#1"}
+
+
+def test_what_is_gone_from_the_archive_is_not_scored_by(scored):
+    scored.put_outlines("series", "1", [outline("a")])
+    scored.forget_outlines("series")
+    assert (scored.found_outlines("a"), scored.searched(), stale(scored)) == ([], {}, {})

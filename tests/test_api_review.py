@@ -1,0 +1,303 @@
+"""Reviewing over a real server: what is shown to reviewers, what they decide, and sums for everybody."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk  # noqa: N813
+from harness.pools import FINDINGS
+from harness.room import Room, open_room
+
+from xal.store import ReadingRow, Store
+
+DOUBTED, FAR, CONTESTED, SECOND = (f"picture_{number:04d}" for number in (12, 13, 14, 15))
+AGREED, LENT = "picture_0000", "picture_0016"
+BOSS = {"client_id": "boss"}
+
+
+@pytest.fixture(scope="module")
+def reviewed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
+    """A server whose images take two readings: twelve discs in the middle, one far off, and three to look at again."""
+    room = open_room(tmp_path_factory.mktemp("review"), 18, "  per_image: 2\n", reviewers="boss, chief")
+    with room.server:
+        for number in range(12):
+            draw(room, f"picture_{number:04d}", "disc")
+        _say(room, DOUBTED, "square")
+        draw(room, DOUBTED, "disc")
+        draw(room, FAR, "disc", corner=(0, 0))
+        for image in (CONTESTED, SECOND):
+            draw(room, image, "disc")
+            draw(room, image, "square", reader="dr_b")
+        draw(room, AGREED, "disc", reader="dr_b", corner=(12, 14))
+        room.server.wait(lambda: progress(room)["agreement"]["pending"] == 0, 30, "the second look")
+        yield room
+
+
+def draw(room: Room, image: str, finding: str, reader: str = "dr_a", corner: tuple[int, int] = (12, 12)) -> None:
+    """Hand in a square of eight by eight pixels."""
+    mask = np.zeros((1, 32, 32), np.uint8)
+    mask[0, corner[1] : corner[1] + 8, corner[0] : corner[0] + 8] = FINDINGS.index(finding) + 1
+    path = room.folder / "own.nii.gz"
+    sitk.WriteImage(sitk.GetImageFromArray(mask), str(path))
+    reply = room.server.submit(image, path, list(FINDINGS), reader)
+    assert reply.ok, reply.text
+
+
+def store_of(room: Room) -> Store:
+    state = room.server.studies / ".xal"
+    pool = json.loads((state / "pool.json").read_text())["pool"]
+    return Store.open(f"sqlite:///{state / 'store.sqlite'}", pool, "tiny")
+
+
+def _say(room: Room, image: str, finding: str) -> None:
+    """Let a model have said this of the image, surely, and have looked at its middle."""
+    attention = np.zeros((8, 8), np.float32)
+    attention[3:5, 3:5] = 1
+    row = ReadingRow(
+        image=image,
+        version=1,
+        fingerprint="",
+        roi_key=None,
+        finding=finding,
+        probabilities={**dict.fromkeys((*FINDINGS, "nothing"), 0.035), finding: 0.93},
+        uncertainty=0.2,
+        misalignment=0.5,
+        overlap=0.5,
+        energy=0.5,
+        roi_source="proposed",
+        attention=attention,
+    )
+    store = store_of(room)
+    store.save_readings([row], 0.5, 0.5)
+    store.close()
+
+
+def review(room: Room, **query: object) -> dict:
+    reply = room.server.get("/xal/api/review", **{**BOSS, **query})
+    assert reply.ok, reply.text
+    return dict(reply.json())
+
+
+def progress(room: Room) -> dict:
+    reply = room.server.get("/xal/api/progress")
+    assert reply.ok, reply.text
+    return dict(reply.json())
+
+
+def suspect(room: Room, image: str) -> dict | None:
+    return next((item for item in review(room)["items"] if item["image"] == image), None)
+
+
+def test_each_suspect_has_its_reason_in_one_sentence(reviewed: Room):
+    said = {item["image"]: (item["kind"], item["sentence"]) for item in review(reviewed)["items"]}
+    assert said[SECOND] == ("disagree", "dr_a says disc, dr_b says square.")
+    assert said[DOUBTED] == (
+        "model",
+        "The model was sure it is square (0.93) and looked at the outline (overlap 1.00), but dr_a says disc.",
+    )
+    kind, sentence = said[FAR]
+    assert kind == "far"
+    assert re.fullmatch(r"dr_a's outline lies far from all 1\d other outlines of disc\.", sentence), sentence
+    assert AGREED not in said
+    assert reviewed.server.status()["doubts"] == 2
+    shown = suspect(reviewed, FAR)
+    assert shown is not None
+    (annotation,) = shown["annotations"]
+    assert {name: annotation[name] for name in ("reader", "finding", "revision", "roi_voxels")} == {
+        "reader": "dr_a",
+        "finding": "disc",
+        "revision": 1,
+        "roi_voxels": 64,
+    }
+
+
+def test_the_list_is_paged(reviewed: Room):
+    whole = review(reviewed)
+    assert whole["next"] is None
+    seen, cursor = [], None
+    while cursor is not None or not seen:
+        page = review(reviewed, limit=1, **({"cursor": cursor} if cursor else {}))
+        assert len(page["items"]) == 1
+        seen += page["items"]
+        cursor = page["next"]
+    assert seen == whole["items"]
+    for wrong in ({"cursor": "nonsense"}, {"limit": 0}, {"limit": 10_000}):
+        assert reviewed.server.get("/xal/api/review", **BOSS, **wrong).status_code in (400, 422)
+
+
+def test_only_reviewers_see_the_list_and_decide(reviewed: Room):
+    annotation = suspect(reviewed, FAR)["annotations"][0]["id"]
+    before = review(reviewed)
+    for reader in ("dr_a", "dr_c", "Boss"):
+        who = {"client_id": reader}
+        replies = [
+            reviewed.server.get("/xal/api/review", **who),
+            reviewed.server.post(f"/xal/api/review/{annotation}/accept", {**who, "kind": "far"}),
+            reviewed.server.post(f"/xal/api/images/{CONTESTED}/settle", {**who, "finding": "disc"}),
+        ]
+        assert [reply.status_code for reply in replies] == [403, 403, 403]
+        assert all("square" not in reply.text for reply in replies)
+    assert reviewed.server.get("/xal/api/review").status_code == 403
+    assert review(reviewed) == before
+
+
+def test_a_doubt_is_accepted_and_the_annotation_stands(reviewed: Room):
+    annotation = suspect(reviewed, DOUBTED)["annotations"][0]["id"]
+    assert reviewed.server.post(f"/xal/api/review/{annotation}/accept", {**BOSS, "kind": "far"}).status_code == 404
+    assert reviewed.server.post(f"/xal/api/review/{annotation}/accept", {**BOSS, "kind": "disagree"}).status_code == 422
+    reply = reviewed.server.post(f"/xal/api/review/{annotation}/accept", {**BOSS, "kind": "model"})
+    assert reply.ok, reply.text
+    assert {name: reply.json()[name] for name in ("annotation", "kind", "image", "accepted_by")} == {
+        "annotation": annotation,
+        "kind": "model",
+        "image": DOUBTED,
+        "accepted_by": "boss",
+    }
+    assert suspect(reviewed, DOUBTED) is None
+    (stands,) = reviewed.server.get("/xal/api/annotations", image=DOUBTED).json()
+    assert stands["id"] == annotation
+
+
+def test_only_its_reader_and_reviewers_withdraw_an_annotation(reviewed: Room):
+    (own,) = reviewed.server.get("/xal/api/annotations", image=DOUBTED).json()
+    withdraw = f"/xal/api/annotations/{own['id']}/withdraw"
+    for reader in ("dr_b", None):
+        refused = reviewed.server.post(withdraw, {"client_id": reader})
+        assert refused.status_code == 403
+        assert "no reviewer" in refused.text
+    assert reviewed.server.get("/xal/api/annotations", image=DOUBTED).json() == [own]
+    draw(reviewed, LENT, "disc", reader="dr_b")
+    (lent,) = reviewed.server.get("/xal/api/annotations", image=LENT).json()
+    taken_back = reviewed.server.post(f"/xal/api/annotations/{lent['id']}/withdraw", {"client_id": "dr_b"}).json()
+    assert (taken_back["withdrawn_by"], taken_back["finding"]) == ("dr_b", "disc")
+
+
+def test_annotations_are_listed_in_pages_oldest_first(reviewed: Room):
+    whole = reviewed.server.get("/xal/api/annotations", withdrawn=True, **BOSS).json()
+    pages, after = [], 0
+    while page := reviewed.server.get("/xal/api/annotations", withdrawn=True, after=after, limit=4, **BOSS).json():
+        assert len(page) <= 4
+        pages += page
+        after = page[-1]["id"]
+    assert pages == whole
+    for wrong in ({"limit": 0}, {"limit": 1001}, {"after": -1}, {"after": 2**40}):
+        assert reviewed.server.get("/xal/api/annotations", **wrong).status_code == 422
+
+
+def test_excluding_an_image_does_not_tell_its_finding_to_who_reads_it_blind(reviewed: Room):
+    for reader, finding in (("dr_c", None), ("dr_a", "disc"), ("boss", "disc")):
+        who = {"client_id": reader}
+        excluded = reviewed.server.post(f"/xal/api/images/{AGREED}/exclude", {**who, "reason": "blurred"}).json()
+        included = reviewed.server.post(f"/xal/api/images/{AGREED}/include", who).json()
+        assert (excluded["finding"], included["finding"]) == (finding, finding)
+
+
+def test_a_withdrawn_annotation_is_no_suspect_any_more(reviewed: Room):
+    annotation = suspect(reviewed, FAR)["annotations"][0]["id"]
+    assert reviewed.server.post(f"/xal/api/annotations/{annotation}/withdraw", BOSS).ok
+    assert suspect(reviewed, FAR) is None
+
+
+def test_a_reviewer_settles_what_readers_disagree_on_until_they_change(reviewed: Room):
+    settle = f"/xal/api/images/{CONTESTED}/settle"
+    assert suspect(reviewed, CONTESTED) is not None
+    refused = reviewed.server.post(settle, {**BOSS, "finding": "nothing"})
+    assert refused.status_code == 409
+    assert "'disc', 'square'" in refused.text
+    assert reviewed.server.post("/xal/api/images/elsewhere/settle", {**BOSS, "finding": "disc"}).status_code == 404
+    reply = reviewed.server.post(settle, {**BOSS, "finding": "square", "reason": "four corners"})
+    assert reply.json() == {"image": CONTESTED, "finding": "square", "status": "settled"}
+    assert suspect(reviewed, CONTESTED) is None
+    draw(reviewed, CONTESTED, "disc", reader="dr_a", corner=(11, 12))
+    assert suspect(reviewed, CONTESTED) is not None, "the decision was about other annotations"
+
+
+def test_progress_is_sums_for_everybody(reviewed: Room):
+    store = store_of(reviewed)
+    version = store.add_version(
+        metrics={"judged_on": "training", "balanced_accuracy": 1.0, "trained_on": {"cases": 21, "with_roi": 14}},
+        verdict={"publish": False, "reason": "refused: it falls by more than 0.020"},
+    )
+    store.set_version(version, state="refused", by="training")
+    store.close()
+    said = progress(reviewed)
+    (at,) = said["curve"]
+    assert {name: at[name] for name in ("version", "state", "labels", "balanced_accuracy", "interval", "reasons")} == {
+        "version": 1,
+        "state": "refused",
+        "labels": 21,
+        "balanced_accuracy": None,
+        "interval": None,
+        "reasons": ["refused: it falls by more than 0.020"],
+    }
+    assert said["readers"] == ["dr_a", "dr_b"]
+    counts = {(row["finding"], row["reader"]): row["count"] for row in said["labels"]}
+    standing = reviewed.server.get("/xal/api/annotations").json()
+    assert counts == {
+        (finding, reader): sum((row["finding"], row["reader"]) == (finding, reader) for row in standing)
+        for finding, reader in {(row["finding"], row["reader"]) for row in standing}
+    }
+    assert "picture_" not in json.dumps(said)
+
+
+def test_progress_tells_how_far_readers_agree(reviewed: Room):
+    reviewed.server.wait(lambda: progress(reviewed)["agreement"]["pending"] == 0, 30, "the second look")
+    said = progress(reviewed)["agreement"]
+    (pair,) = said["pairs"]
+    assert (pair["one"], pair["other"], pair["images"], said["images"]) == ("dr_a", "dr_b", 3, 3)
+    assert pair["dice"] == said["dice"] == 0.75  # AGREED alone: eight by eight pixels, shifted by two
+    assert pair["kappa"] == said["kappa"] == 0.0  # one of three agrees, and by chance one of three would
+
+
+def test_our_routes_are_in_the_document(reviewed: Room):
+    document = reviewed.server.get("/openapi.json").json()
+    for path, method in (
+        ("/xal/api/review", "get"),
+        ("/xal/api/review/{annotation}/accept", "post"),
+        ("/xal/api/images/{image}/settle", "post"),
+        ("/xal/api/progress", "get"),
+    ):
+        reply = document["paths"][path][method]["responses"]["200"]["content"]["application/json"]["schema"]
+        assert "$ref" in reply, path
+
+
+def test_a_lost_label_file_does_not_stop_the_watch(reviewed: Room):
+    labels = Path(reviewed.server.studies) / ".xal" / "tiny" / "labels"
+    draw(reviewed, "picture_0016", "disc")
+    for file in (labels / "picture_0016").glob("*.nii.gz"):
+        file.unlink()
+    draw(reviewed, "picture_0016", "disc", reader="dr_b")
+    draw(reviewed, "picture_0017", "disc")
+    reviewed.server.wait(lambda: progress(reviewed)["agreement"]["pending"] == 0, 30, "the second look")
+    assert progress(reviewed)["agreement"]["pairs"][0]["images"] == 4
+    assert "picture_0016 are not compared" in reviewed.server.tail(400)
+
+
+def test_what_the_score_of_an_image_is_made_of_does_not_tell_what_the_first_reader_found(reviewed: Room):
+    def told(reader: str) -> list:
+        row = queue_row(reviewed, DOUBTED, reader)
+        view = reviewed.server.get(f"/xal/api/images/{DOUBTED}", client_id=reader).json()
+        made_of = [(one["uncertainty"], one["misalignment"], one["roi_source"]) for one in (row, view)]
+        points = reviewed.server.get("/xal/api/queue/points", client_id=reader).json()["points"]
+        listed = reviewed.server.get("/xal/api/queue", client_id=reader, source="proposed").json()["items"]
+        assert row["score"] == view["score"] is not None
+        return [*made_of, *(DOUBTED in {one["id"] for one in some} for some in (points, listed))]
+
+    for _ in reviewed.pictures:
+        given = reviewed.server.post("/activelearning/xal", {"client_id": "dr_b"}).json()
+        if given["id"] == DOUBTED:
+            break
+    assert given["xal"]["score"] is not None
+    assert [given["xal"][name] for name in ("uncertainty", "misalignment", "roi_source")] == [None] * 3
+    assert told("dr_b") == [(None, None, None)] * 2 + [False] * 2
+    assert told("dr_a") == told("boss") == [(0.2, 0.5, "proposed")] * 2 + [True] * 2
+
+
+def queue_row(room: Room, image: str, reader: str) -> dict:
+    rows = room.server.get("/xal/api/queue", client_id=reader).json()["items"]
+    return next(row for row in rows if row["id"] == image)

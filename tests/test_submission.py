@@ -1,0 +1,112 @@
+"""Handing in: what is kept beside the label itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from harness.local import INFO, Local
+from harness.pools import write_label as write_picture
+
+from xal.errors import Conflict
+from xal.images import write_label
+from xal.store import AnnotationRow, ReadingRow
+from xal.submission import Submission, parse_submission, submit
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Local:
+    return Local(tmp_path, 3)
+
+
+def hand_in(local: Local, mask: np.ndarray, image: int = 0) -> AnnotationRow:
+    """Hand in a label map (x, y) of a picture, with the picture's own geometry."""
+    row = local.project.store.image(local.ids[image])
+    path = local.folder / "own.nii.gz"
+    write_label(path, mask[..., None], local.project.volume(row).affine)
+    return submit(local.project, Submission(row.id, "ada", path, INFO)).annotation
+
+
+def parse(image: str, file: Path = Path("label.nii.gz"), **params: object) -> Submission:
+    return parse_submission(image, "ada", file, "final", params)
+
+
+def test_the_centre_of_the_outline_is_kept_as_a_share_of_the_image(local: Local):
+    mask = np.zeros((32, 32), np.uint8)
+    mask[0:8, 16:20] = 1
+    mask[8:16, 16:20] = 1
+    assert hand_in(local, mask).centre == pytest.approx([8 / 32, 18 / 32, 0.5])
+
+
+def test_the_centre_is_of_the_voxels_and_not_of_the_box_around_them(local: Local):
+    mask = np.zeros((32, 32), np.uint8)
+    mask[0:3, 0] = 1
+    mask[31, 0] = 1
+    assert hand_in(local, mask).centre == pytest.approx([(0.5 + 1.5 + 2.5 + 31.5) / 4 / 32, 0.5 / 32, 0.5])
+
+
+def test_the_centre_is_of_the_finding_that_counts(tmp_path: Path):
+    local = Local(tmp_path, 1, multiple="largest")
+    mask = np.zeros((32, 32), np.uint8)
+    mask[:4, :4] = 1
+    mask[16:32, 16:32] = 2
+    row = hand_in(local, mask)
+    assert (row.finding, row.centre) == ("square", pytest.approx([0.75, 0.75, 0.5]))
+
+
+def test_without_an_outline_there_is_no_centre(local: Local):
+    assert hand_in(local, np.zeros((32, 32), np.uint8)).centre is None
+
+
+def test_the_story_says_whether_next_sample_gave_the_image(local: Local):
+    store = local.project.store
+    for image in local.ids:
+        row = store.image(image)
+        local.project.volume(row)
+        reading = ReadingRow(
+            image=image,
+            version=1,
+            fingerprint=str(store.image(image).fingerprint),
+            roi_key=None,
+            finding="disc",
+            probabilities={"disc": 0.9, "square": 0.05, "nothing": 0.05},
+            uncertainty=0.3,
+            misalignment=0.5,
+            overlap=0.5,
+            energy=0.5,
+            roi_source="proposed",
+            attention=np.full((4, 4), 0.5, np.float32),
+        )
+        store.save_readings([reading], 0.5, 0.5)
+    offer = store.next_sample("ada", "xal", 60)
+    assert offer is not None
+    other = next(image for image in local.ids if image != offer.image.id)
+    given, picked = local.hand_in(offer.image.id).annotation, local.hand_in(other).annotation
+    assert given.story is not None
+    assert picked.story is not None
+    assert (given.story["chosen"], picked.story["chosen"]) == (True, False)
+
+
+def test_there_is_no_story_where_no_model_had_looked(local: Local):
+    local.project.store.next_sample("ada", "xal", 60)
+    assert local.hand_in(local.ids[0]).annotation.story is None
+
+
+def test_a_label_drawn_for_another_pool_is_refused_before_anything_is_looked_at(local: Local):
+    with pytest.raises(Conflict, match=r"another pool of images \(elsewhere\): it is kept where it was drawn"):
+        submit(local.project, parse("nowhere", pool="elsewhere"))
+    assert local.project.store.annotations() == []
+
+
+def test_a_label_drawn_for_this_pool_is_taken_and_the_pool_is_not_kept_with_it(local: Local):
+    label = write_picture(local.folder / "label.nii.gz", local.pictures[local.ids[0]])
+    said = parse(local.ids[0], label, pool=local.project.store.pool, label_info=INFO, client="page")
+    assert submit(local.project, said).annotation.params == {"client": "page"}
+
+
+def test_the_receipt_says_the_note_and_what_the_model_thought_in_sentences(local: Local):
+    label = write_picture(local.folder / "label.nii.gz", local.pictures[local.ids[2]])  # with nothing on it
+    said = submit(local.project, parse(local.ids[2], label, label_info=INFO)).sentence
+    assert said.endswith("withdraw it if that is not what you meant. No model had looked at this image yet.")
+    assert local.hand_in(local.ids[0]).sentence == "No model had looked at this image yet."

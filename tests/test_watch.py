@@ -1,0 +1,47 @@
+"""The server's watch goes on whatever goes wrong, and says what it is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from harness.local import Local
+
+from xal.errors import BadInput
+from xal.server import watch
+from xal.server.watch import Watch
+
+
+class _EnoughError(BaseException):
+    """Ends the watch, which otherwise never ends."""
+
+
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [(ValueError("Planted^Patricia"), r"cannot be looked at \(ValueError\)"), (BadInput("no id"), "no id")],
+)
+def test_a_scan_that_fails_as_nobody_foresaw_is_told_of_and_tried_at_growing_distances(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, problem: str
+):
+    local, now, scans = Local(tmp_path, 1), [1000.0], []
+
+    def scan(known: object) -> list:
+        scans.append(now[0])
+        raise error
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+        if now[0] > 1020:
+            raise _EnoughError
+
+    monkeypatch.setattr(local.project.source, "scan", scan)
+    monkeypatch.setattr(watch.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(watch.time, "sleep", sleep)
+    watching = Watch(local.project, None, lambda: None, scan_seconds=1)
+    with pytest.raises(_EnoughError):
+        watching._run([watching._scan], "source")
+    assert scans == [1000, 1001, 1003, 1007, 1015]
+    assert local.project.source_problem is not None
+    assert re.search(problem, local.project.source_problem)
+    assert "Planted" not in local.project.source_problem
