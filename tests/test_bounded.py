@@ -54,3 +54,14 @@ def test_what_was_used_a_moment_ago_is_left_alone(tmp_path: Path):
         os.utime(path, (time.time() - 100, path.stat().st_mtime))
     paths.append(put(folder, "one more"))
     assert [path.exists() for path in paths] == [False, False, False, True, True]
+
+
+def test_the_newest_file_stays_although_the_file_system_has_an_earlier_time_than_others_have(tmp_path: Path):
+    folder = BoundedFolder(tmp_path, ".bin", 2 * SIZE, in_use_seconds=0)
+    others = [put(folder, str(number)) for number in range(2)]
+    newest = folder.place("newest", "newest", ".bin")
+    newest.parent.mkdir(exist_ok=True)
+    newest.write_bytes(bytes(SIZE))
+    os.utime(newest, (time.time() - 0.01, time.time()))
+    folder.added(newest)
+    assert newest.exists() and not all(other.exists() for other in others)
