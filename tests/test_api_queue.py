@@ -147,7 +147,7 @@ def test_next_sample_gives_the_first_of_the_list_which_then_says_who_has_it(list
     (leased,) = items(listed, state="leased", reader="taker")
     assert (leased["id"], leased["lease"], leased["may_see"]) == (order[0], lease, False)
     assert items(listed, state="leased", reader="blind") == []
-    assert {"image": order[0], **lease} in listed.server.get("/xal/api/leases").json()
+    assert {"image": order[0], **lease} in listed.server.get("/xal/api/leases").json()["items"]
 
 
 def test_what_waits_can_be_listed_by_roi_source(listed: Room):
@@ -215,11 +215,11 @@ def test_a_cursor_of_another_list_is_refused(listed: Room):
 def test_replies_are_typed_in_the_documentation(listed: Room):
     document = listed.server.get("/openapi.json").json()
     schemas = document["components"]["schemas"]
-    replies = {"/xal/api/room": "Room", "/xal/api/queue": "QueuePage", "/xal/api/queue/points": "Points"}
+    replies = {"/xal/api/room": "Room", "/xal/api/queue": "PageOf_QueueItem_", "/xal/api/queue/points": "Points"}
     for path, name in replies.items():
         answer = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
         assert answer == {"$ref": f"#/components/schemas/{name}"}
-    leases = document["paths"]["/xal/api/leases"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    leases = schemas["PageOf_LeaseReply_"]["properties"]["items"]
     assert leases["items"] == {"$ref": "#/components/schemas/LeaseReply"}
     assert set(schemas["QueueItem"]["required"]) == set(queue(listed)["items"][0])
     asked = {one["name"]: one["schema"] for one in document["paths"]["/xal/api/queue"]["get"]["parameters"]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from harness.pools import FINDINGS
 from harness.room import Room, open_room
 
 from xal.store import ReadingRow, Store
+from xal.store.paging import write_cursor
 
 DOUBTED, FAR, CONTESTED, SECOND = (f"picture_{number:04d}" for number in (12, 13, 14, 15))
 AGREED, LENT = "picture_0000", "picture_0016"
@@ -89,6 +91,18 @@ def progress(room: Room) -> dict:
     return dict(reply.json())
 
 
+def in_pages(room: Room, path: str, limit: int, **query: object) -> list[dict]:
+    """The whole of a list, a few at a time."""
+    items, cursor = [], None
+    while True:
+        page = room.server.get(f"/xal/api/{path}", limit=limit, cursor=cursor, **query).json()
+        assert len(page["items"]) <= limit
+        items += page["items"]
+        cursor = page["next"]
+        if cursor is None:
+            return items
+
+
 def suspect(room: Room, image: str) -> dict | None:
     return next((item for item in review(room)["items"] if item["image"] == image), None)
 
@@ -159,34 +173,32 @@ def test_a_doubt_is_accepted_and_the_annotation_stands(reviewed: Room):
         "accepted_by": "boss",
     }
     assert suspect(reviewed, DOUBTED) is None
-    (stands,) = reviewed.server.get("/xal/api/annotations", image=DOUBTED).json()
+    (stands,) = reviewed.server.get("/xal/api/annotations", image=DOUBTED).json()["items"]
     assert stands["id"] == annotation
 
 
 def test_only_its_reader_and_reviewers_withdraw_an_annotation(reviewed: Room):
-    (own,) = reviewed.server.get("/xal/api/annotations", image=DOUBTED).json()
+    (own,) = reviewed.server.get("/xal/api/annotations", image=DOUBTED).json()["items"]
     withdraw = f"/xal/api/annotations/{own['id']}/withdraw"
     for reader in ("dr_b", None):
         refused = reviewed.server.post(withdraw, {"client_id": reader})
         assert refused.status_code == 403
         assert "no reviewer" in refused.text
-    assert reviewed.server.get("/xal/api/annotations", image=DOUBTED).json() == [own]
+    assert reviewed.server.get("/xal/api/annotations", image=DOUBTED).json()["items"] == [own]
     draw(reviewed, LENT, "disc", reader="dr_b")
-    (lent,) = reviewed.server.get("/xal/api/annotations", image=LENT).json()
+    (lent,) = reviewed.server.get("/xal/api/annotations", image=LENT).json()["items"]
     taken_back = reviewed.server.post(f"/xal/api/annotations/{lent['id']}/withdraw", {"client_id": "dr_b"}).json()
     assert (taken_back["withdrawn_by"], taken_back["finding"]) == ("dr_b", "disc")
 
 
 def test_annotations_are_listed_in_pages_oldest_first(reviewed: Room):
-    whole = reviewed.server.get("/xal/api/annotations", withdrawn=True, **BOSS).json()
-    pages, after = [], 0
-    while page := reviewed.server.get("/xal/api/annotations", withdrawn=True, after=after, limit=4, **BOSS).json():
-        assert len(page) <= 4
-        pages += page
-        after = page[-1]["id"]
-    assert pages == whole
-    for wrong in ({"limit": 0}, {"limit": 1001}, {"after": -1}, {"after": 2**40}):
+    whole = reviewed.server.get("/xal/api/annotations", withdrawn=True, **BOSS).json()["items"]
+    assert [row["id"] for row in whole] == sorted(row["id"] for row in whole)
+    assert in_pages(reviewed, "annotations", 4, withdrawn=True, **BOSS) == whole
+    for wrong in ({"limit": 0}, {"limit": 1001}):
         assert reviewed.server.get("/xal/api/annotations", **wrong).status_code == 422
+    for wrong in ("x", write_cursor("annotations None None False", (1,)), write_cursor("jobs", (2**70,))):
+        assert reviewed.server.get("/xal/api/annotations", cursor=wrong, withdrawn=True).status_code == 400
 
 
 def test_excluding_an_image_does_not_tell_its_finding_to_who_reads_it_blind(reviewed: Room):
@@ -226,7 +238,7 @@ def test_progress_is_sums_for_everybody(reviewed: Room):
     store.set_version(version, state="refused", by="training")
     store.close()
     said = progress(reviewed)
-    (at,) = said["curve"]
+    (at,) = reviewed.server.get("/xal/api/versions").json()["items"]
     assert {name: at[name] for name in ("version", "state", "labels", "balanced_accuracy", "interval", "reasons")} == {
         "version": 1,
         "state": "refused",
@@ -237,7 +249,7 @@ def test_progress_is_sums_for_everybody(reviewed: Room):
     }
     assert said["readers"] == ["dr_a", "dr_b"]
     counts = {(row["finding"], row["reader"]): row["count"] for row in said["labels"]}
-    standing = reviewed.server.get("/xal/api/annotations").json()
+    standing = reviewed.server.get("/xal/api/annotations").json()["items"]
     assert counts == {
         (finding, reader): sum((row["finding"], row["reader"]) == (finding, reader) for row in standing)
         for finding, reader in {(row["finding"], row["reader"]) for row in standing}
@@ -301,3 +313,20 @@ def test_what_the_score_of_an_image_is_made_of_does_not_tell_what_the_first_read
 def queue_row(room: Room, image: str, reader: str) -> dict:
     rows = room.server.get("/xal/api/queue", client_id=reader).json()["items"]
     return next(row for row in rows if row["id"] == image)
+
+
+def test_versions_and_jobs_are_listed_in_pages_newest_first(reviewed: Room):
+    store = store_of(reviewed)
+    for number in range(5):
+        store.add_version(metrics={"judged_on": "training", "trained_on": {"cases": number}}, verdict={})
+        store.finish_job(store.start_job("score", os.getpid(), {}), "done")
+    versions = in_pages(reviewed, "versions", 2)
+    assert [row["version"] for row in versions] == sorted((row.version for row in store.versions()), reverse=True)
+    jobs = in_pages(reviewed, "jobs", 2)
+    assert [row["id"] for row in jobs] == [row.id for row in store.jobs(limit=100)]
+    assert len(jobs) >= 5
+    store.close()
+    detail = reviewed.server.get(f"/xal/api/versions/{versions[0]['version']}").json()
+    assert detail["metrics"]["trained_on"] == {"cases": 4}
+    assert {name: detail[name] for name in versions[0]} == versions[0]
+    assert reviewed.server.get("/xal/api/versions/999").status_code == 404

@@ -18,7 +18,7 @@ from xal.manage import publish_version
 from xal.project import Project
 from xal.rounds import _base, _cases, _judge, _look_at_annotated, train_round
 from xal.scoring import score_pool
-from xal.server.api.progress import point
+from xal.server.api.versions import version_reply
 from xal.task import TrainingSettings
 from xal.training import Trained
 
@@ -66,13 +66,13 @@ def test_five_of_each_finding_are_set_aside_and_not_trained_on(trained: Local):
 
 def test_a_learning_curve_is_made_of_what_a_round_stores(trained: Local):
     version = trained.project.store.current_version()
-    at = point(version)
+    at = version_reply(version)
     assert (at.version, at.state, at.current, at.labels, at.parent) == (1, "published", True, 30, None)
     assert at.balanced_accuracy == pytest.approx(version.metrics["best_metric"], abs=1e-4)
     assert at.energy_in_roi == pytest.approx(version.metrics["energy_in_roi"], abs=1e-4)
     assert at.reasons == ["published: there was no model before"]
     assert at.interval[0] < at.balanced_accuracy < at.interval[1]
-    learnt = point(replace(version, metrics={**version.metrics, "judged_on": "training"}))
+    learnt = version_reply(replace(version, metrics={**version.metrics, "judged_on": "training"}))
     assert (learnt.labels, learnt.balanced_accuracy, learnt.energy_in_roi) == (30, None, None)
 
 
@@ -83,7 +83,7 @@ def test_a_worse_model_is_not_published_and_log_and_store_say_why(trained: Local
     assert trained.project.store.current_version().version == 1
     assert trained.project.model().version.version == 1
     assert "balanced accuracy" in outcome.version.verdict["reason"]
-    assert point(outcome.version).reasons == [outcome.version.verdict["reason"]]
+    assert version_reply(outcome.version).reasons == [outcome.version.verdict["reason"]]
     assert f"v{outcome.version.version} is refused: {outcome.version.verdict['reason']}" in caplog.text
     assert "refuse" in {event.kind for event in trained.project.store.events()}
 

@@ -134,7 +134,7 @@ def test_what_other_readers_said_is_not_listed_before_one_has_read_the_image(tra
     finding = trained_room.pictures[image].finding
 
     def listed(**query: str) -> list:
-        rows = server.get("/xal/api/annotations", image=image, reader="first", **query).json()
+        rows = server.get("/xal/api/annotations", image=image, reader="first", **query).json()["items"]
         return [(row["finding"], row["roi_voxels"] is None) for row in rows]
 
     assert listed(client_id="newcomer") == [(None, True)]

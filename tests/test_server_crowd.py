@@ -37,7 +37,7 @@ def test_eight_readers_at_once_never_get_the_same_image(crowd: Room):
         given = [image for images in readers.map(work, [f"reader {n}" for n in range(8)]) for image in images]
     assert [image for image, times in Counter(given).items() if times > 1] == []
     assert len(given) == 96
-    listed = crowd.server.get("/xal/api/annotations").json()
+    listed = crowd.server.get("/xal/api/annotations").json()["items"]
     assert Counter(row["image"] for row in listed if row["reader"].startswith("reader ")) == Counter(given)
 
 
@@ -103,7 +103,7 @@ def test_scoring_requests_are_coalesced(crowd: Room):
         asked = list(pool.map(lambda _: server.post("/scoring/xal", {}).json()["id"], range(20)))
     assert len(set(asked)) <= 2, "one runs, one waits"
     server.wait(lambda: not _scoring(server), 120, "scoring to end")
-    overlapping = _overlaps(server.get("/xal/api/jobs", limit=100).json())
+    overlapping = _overlaps(server.get("/xal/api/jobs", limit=100).json()["items"])
     assert overlapping == []
 
 

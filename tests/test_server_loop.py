@@ -258,7 +258,7 @@ def test_every_revision_and_reader_is_kept(room: Room):
     reply = room.server.submit(image, room.label(sorted(room.pictures)[13]), list(FINDINGS), "ada")
     assert reply.json()["xal"]["revision"] == 2
     room.hand_in(image, "bob")
-    listed = room.server.get("/xal/api/annotations", image=image, withdrawn=True).json()
+    listed = room.server.get("/xal/api/annotations", image=image, withdrawn=True).json()["items"]
     assert [(row["reader"], row["revision"]) for row in listed] == [("ada", 1), ("ada", 2), ("bob", 1)]
     files = {path.name for path in (room.folder / "studies" / ".xal").rglob(f"{image}/*.nii.gz")}
     assert files == {"ada.r1.nii.gz", "ada.r2.nii.gz", "bob.r1.nii.gz"}
@@ -307,7 +307,7 @@ def test_stopping_a_training_that_has_said_nothing_yet_does_not_crash_slicer(roo
     stopped = requests.delete(f"{room.server.url}/train/", timeout=30).json()
     assert stopped["status"] == "STOPPED"
     assert stopped["details"][-1]
-    assert room.server.get("/xal/api/versions").json() == []
+    assert room.server.get("/xal/api/versions").json()["items"] == []
 
 
 def test_a_stopped_training_is_not_said_to_run(room: Room):
@@ -315,7 +315,7 @@ def test_a_stopped_training_is_not_said_to_run(room: Room):
     assert server.post("/train/classifier", {"max_epochs": 500, "patience": 500}).ok
     server.wait(lambda: any(job["state"] == "running" for job in server.status()["jobs"]), 60, "the job")
     assert requests.delete(f"{server.url}/train/", timeout=30).ok
-    (job,) = server.get("/xal/api/jobs", limit=1).json()
+    (job,) = server.get("/xal/api/jobs", limit=1).json()["items"]
     assert (job["kind"], job["state"], job["message"]) == ("train", "stopped", "stopped by a client")
 
 

@@ -22,7 +22,7 @@ def unchanged(room: Room):
 
     def state() -> tuple[object, ...]:
         listing = room.server.get("/datastore/", output="all").json()
-        annotations = room.server.get("/xal/api/annotations", withdrawn=True).json()
+        annotations = room.server.get("/xal/api/annotations", withdrawn=True).json()["items"]
         labels = sorted(path.name for path in (room.folder / "studies" / ".xal").rglob("*.nii.gz"))
         around = sorted(path.name for path in room.folder.iterdir())
         return listing, annotations, labels, around
@@ -285,7 +285,7 @@ def test_broken_images_in_the_folder_are_reported_and_the_rest_works(room: Room)
         given.add(sample["id"])
     assert not any(image.startswith("broken") for image in given)
     assert len(given) == 60
-    problems = {row["id"]: row["problem"] for row in server.get("/xal/api/problems").json()}
+    problems = {row["id"]: row["problem"] for row in server.get("/xal/api/problems").json()["items"]}
     assert set(problems) == {"broken_empty", "broken_half", "broken_text"}
     assert all("broken_" in text for text in problems.values())
     refused(server.get("/datastore/image", image="broken_half"))

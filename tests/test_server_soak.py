@@ -96,7 +96,7 @@ def test_twenty_kills_lose_nothing(tmp_path: Path):
     version = server.train(max_epochs=2)
     assert version["state"] in ("published", "refused")
     assert server.wait_scored(180)["unscored"] == 0
-    current = next(row for row in server.get("/xal/api/versions").json() if row["current"])
+    current = next(row for row in server.get("/xal/api/versions").json()["items"] if row["current"])
     assert current["state"] == "published"
     assert not [job for job in server.status()["jobs"] if job["state"] == "running"]
     server.stop()

@@ -74,7 +74,7 @@ def test_an_imported_set_is_served_with_its_start_set(
         assert server.get("/info/").json()["labels"][4:] == list(settings.roi_findings)
         status = server.status()
         assert (status["settled"], status["open"]) == (labelled, pool), server.tail()
-        annotations = server.get("/xal/api/annotations").json()
+        annotations = server.get("/xal/api/annotations").json()["items"]
         assert {row["image"]: row["finding"] for row in annotations} == {
             row["image"]: truth[row["image"]].finding for row in annotations
         }

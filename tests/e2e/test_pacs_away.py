@@ -27,11 +27,13 @@ def test_next_sample_holds_nothing_that_it_could_not_hand_over(tmp_path: Path):
                 reply = server.post("/activelearning/xal", {"client_id": "dr_smith"})
                 assert reply.status_code == 503, reply.text
                 assert "the archive answers 503" in reply.text
-                assert server.get("/xal/api/leases").json() == []
+                assert server.get("/xal/api/leases").json()["items"] == []
             proxy.heal()
             given = []
             server.wait(lambda: given.append(next_sample(server)) or given[-1].ok, 60, "the archive to be asked again")
-            assert [lease["image"] for lease in server.get("/xal/api/leases").json()] == [given[-1].json()["id"]]
+            assert [lease["image"] for lease in server.get("/xal/api/leases").json()["items"]] == [
+                given[-1].json()["id"]
+            ]
 
 
 def next_sample(server: Server) -> requests.Response:
@@ -57,7 +59,7 @@ def test_images_that_the_archive_cannot_give_keep_nobody_from_the_others(tmp_pat
 
             server.wait(all_others, 60, "the images that can be had")
             assert not set(given) & set(lost)
-            assert {lease["image"] for lease in server.get("/xal/api/leases").json()} == set(given)
+            assert {lease["image"] for lease in server.get("/xal/api/leases").json()["items"]} == set(given)
             assert server.status()["archive"]["problem"] is None
 
 

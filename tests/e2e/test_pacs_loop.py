@@ -107,7 +107,7 @@ def test_a_model_is_trained_and_scores_the_pool_and_its_attention_goes_only_wher
 ):
     before = set(hospital.archive.series("SEG"))
     for case in list(hospital.cases.values()):
-        if case.kind in KINDS and hospital.server.get("/xal/api/annotations", image=case.series).json() == []:
+        if case.kind in KINDS and hospital.server.get("/xal/api/annotations", image=case.series).json()["items"] == []:
             hospital.hand_in(case)
         if hospital.server.status()["settled"] >= 16:
             break
@@ -124,7 +124,7 @@ def test_a_model_is_trained_and_scores_the_pool_and_its_attention_goes_only_wher
     assert {segment.SegmentAlgorithmType for segment in attention.SegmentSequence} == {"AUTOMATIC"}
     assert "model v1" in attention.SegmentSequence[0].SegmentAlgorithmName
     studies = {outline.StudyInstanceUID for outline in hospital.objects("SEG")}
-    handed_in = {row["image"] for row in hospital.server.get("/xal/api/annotations", limit=1000).json()}
+    handed_in = {row["image"] for row in hospital.server.get("/xal/api/annotations", limit=1000).json()["items"]}
     assert studies <= {hospital.cases[image].study for image in handed_in}
     assert before <= set(hospital.archive.series("SEG"))
 
@@ -139,13 +139,15 @@ def attention_series(hospital: Hospital, case) -> list[Dataset]:
 
 
 def test_what_is_handed_in_while_the_archive_is_away_arrives_when_it_is_back(hospital: Hospital):
-    leased = {lease["image"] for lease in hospital.server.get("/xal/api/leases").json()}  # sent only when they end
+    leased = {
+        lease["image"] for lease in hospital.server.get("/xal/api/leases").json()["items"]
+    }  # sent only when they end
     case = next(
         case
         for case in hospital.cases.values()
         if case.kind in KINDS
         and case.series not in leased
-        and hospital.server.get("/xal/api/annotations", image=case.series).json() == []
+        and hospital.server.get("/xal/api/annotations", image=case.series).json()["items"] == []
     )
     label = hospital.label(case)
     reports = len(hospital.archive.series("SR"))

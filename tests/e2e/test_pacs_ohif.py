@@ -48,7 +48,7 @@ def unread(hospital: Hospital, kind: str) -> Case:
     return next(
         case
         for case in lesions(hospital, kind)
-        if hospital.server.get("/xal/api/annotations", image=case.series).json() == []
+        if hospital.server.get("/xal/api/annotations", image=case.series).json()["items"] == []
     )
 
 

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.e2e
 
 
 def annotations(room: Room, image: str) -> list[tuple[str, str | None]]:
-    rows = room.server.get("/xal/api/annotations", image=image, withdrawn=True, client_id="boss").json()
+    rows = room.server.get("/xal/api/annotations", image=image, withdrawn=True, client_id="boss").json()["items"]
     return [(row["reader"], row["withdrawn_by"]) for row in rows]
 
 

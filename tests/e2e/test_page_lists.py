@@ -130,7 +130,7 @@ def test_training_is_started_and_stopped_from_the_page(busy_room: Room, tabs):
     tab.page.get_by_role("button", name="Stop training").click(timeout=SLOW)
     tab.page.get_by_role("dialog").get_by_role("button", name="Stop").click()
     tab.page.get_by_text("Training stopped").first.wait_for(timeout=SLOW)
-    jobs = busy_room.server.get("/xal/api/jobs").json()
+    jobs = busy_room.server.get("/xal/api/jobs").json()["items"]
     assert next(job for job in jobs if job["kind"] == "train")["state"] == "stopped"
 
 

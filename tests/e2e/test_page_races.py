@@ -105,7 +105,10 @@ def test_a_question_about_one_image_is_not_answered_for_another(races: Room, tab
     shown_is(tab, other)
     assert tab.page.get_by_role("dialog").count() == 0
     for image in (first, other):
-        assert server.get("/xal/api/annotations", image=image, reader="dr_asked", client_id="dr_asked").json() == []
+        assert (
+            server.get("/xal/api/annotations", image=image, reader="dr_asked", client_id="dr_asked").json()["items"]
+            == []
+        )
 
 
 def test_drawing_again_begins_with_ones_own_outline(races: Room, tabs):
@@ -180,11 +183,11 @@ def test_a_label_and_a_draft_wait_for_their_own_pool(tmp_path: Path, tabs):
             tab.reading()
             assert tab.outlined() == 0
             tab.page.wait_for_timeout(6000)  # it tries every five seconds
-            assert other.server.get("/xal/api/annotations", withdrawn=True).json() == []
+            assert other.server.get("/xal/api/annotations", withdrawn=True).json()["items"] == []
         own.server.start()
         tab.open()
         tab.page.reload()
-        own.server.wait(lambda: own.server.get("/xal/api/annotations").json() != [], 30, "the label")
+        own.server.wait(lambda: own.server.get("/xal/api/annotations").json()["items"] != [], 30, "the label")
         assert stored(own.server, image, "dr_pool")[0]["roi_voxels"] == 16
 
 
@@ -237,7 +240,7 @@ def test_where_the_browser_keeps_nothing_a_label_waits_in_the_page_and_so_does_a
 
 
 def mine(server: Server, image: str, reader: str) -> list:
-    return server.get("/xal/api/annotations", image=image, reader=reader, client_id=reader).json()
+    return server.get("/xal/api/annotations", image=image, reader=reader, client_id=reader).json()["items"]
 
 
 def test_a_label_on_its_way_is_shown_again_and_comes_back_whole_when_it_is_refused(races: Room, tabs):

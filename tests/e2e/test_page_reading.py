@@ -28,7 +28,7 @@ def reading_room(tmp_path_factory: pytest.TempPathFactory):
 
 def stored(server: Server, image: str, reader: str) -> tuple[dict, np.ndarray, np.ndarray]:
     """The standing annotation of this reader, its voxels and their affine."""
-    (annotation,) = server.get("/xal/api/annotations", image=image, reader=reader, client_id=reader).json()
+    (annotation,) = server.get("/xal/api/annotations", image=image, reader=reader, client_id=reader).json()["items"]
     file = Path(server.folder) / f"{image}.{annotation['id']}.nii.gz"
     reply = server.get(f"/xal/api/annotations/{annotation['id']}/mask.nii.gz", client_id=reader)
     assert reply.ok, reply.text
@@ -310,7 +310,7 @@ def test_a_finding_without_an_outline_is_asked_for_and_stored(reading_room: Room
     tab.page.get_by_role("button", name=re.compile("^Hand in")).click()
     dialog = tab.page.get_by_role("dialog", name="Hand in without an outline?")
     dialog.get_by_role("button", name="Cancel").click()
-    assert reading_room.server.get("/xal/api/annotations", image=image).json() == []
+    assert reading_room.server.get("/xal/api/annotations", image=image).json()["items"] == []
     tab.page.keyboard.press("Enter")
     dialog.get_by_role("button", name="Hand in").click()
     tab.page.locator(".receipt").wait_for()
@@ -379,7 +379,7 @@ def test_a_label_drawn_while_the_server_is_away_arrives_once(tmp_path: Path, tab
         annotation, voxels, _ = stored(room.server, image, "dr_away")
         assert (annotation["revision"], int((voxels > 0).sum())) == (1, 84)
         tab.page.locator("#banner").wait_for(state="hidden")
-        every = room.server.get("/xal/api/annotations", withdrawn=True).json()
+        every = room.server.get("/xal/api/annotations", withdrawn=True).json()["items"]
         assert len(every) == 1
 
 

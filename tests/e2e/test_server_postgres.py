@@ -32,7 +32,7 @@ def test_readers_train_and_go_on_after_a_kill(tmp_path: Path, cluster: str):
         server.wait_scored()
         server.kill()
         server.start()
-        listed = {row["image"] for row in server.get("/xal/api/annotations").json()}
+        listed = {row["image"] for row in server.get("/xal/api/annotations").json()["items"]}
         assert listed == set(given)
         sample = server.post("/activelearning/xal", {"client_id": "e"}).json()
         assert sample["xal"]["model_version"] == 1

@@ -171,7 +171,8 @@ class Server:
         reply = self.post("/train/classifier", options)
         assert reply.ok, reply.text
         self.wait(lambda: self.get("/train/").json()["status"] not in ("SUBMITTED", "RUNNING"), seconds, "training")
-        return dict(self.get("/xal/api/versions").json()[-1])
+        (newest,) = self.get("/xal/api/versions", limit=1).json()["items"]
+        return dict(self.get(f"/xal/api/versions/{newest['version']}").json())
 
     def wait_scored(self, seconds: float = 120) -> dict[str, Any]:
         """Wait until no image of the pool waits for its score."""

@@ -93,7 +93,7 @@ class SimulatedReader:
 
     def train(self, options: Mapping[str, object], on_progress: Callable[[float, str], None]) -> Json:
         """Train, and wait until it is over; the version that came of it."""
-        before = len(self.versions())
+        before = self._newest()
         self._ask("post", "/train/classifier", json={**options, "client_id": self._name})
         task: Json = {}
 
@@ -106,10 +106,11 @@ class SimulatedReader:
             return task["status"] not in ("SUBMITTED", "RUNNING")
 
         self._wait(over, "training")
-        versions = self.versions()
-        if len(versions) == before:
+        newest = self._newest()
+        if newest == before:
             raise XalError("training brought no model:\n" + "\n".join(task.get("details", [])))
-        return versions[-1]
+        version: Json = self._ask("get", f"/xal/api/versions/{newest}").json()
+        return version
 
     def wait_scored(self, on_progress: Callable[[float, str], None]) -> Json:
         """Wait until the model in use has scored the whole pool; the server's status."""
@@ -127,14 +128,14 @@ class SimulatedReader:
         """Bring a version back."""
         self._ask("post", f"/xal/api/versions/{version}/publish", json={"client_id": self._name})
 
-    def versions(self) -> list[Json]:
-        """Model versions, oldest first."""
-        listed: list[Json] = self._ask("get", "/xal/api/versions").json()
-        return listed
+    def _newest(self) -> int:
+        """The number of the newest model version; 0 if there is none."""
+        listed: list[Json] = self._ask("get", "/xal/api/versions", params={"limit": 1}).json()["items"]
+        return int(listed[0]["version"]) if listed else 0
 
     def _progress(self, kind: str) -> Json:
         """How far the running job of a kind is; {} before it has begun."""
-        jobs: list[Json] = self._ask("get", "/xal/api/jobs").json()
+        jobs: list[Json] = self._ask("get", "/xal/api/jobs").json()["items"]
         running = (job for job in jobs if job["kind"] == kind and job["state"] == "running")
         return dict(next(running, {"progress": {}})["progress"])
 

@@ -92,11 +92,13 @@ class Jobs(Base):
 
         self._write(work)
 
-    def jobs(self, kind: JobKind | None = None, limit: int = 20) -> list[JobRow]:
-        """The latest jobs, newest first."""
+    def jobs(self, kind: JobKind | None = None, limit: int = 20, before: int | None = None) -> list[JobRow]:
+        """The latest jobs, newest first; those `before` a number."""
         query = select(jobs).where(self._mine(jobs)).order_by(jobs.c.id.desc()).limit(limit)
         if kind is not None:
             query = query.where(jobs.c.kind == kind)
+        if before is not None:
+            query = query.where(jobs.c.id < before)
         return [_row(row) for row in self._read(lambda c: c.execute(query).mappings().all())]
 
     def running(self, kind: JobKind) -> JobRow | None:

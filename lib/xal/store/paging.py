@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -61,6 +61,16 @@ def take(connection: Connection, queries: Sequence[Query], count: int) -> list[V
         if len(rows) < count:
             rows += connection.execute(query.limit(count - len(rows))).mappings().all()
     return rows
+
+
+def paged(
+    of: str, key: str, kind: type, fetch: Callable[[Any, int], Sequence[T]], limit: int, cursor: str | None
+) -> Page[T]:
+    """A page of the list called `of`; `fetch(key of the last row, count)` gives the rows behind that one."""
+    after = None if cursor is None else read_cursor(of, cursor, (kind,))[0]
+    rows = fetch(after, limit + 1)
+    shown = list(rows[:limit])
+    return Page(shown, write_cursor(of, (getattr(shown[-1], key),)) if len(rows) > limit else None)
 
 
 def page_of(rows: Sequence[Values], limit: int, of: str, key: Sequence[str]) -> tuple[Sequence[Values], str | None]:

@@ -113,6 +113,13 @@ class Versions(Base):
         query = select(versions).where(self._mine(versions)).order_by(versions.c.version)
         return [_row(row) for row in self._read(lambda c: c.execute(query).mappings().all())]
 
+    def newest_versions(self, before: int | None, limit: int) -> list[VersionRow]:
+        """At most so many of the versions `before` a number, newest first."""
+        query = select(versions).where(self._mine(versions)).order_by(versions.c.version.desc()).limit(limit)
+        if before is not None:
+            query = query.where(versions.c.version < before)
+        return [_row(row) for row in self._read(lambda c: c.execute(query).mappings().all())]
+
     def validation(self) -> tuple[int, list[str]] | None:
         """Number and image ids of the newest validation set."""
         query = select(validations).where(self._mine(validations)).order_by(validations.c.validation.desc()).limit(1)

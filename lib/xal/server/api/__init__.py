@@ -5,13 +5,25 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from xal.project import Project
-from xal.server.api import administration, export, images, leases, live, patients, progress, queue, review, room
+from xal.server.api import (
+    administration,
+    export,
+    images,
+    leases,
+    live,
+    patients,
+    progress,
+    queue,
+    review,
+    room,
+    versions,
+)
 from xal.server.http import XalRoute
 
 
 def api_router(project: Project) -> APIRouter:
     """All routes of `project`; each module adds its own."""
     router = APIRouter(prefix="/xal/api", tags=["xal"], route_class=XalRoute)
-    for part in (administration, export, images, leases, live, patients, progress, queue, review, room):
+    for part in (administration, export, images, leases, live, patients, progress, queue, review, room, versions):
         part.add_routes(router, project)
     return router

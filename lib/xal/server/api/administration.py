@@ -1,18 +1,32 @@
-"""What an administrator looks at and changes: the state of the whole, annotations, versions, α."""
+"""What an administrator looks at and changes: the state of the whole, annotations, exclusions, α."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from pydantic import Field
 
 from xal.blind import may_see, may_see_all
-from xal.manage import publish_version, set_alpha
+from xal.manage import set_alpha
 from xal.pacs.source import DicomWebSource
 from xal.project import Project
-from xal.server.api.common import PAGE, Asked, Asker, Number, Reply, asking, checked_decider
+from xal.server.api.common import (
+    PAGE,
+    AnnotationReply,
+    Asked,
+    Asker,
+    Cursor,
+    Limit,
+    Number,
+    PageOf,
+    Reply,
+    annotation_reply,
+    asking,
+    checked_decider,
+)
 from xal.server.http import Annotator, AnyUser, Reviewer
+from xal.store.paging import paged
 from xal.store.rows import (
     AnnotationRow,
     ImageRow,
@@ -21,12 +35,8 @@ from xal.store.rows import (
     JobRow,
     JobState,
     Source,
-    VersionRow,
-    VersionState,
 )
 from xal.task import Share
-
-Limit = Annotated[int, Query(ge=1, le=PAGE)]
 
 
 class Job(Reply):
@@ -82,18 +92,11 @@ class State(Reply):
     """Null where the images are a folder's."""
 
 
-class Annotation(Reply):
+class Annotation(AnnotationReply):
     """An annotation, without what another reader made of an image that the asker reads blind."""
 
-    id: int
-    image: str
-    reader: str
-    revision: int
-    finding: str | None
-    roi_voxels: int | None
     roi_volume_mm3: float | None
     source: Source
-    created_at: float
     withdrawn_at: float | None
     withdrawn_by: str | None
 
@@ -108,20 +111,6 @@ class Image(Reply):
     excluded_by: str | None
     finding: str | None
     open: bool
-
-
-class Version(Reply):
-    """A model version, with all that was measured of it."""
-
-    version: int
-    state: VersionState
-    current: bool
-    metrics: dict[str, Any]
-    verdict: dict[str, Any]
-    settings: dict[str, Any]
-    parent: int | None
-    created_at: float
-    published_at: float | None
 
 
 class AlphaReply(Reply):
@@ -151,21 +140,26 @@ def add_routes(router: APIRouter, project: Project) -> None:
         return state_of(project)
 
     @router.get("/jobs", summary="Training and scoring, newest first")
-    def jobs(user: AnyUser, limit: Limit = 20) -> list[Job]:
-        return [_job(row) for row in store.jobs(limit=limit)]
+    def jobs(user: AnyUser, cursor: Cursor = None, limit: Limit = 20) -> PageOf[Job]:
+        page = paged("jobs", "id", int, lambda before, count: store.jobs(limit=count, before=before), limit, cursor)
+        return PageOf(items=[_job(row) for row in page.items], next=page.next)
 
-    @router.get("/annotations", summary="Annotations, oldest first; `after` the last one's number for the next page")
+    @router.get("/annotations", summary="Annotations, oldest first")
     def annotations(
         asker: Asker,
         image: str | None = None,
         reader: str | None = None,
         withdrawn: bool = False,
-        after: Annotated[int | None, Query(ge=0, le=2**31 - 1)] = None,
+        cursor: Cursor = None,
         limit: Limit = PAGE,
-    ) -> list[Annotation]:
-        rows = store.annotations(image, reader=reader, active_only=not withdrawn, after=after, limit=limit)
-        seen = may_see_all(project, asker, list({row.image for row in rows}))
-        return [_annotation(row, row.image in seen or row.reader == asker.name) for row in rows]
+    ) -> PageOf[Annotation]:
+        def fetch(after: int | None, count: int) -> list[AnnotationRow]:
+            return store.annotations(image, reader=reader, active_only=not withdrawn, after=after, limit=count)
+
+        page = paged(f"annotations {image} {reader} {withdrawn}", "id", int, fetch, limit, cursor)
+        seen = may_see_all(project, asker, list({row.image for row in page.items}))
+        items = [_annotation(row, row.image in seen or row.reader == asker.name) for row in page.items]
+        return PageOf(items=items, next=page.next)
 
     @router.post("/annotations/{annotation}/withdraw", summary="Take an annotation back; its file is kept")
     def withdraw(request: Request, annotation: Number, user: Annotator, body: Asked | None = None) -> Annotation:
@@ -186,19 +180,10 @@ def add_routes(router: APIRouter, project: Project) -> None:
         return _image(store.include(image, reader.name), may_see(project, reader, image))
 
     @router.get("/problems", summary="Images that cannot be read, and why")
-    def problems(asker: Asker, after: str | None = None, limit: Limit = PAGE) -> list[Image]:
-        rows = store.images(state="unreadable", after=after, limit=limit)
-        seen = may_see_all(project, asker, [row.id for row in rows])
-        return [_image(row, row.id in seen) for row in rows]
-
-    @router.get("/versions", summary="Model versions, oldest first")
-    def versions(user: AnyUser) -> list[Version]:
-        return [_version(row) for row in store.versions()]
-
-    @router.post("/versions/{version}/publish", summary="Bring a version back")
-    def publish(request: Request, version: Number, user: Reviewer, body: Asked | None = None) -> Version:
-        reader = checked_decider(request, asking(request, body, user))
-        return _version(publish_version(project, version, by=reader.name))
+    def problems(asker: Asker, cursor: Cursor = None, limit: Limit = PAGE) -> PageOf[Image]:
+        page = store.with_status("unreadable", limit, cursor)
+        seen = may_see_all(project, asker, [row.id for row in page.items])
+        return PageOf(items=[_image(row, row.id in seen) for row in page.items], next=page.next)
 
     @router.put("/settings/alpha", summary="Weigh uncertainty against misalignment anew")
     def alpha(request: Request, user: Reviewer, body: Alpha) -> AlphaReply:
@@ -248,15 +233,9 @@ def _job(row: JobRow) -> Job:
 
 def _annotation(row: AnnotationRow, seen: bool) -> Annotation:
     return Annotation(
-        id=row.id,
-        image=row.image,
-        reader=row.reader,
-        revision=row.revision,
-        finding=row.finding if seen else None,
-        roi_voxels=row.roi_voxels if seen else None,
+        **dict(annotation_reply(row, seen)),
         roi_volume_mm3=row.roi_volume if seen else None,
         source=row.source,
-        created_at=row.created_at,
         withdrawn_at=row.withdrawn_at,
         withdrawn_by=row.withdrawn_by,
     )
@@ -265,7 +244,3 @@ def _annotation(row: AnnotationRow, seen: bool) -> Annotation:
 def _image(row: ImageRow, seen: bool) -> Image:
     known = {name: getattr(row, name) for name in Image.model_fields}
     return Image(**{**known, "finding": row.finding if seen else None})
-
-
-def _version(row: VersionRow) -> Version:
-    return Version(**{name: getattr(row, name) for name in Version.model_fields})

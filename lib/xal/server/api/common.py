@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends, Query, Request
 from fastapi import Path as PathParameter
@@ -12,12 +12,16 @@ from pydantic import BaseModel, ConfigDict
 from xal.errors import Forbidden
 from xal.reader import Reader
 from xal.server.http import AnyUser, reader_in
-from xal.store.rows import Lease
+from xal.store.rows import AnnotationRow, Lease
+
+T = TypeVar("T")
 
 Number = Annotated[int, PathParameter(ge=1, le=2**31 - 1)]
 """What the store numbers its rows with."""
 PAGE = 1000
 """The longest list that one request is given."""
+Limit = Annotated[int, Query(ge=1, le=PAGE)]
+Cursor = Annotated[str | None, Query(description="`next` of the page before; none for the first")]
 
 
 class Asked(BaseModel):
@@ -35,6 +39,26 @@ class Reply(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class PageOf(Reply, Generic[T]):
+    """A page of a list."""
+
+    items: list[T]
+    next: str | None
+    """The cursor of the next page; null where this is the last."""
+
+
+class AnnotationReply(Reply):
+    """An annotation, in short; without its finding for who reads the image blind."""
+
+    id: int
+    image: str
+    reader: str
+    revision: int
+    finding: str | None
+    roi_voxels: int | None
+    created_at: float
+
+
 class LeaseReply(Reply):
     """Who has the image, and until when."""
 
@@ -43,9 +67,22 @@ class LeaseReply(Reply):
     until: float
 
 
-def lease_reply(row: Lease | None) -> LeaseReply | None:
-    """A lease as a reply; None stays None."""
-    return None if row is None else LeaseReply(image=row.image, reader=row.reader, until=row.until)
+def lease_reply(row: Lease) -> LeaseReply:
+    """A lease as a reply."""
+    return LeaseReply(image=row.image, reader=row.reader, until=row.until)
+
+
+def annotation_reply(row: AnnotationRow, seen: bool = True) -> AnnotationReply:
+    """An annotation as a reply."""
+    return AnnotationReply(
+        id=row.id,
+        image=row.image,
+        reader=row.reader,
+        revision=row.revision,
+        finding=row.finding if seen else None,
+        roi_voxels=row.roi_voxels if seen else None,
+        created_at=row.created_at,
+    )
 
 
 def asking(request: Request, body: Asked | None, user: User) -> Reader:

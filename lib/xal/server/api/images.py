@@ -12,22 +12,22 @@ from xal.errors import Conflict, Forbidden, NotFound, Unreadable
 from xal.images import Header
 from xal.project import Project
 from xal.reader import Reader
-from xal.server.api.common import Asker, LeaseReply, Number, Reply, lease_reply, rounded
+from xal.server.api.common import (
+    AnnotationReply,
+    Asker,
+    LeaseReply,
+    Number,
+    Reply,
+    annotation_reply,
+    lease_reply,
+    rounded,
+)
 from xal.server.files import A_WHILE, ASK_AGAIN, FOR_GOOD, GZIP, PNG, send_file, send_made
 from xal.store.rows import AnnotationRow, ImageRow, ImageStatus
 from xal.views import attention_nifti, display_file, header_of, thumbnail_file
 from xal.why import Explanation, explain, standing_reading
 
 Version = Annotated[str | None, Query(description="the image's checksum: then the file may be kept for good")]
-
-
-class OwnAnnotation(Reply):
-    """What the asker has handed in, as it stands."""
-
-    annotation: int
-    revision: int
-    finding: str
-    roi_voxels: int
 
 
 class ImageView(Reply):
@@ -48,7 +48,8 @@ class ImageView(Reply):
     model_version: int | None
     lease: LeaseReply | None
     may_see: bool
-    own: OwnAnnotation | None
+    own: AnnotationReply | None
+    """What the asker has handed in, as it stands."""
     checksum: str | None
     """Of the bytes of `/datastore/image`; as `?v=` it makes the image's files ones to keep for good."""
     shape: tuple[int, int, int] | None
@@ -57,17 +58,11 @@ class ImageView(Reply):
     """Millimetres."""
 
 
-class AnnotationView(Reply):
+class Said(AnnotationReply):
     """What somebody handed in."""
 
-    id: int
-    reader: str
-    revision: int
-    finding: str
-    roi_voxels: int
     active: bool
     """It is that reader's latest one that was not withdrawn."""
-    created_at: float
     own: bool
 
 
@@ -97,7 +92,7 @@ class Why(Reply):
 
     thought: Thought | None
     """None: no model had read it."""
-    annotations: list[AnnotationView]
+    annotations: list[Said]
 
 
 def add_routes(router: APIRouter, project: Project) -> None:
@@ -135,7 +130,7 @@ def add_routes(router: APIRouter, project: Project) -> None:
     def why(image: str, reader: Asker) -> Why:
         row = _seen_by(project, reader, image)
         found = explain(project, reader, row)
-        annotations = [_annotation_view(row, reader) for row in store.annotations(image, active_only=False)]
+        annotations = [_said(row, reader) for row in store.annotations(image, active_only=False)]
         return Why(thought=None if found is None else _thought(project, found), annotations=annotations)
 
     @router.get("/annotations/{annotation}/mask.nii.gz", summary="What a reader outlined", **_file(GZIP))
@@ -211,30 +206,17 @@ def _image_view(project: Project, reader: Reader, image: str) -> ImageView:
         roi_source=row.roi_source,
         alpha=project.alpha(),
         model_version=row.version,
-        lease=lease_reply(lease),
+        lease=lease_reply(lease) if lease else None,
         may_see=seen,
-        own=None if own is None else _own(own),
+        own=annotation_reply(own) if own else None,
         checksum=row.checksum,
         shape=None if geometry is None else geometry.shape,
         spacing=None if geometry is None else _spacing(geometry),
     )
 
 
-def _own(row: AnnotationRow) -> OwnAnnotation:
-    return OwnAnnotation(annotation=row.id, revision=row.revision, finding=row.finding, roi_voxels=row.roi_voxels)
-
-
-def _annotation_view(row: AnnotationRow, reader: Reader) -> AnnotationView:
-    return AnnotationView(
-        id=row.id,
-        reader=row.reader,
-        revision=row.revision,
-        finding=row.finding,
-        roi_voxels=row.roi_voxels,
-        active=row.active,
-        created_at=row.created_at,
-        own=row.reader == reader.name,
-    )
+def _said(row: AnnotationRow, reader: Reader) -> Said:
+    return Said(**dict(annotation_reply(row)), active=row.active, own=row.reader == reader.name)
 
 
 def _thought(project: Project, found: Explanation) -> Thought:

@@ -1,43 +1,17 @@
-"""How far the pool has come: model versions, labels per finding and reader, and how far readers agree.
+"""How far the pool has come: labels per finding and reader, and how far readers agree.
 
 All of it are sums over many images, so it may be shown to readers who read blind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from fastapi import APIRouter
 
 from xal.agreement import Pair, overall, pairs
-from xal.evaluation import accuracy_interval
 from xal.project import Project
 from xal.server.api.common import Reply, rounded
 from xal.server.http import AnyUser
 from xal.store import Store
-from xal.store.rows import VersionRow, VersionState
-
-
-class CurvePoint(Reply):
-    """A model version on the learning curve."""
-
-    version: int
-    state: VersionState
-    current: bool
-    labels: int | None
-    """How many annotated images it was trained on."""
-    created_at: float
-    published_at: float | None
-    balanced_accuracy: float | None
-    """On the validation images; null without any."""
-    interval: tuple[float, float] | None
-    """Where the balanced accuracy lies with 95 % of the probability, judged by so few validation images."""
-    energy_in_roi: float | None
-    """On the validation images; null without any that has an ROI."""
-    reasons: list[str]
-    """Why the gate published or refused it."""
-    parent: int | None
 
 
 class LabelCount(Reply):
@@ -73,10 +47,8 @@ class Agreement(Reply):
 
 
 class Progress(Reply):
-    """The whole, in numbers that a chart is made of."""
+    """What the readers have done, in numbers."""
 
-    curve: list[CurvePoint]
-    """Oldest version first."""
     labels: list[LabelCount]
     readers: list[str]
     agreement: Agreement
@@ -86,38 +58,14 @@ def add_routes(router: APIRouter, project: Project) -> None:
     """The routes of `project`."""
     store = project.store
 
-    @router.get("/progress", summary="Learning curve, labels per finding and reader, agreement between readers")
+    @router.get("/progress", summary="Labels per finding and reader, agreement between readers")
     def progress(user: AnyUser) -> Progress:
         counts = [LabelCount(finding=f, reader=r, count=n) for f, r, n in store.label_counts()]
         return Progress(
-            curve=[point(row) for row in store.versions()],
             labels=counts,
             readers=sorted({count.reader for count in counts}),
             agreement=_agreement(store),
         )
-
-
-def point(row: VersionRow) -> CurvePoint:
-    """What is known of a version; a measure of its own training images is no point on a learning curve."""
-    judged = row.metrics if row.metrics.get("judged_on") == "validation" else {}
-    return CurvePoint(
-        version=row.version,
-        state=row.state,
-        current=row.current,
-        labels=row.metrics.get("trained_on", {}).get("cases"),
-        created_at=row.created_at,
-        published_at=row.published_at,
-        balanced_accuracy=rounded(judged.get("balanced_accuracy")),
-        interval=_interval(judged),
-        energy_in_roi=rounded(judged.get("energy_in_roi")),
-        reasons=[row.verdict["reason"]] if row.verdict else [],
-        parent=row.parent,
-    )
-
-
-def _interval(judged: Mapping[str, Any]) -> tuple[float, float] | None:
-    found = accuracy_interval(judged["recall"], judged["counts"]["findings"]) if judged else None
-    return None if found is None else (rounded(found[0]), rounded(found[1]))
 
 
 def _agreement(store: Store) -> Agreement:

@@ -11,7 +11,19 @@ from xal.blind import may_see_all, score_alone, scores_only
 from xal.errors import BadInput
 from xal.project import Project
 from xal.reader import Reader
-from xal.server.api.common import PAGE, Asker, LeaseReply, Reply, lease_reply, rounded
+from xal.server.api.common import (
+    PAGE,
+    AnnotationReply,
+    Asker,
+    Cursor,
+    LeaseReply,
+    Limit,
+    PageOf,
+    Reply,
+    annotation_reply,
+    lease_reply,
+    rounded,
+)
 from xal.server.http import AnyUser
 from xal.store import Store
 from xal.store.listing import Prediction
@@ -24,17 +36,6 @@ FILTERS: dict[str, tuple[QueueState, ...]] = {"source": ("waiting",), "reader": 
 """Of which lists a filter takes a part."""
 LONGEST = 500
 """Images per page: of so many, leases, readings and hand-ins are found in one query each."""
-
-
-class QueueAnnotation(Reply):
-    """What a reader handed in."""
-
-    id: int
-    reader: str
-    finding: str | None
-    """None while the asker is blind to the image."""
-    revision: int
-    created_at: float
 
 
 class QueueItem(Reply):
@@ -55,18 +56,11 @@ class QueueItem(Reply):
     probability: float | None
     """Of the predicted finding."""
     overlap: float | None
-    annotation: QueueAnnotation | None
+    annotation: AnnotationReply | None
     """Where annotations are listed: the one that this line is of."""
     excluded: str | None
     excluded_by: str | None
     problem: str | None
-
-
-class QueuePage(Reply):
-    """Some images, and the cursor of the next ones."""
-
-    items: list[QueueItem]
-    next: str | None
 
 
 class QueuePoint(Reply):
@@ -95,7 +89,7 @@ class Asked:
     state: Annotated[QueueState, Query()] = "waiting"
     source: Annotated[RoiSource | None, Query(description="whose ROI the score used; of waiting images")] = None
     reader: Annotated[str | None, Query(description="who has or handed in the image; of leased and handed_in")] = None
-    cursor: Annotated[str | None, Query(description="`next` of the page before")] = None
+    cursor: Cursor = None
     limit: Annotated[int, Query(ge=1, le=LONGEST)] = 50
 
 
@@ -107,12 +101,12 @@ def add_routes(router: APIRouter, project: Project) -> None:
     store = project.store
 
     @router.get("/queue", summary="Images by what became of them; those that wait as Next Sample ranks them")
-    def queue(user: AnyUser, asker: Asker, asked: Annotated[Asked, Depends()]) -> QueuePage:
+    def queue(user: AnyUser, asker: Asker, asked: Annotated[Asked, Depends()]) -> PageOf[QueueItem]:
         _check_filters(asked)
         page = _listed(store, asked)
         items = _items(project, asker, page.items)
         told = [item for item in items if item.roi_source is not None or asked.source is None]
-        return QueuePage(items=told, next=page.next)
+        return PageOf(items=told, next=page.next)
 
     @router.get("/queue/points", summary="Waiting images by uncertainty and misalignment: the highest, and others")
     def points(user: AnyUser, asker: Asker, limit: Annotated[int, Query(ge=1, le=5000)] = 2000) -> Points:
@@ -132,8 +126,9 @@ def add_routes(router: APIRouter, project: Project) -> None:
         return Points(points=shown, total=store.counts()["open"], shown=len(shown))
 
     @router.get("/leases", summary="Who has which image, and until when; those that last longest first")
-    def leases(user: AnyUser, limit: Annotated[int, Query(ge=1, le=PAGE)] = PAGE) -> list[LeaseReply]:
-        return [LeaseReply(image=row.image, reader=row.reader, until=row.until) for row in store.leased(limit).items]
+    def leases(user: AnyUser, cursor: Cursor = None, limit: Limit = PAGE) -> PageOf[LeaseReply]:
+        page = store.leased(limit, cursor)
+        return PageOf(items=[lease_reply(row) for row in page.items], next=page.next)
 
 
 def _check_filters(asked: Asked) -> None:
@@ -190,24 +185,14 @@ def _item(
         misalignment=rounded(image.misalignment),
         roi_source=image.roi_source,
         model_version=image.version,
-        lease=lease_reply(lease),
+        lease=lease_reply(lease) if lease else None,
         may_see=seen,
         finding=image.finding if seen else None,
         predicted=prediction.finding if prediction else None,
         probability=rounded(prediction.probability) if prediction else None,
         overlap=rounded(prediction.overlap) if prediction else None,
-        annotation=_annotation(annotation, seen) if annotation else None,
+        annotation=annotation_reply(annotation, seen) if annotation else None,
         excluded=image.excluded,
         excluded_by=image.excluded_by,
         problem=image.problem,
-    )
-
-
-def _annotation(row: AnnotationRow, seen: bool) -> QueueAnnotation:
-    return QueueAnnotation(
-        id=row.id,
-        reader=row.reader,
-        finding=row.finding if seen else None,
-        revision=row.revision,
-        created_at=row.created_at,
     )

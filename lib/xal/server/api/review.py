@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from pydantic import Field
 
 from xal.project import Project
-from xal.server.api.common import PAGE, Asked, Number, Reply, ReviewerAsker, asking, checked_reviewer
+from xal.server.api.common import (
+    AnnotationReply,
+    Asked,
+    Cursor,
+    Limit,
+    Number,
+    PageOf,
+    Reply,
+    ReviewerAsker,
+    annotation_reply,
+    asking,
+    checked_reviewer,
+)
 from xal.server.http import Annotator
 from xal.store.looking import DoubtKind
 from xal.store.reviewing import Suspect, SuspectKind
-from xal.store.rows import AnnotationRow, ImageStatus
-
-
-class Said(Reply):
-    """An annotation, in short."""
-
-    id: int
-    reader: str
-    finding: str
-    revision: int
-    roi_voxels: int
-    created_at: float
+from xal.store.rows import ImageStatus
 
 
 class SuspectReply(Reply):
@@ -31,17 +30,9 @@ class SuspectReply(Reply):
 
     kind: SuspectKind
     image: str
-    annotations: list[Said]
+    annotations: list[AnnotationReply]
     sentence: str
     raised_at: float
-
-
-class Suspects(Reply):
-    """A page of the list."""
-
-    items: list[SuspectReply]
-    next: str | None
-    """The cursor of the next page; null where this is the last."""
 
 
 class Accepting(Asked):
@@ -80,11 +71,9 @@ def add_routes(router: APIRouter, project: Project) -> None:
     store = project.store
 
     @router.get("/review", summary="Images whose readings disagree, then annotations that look wrong; for reviewers")
-    def review(
-        reviewer: ReviewerAsker, cursor: str | None = None, limit: Annotated[int, Query(ge=1, le=PAGE)] = 50
-    ) -> Suspects:
+    def review(reviewer: ReviewerAsker, cursor: Cursor = None, limit: Limit = 50) -> PageOf[SuspectReply]:
         page = store.suspects(limit, cursor)
-        return Suspects(items=[_suspect(found) for found in page.items], next=page.next)
+        return PageOf(items=[_suspect(found) for found in page.items], next=page.next)
 
     @router.post("/review/{annotation}/accept", summary="The annotation stands, whatever looked wrong; for reviewers")
     def accept(request: Request, annotation: Number, user: Annotator, body: Accepting) -> Accepted:
@@ -116,18 +105,7 @@ def _suspect(suspect: Suspect) -> SuspectReply:
     return SuspectReply(
         kind=suspect.kind,
         image=suspect.image,
-        annotations=[_said(row) for row in suspect.annotations],
+        annotations=[annotation_reply(row) for row in suspect.annotations],
         sentence=sentence(suspect),
         raised_at=suspect.raised_at,
-    )
-
-
-def _said(row: AnnotationRow) -> Said:
-    return Said(
-        id=row.id,
-        reader=row.reader,
-        finding=row.finding,
-        revision=row.revision,
-        roi_voxels=row.roi_voxels,
-        created_at=row.created_at,
     )

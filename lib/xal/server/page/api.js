@@ -3,6 +3,7 @@
 const API = "/xal/api";
 const PATIENCE_MS = 30000;
 const PATIENCE_WITH_FILES_MS = 60000;
+const PAGE = 500;
 let reader = "";
 
 /** Everything from now on is asked in this reader's name. */
@@ -64,6 +65,19 @@ export function address(path, query = {}) {
 export const idPath = (image) => `/images/${encodeURIComponent(image)}`;
 
 export const get = async (path, query) => json(await answered(address(path, query)));
+
+/** Every item of a list that comes in pages. */
+export async function getAll(path) {
+  const items = [];
+  let cursor = null;
+  do {
+    const page = await get(path, { cursor, limit: PAGE });
+    items.push(...page.items);
+    cursor = page.next;
+  } while (cursor !== null);
+  return items;
+}
+
 export const bytes = async (path, query) => reached((await answered(address(path, query), {}, PATIENCE_WITH_FILES_MS)).arrayBuffer());
 
 const send = async (method, url, body) =>

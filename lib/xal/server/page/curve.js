@@ -6,7 +6,7 @@ import { fill, h, share } from "./dom.js";
 const LINE = 52; // characters of a line that a tooltip has room for
 
 export class Curve {
-  /** `key` is the measure's name in a version of /progress. */
+  /** `key` is the measure's name in a version of /versions. */
   constructor(key, title, meaning) {
     this.key = key;
     this.plot = new Plot({ role: "img" }, [intervals]);
@@ -15,8 +15,9 @@ export class Curve {
     this.title = title;
   }
 
+  /** `versions` is what /versions lists, newest first. */
   async show(versions) {
-    const known = versions.filter((version) => version.labels !== null && version[this.key] !== null);
+    const known = versions.filter((version) => version.labels !== null && version[this.key] !== null).reverse();
     fill(this.over, known.length === 0 && h("p", { class: "quiet" }, versions.length ? "No version was measured on validation images." : "The first training makes the first point."));
     this.plot.canvas.setAttribute("aria-label", known.length ? `${this.title}: ${known.map((version) => this.#inWords(version)).join("; ")}.` : `${this.title}: nothing yet.`);
     await this.plot.draw((colour) => this.#describe(known, colour));

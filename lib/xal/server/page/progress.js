@@ -1,6 +1,6 @@
 /** How far the pool and its models have come, what is being computed, and taking the annotations out. */
 
-import { address, Failure, get } from "./api.js";
+import { address, Failure, get, getAll } from "./api.js";
 import { Curve } from "./curve.js";
 import { fill, h, note } from "./dom.js";
 import { Jobs } from "./jobs.js";
@@ -57,12 +57,12 @@ export class Progress {
   async #fetch() {
     this.watch.seen();
     try {
-      const { curve, labels, readers, agreement } = await get("/progress");
+      const [{ labels, readers, agreement }, versions] = await Promise.all([get("/progress"), getAll("/versions")]);
       fill(this.trouble);
-      this.versions.show(curve);
+      this.versions.show(versions);
       refill(this.labels, labelsTable(this.room, labels, readers));
       refill(this.agreement, agreementPart(agreement));
-      await Promise.all([this.accuracy.show(curve), this.energy.show(curve)]);
+      await Promise.all([this.accuracy.show(versions), this.energy.show(versions)]);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       fill(this.trouble, note(error.message, "bad"), h("button", { onClick: () => this.#fetch() }, "Try again"));

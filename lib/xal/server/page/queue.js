@@ -122,7 +122,7 @@ export class Queue {
     const offer = (names) => fill(this.filters, this.#select("Reader", [["", "every reader"], ...names.map((name) => [name, name])], (value) => (this.reader = value)));
     offer([]);
     try {
-      const names = state.name === "leased" ? (await get("/leases")).map((lease) => lease.reader) : (await get("/progress")).readers;
+      const names = state.name === "leased" ? (await getAll("/leases")).map((lease) => lease.reader) : (await get("/progress")).readers;
       if (state === this.state && !this.reader) offer([...new Set(names)].sort());
     } catch (error) {
       if (!(error instanceof Failure)) throw error; // the list itself says what is wrong

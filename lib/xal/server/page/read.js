@@ -308,7 +308,7 @@ export class Read {
     if (refused) return this.#begin(refused);
     const here = this.#here();
     const { annotation, revision, finding, roi_voxels } = reply.xal;
-    let image = { ...this.image, own: { annotation, revision, finding, roi_voxels }, may_see: true };
+    let image = { ...this.image, own: { id: annotation, revision, finding, roi_voxels }, may_see: true };
     try {
       image = await get(idPath(entry.image));
     } catch (error) {
@@ -337,7 +337,7 @@ export class Read {
     const here = this.#here("why");
     const { own } = this.image;
     try {
-      if (own) await this.why.outline({ ...own, id: own.annotation }, here);
+      if (own) await this.why.outline(own, here);
       else this.viewer.empty();
     } catch (error) {
       if (!(error instanceof Failure)) throw error;

@@ -16,24 +16,24 @@ export class Versions {
     this.all = false;
   }
 
-  /** `curve` is that of /progress, oldest first. */
-  show(curve) {
-    this.curve = curve;
+  /** `listed` is what /versions lists, newest first. */
+  show(listed) {
+    this.listed = listed;
     refill(this.element, h("h2", { id: "versions" }, "Model versions"),
-      curve.length === 0
+      listed.length === 0
         ? h("p", { class: "quiet" }, "No model has been trained yet. Training needs two settled annotations of each of two findings.")
         : h("div", { class: "wide", tabindex: 0, role: "region", "aria-labelledby": "versions" }, this.#table()),
-      curve.length > FIRST && h("div", { class: "row" }, h("button", { class: "plain", "aria-expanded": String(this.all), data: { focus: "all" }, onClick: () => this.#showAll() }, this.all ? "Show the newest only" : `Show all ${curve.length} versions`)));
+      listed.length > FIRST && h("div", { class: "row" }, h("button", { class: "plain", "aria-expanded": String(this.all), data: { focus: "all" }, onClick: () => this.#showAll() }, this.all ? "Show the newest only" : `Show all ${listed.length} versions`)));
   }
 
   #showAll() {
     this.all = !this.all;
-    this.show(this.curve);
+    this.show(this.listed);
   }
 
   /** The newest, and the one in use. */
   #shown() {
-    return [...this.curve].reverse().filter((version, at) => this.all || at < FIRST || version.current);
+    return this.listed.filter((version, at) => this.all || at < FIRST || version.current);
   }
 
   #table() {
@@ -61,7 +61,7 @@ export class Versions {
     const warning = state === "refused" ? ` The gate had said: ${reasons.join(" ")}` : "";
     if (!(await ask({ title: `Use v${version} from now on?`, text: `The whole pool is scored anew with it, and the queue changes.${warning}`, confirm: "Bring back" }))) return;
     this.busy = version;
-    this.show(this.curve);
+    this.show(this.listed);
     try {
       await post(`/versions/${version}/publish`);
       toast(`v${version} is in use.`, "good");
@@ -70,7 +70,7 @@ export class Versions {
       toast(error.message, "bad");
     } finally {
       this.busy = null;
-      this.show(this.curve);
+      this.show(this.listed);
     }
   }
 }
