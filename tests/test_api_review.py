@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import requests
 import SimpleITK as sitk  # noqa: N813
 from harness.pools import FINDINGS
 from harness.room import Room, open_room
@@ -42,12 +43,19 @@ def reviewed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
 
 def draw(room: Room, image: str, finding: str, reader: str = "dr_a", corner: tuple[int, int] = (12, 12)) -> None:
     """Hand in a square of eight by eight pixels."""
+    reply = drawn(room, image, finding, reader, corner)
+    assert reply.ok, reply.text
+
+
+def drawn(
+    room: Room, image: str, finding: str, reader: str, corner: tuple[int, int] = (12, 12), **params: object
+) -> requests.Response:
+    """What the server answers to such a square."""
     mask = np.zeros((1, 32, 32), np.uint8)
     mask[0, corner[1] : corner[1] + 8, corner[0] : corner[0] + 8] = FINDINGS.index(finding) + 1
     path = room.folder / "own.nii.gz"
     sitk.WriteImage(sitk.GetImageFromArray(mask), str(path))
-    reply = room.server.submit(image, path, list(FINDINGS), reader)
-    assert reply.ok, reply.text
+    return room.server.submit(image, path, list(FINDINGS), reader, **params)
 
 
 def store_of(room: Room) -> Store:
@@ -330,3 +338,19 @@ def test_versions_and_jobs_are_listed_in_pages_newest_first(reviewed: Room):
     assert detail["metrics"]["trained_on"] == {"cases": 4}
     assert {name: detail[name] for name in versions[0]} == versions[0]
     assert reviewed.server.get("/xal/api/versions/999").status_code == 404
+
+
+def test_a_reviewer_hands_in_something_better_in_place_of_what_a_reader_said(reviewed: Room):
+    annotation = suspect(reviewed, SECOND)["annotations"][0]
+    assert (annotation["reader"], annotation["finding"]) == ("dr_a", "disc")
+    for reader, revises, status in (("dr_c", annotation["id"], 403), ("boss", "1", 400), ("boss", True, 400)):
+        assert drawn(reviewed, SECOND, "square", reader, revises=revises).status_code == status
+    assert suspect(reviewed, SECOND)["annotations"][0] == annotation
+    assert drawn(reviewed, SECOND, "square", "boss", revises=annotation["id"]).ok
+    assert suspect(reviewed, SECOND) is None
+    rows = reviewed.server.get("/xal/api/annotations", image=SECOND, withdrawn=True, **BOSS).json()["items"]
+    said = {row["reader"]: (row["finding"], row["withdrawn_by"]) for row in rows}
+    assert said == {"dr_a": ("disc", "boss"), "dr_b": ("square", None), "boss": ("square", None)}
+    assert reviewed.server.get(f"/xal/api/images/{SECOND}", **BOSS).json()["finding"] == "square"
+    again = drawn(reviewed, SECOND, "square", "boss", revises=annotation["id"])
+    assert (again.status_code, "nothing to revise" in again.text) == (409, True)

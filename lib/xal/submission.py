@@ -47,6 +47,8 @@ class Submission:
     pool: str | None = None
     """Whose image it was drawn on, if the client says so: images of other pools may have the same id."""
     source: Source = "reader"
+    revises: int | None = None
+    """The annotation whose place it takes."""
     params: dict[str, Any] = field(default_factory=dict)
     """What else the client said; kept as it is."""
 
@@ -87,12 +89,14 @@ def submit(project: Project, submission: Submission) -> Receipt:
         centre=_centre(decoded.roi),
     )
 
-    annotation, created = _store(project, new, decoded, volume)
+    annotation, created = _store(project, new, decoded, volume, submission.revises)
     note = f"{decoded.note}. " if decoded.note else ""
     return Receipt(annotation, created, note + _sentence(annotation))
 
 
-def _store(project: Project, new: NewAnnotation, decoded: Decoded, volume: Volume) -> tuple[AnnotationRow, bool]:
+def _store(
+    project: Project, new: NewAnnotation, decoded: Decoded, volume: Volume, revises: int | None
+) -> tuple[AnnotationRow, bool]:
     """Write the label file before the transaction, in which others wait; there it is only given its name."""
     labels = project.workspace.labels
     draft = labels / INCOMING / f"{uuid.uuid4().hex}.nii.gz"
@@ -106,7 +110,7 @@ def _store(project: Project, new: NewAnnotation, decoded: Decoded, volume: Volum
         return relative
 
     try:
-        return project.store.add_annotation(new, name_it, project.task.readings)
+        return project.store.add_annotation(new, name_it, project.task.readings, revises=revises)
     finally:
         draft.unlink(missing_ok=True)
 
@@ -132,9 +136,12 @@ def parse_submission(image: str, reader: str, file: Path, tag: str | None, param
     for key, value in stated.items():
         if value is not None and not (isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable()):
             raise BadInput(f"{key} must be a short text, not {value!r}")
+    revises = params.get("revises")
+    if revises is not None and (type(revises) is not int or not 0 < revises < 2**31):
+        raise BadInput(f"revises must be the number of an annotation, not {revises!r}")
     kept = {key: value for key, value in params.items() if key not in ("label_info", *STATED)}
     finding, submission_id, pool = stated.values()
-    return Submission(image, reader, file, label_info, finding, submission_id, pool, params=kept)
+    return Submission(image, reader, file, label_info, finding, submission_id, pool, revises=revises, params=kept)
 
 
 def label_path(image: str, reader: str, revision: int) -> str:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from harness.room import Room
-from test_api_review import DOUBTED, FAR, reviewed  # noqa: F401
+from test_api_review import CONTESTED, DOUBTED, FAR, SECOND, reviewed  # noqa: F401
 
 pytestmark = pytest.mark.e2e
 
@@ -42,3 +42,51 @@ def test_an_annotation_is_withdrawn_once_that_was_confirmed(reviewed: Room, tabs
             assert annotations(reviewed, DOUBTED) == [("dr_a", None)]
     doubted.wait_for(state="detached")
     assert annotations(reviewed, DOUBTED) == [("dr_a", "boss")]
+
+
+def test_what_a_reader_said_is_revised_in_its_outline_also_after_a_reload(reviewed: Room, tabs):  # noqa: F811
+    tab = tabs(reviewed.server, "boss").open("#/review")
+    differ = tab.page.get_by_role("listitem", name=f"Readers differ: {SECOND}")
+    differ.get_by_role("link", name="Revise dr_a’s annotation").click()
+    assert tab.reading() == SECOND
+    for _ in range(2):
+        tab.page.get_by_text("You revise what dr_a said (disc).").wait_for()
+        assert tab.outlined() == 64
+        assert tab.page.get_by_role("radio", name="disc").is_checked()
+        tab.settle()
+        tab.page.reload()
+        tab.reading()
+    tab.choose("square")
+    tab.hand_in()
+    assert annotations(reviewed, SECOND) == [("dr_a", "boss"), ("dr_b", None), ("boss", None)]
+    row = reviewed.server.get("/xal/api/annotations", image=SECOND, reader="boss", client_id="boss").json()["items"][0]
+    assert (row["finding"], row["roi_voxels"]) == ("square", 64)
+    tab.page.get_by_role("link", name="Review").click()
+    differ.wait_for(state="detached")
+
+
+def test_a_revision_can_be_given_up_and_asks_before_it_replaces_a_drawing(reviewed: Room, tabs):  # noqa: F811
+    tab = tabs(reviewed.server, "chief").open(f"#/read/{FAR}")
+    tab.reading()
+    tab.choose("square")
+    tab.open("#/review")
+    differ = tab.page.get_by_role("listitem", name=f"Readers differ: {CONTESTED}")
+    differ.wait_for()
+    before = annotations(reviewed, FAR)
+    tab.page.goto(f"{reviewed.server.url}/xal/#/read/{FAR}?revise={number(reviewed, FAR)}")
+    dialog = tab.page.get_by_role("dialog", name="Forget your unfinished outline?")
+    dialog.get_by_role("button", name="Cancel").click()
+    tab.reading()
+    assert tab.page.get_by_text("You revise").count() == 0
+    tab.page.goto(f"{reviewed.server.url}/xal/#/read/{FAR}?revise={number(reviewed, FAR)}")
+    dialog.get_by_role("button", name="Forget it and revise").click()
+    tab.page.get_by_role("button", name="Leave it as dr_a said").click()
+    tab.page.get_by_text("You revise").wait_for(state="detached")
+    assert tab.reading() == FAR
+    assert tab.outlined() == 0
+    assert annotations(reviewed, FAR) == before
+
+
+def number(room: Room, image: str) -> int:
+    (row,) = room.server.get("/xal/api/annotations", image=image, client_id="boss").json()["items"]
+    return int(row["id"])

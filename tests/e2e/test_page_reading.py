@@ -290,6 +290,19 @@ def test_a_reload_in_the_middle_of_a_drawing_loses_nothing(reading_room: Room, t
     assert (annotation["finding"], int((voxels > 0).sum())) == ("square", 25)
 
 
+def test_a_look_at_the_other_views_in_the_middle_of_a_drawing_loses_nothing(reading_room: Room, tabs):
+    tab = tabs(reading_room.server, "dr_looks").open()
+    image = tab.next()
+    draw_box(tab, (10, 10), (14, 14))
+    for view in ("Queue", "Progress"):
+        tab.page.get_by_role("link", name=re.compile(f"^{view}")).click()
+        tab.page.get_by_role("region", name=view, exact=True).wait_for()
+    tab.page.get_by_role("link", name=re.compile("^Read")).click()
+    assert (tab.reading(), tab.outlined()) == (image, 25)
+    tab.page.reload()
+    assert (tab.reading(), tab.outlined()) == (image, 25)
+
+
 def test_two_browsers_never_have_the_same_image(reading_room: Room, tabs):
     one, other = tabs(reading_room.server, "dr_one").open(), tabs(reading_room.server, "dr_other").open()
     seen: dict[str, list[str]] = {"one": [], "other": []}

@@ -147,6 +147,47 @@ def test_withdrawing_the_latest_revision_leaves_the_one_before_standing(store):
     assert_consistent(store)
 
 
+def test_a_revision_by_another_takes_the_place_of_all_that_the_reader_said(store):
+    store.put_images(files(["a"]))
+    submit(store, "a", "ann", finding="none", digest="1")
+    second = submit(store, "a", "ann", finding="none", digest="2")
+    submit(store, "a", "bob", finding="none")
+    better = new("a", reader="boss", finding="glioma", digest="2")
+    row, created = store.add_annotation(better, lambda revision: f"a/boss-{revision}", ONCE, revises=second.id)
+    assert created
+    assert {said.reader for said in store.annotations("a")} == {"bob", "boss"}
+    gone = store.annotations("a", reader="ann", active_only=False)
+    assert [(said.withdrawn_by, said.withdrawn_at) for said in gone] == [("boss", row.created_at)] * 2
+    event = next(event for event in store.events() if event.kind == "revise")
+    assert (event.reader, event.detail) == ("boss", {"annotation": second.id, "of": "ann"})
+    assert_consistent(store)
+
+
+def test_a_revision_settles_what_readers_disagreed_about(store):
+    store.put_images(files(["a"]))
+    first = submit(store, "a", "ann", "none", TWICE)
+    submit(store, "a", "bob", "glioma", TWICE)
+    assert store.image("a").status == "review"
+    store.add_annotation(new("a", reader="boss", finding="glioma"), lambda _: "path", TWICE, revises=first.id)
+    assert (store.image("a").status, store.image("a").finding) == ("settled", "glioma")
+    assert_consistent(store)
+
+
+def test_only_what_stands_of_this_image_is_revised_and_a_repeated_number_is_the_same(store):
+    store.put_images(files(["a", "b"]))
+    first, elsewhere = submit(store, "a", "ann"), submit(store, "b", "ann")
+    better = new("a", reader="boss", submission_id="s1")
+    row, _ = store.add_annotation(better, lambda _: "path", ONCE, revises=first.id)
+    assert store.add_annotation(better, _must_not_write, ONCE, revises=first.id) == (row, False)
+    for number, error in ((first.id, Conflict), (elsewhere.id, Conflict), (99, NotFound)):
+        with pytest.raises(error):
+            store.add_annotation(new("a", reader="boss", digest="3"), _must_not_write, ONCE, revises=number)
+    assert store.annotation(elsewhere.id).active
+    own, _ = store.add_annotation(new("a", reader="boss", digest="3"), lambda _: "other", ONCE, revises=row.id)
+    assert store.annotation(row.id).withdrawn_at is None, "an own one is superseded, not withdrawn"
+    assert own.revision == 2
+
+
 def test_who_has_seen_an_image_has_handed_it_in_even_if_withdrawn(store):
     store.put_images(files(["a", "b"]))
     row = submit(store, "a", "ann")

@@ -26,7 +26,7 @@ from xal.images import image_id
 from xal.reader import Reader
 from xal.server import sessions
 from xal.server.api import api_router
-from xal.server.api.common import Asker
+from xal.server.api.common import Asker, checked_decider
 from xal.server.http import Admin, Annotator, AnyUser, Json, XalRoute, parse_params, reader_in, received
 from xal.server.infer import Subject, checked_request
 from xal.server.pages import page_routes
@@ -308,6 +308,8 @@ def _labels(app: XalApp) -> APIRouter:
     ) -> Json:
         parsed = parse_params(params)
         reader: Reader = reader_in(request, parsed, user)
+        if parsed.get("revises") is not None:
+            checked_decider(request, reader)
         with received(label) as file:
             receipt = store.hand_in(image, reader.name, file, tag, parsed)
         logger.info("%s handed in %s, revision %d", reader.name, image, receipt.annotation.revision)

@@ -39,6 +39,8 @@ class Annotations(Queue, Settling):
         new: NewAnnotation,
         write_label: Callable[[int], str],
         readings: ReadingSettings,
+        *,
+        revises: int | None = None,
         now: float | None = None,
     ) -> tuple[AnnotationRow, bool]:
         """Store a submission and settle the image; (row, True), or (the first result, False) for one sent again.
@@ -49,14 +51,19 @@ class Annotations(Queue, Settling):
         inserted, and must not write to the store itself. If it raises, nothing is stored. After a crash between file
         and row, the next submission gets the same revision and path. NotFound for an unknown or deleted image; Conflict
         where a `submission_id` was already used for another image.
+
+        It takes the place of the annotation that it `revises`, and of that reader's earlier ones of the image: they are
+        withdrawn in the same transaction. Conflict if that annotation does not stand.
         """
 
         def work(connection: Connection) -> tuple[AnnotationRow, bool]:
             at = time.time() if now is None else now
             image = self._row(connection, new.image)
-            first = self._sent_before(connection, new)
+            first = self._sent_before(connection, new, anew=revises is not None)
             if first is not None:
                 return annotation_row(first), False
+            if revises is not None:
+                self._give_way(connection, revises, new, at)
             offered = self._take_back_offer(connection, new.image, new.reader)
             if new.source == "reader":
                 self._meet(connection, new.reader, at)
@@ -95,6 +102,18 @@ class Annotations(Queue, Settling):
 
         return self._write(work)
 
+    def _give_way(self, connection: Connection, annotation: int, new: NewAnnotation, at: float) -> None:
+        """What another reader said of the image stands no more: `new` takes its place."""
+        row = self._annotation(connection, annotation)
+        if row.image != new.image or not row.active:
+            raise Conflict(f"annotation {annotation} of image {new.image!r} does not stand: there is nothing to revise")
+        if row.reader == new.reader:
+            return  # a new revision takes the place of the one before anyway
+        standing = self._by(new.image, row.reader) & annotation_table.c.withdrawn_at.is_(None)
+        gone = {"withdrawn_at": at, "withdrawn_by": new.reader, "active": False}
+        connection.execute(annotation_table.update().where(standing).values(gone))
+        self._log(connection, "revise", new.reader, new.image, {"annotation": annotation, "of": row.reader})
+
     def _send_what_stands_again(self, connection: Connection, withdrawn: AnnotationRow) -> None:
         """An earlier revision that was not sent because there was a later one is to be sent after all."""
         standing = select(annotation_table.c.id).where(
@@ -105,8 +124,8 @@ class Annotations(Queue, Settling):
             deliveries.update().where(self._mine(deliveries), dropped).values(state="waiting", next_try=0.0, tries=0)
         )
 
-    def _sent_before(self, connection: Connection, new: NewAnnotation) -> Values | None:
-        """The annotation that this submission already became."""
+    def _sent_before(self, connection: Connection, new: NewAnnotation, anew: bool) -> Values | None:
+        """The annotation that this submission already became; `anew`: going by its number only."""
         if new.submission_id is not None:
             same = (annotation_table.c.submission_id == new.submission_id) & (annotation_table.c.reader == new.reader)
             row = (
@@ -118,6 +137,8 @@ class Annotations(Queue, Settling):
                 raise Conflict(f"submission_id {new.submission_id!r} was already used for image {row['image']!r}")
             if row is not None:
                 return row
+        if anew:
+            return None
         if new.source == "import":
             return self._imported_before(connection, new)
         latest = select(annotation_table).where(self._by(new.image, new.reader), annotation_table.c.active.is_(True))

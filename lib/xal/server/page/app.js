@@ -82,13 +82,14 @@ async function show() {
   }
   await shown.ready;
   const now = asked();
-  if (visit === turn && now.wanted === wanted) await shown.view?.enter?.(now.rest.map(decodeURIComponent).join("/") || null);
+  if (visit === turn && now.wanted === wanted) await shown.view?.enter?.(now.rest.map(decodeURIComponent).join("/") || null, now.options);
 }
 
 /** The view that the address names, and what else it says. */
 function asked() {
-  const [, name = "read", ...rest] = location.hash.split("/");
-  return { wanted: tabs().find((view) => view.name === name) ?? tabs()[0], rest };
+  const [path, options] = location.hash.split("?");
+  const [, name = "read", ...rest] = path.split("/");
+  return { wanted: tabs().find((view) => view.name === name) ?? tabs()[0], rest, options: new URLSearchParams(options) };
 }
 
 const tabs = () => VIEWS.filter((view) => !view.reviewers || room.reviewer);

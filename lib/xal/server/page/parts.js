@@ -67,10 +67,11 @@ function patientOf(image) {
 }
 
 function readingPart(read) {
-  const { room, image, refused } = read;
+  const { room, image, refused, revises } = read;
   const { own, lease } = image;
   return [
     heading(read),
+    revises && note(`You revise what ${revises.reader} said (${revises.finding}). What you hand in takes its place.`),
     own && note(`You handed this in as ${own.finding} (revision ${own.revision}). This will be revision ${own.revision + 1}.`),
     refused && note(`The server did not take it: ${refused}`, "bad"),
     lease && lease.reader !== room.reader && note(`${lease.reader} is reading this image.`, "bad"),
@@ -79,7 +80,7 @@ function readingPart(read) {
     h("div", { class: "column" },
       h("button", { class: "primary large", data: { focus: "submit" }, disabled: read.finding === null, onClick: () => read.submit() }, "Hand in", h("kbd", {}, "Enter")),
       h("button", { data: { focus: "next" }, onClick: () => read.next() }, "Next without handing in", h("kbd", {}, "N")),
-      own && h("button", { class: "plain", data: { focus: "leave" }, onClick: () => read.leave() }, `Keep revision ${own.revision} as it is`),
+      (revises || own) && h("button", { class: "plain", data: { focus: "forget" }, onClick: () => read.forget() }, revises ? `Leave it as ${revises.reader} said` : `Keep revision ${own.revision} as it is`),
       h("button", { class: "plain", data: { focus: "exclude" }, onClick: () => read.exclude() }, "Exclude this image …")),
     room.reveal === "always" && read.why.part(),
     h("p", { class: "quiet small" }, live.connected === false ? "Not connected. Your outline is kept in this browser." : "Your outline is kept in this browser until it is handed in."),

@@ -44,10 +44,12 @@ export class Read {
     live.addEventListener("state", () => root.hidden || this.phase !== "idle" || this.#draw());
   }
 
-  /** Shown again, perhaps for a certain image. */
-  async enter(image) {
-    if (image && image !== this.wanted) return this.#open(image);
+  /** Shown again, perhaps for a certain image, or to revise an annotation of it. */
+  async enter(image, options) {
+    const revised = Number(options.get("revise")) || null;
+    if (image && (revised || image !== this.wanted)) return this.#open(image, revised);
     if (!this.wanted && this.phase !== "loading") return this.idle();
+    if (this.wanted) this.#want(this.wanted); // the address names it again
     this.#draw();
   }
 
@@ -68,6 +70,7 @@ export class Read {
     this.wanted = null;
     this.image = null;
     this.finding = null;
+    this.revises = null;
     this.refused = null;
     this.receipt = null;
     this.phase = phase;
@@ -108,13 +111,13 @@ export class Read {
     }
   }
 
-  /** An image by name: one that was being drawn, or one from a list. */
-  async #open(image) {
+  /** An image by name: one that was being drawn, or one from a list; perhaps to revise an annotation of it. */
+  async #open(image, revised = null) {
     const here = this.#reset("loading");
     this.#want(image);
     this.#draw();
     try {
-      await this.#load(image, null, here);
+      await this.#load(image, null, here, revised);
     } catch (error) {
       if (here()) this.#failed(error);
     }
@@ -126,7 +129,7 @@ export class Read {
     this.#draw();
   }
 
-  async #load(id, leaseUntil, here) {
+  async #load(id, leaseUntil, here, revised = null) {
     const { pool, task, reader, dimensions } = this.room;
     const [image, draft, sent] = await Promise.all([get(idPath(id)), draftOf(pool, task, reader, id), this.#onItsWay(id)]);
     if (!here()) return;
@@ -139,6 +142,7 @@ export class Read {
     this.image = image;
     this.until = until;
     this.tools.refresh();
+    if (revised && !sent && draft?.revises?.id !== revised) return this.#revise(revised, draft, here);
     if (draft && !(sent?.draft.changed >= draft.changed)) return this.#resume(draft);
     if (sent) return this.#await(sent);
     if (image.may_see && !toBeRead) return this.#explain();
@@ -172,9 +176,32 @@ export class Read {
     if (here()) this.#draw();
   }
 
+  /** Begin with what a reader said, to hand in something better in its place. */
+  async #revise(number, draft, here) {
+    if (draft && !(await ask({ title: "Forget your unfinished outline?", text: `You have begun to outline ${draft.image} yourself.`, confirm: "Forget it and revise" }))) return here() && this.#resume(draft);
+    const { annotations } = await get(`${idPath(this.image.id)}/why`);
+    const said = annotations.find((annotation) => annotation.id === number && annotation.active);
+    if (!here()) return;
+    if (!said) {
+      toast("That annotation stands no more.", "bad");
+      return this.#explain();
+    }
+    await this.why.outline(said, here);
+    if (!here()) return;
+    this.revises = said;
+    this.finding = this.#known(said.finding);
+    this.#begin();
+    this.viewer.goToOutline();
+    this.#keep();
+  }
+
+  #known(name) {
+    return this.room.findings.some((finding) => finding.name === name) ? name : null;
+  }
+
   #resume(draft) {
-    const known = this.room.findings.some((finding) => finding.name === draft.finding);
-    this.finding = known ? draft.finding : null;
+    this.finding = this.#known(draft.finding);
+    this.revises = draft.revises ?? null;
     const fits = draft.runs.reduce((sum, length) => sum + length, 0) === this.viewer.outline.mask.length;
     if (fits) this.viewer.restore(draft.runs);
     else toast("The image has another size than when you outlined it: please outline it anew.", "bad");
@@ -243,7 +270,7 @@ export class Read {
 
   #draft() {
     const { pool, task, reader } = this.room;
-    return { pool, task, reader, image: this.image.id, finding: this.finding, refused: this.refused, runs: this.viewer.outline.runs(), changed: Date.now() };
+    return { pool, task, reader, image: this.image.id, finding: this.finding, revises: this.revises, refused: this.refused, runs: this.viewer.outline.runs(), changed: Date.now() };
   }
 
   /** Who draws keeps the image. */
@@ -288,6 +315,7 @@ export class Read {
     const label_info = this.rois.map((name, at) => ({ name, idx: at + 1 }));
     const params = { client_id: draft.reader, pool: draft.pool, submission_id: submission, label_info };
     if (this.viewer.outline.voxels === 0) params.finding = draft.finding;
+    if (draft.revises) params.revises = draft.revises.id;
     this.phase = "sending";
     this.sent = submission;
     this.viewer.lock(true);
@@ -316,6 +344,7 @@ export class Read {
     }
     if (!here()) return;
     this.image = image;
+    this.revises = null;
     this.receipt = reply.xal;
     await this.#explain();
   }
@@ -350,7 +379,7 @@ export class Read {
   }
 
   /** What was handed in stands; what was drawn since is forgotten. */
-  async leave() {
+  async forget() {
     const here = this.#here("reading");
     const { id } = this.image;
     this.unsaved.delete(id);

@@ -3,7 +3,7 @@
 import { Failure, get, idPath, post } from "./api.js";
 import { ago, ask, colourOf, fill, h, rgb, toast } from "./dom.js";
 import { Endless } from "./lists.js";
-import { findingTag, readPath, thumbnail } from "./rows.js";
+import { findingTag, readPath, revisePath, thumbnail } from "./rows.js";
 import { Watch } from "./watch.js";
 
 const KINDS = { disagree: "Readers differ", model: "The model disagrees", far: "Far from the others" };
@@ -27,7 +27,7 @@ export class Review {
       key: (item) => item.id,
       empty: () => "No image is excluded.",
     });
-    const keys = [[["↑", "↓"], "move"], [["Enter"], "open"], [["A"], "accept"], [["W"], "withdraw"], [["1", "…", "9"], "settle"]];
+    const keys = [[["↑", "↓"], "move"], [["Enter"], "open"], [["A"], "accept"], [["R"], "revise"], [["W"], "withdraw"], [["1", "…", "9"], "settle"]];
     fill(root,
       h("section", { class: "doubts", "aria-labelledby": "doubts" },
         h("div", { class: "row head" }, h("h2", { id: "doubts" }, "To look at"), h("p", { class: "hints quiet small" }, keys.map(([names, what]) => h("span", {}, names.map((name) => h("kbd", {}, name)), " ", what)))),
@@ -67,6 +67,7 @@ export class Review {
     const does = {
       open: () => (location.hash = readPath(image)),
       accept: kind !== "disagree" && (() => this.#accept(suspect)),
+      revise: annotations.length === 1 && (() => (location.hash = revisePath(annotations[0]))),
       withdraw: annotations.length === 1 && (() => this.#withdraw(suspect, annotations[0])),
       settle: kind === "disagree" ? choices.map((finding) => () => this.#settle(suspect, finding)) : [],
     };
@@ -79,6 +80,7 @@ export class Review {
         h("div", { class: "row wrap actions" },
           choices.length > 0 && kind === "disagree" && [h("span", { class: "quiet" }, "Settle on"), choices.map((finding, at) => this.#settleButton(suspect, finding, at))],
           does.accept && h("button", { onClick: does.accept }, "Accept", h("kbd", {}, "A")),
+          does.revise && h("button", { onClick: does.revise }, "Revise", h("kbd", {}, "R")),
           does.withdraw && h("button", { onClick: does.withdraw }, "Withdraw", h("kbd", {}, "W")),
           h("a", { class: "button plain", href: readPath(image) }, "Open"))));
   }
@@ -91,6 +93,7 @@ export class Review {
     const { reader, finding, roi_voxels: voxels, revision, created_at: made } = annotation;
     const outlined = voxels ? `${voxels.toLocaleString("en")} ${this.room.dimensions === 2 ? "pixels" : "voxels"} outlined` : "no outline";
     return h("li", { class: "row wrap" }, h("b", {}, reader), findingTag(this.room, finding), h("span", { class: "quiet small" }, `${outlined}${revision > 1 ? ` · revision ${revision}` : ""} · ${ago(made)}`),
+      suspect.annotations.length > 1 && h("a", { class: "button plain small", "aria-label": `Revise ${reader}’s annotation`, href: revisePath(annotation) }, "Revise"),
       suspect.annotations.length > 1 && h("button", { class: "plain small", "aria-label": `Withdraw ${reader}’s annotation`, onClick: () => this.#withdraw(suspect, annotation) }, "Withdraw"));
   }
 
@@ -149,7 +152,7 @@ const keyOf = ({ kind, image, annotations }) => (kind === "disagree" ? `${kind} 
 function key(event, does) {
   if (event.ctrlKey || event.altKey || event.metaKey || (event.key === "Enter" && event.target !== event.currentTarget)) return;
   const digit = /^[1-9]$/.test(event.key) && does.settle[Number(event.key) - 1];
-  const action = digit || { enter: does.open, a: does.accept, w: does.withdraw }[event.key.toLowerCase()];
+  const action = digit || { enter: does.open, a: does.accept, r: does.revise, w: does.withdraw }[event.key.toLowerCase()];
   if (!action) return;
   event.preventDefault();
   action();

@@ -7,6 +7,7 @@ import { ago, clock, colourOf, h, rgb, share } from "./dom.js";
 export const SOURCES = { drawn: "ROI drawn by a reader", proposed: "ROI proposed by the model", none: "no ROI to compare with" };
 
 export const readPath = (image) => `#/read/${encodeURIComponent(image)}`;
+export const revisePath = ({ image, id }) => `${readPath(image)}?revise=${id}`;
 
 /** The image in small, in a place of fixed size. */
 export function thumbnail(image, readable = true) {
