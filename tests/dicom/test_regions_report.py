@@ -1,10 +1,13 @@
+import re
+
 import numpy as np
 import pytest
-from dicom.drawn import CORNER, corner, elsewhere, found, in_space, on_image, report
+from dicom.drawn import CORNER, corner, drawn_in, elsewhere, found, in_space, on_image, report
 from dicom.objects import COLUMNS, OBLIQUE, ROWS, enhanced, projection, save, stack, ultrasound
 from pydicom import dcmread
 
 from xal.dicom.made_by import MANUFACTURER, MODEL
+from xal.dicom.planes import planes
 from xal.errors import BadInput
 
 KINDS = {
@@ -223,12 +226,21 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("damage", "reason"), BROKEN.values(), ids=BROKEN)
-def test_a_broken_report_is_refused_with_the_reason(damage, reason):
+def test_a_broken_shape_is_refused_with_the_reason_and_the_other_regions_are_read(damage, reason):
     source = stack("CT")
-    drawn = report(source, on_image(source, 1, closed(EDGES)))
-    damage(contents(drawn, "SCOORD")[0])
-    with pytest.raises(BadInput, match=f"this structured report cannot be read: .*{reason}"):
-        found(drawn, source)
+    drawn = report(source, *[on_image(source, k, closed(EDGES)) for k in (1, 3)])
+    shapes = contents(drawn, "SCOORD")
+    damage(next(shape for shape in shapes if _plane(shape, source) == 1))
+    read = drawn_in(drawn, source)
+    ((mask,), (unusable,)) = [region.mask for region in read.regions], read.unusable
+    np.testing.assert_array_equal(mask, corner(3))
+    assert unusable.label == "tumor"
+    assert re.match(f"an ROI of this structured report cannot be read: .*{reason}", unusable.reason)
+
+
+def _plane(shape, source):
+    uid = shape.ContentSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+    return [plane.header.SOPInstanceUID for plane in planes(source.headers, source.shape, source.affine)].index(uid)
 
 
 def test_a_frame_that_the_image_does_not_have_is_refused():

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 
 from xal.dicom.drawing import Drawing, Drawn, Effort
 from xal.dicom.series import Series
-from xal.dicom.values import items, numbers, required_text, text
+from xal.dicom.values import items, name, numbers, required_text, text
 from xal.errors import BadInput
 from xal.images import FloatArray
 
@@ -48,16 +48,20 @@ class _Shape:
 def regions_of_report(dataset: Dataset, series: Series) -> Drawn:
     """One region for each measurement group with a closed shape in the image, unless a device or algorithm drew it."""
     evidence = _evidence(dataset)
-    effort, origin = Effort(), required_text(dataset, "SOPInstanceUID")
-    drawings: dict[int, tuple[Dataset, Drawing]] = {}
-    for shape in _shapes(dataset):
-        _, drawing = drawings.setdefault(id(shape.whole), (shape.whole, Drawing(series.shape, effort)))
-        if required_text(shape.item, "ValueType") == "SCOORD":
-            _draw_on_images(shape.item, series, drawing)
-        else:
-            _draw_in_space(shape.item, series, evidence, drawing)
-    found = (drawing.region(_label(whole), origin) for whole, drawing in drawings.values())
-    return Drawn([region for region in found if region is not None])
+    drawn, effort, origin = Drawn(), Effort(), required_text(dataset, "SOPInstanceUID")
+    for whole, shapes in _wholes(dataset):
+        label = _label(whole)
+        with drawn.roi(label):
+            drawing = Drawing(series.shape, effort)
+            for shape in shapes:
+                if required_text(shape, "ValueType") == "SCOORD":
+                    _draw_on_images(shape, series, drawing)
+                else:
+                    _draw_in_space(shape, series, evidence, drawing)
+            region = drawing.region(label, origin)
+            if region is not None:
+                drawn.regions.append(region)
+    return drawn
 
 
 def _evidence(dataset: Dataset) -> set[str]:
@@ -70,6 +74,14 @@ def _evidence(dataset: Dataset) -> set[str]:
     }
 
 
+def _wholes(dataset: Dataset) -> list[tuple[Dataset, list[Dataset]]]:
+    """Measurement groups, and items of none, with the shapes that people drew of them, in the order of the report."""
+    wholes: dict[int, tuple[Dataset, list[Dataset]]] = {}
+    for shape in _shapes(dataset):
+        wholes.setdefault(id(shape.whole), (shape.whole, []))[1].append(shape.item)
+    return list(wholes.values())
+
+
 def _shapes(dataset: Dataset) -> Iterator[_Shape]:
     """The coordinates that people drew, in the order of the report."""
     waiting: list[tuple[Dataset, Dataset | None, bool]] = [(dataset, None, True)]
@@ -78,9 +90,9 @@ def _shapes(dataset: Dataset) -> Iterator[_Shape]:
         children = items(item, "ContentSequence")
         named = [(_name(child), child) for child in children]
         # An algorithm under a NUM only measured what somebody drew.
-        if text(item, "ValueType") != "NUM" and any(name in _ALGORITHM for name, _ in named):
+        if text(item, "ValueType") != "NUM" and any(concept in _ALGORITHM for concept, _ in named):
             continue
-        observers = [_code(child, "ConceptCodeSequence") for name, child in named if name == _OBSERVER_TYPE]
+        observers = [_code(child, "ConceptCodeSequence") for concept, child in named if concept == _OBSERVER_TYPE]
         by_person = _PERSON in observers if observers else by_person
         if _name(item) == _MEASUREMENT_GROUP:
             group = item
@@ -175,12 +187,12 @@ def _label(whole: Dataset) -> str | None:
     for child in children:
         if _name(child) == _FINDING:
             codes = items(child, "ConceptCodeSequence")
-            return text(codes[0], "CodeMeaning") if codes else None
+            return name(codes[0], "CodeMeaning") if codes else None
     for child in children:
         if _name(child) == _TRACKING:
-            return text(child, "TextValue")
+            return name(child, "TextValue")
     names = items(whole, "ConceptNameCodeSequence")
-    return text(names[0], "CodeMeaning") if names else None
+    return name(names[0], "CodeMeaning") if names else None
 
 
 def _name(item: Dataset) -> _Code:

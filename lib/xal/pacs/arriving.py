@@ -29,9 +29,9 @@ logger = logging.getLogger(__name__)
 
 HOLDERS = ("SEG", "RTSTRUCT", "SR")
 """Modalities of objects that may hold outlines."""
-GIVE_UP = 3
 READING = 2
 """Counts changes in how objects are read: what an earlier release made of them is found out anew."""
+GIVE_UP = 3
 """So many series that the archive does not give: it is the archive, not the series."""
 LATER_SECONDS = 300.0
 """After which a series that could not be looked at is tried again."""
