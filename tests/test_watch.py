@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from harness.local import Local
 
 from xal.errors import BadInput
-from xal.server import watch
+from xal.server import pace, watch
+from xal.server.pace import Pace
 from xal.server.watch import Watch
 
 
@@ -45,3 +47,21 @@ def test_a_scan_that_fails_as_nobody_foresaw_is_told_of_and_tried_at_growing_dis
     assert local.project.source_problem is not None
     assert re.search(problem, local.project.source_problem)
     assert "Planted" not in local.project.source_problem
+
+
+def test_where_a_scan_takes_long_the_pause_is_longer(monkeypatch: pytest.MonkeyPatch):
+    now, scans = [0.0], []
+
+    def work() -> None:
+        scans.append(now[0])
+        now[0] += 1 if now[0] < 20 else 50
+        if len(scans) == 2:
+            raise BadInput("not this time")
+
+    monkeypatch.setattr(pace.time, "monotonic", lambda: now[0])
+    paced = Pace(10)
+    while now[0] < 600:
+        with suppress(BadInput):
+            paced.run(work)
+        now[0] += 1
+    assert scans == [0, 11, 13, 24, 274, 524], "every 10 s; at once where it failed; a fifth of the time at most"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 from xal.pacs.arriving import Search
 from xal.pacs.sending import Sending
+from xal.server.pace import Pace
 
 LOOK_SECONDS = 5.0
 SEND_SECONDS = 5.0
@@ -19,14 +18,11 @@ class Errands:
         """`every` so many seconds the archive is asked for objects that may hold outlines."""
         self._search = search
         self._sending = sending
-        self._every = every
-        self._next_list = 0.0
+        self._surveys = Pace(every)
 
     def look(self) -> None:
         """Ask what there is, if it is time to, and look at some of it."""
-        if time.monotonic() >= self._next_list:
-            self._search.survey()
-            self._next_list = time.monotonic() + self._every
+        self._surveys.run(self._search.survey)
         self._search.look(LOOK_SECONDS)
 
     def send(self) -> None:

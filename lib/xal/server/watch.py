@@ -13,6 +13,7 @@ from xal.lineup import is_due
 from xal.project import Project
 from xal.scoring import GIVE_UP
 from xal.second_look import look_again
+from xal.server.pace import Pace
 from xal.server.queue import scoring_is_due
 from xal.server.ready import Ready
 
@@ -54,9 +55,8 @@ class Watch:
         self._waits: dict[Callable[[], Any], tuple[float, float, str | None]] = {}
         self._ask = ask_for_scoring
         self._tidy_up = tidy_up
-        self._next_tidying = 0.0
-        self._scan_seconds = scan_seconds
-        self._next_scan = 0.0
+        self._tidying = Pace(TIDY_SECONDS)
+        self._scans = Pace(scan_seconds)
         self._asked_for: tuple[int, int, float | None] | None = None
         self._asked_at = 0.0
 
@@ -103,9 +103,7 @@ class Watch:
         return problem
 
     def _scan(self) -> None:
-        if time.monotonic() >= self._next_scan:
-            self._project.sync()
-            self._next_scan = time.monotonic() + self._scan_seconds
+        self._scans.run(self._project.sync)
 
     def _bury(self) -> None:
         """A job whose process was killed from outside is not said to run."""
@@ -129,9 +127,7 @@ class Watch:
         look_again(self._project, LOOK_AGAIN_SECONDS)
 
     def _tidy(self) -> None:
-        if time.monotonic() >= self._next_tidying:
-            self._next_tidying = time.monotonic() + TIDY_SECONDS
-            self._tidy_up()
+        self._tidying.run(self._tidy_up)
 
     def _read_ahead(self) -> None:
         """Read images for the first time before anybody asks; the head of the queue is got ready meanwhile.
