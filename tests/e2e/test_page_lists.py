@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from harness.browser import SLOW, Tab
+from harness.browser import SLOW, Tab, contrast
 from harness.pools import FINDINGS
 from harness.room import Room, open_room
 
@@ -188,13 +188,3 @@ def test_colours_can_be_told_from_their_ground():
                 assert contrast(colour[text], colour[ground]) >= 4.5, (text, ground)
         assert contrast(colour["on-accent"], colour["accent"]) >= 4.5
         assert contrast(colour["bad"], colour["bad-ground"]) >= 4.5
-
-
-def contrast(one: str, other: str) -> float:
-    def luminance(colour: str) -> float:
-        shares = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
-        linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-    dark, light = sorted((luminance(one), luminance(other)))
-    return (light + 0.05) / (dark + 0.05)

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import io
-import json
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
-from harness.browser import Tab, place_of
+from harness.browser import Tab, brightness, colours, place_of
 from harness.pools import write_pool, write_task
-from harness.room import Room
+from harness.room import Room, looked_at_a_corner
 from harness.server import Server
 from PIL import Image
 from test_page_reading import SIZE, VOLUME_TASK, draw_box, stored
 
-from xal.store import ReadingRow, Store
-
 pytestmark = pytest.mark.e2e
-
-
-def brightness(tab: Tab) -> np.ndarray:
-    """What the picture shows, as numbers."""
-    shot = Image.open(io.BytesIO(tab.page.locator("#picture").screenshot())).convert("L")
-    return np.asarray(shot, dtype=float)
 
 
 def test_attention_lies_where_the_model_looked_at_every_zoom(trained_room: Room, tabs):
@@ -53,9 +43,8 @@ def test_attention_lies_where_the_model_looked_at_every_zoom(trained_room: Room,
 
 def colour_at(tab: Tab, voxel: tuple[int, int]) -> np.ndarray:
     box = tab.page.locator("#picture").bounding_box()
-    shot = Image.open(io.BytesIO(tab.page.locator("#picture").screenshot())).convert("RGB")
     x, y = place_of(tab, voxel, SIZE)
-    return np.asarray(shot).astype(int)[int(y - box["y"]), int(x - box["x"])]
+    return colours(tab)[int(y - box["y"]), int(x - box["x"])]
 
 
 def test_a_picture_larger_than_volume_textures_is_drawn_the_right_way_round(tmp_path: Path, tabs, serving):
@@ -136,31 +125,4 @@ def test_attention_lies_over_a_volume_where_the_model_looked(tmp_path: Path, tab
     for mirrored, seen in ((False, True), (True, False)):
         column, row = (i, j) if mirrored else (shape[0] - 1 - i, shape[1] - 1 - j)  # right is on the left, front on top
         x, y = place_of(tab, (column, row), shape[:2])
-        shot = Image.open(io.BytesIO(tab.page.locator("#picture").screenshot())).convert("RGB")
-        red, green, blue = shot.getpixel((round(x - box["x"]), round(y - box["y"])))
-        assert (max(red, green, blue) - min(red, green, blue) > 40) is seen
-
-
-def looked_at_a_corner(server: Server, image: str) -> None:
-    """Let a model have read the volume, as a scoring run would have kept it."""
-    state = server.studies / ".xal"
-    pool = json.loads((state / "pool.json").read_text())["pool"]
-    store = Store.open(f"sqlite:///{state / 'store.sqlite'}", pool, "blobs")
-    attention = np.zeros((6, 6, 6), np.float32)
-    attention[:2, :2, 1] = 1
-    reading = ReadingRow(
-        image=image,
-        version=1,
-        fingerprint=str(store.image(image).fingerprint),
-        roi_key=None,
-        finding="bright",
-        probabilities={"bright": 0.9, "dark": 0.1},
-        uncertainty=0.5,
-        misalignment=0.5,
-        overlap=0.1,
-        energy=0.1,
-        roi_source="proposed",
-        attention=attention,
-    )
-    store.save_readings([reading], 0.5, 0.5)
-    store.close()
+        assert (np.ptp(colours(tab)[round(y - box["y"]), round(x - box["x"])]) > 40) == seen

@@ -9,7 +9,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from harness.browser import SLOW, Tab, place_of
+from harness.browser import SLOW, Tab, colourful, place_of
 from harness.pools import FINDINGS, write_pool
 from harness.room import Room, open_room
 from harness.server import Server
@@ -250,17 +250,6 @@ def test_who_has_given_up_blind_reading_sees_the_attention_while_outlining(tmp_p
     tab.choose("disc")
     tab.hand_in()
     assert stored(server, image, "dr_open")[0]["roi_voxels"] == 25
-
-
-def colourful(tab: Tab) -> int:
-    """How many pixels of the picture are not grey, the outline aside, which is blue or orange lines only."""
-    import io
-
-    from PIL import Image
-
-    shot = Image.open(io.BytesIO(tab.page.locator("#picture").screenshot())).convert("RGB")
-    pixels = np.asarray(shot).astype(int)
-    return int((np.ptp(pixels, axis=2) > 40).sum())
 
 
 def test_next_without_handing_in_gives_another_image_and_keeps_the_draft(reading_room: Room, tabs):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlparse
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from harness.server import Server
 
@@ -66,14 +69,14 @@ class Tab:
         """Choose the finding."""
         self.page.get_by_role("radio", name=re.compile(f"^{re.escape(finding)}")).check(force=True)
 
-    def drag(self, *places: tuple[float, float]) -> None:
+    def drag(self, *places: tuple[float, float], button: str = "left") -> None:
         """Press at the first place of the window, go to all others, let go."""
         mouse = self.page.mouse
         mouse.move(*places[0])
-        mouse.down()
+        mouse.down(button=button)
         for place in places[1:]:
             mouse.move(*place, steps=4)
-        mouse.up()
+        mouse.up(button=button)
         self.settle()
 
     def settle(self) -> None:
@@ -93,6 +96,37 @@ class Tab:
     def sound(self) -> None:
         """Fail if anything went wrong in the page, or another host was asked."""
         assert not self.faults, self.faults
+
+
+def colours(tab: Tab) -> np.ndarray:
+    """What the picture shows: (row, column, red green blue)."""
+    return np.asarray(_shot(tab).convert("RGB")).astype(int)
+
+
+def brightness(tab: Tab) -> np.ndarray:
+    """What the picture shows, as numbers."""
+    return np.asarray(_shot(tab).convert("L"), dtype=float)
+
+
+def _shot(tab: Tab) -> Image.Image:
+    return Image.open(io.BytesIO(tab.page.locator("#picture").screenshot()))
+
+
+def colourful(tab: Tab) -> int:
+    """How many pixels of the picture are not grey; at its edge the focus is shown."""
+    return int((np.ptp(colours(tab)[5:-5, 5:-5], axis=2) > 40).sum())
+
+
+def contrast(one: str, other: str) -> float:
+    """How well two colours, `#rrggbb`, can be told apart, as WCAG counts it."""
+
+    def luminance(colour: str) -> float:
+        shares = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+        linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
 
 
 def place_of(tab: Tab, voxel: tuple[float, float], size: tuple[float, float]) -> tuple[float, float]:
@@ -124,8 +158,8 @@ def serving() -> Iterator[Any]:
         yield started.enter_context
 
 
-@pytest.fixture
-def tabs(chromium: Any, serving: Any) -> Iterator[Any]:
+@contextmanager
+def windows(chromium: Any) -> Iterator[Any]:
     """Opens the page for a reader; afterwards every one of them must have been sound."""
     opened: list[Tab] = []
 
@@ -143,6 +177,13 @@ def tabs(chromium: Any, serving: Any) -> Iterator[Any]:
         tab.page.context.close()
     for tab in opened:
         tab.sound()
+
+
+@pytest.fixture
+def tabs(chromium: Any, serving: Any) -> Iterator[Any]:
+    """Opens the page for a reader, in a window that ends with the test."""
+    with windows(chromium) as open_tab:
+        yield open_tab
 
 
 def _watch(tab: Tab) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from harness.pools import FINDINGS, Picture, write_label, write_pool, write_task
 from harness.server import Server
+from xal.store import ReadingRow, Store
 
 
 @dataclass
@@ -39,3 +43,28 @@ def open_room(folder: Path, count: int, task_extra: str = "", **conf: object) ->
     pictures = {picture.id: picture for picture in write_pool(folder / "studies", count)}
     task = write_task(folder, task_extra)
     return Room(Server(folder / "server", folder / "studies", str(task), **conf), pictures, folder)
+
+
+def looked_at_a_corner(server: Server, image: str) -> None:
+    """Let a model have read the volume, as a scoring run would have kept it."""
+    state = server.studies / ".xal"
+    pool = json.loads((state / "pool.json").read_text())["pool"]
+    store = Store.open(f"sqlite:///{state / 'store.sqlite'}", pool, "blobs")
+    attention = np.zeros((6, 6, 6), np.float32)
+    attention[:2, :2, 1] = 1
+    reading = ReadingRow(
+        image=image,
+        version=1,
+        fingerprint=str(store.image(image).fingerprint),
+        roi_key=None,
+        finding="bright",
+        probabilities={"bright": 0.9, "dark": 0.1},
+        uncertainty=0.5,
+        misalignment=0.5,
+        overlap=0.1,
+        energy=0.1,
+        roi_source="proposed",
+        attention=attention,
+    )
+    store.save_readings([reading], 0.5, 0.5)
+    store.close()
