@@ -33,6 +33,7 @@ async function start() {
   setTheme(localStorage.getItem(THEME) ?? "dark");
   byId("theme").addEventListener("click", () => setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"));
   byId("reader").addEventListener("click", askName);
+  document.querySelector(".skip").addEventListener("click", skip);
   byId("help").addEventListener("click", showShortcuts);
   document.addEventListener("keydown", (event) => event.key === "?" && !isTyping(event) && showShortcuts());
   const name = localStorage.getItem(READER);
@@ -217,7 +218,13 @@ function askName() {
   field.select();
 }
 
-// theme and help
+// theme, help, the way to the content
+
+/** To the content; the address stays, because it names the view. */
+function skip(event) {
+  event.preventDefault();
+  place.focus();
+}
 
 function setTheme(theme) {
   document.documentElement.dataset.theme = theme;

@@ -30,7 +30,7 @@ export class Read {
     this.unsaved = new Map();
     const canvas = h("canvas", { id: "picture", tabindex: 0, role: "img", "aria-label": "The image" });
     this.cover = h("div", { class: "cover" });
-    this.panel = h("aside", { class: "panel", "aria-label": "Finding and outline" });
+    this.panel = h("aside", { class: "panel", tabindex: -1, "aria-label": "Finding and outline" });
     const over = h("canvas", { class: "laid", "aria-hidden": "true" });
     this.viewer = new Viewer(canvas, over);
     this.tools = new Tools(this.viewer, room);
@@ -163,8 +163,8 @@ export class Read {
     this.phase = "reading";
     this.refused = refused;
     this.viewer.hideHeat();
-    this.viewer.setFilled(true);
     this.viewer.lock(false);
+    this.viewer.setShown(true);
     if (this.room.reveal === "always") this.#reveal();
     this.#choose(this.finding);
   }
@@ -353,7 +353,7 @@ export class Read {
     this.phase = "why";
     const here = this.#here("why");
     this.viewer.lock(true);
-    this.viewer.setFilled(false);
+    this.viewer.setShown(true);
     const shown = this.why.show(this.image, here);
     this.#draw();
     await shown;
@@ -422,19 +422,24 @@ export class Read {
 
   #draw() {
     this.viewer.canvas.setAttribute("aria-label", this.image ? `Image ${this.image.id}` : "No image");
+    const { activeElement } = document;
+    const held = this.panel.contains(activeElement) || this.cover.contains(activeElement);
     const cover = coverOf(this);
     this.cover.hidden = cover === null;
-    if (cover) fill(this.cover, cover);
-    const focused = document.activeElement?.dataset?.focus;
+    fill(this.cover, cover);
     fill(this.panel, panelOf(this));
-    if (focused) this.panel.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus();
-    if (document.activeElement === document.body) this.#placeFocus();
+    const focused = activeElement?.dataset?.focus;
+    if (focused) for (const part of [this.cover, this.panel]) part.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus();
+    if ([document.body, this.panel].includes(document.activeElement)) this.#placeFocus(held);
     this.tools.refresh();
   }
 
-  /** What had the focus is gone: what the reader will look at next has it, and nothing that a second Enter would press. */
-  #placeFocus() {
+  /**
+   * What had the focus is gone: what the reader will look at next has it, and nothing that a second Enter would press.
+   * Until that is there, the panel keeps what it or the cover `held`.
+   */
+  #placeFocus(held) {
     const next = this.phase === "why" ? this.panel.querySelector(".receipt, .sentence") : this.phase === "reading" ? this.viewer.canvas : null;
-    next?.focus({ preventScroll: true });
+    (next ?? (held ? this.panel : null))?.focus({ preventScroll: true });
   }
 }

@@ -8,6 +8,7 @@ export const SHORTCUTS = [
   [["E"], "eraser"],
   [["[", "]"], "thinner or thicker pen"],
   [["Ctrl Z", "Ctrl Y"], "undo, redo"],
+  [["Del"], "clear the outline"],
   [["Enter"], "hand in"],
   [["N"], "next image, also without handing in"],
   [["R"], "draw again what was handed in"],

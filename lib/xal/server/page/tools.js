@@ -16,6 +16,7 @@ const TOOLS = [
 const SHORT = { axial: "Ax", coronal: "Co", sagittal: "Sa", all: "All", solid: "3D" };
 const FILLED = new Set(["filled"]);
 const WIDEST = 61;
+const STEPS = { arrowup: 1, pageup: 1, arrowdown: -1, pagedown: -1 };
 
 const icon = (path, solid) => {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
@@ -38,7 +39,6 @@ export class Tools {
     this.slider = h("input", { type: "range", min: 0, "aria-label": "Slice", onInput: () => viewer.goTo(Number(this.slider.value)) });
     this.where = h("output", {});
     this.slices = h("div", { class: "slices", hidden: true }, this.slider, this.where);
-    this.shown = true;
     this.#build();
     for (const name of ["moved", "window", "drawn"]) viewer.addEventListener(name, () => this.refresh());
   }
@@ -55,7 +55,7 @@ export class Tools {
     this.clear = act("Clear the outline", "Del", "M5 7h14M9 7V4h6v3M7 7l1 13h8l1-13", () => viewer.erase());
     fill(this.bar, this.buttons.slice(0, 4), h("div", { class: "width" }, this.width, this.thickness), this.undo, this.redo, this.clear, h("hr"), this.buttons.slice(4),
       act("Whole image", "0", "M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5", () => viewer.resetView()),
-      this.views.length > 0 && h("select", { title: "Direction (V)", "aria-label": "Direction of the slices", onChange: (event) => viewer.setView(event.target.value) }, this.views.map((view) => h("option", { value: view, "aria-label": view, title: view }, SHORT[view]))));
+      this.views.length > 0 && h("select", { title: "Direction (V)", "aria-label": "Direction of the slices", onChange: () => this.#turnTo(this.direction.value) }, this.views.map((view) => h("option", { value: view, "aria-label": view, title: view }, SHORT[view]))));
     this.direction = this.bar.querySelector("select");
     this.#use("pen");
   }
@@ -63,6 +63,12 @@ export class Tools {
   #use(name) {
     this.viewer.use(name);
     for (const button of this.buttons) button.setAttribute("aria-pressed", button.dataset.tool === name);
+  }
+
+  /** See slices of another direction; the keys are the picture's again, which a list would take for its own. */
+  #turnTo(view) {
+    this.viewer.setView(view);
+    this.viewer.canvas.focus({ preventScroll: true });
   }
 
   #thick(width) {
@@ -114,17 +120,11 @@ export class Tools {
     else if (key === "0") viewer.resetView();
     else if (key === "+" || key === "=") viewer.zoom(1.25);
     else if (key === "-") viewer.zoom(0.8);
-    else if (key === "arrowup" || key === "pageup") viewer.step(1);
-    else if (key === "arrowdown" || key === "pagedown") viewer.step(-1);
+    else if (key in STEPS && !this.flat) viewer.step(STEPS[key]);
     else if (key === "v" && this.views.length) viewer.setView(this.views[(this.views.indexOf(viewer.view) + 1) % this.views.length]);
-    else if (key === "o") this.#show(!this.shown);
+    else if (key === "o") viewer.setShown(!viewer.shown);
     else return false;
     return true;
-  }
-
-  #show(shown) {
-    this.shown = shown;
-    this.viewer.setShown(shown);
   }
 }
 

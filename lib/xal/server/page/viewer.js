@@ -87,16 +87,15 @@ export class Viewer extends EventTarget {
     this.nv.setDrawColormap({ R: [0, r], G: [0, g], B: [0, b], A: [0, 255], I: [0, 1], labels: ["", "ROI"] });
   }
 
-  /** Only the rim of the outline, or its inside too. */
-  setFilled(filled) {
-    this.nv.drawOpacity = filled ? FILL_OPACITY : 0;
+  /** Show the outline, its inside too while it is being drawn, or the bare image. */
+  setShown(shown) {
+    this.over.shown = shown;
+    this.nv.drawOpacity = shown && !this.locked ? FILL_OPACITY : 0;
     this.nv.drawScene();
   }
 
-  /** Show the outline, or the bare image. */
-  setShown(shown) {
-    this.over.shown = shown;
-    this.setFilled(shown && !this.locked);
+  get shown() {
+    return this.over.shown;
   }
 
   /** Whether something is being drawn right now. */
@@ -191,6 +190,7 @@ export class Viewer extends EventTarget {
   /** The whole image in its own window. */
   resetView() {
     this.nv.scene.pan2Dxyzmm = [0, 0, 0, 1];
+    this.nv.scene.volScaleMultiplier = 1;
     const [image] = this.nv.volumes;
     if (image) [image.cal_min, image.cal_max] = this.range;
     this.nv.updateGLVolume();
@@ -239,6 +239,7 @@ export class Viewer extends EventTarget {
   }
 
   zoom(factor) {
+    if (this.view === "solid") return this.nv.setScale(Math.min(Math.max(this.nv.scene.volScaleMultiplier * factor, 1), 20));
     const pan = [...this.nv.scene.pan2Dxyzmm];
     pan[3] = Math.min(Math.max(pan[3] * factor, 1), 20);
     if (pan[3] === 1) pan.fill(0, 0, 3);
