@@ -280,16 +280,24 @@ def test_a_reload_in_the_middle_of_a_drawing_loses_nothing(reading_room: Room, t
 
 
 def test_a_look_at_the_other_views_in_the_middle_of_a_drawing_loses_nothing(reading_room: Room, tabs):
-    tab = tabs(reading_room.server, "dr_looks").open()
+    tab = tabs(reading_room.server, "dr_look").open()
+    tab.page.get_by_role("button", name="Next image").wait_for()
+    for view in ("Queue", "Progress", "Read"):  # without an image, too
+        tab.page.get_by_role("link", name=re.compile(f"^{view}")).click()
+        tab.page.locator(f".view.{view.lower()}").wait_for()
     image = tab.next()
     draw_box(tab, (10, 10), (14, 14))
-    for view in ("Queue", "Progress"):
+    tab.choose("square")
+    for view in ("Queue", "Progress", "Read"):
         tab.page.get_by_role("link", name=re.compile(f"^{view}")).click()
-        tab.page.get_by_role("region", name=view, exact=True).wait_for()
-    tab.page.get_by_role("link", name=re.compile("^Read")).click()
-    assert (tab.reading(), tab.outlined()) == (image, 25)
+        tab.page.locator(f".view.{view.lower()}").wait_for()
+    tab.settle()
+    assert tab.reading() == image
+    assert tab.outlined() == 25
+    assert tab.page.get_by_role("radio", name=re.compile("^square")).is_checked()
     tab.page.reload()
-    assert (tab.reading(), tab.outlined()) == (image, 25)
+    assert tab.reading() == image
+    assert tab.outlined() == 25, "what is kept in the browser was forgotten"
 
 
 def test_two_browsers_never_have_the_same_image(reading_room: Room, tabs):
