@@ -55,6 +55,10 @@ class Looking(Base):
         """How many annotations nobody looked at again yet."""
         return int(self._read(lambda c: c.execute(self.unseen(func.count())).scalar()) or 0)
 
+    def last_looked_at(self) -> int:
+        """The number of the last annotation that was looked at again; 0 before the first."""
+        return int(self._read(lambda c: c.execute(select(self._last_look())).scalar()) or 0)
+
     def unseen(self, what: Any) -> Select[Any]:
         """Selects `what` of the annotations that nobody looked at again yet."""
         later = annotation_table.c.id > func.coalesce(self._last_look(), 0)

@@ -84,6 +84,8 @@ class State(Reply):
     leases: int
     doubts: int
     """What a second look has found, and no reviewer accepted."""
+    looked_at: int
+    """The last annotation that had a second look: grows with all that is handed in, be it the first of two readings."""
     unscored: int | None
     """Images that wait for a score of the model in use; null without a model."""
     jobs: list[Job]
@@ -210,6 +212,7 @@ def state_of(project: Project) -> State:
         model_version=version.version if version else None,
         leases=store.lease_count(),
         doubts=store.doubt_count(),
+        looked_at=store.last_looked_at(),
         unscored=store.stale_count(version.version) if version else None,
         jobs=[_job(row) for row in store.jobs(limit=5)],
         archive=_archive(project) if isinstance(project.source, DicomWebSource) else None,

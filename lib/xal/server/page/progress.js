@@ -9,7 +9,7 @@ import { agreementPart, labelsTable } from "./readers.js";
 import { Versions } from "./versions.js";
 import { refill, Watch } from "./watch.js";
 
-const CHANGES = ["model_version", "settled", "open", "review", "findings"];
+const CHANGES = ["model_version", "settled", "open", "review", "findings", "looked_at", trainings];
 const PAUSE_MS = 3000;
 const POOL = [["images", "images"], ["settled", "settled"], ["open", "waiting"], ["review", "in review"], ["excluded", "excluded"], ["unreadable", "unreadable"]];
 
@@ -33,7 +33,6 @@ export class Progress {
       this.versions.element, this.labels, this.agreement, this.#exports());
     fill(root, this.trouble, this.body);
     this.watch = new Watch(CHANGES, () => this.#fetch(), PAUSE_MS);
-    this.training = null;
     live.addEventListener("state", () => this.#state());
     live.addEventListener("connection", () => live.connected && this.trouble.firstChild && this.#fetch());
     this.#state();
@@ -76,11 +75,6 @@ export class Progress {
     fill(this.pool, POOL.map(([key, name]) => h("div", { class: "stat" }, h("dd", {}, state ? state[key].toLocaleString("en") : "–"), h("dt", {}, name))));
     this.archive.hidden = !state?.archive;
     if (state?.archive) this.archive.textContent = tellArchive(state.archive);
-    // a refused version changes nothing else of the state: the end of a training does
-    const training = state?.jobs.filter((job) => job.kind === "train").map((job) => [job.id, job.state]) ?? [];
-    const before = this.training;
-    this.training = JSON.stringify(training);
-    if (before !== null && before !== this.training && this.entered && !this.root.hidden) this.#fetch();
   }
 
   #exports() {
@@ -93,6 +87,11 @@ export class Progress {
           h("div", { class: "row wrap" }, link("/export/annotations.csv", {}, "Annotations (CSV)"), link("/export/annotations.csv", { withdrawn: true }, "With withdrawn ones (CSV)"), link("/export/dataset.zip", {}, "Dataset (ZIP)"))]
         : h("p", { class: "quiet" }, "Reviewers export annotations and the dataset here."));
   }
+}
+
+/** A refused version changes nothing else of the state: the end of its training does. */
+function trainings({ jobs }) {
+  return jobs.filter((job) => job.kind === "train").map((job) => [job.id, job.state]);
 }
 
 /** What of the annotations is in the archive, and why not all of it. */

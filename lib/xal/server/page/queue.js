@@ -19,7 +19,7 @@ const STATES = [
 ];
 const SOURCES = [["", "any ROI"], ["drawn", "drawn ROI"], ["proposed", "proposed ROI"], ["none", "no ROI"]];
 const BY_READER = ["leased", "handed_in"];
-const CHANGES = ["model_version", "alpha", "open", "leases", "settled", "review", "excluded", "unreadable", "unscored"];
+const CHANGES = ["model_version", "alpha", "open", "leases", "settled", "review", "excluded", "unreadable", "unscored", "looked_at"];
 const LIST_PAUSE_MS = 4000;
 const POINTS_PAUSE_MS = 15000;
 const POINTS = 2000;

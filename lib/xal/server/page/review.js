@@ -7,7 +7,7 @@ import { findingTag, readPath, revisePath, thumbnail } from "./rows.js";
 import { Watch } from "./watch.js";
 
 const KINDS = { disagree: "Readers differ", model: "The model disagrees", far: "Far from the others" };
-const CHANGES = ["settled", "open", "review", "doubts", "excluded", "findings"];
+const CHANGES = ["settled", "open", "review", "doubts", "excluded", "findings", "looked_at"];
 const PAUSE_MS = 3000;
 
 export class Review {

@@ -6,7 +6,7 @@ import { live } from "./live.js";
 /** Calls `refresh` when what it shows has changed at the server: at once, then no more often than every `pause` ms. */
 export class Watch {
   /**
-   * @param {string[]} keys what of the live state tells that something has changed
+   * @param {(string|((state: object) => any))[]} keys what of the live state tells that something has changed
    * @param {() => Promise<void>} refresh
    * @param {number} pause
    */
@@ -40,7 +40,7 @@ export class Watch {
 
   #signature() {
     const { state } = live;
-    return state && JSON.stringify(this.keys.map((key) => state[key] ?? null));
+    return state && JSON.stringify(this.keys.map((key) => (typeof key === "function" ? key(state) : state[key] ?? null)));
   }
 
   #look() {
