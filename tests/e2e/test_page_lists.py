@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from harness.browser import SLOW, Tab, contrast
+from harness.browser import SLOW, contrast, ids, rows
 from harness.pools import FINDINGS
 from harness.room import Room, open_room
 
@@ -31,17 +31,6 @@ def busy_room(tmp_path_factory: pytest.TempPathFactory):
         assert wrong.ok, wrong.text
         server.wait(lambda: server.status()["review"] == 1, 20, "a review")
         yield room
-
-
-def rows(tab: Tab, name: str = "Images"):
-    """The rows of a list, once there are any."""
-    found = tab.page.get_by_role("list", name=name).locator("[data-image]")
-    found.first.wait_for(timeout=SLOW)
-    return found
-
-
-def ids(tab: Tab, name: str = "Images") -> list[str]:
-    return [row.get_attribute("data-image") for row in rows(tab, name).all()]
 
 
 def test_the_queue_is_in_the_order_in_which_images_are_given(busy_room: Room, tabs):

@@ -138,6 +138,18 @@ def place_of(tab: Tab, voxel: tuple[float, float], size: tuple[float, float]) ->
     return left + (voxel[0] + 0.5) * scale, top + (voxel[1] + 0.5) * scale
 
 
+def rows(tab: Tab, name: str = "Images") -> Any:
+    """The rows of a list, once there are any."""
+    found = tab.page.get_by_role("list", name=name).locator("[data-image]")
+    found.first.wait_for(timeout=SLOW)
+    return found
+
+
+def ids(tab: Tab, name: str = "Images") -> list[str]:
+    """The images of the rows of a list, from top to bottom."""
+    return list(rows(tab, name).evaluate_all("rows => rows.map((row) => row.dataset.image)"))
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """A browser for all tests; each gets windows of its own."""
