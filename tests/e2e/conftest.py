@@ -1,4 +1,4 @@
-"""What the tests on a real archive share; each file says in `orthanc` what its archive has."""
+"""What several files share; those on a real archive each say in `orthanc` what theirs has."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from harness.faults import FaultyProxy
 from harness.orthanc import Orthanc
+from harness.viewing import tab, volumes, window  # noqa: F401
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from harness.browser import Tab, brightness, colours, place_of
+from harness.browser import Tab, brightness, colours, place_of, stored
 from harness.pools import write_pool, write_task
 from harness.room import Room, looked_at_a_corner
 from harness.server import Server
 from PIL import Image
-from test_page_reading import SIZE, VOLUME_TASK, draw_box, stored
+from test_page_reading import SIZE, VOLUME_TASK, draw_box
 
 pytestmark = pytest.mark.e2e
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness.browser import Tab, brightness, place_of
+from harness.browser import Tab, brightness, place_of, stored
 from harness.room import Room, open_room
 from harness.server import Server
-from test_page_reading import SIZE, draw_box, stored
+from test_page_reading import SIZE, draw_box
 
 pytestmark = pytest.mark.e2e
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from harness.browser import SLOW, Tab, colourful, place_of
+from harness.browser import SLOW, Tab, colourful, place_of, stored
 from harness.pools import FINDINGS, write_pool
 from harness.room import Room, open_room
 from harness.server import Server
+from harness.viewing import TURNED
 
 pytestmark = pytest.mark.e2e
 
@@ -24,17 +25,6 @@ def reading_room(tmp_path_factory: pytest.TempPathFactory):
     room = open_room(tmp_path_factory.mktemp("page"), 40, reviewers="dr_r")
     with room.server:
         yield room
-
-
-def stored(server: Server, image: str, reader: str) -> tuple[dict, np.ndarray, np.ndarray]:
-    """The standing annotation of this reader, its voxels and their affine."""
-    (annotation,) = server.get("/xal/api/annotations", image=image, reader=reader, client_id=reader).json()["items"]
-    file = Path(server.folder) / f"{image}.{annotation['id']}.nii.gz"
-    reply = server.get(f"/xal/api/annotations/{annotation['id']}/mask.nii.gz", client_id=reader)
-    assert reply.ok, reply.text
-    file.write_bytes(reply.content)
-    label = nib.load(file)
-    return annotation, np.asarray(label.dataobj).astype(int), label.affine
 
 
 def draw_box(tab: Tab, first: tuple[int, int], last: tuple[int, int]) -> None:
@@ -63,7 +53,6 @@ title: Blobs in volumes
 findings: [{name: bright}, {name: dark}]
 image: {dimensions: 3, size: [24, 24, 24]}
 """
-TURNED = np.array([[0, 0, 4, -20], [-2, 0, 0, 30], [0, 3, 0, 5], [0, 0, 0, 1]], float)  # i to the back, j up, k right
 
 
 @pytest.mark.parametrize("affine", [np.diag([-2.0, 3, 4, 1]), TURNED], ids=["flipped", "turned"])

@@ -8,9 +8,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
+import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
@@ -148,6 +150,17 @@ def rows(tab: Tab, name: str = "Images") -> Any:
 def ids(tab: Tab, name: str = "Images") -> list[str]:
     """The images of the rows of a list, from top to bottom."""
     return list(rows(tab, name).evaluate_all("rows => rows.map((row) => row.dataset.image)"))
+
+
+def stored(server: Server, image: str, reader: str) -> tuple[dict, np.ndarray, np.ndarray]:
+    """The standing annotation of this reader, its voxels and their affine."""
+    (annotation,) = server.get("/xal/api/annotations", image=image, reader=reader, client_id=reader).json()["items"]
+    file = Path(server.folder) / f"{image}.{annotation['id']}.nii.gz"
+    reply = server.get(f"/xal/api/annotations/{annotation['id']}/mask.nii.gz", client_id=reader)
+    assert reply.ok, reply.text
+    file.write_bytes(reply.content)
+    label = nib.load(file)
+    return annotation, np.asarray(label.dataobj).astype(int), label.affine
 
 
 @pytest.fixture(scope="session")
