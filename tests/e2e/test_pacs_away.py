@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ def test_images_that_the_archive_cannot_give_keep_nobody_from_the_others(tmp_pat
             server.wait(all_others, 60, "the images that can be had")
             assert not set(given) & set(lost)
             assert {lease["image"] for lease in server.get("/xal/api/leases").json()["items"]} == set(given)
-            assert server.status()["archive"]["problem"] is None
+            server.wait(lambda: server.status()["archive"]["problem"] is None, 30, "the archive not to be suspected")
 
 
 def test_a_server_starts_without_its_archive_and_finds_the_pool_when_it_comes(tmp_path: Path):
@@ -75,3 +76,23 @@ def test_a_server_starts_without_its_archive_and_finds_the_pool_when_it_comes(tm
             server.wait(lambda: server.status()["images"] == 1, 60, "the pool")
             assert server.post("/activelearning/xal", {"client_id": "dr_smith"}).json()["id"] == case.series
             server.wait(lambda: server.status()["archive"]["problem"] is None, 30, "all to be well")
+
+
+def test_a_server_that_knows_its_pool_does_not_wait_for_an_archive_that_hangs(tmp_path: Path):
+    hospital = Hospital.build(tmp_path, quick_task(tmp_path))
+    with hospital.archive:
+        case = hospital.admit("dx")
+        with hospital.server as server:
+            assert server.status()["images"] == 1
+        hospital.archive.pause()
+        try:
+            began = time.monotonic()
+            with hospital.server as server:
+                assert time.monotonic() - began < 30
+                assert server.status()["images"] == 1
+                assert next_sample(server).json()["id"] == case.series, "it was fetched before"
+                hospital.archive.resume()
+                hospital.admit("dx", 1)
+                server.wait(lambda: server.status()["images"] == 2, 120, "the archive to be listed")
+        finally:
+            hospital.archive.resume()

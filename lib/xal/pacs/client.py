@@ -26,6 +26,8 @@ from urllib3.util import Retry
 from xal.errors import NotFound, Unavailable
 from xal.pacs.address import Address
 
+logger = logging.getLogger(__name__)
+
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE  # its warnings quote values
 for chatty in ("dicomweb_client", "urllib3"):  # they tell what is asked and answered
     logging.getLogger(chatty).setLevel(logging.ERROR)
@@ -37,6 +39,8 @@ TRIES = 3
 BACKOFF_SECONDS = 0.5
 PAGE = 1_000
 """Answers asked for at once."""
+TOLD = 10_000
+"""After so many answers the log says how far a listing is, which may take minutes."""
 _OVERLOADED = (408, 429, 500, 502, 503, 504)
 _LOGIN = (401, 403)
 _NOT_FOUND, _CONFLICT = 404, 409
@@ -154,6 +158,8 @@ class Archive:
                 return
             seen |= set(page)
             asked += len(found)
+            if asked % TOLD < len(found):
+                logger.info("the archive has listed %d %s so far", asked, filters.get("Modality", "answers"))
             yield from new
 
     @contextlib.contextmanager

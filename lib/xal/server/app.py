@@ -217,9 +217,11 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
         return (errands.look, errands.send) if sending.kinds else (errands.look,)
 
     def _look_first(self) -> None:
-        """List the images; an archive that is away now will be looked at again by the watch."""
+        """List the images; but those of an archive that are known from before are served, and the watch lists them."""
         if isinstance(self.project.source, DicomWebSource):
             self.project.source.begin()
+            if self.project.store.counts()["total"]:
+                return
         try:
             self.project.sync()
         except Unavailable as error:
