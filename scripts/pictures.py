@@ -62,7 +62,7 @@ def work(server: Server, task: Task, truth: Truth) -> None:
 
 def disagree(server: Server, task: Task, truth: Truth) -> None:
     """Another reader says something else of two images, and the same of four."""
-    read = server.get("/xal/api/annotations", reader="dr_lee").json()
+    read = server.get("/xal/api/annotations", reader="dr_lee").json()["items"]
     outlined = [row for row in read if row["roi_voxels"]][-6:]
     with tempfile.TemporaryDirectory() as folder:
         for number, row in enumerate(outlined):

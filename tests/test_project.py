@@ -63,9 +63,9 @@ def test_a_transaction_that_is_tried_again_finds_its_label_file(tmp_path: Path, 
     local = Local(tmp_path, 3)
     add = local.project.store.add_annotation
 
-    def twice(new, write_label, readings):
+    def twice(new, write_label, readings, **how):
         write_label(1)  # as in an attempt that the database rolled back
-        return add(new, write_label, readings)
+        return add(new, write_label, readings, **how)
 
     monkeypatch.setattr(local.project.store, "add_annotation", twice)
     annotation = local.hand_in(local.ids[0]).annotation

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -83,12 +82,10 @@ def test_a_server_that_knows_its_pool_does_not_wait_for_an_archive_that_hangs(tm
     with hospital.archive:
         case = hospital.admit("dx")
         with hospital.server as server:
-            assert server.status()["images"] == 1
+            assert server.get("/datastore/image", image=case.series).ok
         hospital.archive.pause()
         try:
-            began = time.monotonic()
-            with hospital.server as server:
-                assert time.monotonic() - began < 30
+            with hospital.server as server:  # fails where it waits for the archive
                 assert server.status()["images"] == 1
                 assert next_sample(server).json()["id"] == case.series, "it was fetched before"
                 hospital.archive.resume()

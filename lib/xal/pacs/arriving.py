@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 HOLDERS = ("SEG", "RTSTRUCT", "SR")
 """Modalities of objects that may hold outlines."""
-READING = 2
+READING = 3
 """Counts changes in how objects are read: what an earlier release made of them is found out anew."""
 GIVE_UP = 3
 """So many series that the archive does not give: it is the archive, not the series."""

@@ -109,6 +109,12 @@ class Annotations(Queue, Settling):
             raise Conflict(f"annotation {annotation} of image {new.image!r} does not stand: there is nothing to revise")
         if row.reader == new.reader:
             return  # a new revision takes the place of the one before anyway
+        own = self._by(new.image, new.reader) & annotation_table.c.active.is_(True)
+        if connection.execute(select(annotation_table.c.id).where(own)).first() is not None:
+            raise Conflict(
+                f"{new.reader!r} has a reading of image {new.image!r} that stands: one of two readings would be lost. "
+                "Settle the finding, or withdraw the wrong one"
+            )
         standing = self._by(new.image, row.reader) & annotation_table.c.withdrawn_at.is_(None)
         gone = {"withdrawn_at": at, "withdrawn_by": new.reader, "active": False}
         connection.execute(annotation_table.update().where(standing).values(gone))

@@ -1,6 +1,6 @@
 /** The queue: the pool as Next Sample ranks it, what became of the other images, and who has which. */
 
-import { Failure, get, idPath, post } from "./api.js";
+import { Failure, get, getAll, idPath, post } from "./api.js";
 import { fill, h, toast } from "./dom.js";
 import { Endless } from "./lists.js";
 import { live } from "./live.js";

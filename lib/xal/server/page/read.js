@@ -133,7 +133,7 @@ export class Read {
     const { pool, task, reader, dimensions } = this.room;
     const [image, draft, sent] = await Promise.all([get(idPath(id)), draftOf(pool, task, reader, id), this.#onItsWay(id)]);
     if (!here()) return;
-    const toBeRead = image.status === "waiting" && !image.own && !sent;
+    const toBeRead = image.status === "waiting" && !image.own && !sent && !revised && !draft?.revises;
     const until = leaseUntil ?? (toBeRead ? await this.#lease(id, draft !== undefined) : null);
     const file = await bytes(`${idPath(id)}/volume.nii.gz`, { v: image.checksum });
     if (!here()) return;
@@ -186,6 +186,10 @@ export class Read {
       toast("That annotation stands no more.", "bad");
       return this.#explain();
     }
+    if (!said.own && annotations.some((annotation) => annotation.own && annotation.active)) {
+      toast("You have read this image yourself: settle the finding, or withdraw the wrong annotation.", "bad");
+      return this.#explain();
+    }
     await this.why.outline(said, here);
     if (!here()) return;
     this.revises = said;
@@ -221,6 +225,7 @@ export class Read {
     this.phase = "sending";
     this.sent = submission;
     this.finding = draft.finding;
+    this.revises = draft.revises ?? null;
     this.viewer.setColour(colourOf(this.room, draft.finding));
     this.viewer.restore(draft.runs);
     this.viewer.goToOutline();
