@@ -132,7 +132,7 @@ def test_why_tells_what_the_model_had_thought_when_it_was_handed_in(room: Room):
         assert sum(why["probabilities"].values()) == pytest.approx(1, abs=1e-3)
         assert why["attention_version"] == 1
         (known,) = said["annotations"]
-        assert (known["reader"], known["own"], known["active"]) == ("asker", True, True)
+        assert [known[name] for name in ("reader", "own", "active", "of_these_pixels")] == ["asker", True, True, True]
 
 
 def test_without_a_model_there_is_nothing_to_tell(room: Room):

@@ -42,7 +42,7 @@ def test_a_scan_that_fails_as_nobody_foresaw_is_told_of_and_tried_at_growing_dis
     monkeypatch.setattr(watch.time, "sleep", sleep)
     watching = Watch(local.project, None, lambda: None, scan_seconds=1)
     with pytest.raises(_EnoughError):
-        watching._run([watching._scan], "source")
+        watching._run([watching.scan], "source")
     assert scans == [1000, 1001, 1003, 1007, 1015]
     assert local.project.source_problem is not None
     assert re.search(problem, local.project.source_problem)

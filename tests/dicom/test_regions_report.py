@@ -243,6 +243,17 @@ def _plane(shape, source):
     return [plane.header.SOPInstanceUID for plane in planes(source.headers, source.shape, source.affine)].index(uid)
 
 
+def test_a_label_that_cannot_be_read_costs_the_label_only():
+    source = stack("CT")
+    drawn = report(source, on_image(source, 1, closed(EDGES)))
+    group = next(item for item in contents(drawn, "CONTAINER") if name(item) == "Measurement Group")
+    finding = next(item for item in group.ContentSequence if name(item) == "Finding")
+    del finding.ConceptCodeSequence
+    finding.add_new(0x0040A168, "LO", "no sequence")
+    read = drawn_in(drawn, source)
+    assert ([region.label for region in read.regions], read.unusable) == ([""], [])
+
+
 def test_a_frame_that_the_image_does_not_have_is_refused():
     source = enhanced()
     drawn = report(source, on_image(source, 1, closed(EDGES)))

@@ -87,6 +87,30 @@ def test_a_revision_can_be_given_up_and_asks_before_it_replaces_a_drawing(review
     assert annotations(reviewed, FAR) == before
 
 
+def test_a_refused_revision_is_still_one_after_a_reload_and_can_become_a_reading_of_ones_own(reviewed: Room, tabs):  # noqa: F811
+    tab = tabs(reviewed.server, "boss").open(f"#/read/{FAR}?revise={number(reviewed, FAR)}")
+    tab.reading()
+    before = annotations(reviewed, FAR)
+    tab.may_lose_server = True
+    tab.page.route("**/datastore/label*", lambda route: route.abort())
+    tab.page.get_by_role("button", name=re.compile("^Hand in")).click()
+    tab.page.locator("aside").get_by_text("Handing in").wait_for()
+    tab.page.reload()
+    tab.page.locator("aside").get_by_text("Handing in").wait_for()
+    tab.page.unroute("**/datastore/label*")
+    refusal = {"status": 409, "content_type": "application/json", "body": '{"detail": "it stands no more"}'}
+    tab.page.route("**/datastore/label*", lambda route: route.fulfill(**refusal))
+    tab.page.get_by_text("The server did not take it: it stands no more").wait_for()
+    tab.page.get_by_text("You revise what dr_a said").wait_for()
+    tab.page.get_by_role("button", name="Make it a reading of my own").click()
+    assert tab.page.get_by_text("You revise").count() == 0
+    assert tab.outlined() == 64
+    tab.page.unroute("**/datastore/label*")
+    tab.faults.clear()  # the browser itself reports the refusal as an error
+    tab.hand_in()
+    assert annotations(reviewed, FAR) == [*before, ("boss", None)]
+
+
 def number(room: Room, image: str) -> int:
     (row,) = room.server.get("/xal/api/annotations", image=image, client_id="boss").json()["items"]
     return int(row["id"])

@@ -173,6 +173,16 @@ def test_a_revision_settles_what_readers_disagreed_about(store):
     assert_consistent(store)
 
 
+def test_who_has_a_reading_of_the_image_cannot_take_anothers_place(store):
+    store.put_images(files(["a"]))
+    first = submit(store, "a", "ann", "none", TWICE)
+    submit(store, "a", "boss", "glioma", TWICE)
+    with pytest.raises(Conflict, match="'boss' has a reading"):
+        store.add_annotation(new("a", reader="boss", digest="2"), _must_not_write, TWICE, revises=first.id)
+    assert {said.reader for said in store.annotations("a")} == {"ann", "boss"}
+    assert store.image("a").status == "review"
+
+
 def test_only_what_stands_of_this_image_is_revised_and_a_repeated_number_is_the_same(store):
     store.put_images(files(["a", "b"]))
     first, elsewhere = submit(store, "a", "ann"), submit(store, "b", "ann")

@@ -182,7 +182,15 @@ def _rectangle(points: FloatArray) -> FloatArray | None:
 
 
 def _label(whole: Dataset) -> str | None:
-    """What its author called a region: its finding, else its tracking identifier, else what the shape is said to be."""
+    """What its author called a region, as far as that can be read."""
+    try:
+        return _stated_label(whole)
+    except BadInput:
+        return None
+
+
+def _stated_label(whole: Dataset) -> str | None:
+    """Its finding, else its tracking identifier, else what the shape is said to be."""
     children = items(whole, "ContentSequence")
     for child in children:
         if _name(child) == _FINDING:

@@ -189,13 +189,14 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
         forget_drafts(self.project)
         keep_conf_alpha(self.project, self._chosen.alpha)
         keep_conf_archive(self.project, self._chosen.archive)
-        self._look_first()
+        ask = self.async_scoring if self._chosen.auto_score else None
+        every = self._chosen.scan_seconds or (FOLDER_SECONDS if self.archive is None else ARCHIVE_SECONDS)
+        watch = Watch(self.project, ask, self.cleanup_sessions, every, self._errands(every))
+        self._look_first(watch)
         import_at_start(self.project)
         follow_settings(self.project)
         install(self, reviewers_in(self._chosen.reviewers), self._chosen.show_patient)
-        ask = self.async_scoring if self._chosen.auto_score else None
-        every = self._chosen.scan_seconds or (FOLDER_SECONDS if self.archive is None else ARCHIVE_SECONDS)
-        Watch(self.project, ask, self.cleanup_sessions, every, self._errands(every)).start()
+        watch.start()
         if not bound_to_loopback():
             logger.warning("this server may be reached from other machines, and it has no access control: see --host")
         counts = self.project.store.counts()
@@ -216,14 +217,14 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
         errands = Errands(Search(self.project, source, self._chosen.roi_names), sending, every)
         return (errands.look, errands.send) if sending.kinds else (errands.look,)
 
-    def _look_first(self) -> None:
+    def _look_first(self, watch: Watch) -> None:
         """List the images; but those of an archive that are known from before are served, and the watch lists them."""
         if isinstance(self.project.source, DicomWebSource):
             self.project.source.begin()
             if self.project.store.counts()["total"]:
                 return
         try:
-            self.project.sync()
+            watch.scan()
         except Unavailable as error:
             logger.warning("%s: the images known from before are served until it is back", error)
 

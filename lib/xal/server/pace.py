@@ -1,4 +1,4 @@
-"""How often the source of the images is asked what there is."""
+"""How often something is done that may take long, such as asking an archive what there is."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class Watch:
     def start(self) -> None:
         """Begin; the threads end with the process."""
         for name, duties in (
-            ("source", (self._scan, self._read_ahead, *self._errands)),
+            ("source", (self.scan, self._read_ahead, *self._errands)),
             ("ready", (self._ready.keep,)),
             ("watch", (self._bury, self._score, self._look_again, self._tidy)),
         ):
@@ -102,7 +102,8 @@ class Watch:
         self._waits[duty] = time.monotonic() + wait, wait, problem
         return problem
 
-    def _scan(self) -> None:
+    def scan(self) -> None:
+        """List the images, if it is time to."""
         self._scans.run(self._project.sync)
 
     def _bury(self) -> None:

@@ -167,16 +167,13 @@ class Images(Settling):
         *,
         labelled: bool | None = None,
         state: ImageState | None = None,
-        after: str | None = None,
         limit: int | None = None,
     ) -> list[ImageRow]:
-        """Images ordered by id, `after` an id; without `state` those that are there (ok and unreadable)."""
+        """Images ordered by id; without `state` those that are there (ok and unreadable)."""
         query = select(images).where(self._mine(images)).order_by(images.c.id).limit(limit)
         query = query.where(images.c.state.in_(THERE) if state is None else images.c.state == state)
         if labelled is not None:
             query = query.where(images.c.labelled == labelled)
-        if after is not None:
-            query = query.where(images.c.id > after)
         return [image_row(row) for row in self._read(lambda c: c.execute(query).mappings().all())]
 
     def counts(self) -> Counts:

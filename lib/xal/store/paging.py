@@ -64,10 +64,10 @@ def take(connection: Connection, queries: Sequence[Query], count: int) -> list[V
 
 
 def paged(
-    of: str, key: str, kind: type, fetch: Callable[[Any, int], Sequence[T]], limit: int, cursor: str | None
+    of: str, key: str, fetch: Callable[[int | None, int], Sequence[T]], limit: int, cursor: str | None
 ) -> Page[T]:
-    """A page of the list called `of`; `fetch(key of the last row, count)` gives the rows behind that one."""
-    after = None if cursor is None else read_cursor(of, cursor, (kind,))[0]
+    """A page of the list called `of`; `fetch(number of the last row, count)` gives the rows behind that one."""
+    after = None if cursor is None else read_cursor(of, cursor, (int,))[0]
     rows = fetch(after, limit + 1)
     shown = list(rows[:limit])
     return Page(shown, write_cursor(of, (getattr(shown[-1], key),)) if len(rows) > limit else None)

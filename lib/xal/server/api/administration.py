@@ -143,7 +143,7 @@ def add_routes(router: APIRouter, project: Project) -> None:
 
     @router.get("/jobs", summary="Training and scoring, newest first")
     def jobs(user: AnyUser, cursor: Cursor = None, limit: Limit = 20) -> PageOf[Job]:
-        page = paged("jobs", "id", int, lambda before, count: store.jobs(limit=count, before=before), limit, cursor)
+        page = paged("jobs", "id", lambda before, count: store.jobs(limit=count, before=before), limit, cursor)
         return PageOf(items=[_job(row) for row in page.items], next=page.next)
 
     @router.get("/annotations", summary="Annotations, oldest first")
@@ -158,7 +158,7 @@ def add_routes(router: APIRouter, project: Project) -> None:
         def fetch(after: int | None, count: int) -> list[AnnotationRow]:
             return store.annotations(image, reader=reader, active_only=not withdrawn, after=after, limit=count)
 
-        page = paged(f"annotations {image} {reader} {withdrawn}", "id", int, fetch, limit, cursor)
+        page = paged(f"annotations {image} {reader} {withdrawn}", "id", fetch, limit, cursor)
         seen = may_see_all(project, asker, list({row.image for row in page.items}))
         items = [_annotation(row, row.image in seen or row.reader == asker.name) for row in page.items]
         return PageOf(items=items, next=page.next)
@@ -236,7 +236,7 @@ def _job(row: JobRow) -> Job:
 
 def _annotation(row: AnnotationRow, seen: bool) -> Annotation:
     return Annotation(
-        **dict(annotation_reply(row, seen)),
+        **dict(annotation_reply(row, seen=seen)),
         roi_volume_mm3=row.roi_volume if seen else None,
         source=row.source,
         withdrawn_at=row.withdrawn_at,

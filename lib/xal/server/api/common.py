@@ -72,7 +72,7 @@ def lease_reply(row: Lease) -> LeaseReply:
     return LeaseReply(image=row.image, reader=row.reader, until=row.until)
 
 
-def annotation_reply(row: AnnotationRow, seen: bool = True) -> AnnotationReply:
+def annotation_reply(row: AnnotationRow, *, seen: bool) -> AnnotationReply:
     """An annotation as a reply."""
     return AnnotationReply(
         id=row.id,

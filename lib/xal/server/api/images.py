@@ -24,6 +24,7 @@ from xal.server.api.common import (
 )
 from xal.server.files import A_WHILE, ASK_AGAIN, FOR_GOOD, GZIP, PNG, send_file, send_made
 from xal.store.rows import AnnotationRow, ImageRow, ImageStatus
+from xal.store.settling import same_pixels
 from xal.views import attention_nifti, display_file, header_of, thumbnail_file
 from xal.why import Explanation, explain, standing_reading
 
@@ -64,6 +65,8 @@ class Said(AnnotationReply):
     active: bool
     """It is that reader's latest one that was not withdrawn."""
     own: bool
+    of_these_pixels: bool
+    """It was drawn on the pixels that the image has now."""
 
 
 class Thought(Reply):
@@ -130,7 +133,7 @@ def add_routes(router: APIRouter, project: Project) -> None:
     def why(image: str, reader: Asker) -> Why:
         row = _seen_by(project, reader, image)
         found = explain(project, reader, row)
-        annotations = [_said(row, reader) for row in store.annotations(image, active_only=False)]
+        annotations = [_said(said, reader, row) for said in store.annotations(image, active_only=False)]
         return Why(thought=None if found is None else _thought(project, found), annotations=annotations)
 
     @router.get("/annotations/{annotation}/mask.nii.gz", summary="What a reader outlined", **_file(GZIP))
@@ -208,15 +211,20 @@ def _image_view(project: Project, reader: Reader, image: str) -> ImageView:
         model_version=row.version,
         lease=lease_reply(lease) if lease else None,
         may_see=seen,
-        own=annotation_reply(own) if own else None,
+        own=annotation_reply(own, seen=True) if own else None,
         checksum=row.checksum,
         shape=None if geometry is None else geometry.shape,
         spacing=None if geometry is None else _spacing(geometry),
     )
 
 
-def _said(row: AnnotationRow, reader: Reader) -> Said:
-    return Said(**dict(annotation_reply(row)), active=row.active, own=row.reader == reader.name)
+def _said(row: AnnotationRow, reader: Reader, image: ImageRow) -> Said:
+    return Said(
+        **dict(annotation_reply(row, seen=True)),
+        active=row.active,
+        own=row.reader == reader.name,
+        of_these_pixels=same_pixels(row.fingerprint, image.fingerprint),
+    )
 
 
 def _thought(project: Project, found: Explanation) -> Thought:

@@ -191,7 +191,7 @@ def _item(
         predicted=prediction.finding if prediction else None,
         probability=rounded(prediction.probability) if prediction else None,
         overlap=rounded(prediction.overlap) if prediction else None,
-        annotation=annotation_reply(annotation, seen) if annotation else None,
+        annotation=annotation_reply(annotation, seen=seen) if annotation else None,
         excluded=image.excluded,
         excluded_by=image.excluded_by,
         problem=image.problem,

@@ -105,7 +105,7 @@ def _suspect(suspect: Suspect) -> SuspectReply:
     return SuspectReply(
         kind=suspect.kind,
         image=suspect.image,
-        annotations=[annotation_reply(row) for row in suspect.annotations],
+        annotations=[annotation_reply(row, seen=True) for row in suspect.annotations],
         sentence=sentence(suspect),
         raised_at=suspect.raised_at,
     )

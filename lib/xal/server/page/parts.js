@@ -79,6 +79,7 @@ function readingPart(read) {
     h("p", { class: "measure" }, measure(read)),
     h("div", { class: "column" },
       h("button", { class: "primary large", data: { focus: "submit" }, disabled: read.finding === null, onClick: () => read.submit() }, "Hand in", h("kbd", {}, "Enter")),
+      refused && revises && h("button", { data: { focus: "alone" }, onClick: () => read.alone() }, "Make it a reading of my own"),
       h("button", { data: { focus: "next" }, onClick: () => read.next() }, "Next without handing in", h("kbd", {}, "N")),
       (revises || own) && h("button", { class: "plain", data: { focus: "forget" }, onClick: () => read.forget() }, revises ? `Leave it as ${revises.reader} said` : `Keep revision ${own.revision} as it is`),
       h("button", { class: "plain", data: { focus: "exclude" }, onClick: () => read.exclude() }, "Exclude this image …")),

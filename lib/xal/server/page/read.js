@@ -46,7 +46,8 @@ export class Read {
 
   /** Shown again, perhaps for a certain image, or to revise an annotation of it. */
   async enter(image, options) {
-    const revised = Number(options.get("revise")) || null;
+    const { reviewer, reviewers } = this.room;
+    const revised = ((reviewer || !reviewers) && Number(options.get("revise"))) || null;
     if (image && (revised || image !== this.wanted)) return this.#open(image, revised);
     if (!this.wanted && this.phase !== "loading") return this.idle();
     if (this.wanted) this.#want(this.wanted); // the address names it again
@@ -178,7 +179,7 @@ export class Read {
 
   /** Begin with what a reader said, to hand in something better in its place. */
   async #revise(number, draft, here) {
-    if (draft && !(await ask({ title: "Forget your unfinished outline?", text: `You have begun to outline ${draft.image} yourself.`, confirm: "Forget it and revise" }))) return here() && this.#resume(draft);
+    if (draft && !(await ask({ title: "Forget your unfinished outline?", text: `You have begun ${draft.revises ? `to revise what ${draft.revises.reader} said` : "an outline of your own"} of ${draft.image}.`, confirm: "Forget it and revise" }))) return here() && this.#resume(draft);
     const { annotations } = await get(`${idPath(this.image.id)}/why`);
     const said = annotations.find((annotation) => annotation.id === number && annotation.active);
     if (!here()) return;
@@ -190,7 +191,8 @@ export class Read {
       toast("You have read this image yourself: settle the finding, or withdraw the wrong annotation.", "bad");
       return this.#explain();
     }
-    await this.why.outline(said, here);
+    if (said.of_these_pixels) await this.why.outline(said, here);
+    else toast(`The file was replaced since ${said.reader} outlined it: please outline it anew.`, "bad");
     if (!here()) return;
     this.revises = said;
     this.finding = this.#known(said.finding);
@@ -381,6 +383,14 @@ export class Read {
     this.finding = own?.finding ?? null;
     this.receipt = null;
     this.#begin();
+  }
+
+  /** What cannot be handed in as a revision becomes a reading of one's own. */
+  alone() {
+    this.revises = null;
+    this.refused = null;
+    this.#draw();
+    this.#keep();
   }
 
   /** What was handed in stands; what was drawn since is forgotten. */
