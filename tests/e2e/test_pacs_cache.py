@@ -11,11 +11,10 @@ import nibabel
 import numpy as np
 import pytest
 from harness.faults import FaultyProxy
-from harness.hospital import LOGIN, quick_task
+from harness.hospital import LOGIN, of_x_rays, quick_task
 from harness.orthanc import Orthanc
 
 from xal.bounded import used
-from xal.datasets import phantom_dicom
 from xal.errors import Unavailable
 from xal.pacs import client
 from xal.project import FETCHED, ArchiveOptions, Project
@@ -32,9 +31,7 @@ PICTURE = r"/studies/[^/]+/series/[^/]+/instances/[^/?]+$"
 
 @pytest.fixture(scope="module")
 def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
-    with Orthanc(tmp_path_factory.mktemp("orthanc"), *LOGIN) as archive:
-        for number in range(IMAGES):
-            archive.upload(phantom_dicom.case("dx", number).instances)
+    with of_x_rays(tmp_path_factory.mktemp("orthanc"), IMAGES) as archive:
         yield archive
 
 

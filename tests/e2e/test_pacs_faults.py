@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from harness.faults import FaultyProxy
-from harness.hospital import LOGIN, publish_untrained, quick_task
+from harness.hospital import LOGIN, of_x_rays, publish_untrained, quick_task
 from harness.orthanc import Orthanc
 
 from xal.datasets import phantom_dicom
@@ -29,9 +29,7 @@ SEARCH, FETCH = r"/dicom-web/instances\?", r"/studies/[^/]+/series/[^/]+/instanc
 
 @pytest.fixture(scope="module")
 def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
-    with Orthanc(tmp_path_factory.mktemp("orthanc"), *LOGIN) as archive:
-        for number in range(IMAGES):
-            archive.upload(phantom_dicom.case("dx", number).instances)
+    with of_x_rays(tmp_path_factory.mktemp("orthanc"), IMAGES) as archive:
         yield archive
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -22,6 +23,15 @@ from xal.project import Project
 from xal.weights import digest
 
 LOGIN = ("ann", "s3cret-word")
+
+
+@contextmanager
+def of_x_rays(folder: Path, count: int) -> Iterator[Orthanc]:
+    """An archive of so many X-rays."""
+    with Orthanc(folder, *LOGIN) as archive:
+        for number in range(count):
+            archive.upload(phantom_dicom.case("dx", number).instances)
+        yield archive
 
 
 def quick_task(folder: Path, task: str = "phantom_2d", **changes: object) -> Path:

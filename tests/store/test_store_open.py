@@ -14,7 +14,7 @@ from sqlalchemy import Connection, create_engine, text
 from store_helpers import ONCE, assert_consistent, files, names, new, submit
 
 from xal.errors import StoreError
-from xal.store import Store, engine, schema
+from xal.store import Store, engine, migrations
 from xal.store.engine import network_filesystem
 
 
@@ -44,8 +44,8 @@ def test_an_older_store_is_migrated_and_keeps_what_it_has(monkeypatch, open_stor
     def add_column(connection: Connection) -> None:
         connection.execute(text("ALTER TABLE images ADD COLUMN scanner TEXT DEFAULT 'unknown'"))
 
-    monkeypatch.setattr(schema, "MIGRATIONS", {schema.SCHEMA_VERSION: add_column})
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", schema.SCHEMA_VERSION + 1)
+    monkeypatch.setattr(migrations, "MIGRATIONS", {migrations.SCHEMA_VERSION: add_column})
+    monkeypatch.setattr(migrations, "SCHEMA_VERSION", migrations.SCHEMA_VERSION + 1)
     store = open_store()
     open_store()
     assert store.image("a").state == "ok"
@@ -103,8 +103,8 @@ def test_a_migration_that_fails_changes_nothing(monkeypatch, open_store):
         raise OSError("killed here")
 
     with monkeypatch.context() as newer:
-        newer.setattr(schema, "MIGRATIONS", {schema.SCHEMA_VERSION: fail})
-        newer.setattr(schema, "SCHEMA_VERSION", schema.SCHEMA_VERSION + 1)
+        newer.setattr(migrations, "MIGRATIONS", {migrations.SCHEMA_VERSION: fail})
+        newer.setattr(migrations, "SCHEMA_VERSION", migrations.SCHEMA_VERSION + 1)
         with pytest.raises(OSError, match="killed"):
             open_store()
     with open_store()._engine.connect() as connection:

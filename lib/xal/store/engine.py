@@ -22,7 +22,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError, StatementError
 
 from xal.errors import BadInput, StoreError, XalError
-from xal.store import fork, schema
+from xal.store import fork, migrations, schema
 
 T = TypeVar("T")
 
@@ -153,7 +153,7 @@ def open_database(url: str) -> URL:
         _check_file(parsed)
     base = Base(parsed, "", "")
     try:
-        base._write(lambda connection: schema.prepare(connection, base.where))
+        base._write(lambda connection: migrations.prepare(connection, base.where))
     finally:
         base._engine.dispose()
     return parsed

@@ -1,4 +1,4 @@
-"""Tables, indices, and the way from an older schema to this one.
+"""Tables and indices.
 
 Every table carries (pool, task), so that one database can serve several. What the queue needs is denormalised onto
 the image's row (`open`, `score`, `fresh`) and into `tallies`, and kept by every writer in the same transaction: Next
@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import json
 import zlib
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Connection,
     Float,
     ForeignKeyConstraint,
     Index,
@@ -30,14 +28,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    inspect,
-    text,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeDecorator
-
-from xal.errors import StoreError
 
 UNSCORED = -1.0
 """Sorts behind every score on both databases, which disagree about where NULL belongs."""
@@ -352,72 +346,3 @@ events = _table(
 Index("events_in_order", events.c.pool, events.c.task, events.c.id)
 
 schema_info = Table("xal_schema", metadata, Column("version", Integer, primary_key=True))
-
-
-def _add_place(connection: Connection) -> None:
-    """Version 2: images have a place in the line-up, and the queue's index begins with it."""
-    connection.execute(text(f"ALTER TABLE {images.name} ADD COLUMN place INTEGER NOT NULL DEFAULT {NO_PLACE}"))
-    connection.execute(text("DROP INDEX IF EXISTS images_by_score"))
-    _index(images, "images_by_score").create(connection)
-
-
-def _add_review(connection: Connection) -> None:
-    """Version 3: what is needed to list images by what became of them, and to look again at annotations."""
-    for statement in (
-        f"ALTER TABLE {images.name} ADD COLUMN decision TEXT",
-        f"ALTER TABLE {images.name} ADD COLUMN status VARCHAR NOT NULL DEFAULT 'waiting'",
-        f"ALTER TABLE {annotation_table.name} ADD COLUMN centre TEXT",
-        f"""UPDATE {images.name} SET status = CASE
-            WHEN state <> 'ok' THEN state WHEN excluded IS NOT NULL THEN 'excluded' WHEN open THEN 'waiting'
-            WHEN finding IS NOT NULL THEN 'settled' ELSE 'review' END""",
-        "DROP INDEX IF EXISTS annotations_by_reader",
-    ):
-        connection.execute(text(statement))
-    for table in (comparisons, doubts):
-        table.create(connection)
-    for name in ("images_by_source", "images_by_status"):
-        _index(images, name).create(connection)
-    for name in ("annotations_by_reader", "annotations_by_finding", "annotations_in_order"):
-        _index(annotation_table, name).create(connection)
-
-
-def _add_archive(connection: Connection) -> None:
-    """Version 4: ROIs that were found in an archive, and what is sent there."""
-    for table in (outlines, arrivals, deliveries):
-        table.create(connection)
-
-
-def _index(table: Table, name: str) -> Index:
-    return next(index for index in table.indexes if index.name == name)
-
-
-Migration = Callable[[Connection], None]
-MIGRATIONS: dict[int, Migration] = {1: _add_place, 2: _add_review, 3: _add_archive}
-"""Schema version n → the statements that make it n + 1. A new database is made from the tables above instead."""
-SCHEMA_VERSION = 4
-
-
-def prepare(connection: Connection, where: str) -> None:
-    """Create the tables, or bring older ones forward; StoreError if the database is not one of ours or is newer."""
-    tables = set(inspect(connection).get_table_names())
-    if not tables:
-        metadata.create_all(connection)
-        connection.execute(schema_info.insert(), {"version": SCHEMA_VERSION})
-        return
-    if schema_info.name not in tables:
-        raise StoreError(
-            f"{where} belongs to something else: it has tables {', '.join(sorted(tables)[:5])} "
-            f"and no {schema_info.name}. Name a database of its own"
-        )
-    found = connection.execute(schema_info.select()).scalar()
-    if not isinstance(found, int):
-        raise StoreError(f"{where} does not say which schema version it has; restore it from a backup")
-    if found > SCHEMA_VERSION:
-        raise StoreError(
-            f"{where} was written by a newer version of this program "
-            f"(schema {found}, this one knows {SCHEMA_VERSION}); update the program"
-        )
-    for version in range(found, SCHEMA_VERSION):
-        MIGRATIONS[version](connection)
-    if found < SCHEMA_VERSION:
-        connection.execute(text(f"UPDATE {schema_info.name} SET version = {SCHEMA_VERSION}"))
