@@ -226,7 +226,7 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
         try:
             watch.scan()
         except Unavailable as error:
-            logger.warning("%s: the images known from before are served until it is back", error)
+            logger.warning("%s: the pool is empty until it is back", error)
 
 
 def _without_login(studies: str) -> str:
