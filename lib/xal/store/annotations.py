@@ -53,7 +53,7 @@ class Annotations(Queue, Settling):
         where a `submission_id` was already used for another image.
 
         It takes the place of the annotation that it `revises`, and of that reader's earlier ones of the image: they are
-        withdrawn in the same transaction. Conflict if that annotation does not stand, or the reader has another one that does.
+        withdrawn in the same transaction. Conflict if that does not stand, or if this reader has one that does.
         """
 
         def work(connection: Connection) -> tuple[AnnotationRow, bool]:
