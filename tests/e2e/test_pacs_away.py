@@ -60,7 +60,7 @@ def test_images_that_the_archive_cannot_give_keep_nobody_from_the_others(tmp_pat
             server.wait(all_others, 60, "the images that can be had")
             assert not set(given) & set(lost)
             assert {lease["image"] for lease in server.get("/xal/api/leases").json()["items"]} == set(given)
-            server.wait(lambda: server.status()["archive"]["problem"] is None, 30, "the archive not to be suspected")
+            server.wait(lambda: server.status()["archive"]["problem"] is None, 60, "the archive not to be suspected")
 
 
 def test_a_server_starts_without_its_archive_and_finds_the_pool_when_it_comes(tmp_path: Path):
@@ -70,11 +70,11 @@ def test_a_server_starts_without_its_archive_and_finds_the_pool_when_it_comes(tm
         hospital.archive.kill()
         with hospital.server as server:
             assert server.status()["images"] == 0
-            server.wait(lambda: server.status()["archive"]["problem"] is not None, 30, "the problem")
+            server.wait(lambda: server.status()["archive"]["problem"] is not None, 60, "the problem")
             hospital.archive.start()
             server.wait(lambda: server.status()["images"] == 1, 60, "the pool")
             assert server.post("/activelearning/xal", {"client_id": "dr_smith"}).json()["id"] == case.series
-            server.wait(lambda: server.status()["archive"]["problem"] is None, 30, "all to be well")
+            server.wait(lambda: server.status()["archive"]["problem"] is None, 60, "all to be well")
 
 
 def test_a_server_that_knows_its_pool_does_not_wait_for_an_archive_that_hangs(tmp_path: Path):

@@ -96,10 +96,10 @@ def test_a_withdrawn_annotation_brings_its_image_back(hospital: Hospital):
 
 def test_a_new_series_joins_without_a_restart_and_one_that_is_gone_leaves(hospital: Hospital):
     case = hospital.admit("us", 3)
-    hospital.server.wait(lambda: case.series in ids(hospital), 20, "the new series")
+    hospital.server.wait(lambda: case.series in ids(hospital), 60, "the new series")
     hospital.archive.delete(case.series)
     del hospital.cases[case.series]
-    hospital.server.wait(lambda: case.series not in ids(hospital), 20, "the series to leave")
+    hospital.server.wait(lambda: case.series not in ids(hospital), 60, "the series to leave")
 
 
 def test_a_model_is_trained_and_scores_the_pool_and_its_attention_goes_only_where_somebody_handed_in(
