@@ -59,8 +59,16 @@ def test_every_image_is_read_as_it_is(hospital: Hospital):
         np.testing.assert_allclose(sent.reshape(case.pixels.shape[1:]), case.pixels[0], rtol=1e-6)
 
 
+def leased(hospital: Hospital) -> set[str]:
+    """What somebody is reading: what others say of it is sent only when that ends."""
+    return {lease["image"] for lease in hospital.server.get("/xal/api/leases").json()["items"]}
+
+
 def test_an_annotation_leaves_the_pool_at_once_and_reaches_the_archive_as_objects(hospital: Hospital):
-    case = next(case for case in hospital.cases.values() if case.kind == "dx" and case.roi.any())
+    taken = leased(hospital)
+    case = next(
+        case for case in hospital.cases.values() if case.kind == "dx" and case.roi.any() and case.series not in taken
+    )
     assert hospital.archive.series("SEG") == hospital.archive.series("SR") == []
     open_before = hospital.server.status()["open"]
     hospital.hand_in(case)
@@ -139,14 +147,12 @@ def attention_series(hospital: Hospital, case) -> list[Dataset]:
 
 
 def test_what_is_handed_in_while_the_archive_is_away_arrives_when_it_is_back(hospital: Hospital):
-    leased = {
-        lease["image"] for lease in hospital.server.get("/xal/api/leases").json()["items"]
-    }  # sent only when they end
+    taken = leased(hospital)
     case = next(
         case
         for case in hospital.cases.values()
         if case.kind in KINDS
-        and case.series not in leased
+        and case.series not in taken
         and hospital.server.get("/xal/api/annotations", image=case.series).json()["items"] == []
     )
     label = hospital.label(case)
