@@ -396,11 +396,14 @@ export class Read {
   /** What was handed in stands; what was drawn since is forgotten. */
   async forget() {
     const here = this.#here("reading");
-    const { id } = this.image;
+    const { revises, image: { id } } = this;
     this.unsaved.delete(id);
     await this.saving;
     await dropDraft(this.room.pool, this.room.task, this.room.reader, id);
-    if (here()) await this.#open(id);
+    if (!here()) return;
+    if (!revises) return this.#open(id);
+    await this.idle(); // opened, the image might be taken from the queue
+    if (this.room.reviewer) location.hash = "#/review";
   }
 
   /** Never offer this image again. */
