@@ -114,3 +114,11 @@ def assert_consistent(store: Store) -> None:
 
 def _place(row: Any) -> Any:
     return row["state"], row["open"], row["labelled"], row["excluded"], row["finding"]
+
+
+def planned(store: Store, query: Any) -> str:
+    """How the database would answer."""
+    sql = query.compile(store._engine, compile_kwargs={"literal_binds": True})
+    explain = "EXPLAIN QUERY PLAN" if store._is_sqlite else "EXPLAIN"
+    with store._engine.connect() as connection:
+        return "\n".join(str(row) for row in connection.exec_driver_sql(f"{explain} {sql}").all())

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from conftest import BOTH, new_url
 from sqlalchemy import event, text
-from store_helpers import TWICE, files, names, reading, score, submit
+from store_helpers import TWICE, files, names, planned, reading, score, submit
 
 from xal.errors import BadInput
 from xal.store import Lease, Store
@@ -274,7 +274,7 @@ BEHIND = [None, (NO_PLACE, 0.5, 2**62), (NO_PLACE, -1.0, 2**62), (3, 0.5, 2**62)
 @pytest.mark.parametrize("source", [None, "drawn"])
 def test_a_page_of_what_waits_is_a_range_of_an_index_however_far_down(large, source, behind):
     for query in large.ranked(source, behind):
-        plan = _plan(large, query.limit(51))
+        plan = planned(large, query.limit(51))
         assert "images_by_s" in plan
         _reads_no_more_than_it_shows(plan)
         if large._is_sqlite:  # a range behind the cursor, not the index from its top
@@ -293,17 +293,17 @@ def test_the_other_lists_and_the_points_walk_indices_too(large):
         (lined_up, "images_by_score"),
         (highest, "images_by_score"),
     ):
-        plan = _plan(large, query.limit(51))
+        plan = planned(large, query.limit(51))
         assert index in plan
         _reads_no_more_than_it_shows(plan)
-    plan = _plan(large, others)
+    plan = planned(large, others)
     assert "images_by_shuffle" in plan
     assert "SCAN images" not in plan
 
 
 @pytest.mark.parametrize("behind", [None, (2990.0, names(9)[8])])
 def test_expired_leases_are_not_read(large, behind):
-    plan = _plan(large, large.lasting("ann", 2900.0, behind).limit(51))
+    plan = planned(large, large.lasting("ann", 2900.0, behind).limit(51))
     assert "leases_by_end" in plan
     assert "Seq Scan" not in plan
 
@@ -311,10 +311,3 @@ def test_expired_leases_are_not_read(large, behind):
 def _reads_no_more_than_it_shows(plan: str) -> None:
     for word in ("SCAN", "TEMP B-TREE", "Seq Scan", "Sort", "Bitmap"):
         assert word not in plan, plan
-
-
-def _plan(store: Store, query: Any) -> str:
-    sql = query.compile(store._engine, compile_kwargs={"literal_binds": True})
-    explain = "EXPLAIN QUERY PLAN" if store._is_sqlite else "EXPLAIN"
-    with store._engine.connect() as connection:
-        return "\n".join(str(row) for row in connection.exec_driver_sql(f"{explain} {sql}").all())

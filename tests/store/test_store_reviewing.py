@@ -6,7 +6,7 @@ import time
 
 import pytest
 from sqlalchemy import update
-from store_helpers import TWICE, assert_consistent, files, names, submit
+from store_helpers import TWICE, assert_consistent, files, names, planned, submit
 
 from xal.agreement import Together
 from xal.errors import BadInput, Conflict, NotFound
@@ -308,13 +308,6 @@ def test_labels_are_counted_per_finding_and_reader(contested):
 # indices
 
 
-def _plan(store, query) -> str:
-    sql = query.compile(store._engine, compile_kwargs={"literal_binds": True})
-    explain = "EXPLAIN QUERY PLAN" if store._is_sqlite else "EXPLAIN"
-    with store._engine.connect() as connection:
-        return "\n".join(str(row) for row in connection.exec_driver_sql(f"{explain} {sql}").all())
-
-
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
     """20,000 images, of which 100 are handed in and 5 disagree."""
@@ -331,11 +324,11 @@ def large(tmp_path_factory):
 
 def test_no_list_walks_the_pool(large):
     plans = {
-        "review": _plan(large, large.disagreeing("image000002").limit(50)),
-        "doubts": _plan(large, large.doubted(7, "far")[1].limit(50)),
-        "this doubt": _plan(large, large.doubted(7, "far")[0].limit(50)),
-        "centres": _plan(large, large.outlines("glioma", "image000001").limit(1000)),
-        "unseen": _plan(large, large.unseen(annotation_table).order_by(annotation_table.c.id).limit(20)),
+        "review": planned(large, large.disagreeing("image000002").limit(50)),
+        "doubts": planned(large, large.doubted(7, "far")[1].limit(50)),
+        "this doubt": planned(large, large.doubted(7, "far")[0].limit(50)),
+        "centres": planned(large, large.outlines("glioma", "image000001").limit(1000)),
+        "unseen": planned(large, large.unseen(annotation_table).order_by(annotation_table.c.id).limit(20)),
     }
     for plan in plans.values():
         assert "SCAN images" not in plan

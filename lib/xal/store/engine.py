@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, create_engine, event, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, create_engine, event, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError, StatementError
@@ -119,6 +119,11 @@ class Base:
         keys = {column.name for column in table.primary_key}
         changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
         connection.execute(statement.on_conflict_do_update(index_elements=sorted(keys), set_=changed), list(rows))
+
+    def _plan_anew(self) -> None:
+        """After many new images: until its autovacuum has counted them, PostgreSQL reads the whole pool to find one."""
+        if not self._is_sqlite:
+            self._write(lambda connection: connection.execute(text(f"ANALYZE {schema.images.name}")))
 
     def _insert(self, connection: Connection, table: Table, row: Mapping[str, Any]) -> int:
         """Insert a row into a table that numbers its rows; the number."""

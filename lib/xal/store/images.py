@@ -43,6 +43,8 @@ class Images(Settling):
         for start in range(0, len(listed), BATCH):
             some = listed[start : start + BATCH]
             total += self._write(lambda c, some=some: self._put(c, some))  # type: ignore[misc]
+            if len(some) == BATCH:
+                self._plan_anew()
         return total
 
     def _put(self, connection: Connection, files: Sequence[ImageFile]) -> int:
