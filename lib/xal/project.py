@@ -30,7 +30,7 @@ from xal.pacs.client import Archive
 from xal.pacs.source import DicomWebSource, default_modalities
 from xal.source import FolderSource, ImageSource
 from xal.store import Store
-from xal.store.rows import ImageFile, ImageRow, VersionRow
+from xal.store.rows import THERE, ImageFile, ImageRow, VersionRow
 from xal.task import Task
 from xal.weights import checked_weights
 from xal.workspace import Workspace
@@ -131,8 +131,7 @@ class Project:
             or (known[file.id].size, known[file.id].mtime_ns, known[file.id].path)
             != (file.size, file.mtime_ns, file.path)
         ]
-        there = ("ok", "unreadable")
-        vanished = [identifier for identifier, file in known.items() if identifier not in found and file.state in there]
+        vanished = [identifier for identifier, file in known.items() if identifier not in found and file.state in THERE]
         if fresh:
             self.store.put_images(fresh)
             self.store.update_infos(self.source.infos(file.id for file in fresh))

@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -90,3 +91,18 @@ def test_answers_that_cannot_be_used_are_passed_over_with_one_warning_that_does_
             assert [file.id for file in source.scan()] == ["1.2.6"]
     (said,) = [record.getMessage() for record in caplog.records]
     assert said == "3 answers of the archive are passed over: their UIDs are none"
+
+
+def test_what_one_listing_misses_is_there_still_be_it_the_first_after_a_restart(
+    answers: tuple[str, list], tmp_path: Path
+):
+    address, listed = answers
+    for series in ("1.2.3", "1.2.4"):
+        listed.append({"study": "1.2", "series": series, "count": 12})
+    known = {file.id: file for file in source_on(address, "CT", tmp_path).scan()}
+    known["1.2.5"] = replace(known["1.2.3"], id="1.2.5", state="gone")
+    listed.pop()  # slipped between two pages, or gone
+
+    restarted = source_on(address, "CT", tmp_path)
+    assert sorted(file.id for file in restarted.scan(known)) == ["1.2.3", "1.2.4"]
+    assert [file.id for file in restarted.scan(known)] == ["1.2.3"]

@@ -20,7 +20,7 @@ from xal.errors import BadInput, NotFound
 from xal.pacs.cache import SeriesCache, forget_cut_off
 from xal.pacs.client import Answer, Archive
 from xal.source import checked_id
-from xal.store.rows import ImageFile, ImageRow
+from xal.store.rows import THERE, ImageFile, ImageRow
 
 logger = logging.getLogger(__name__)
 
@@ -79,11 +79,12 @@ class DicomWebSource:
                     pictures.add(file.id)
         self._tell(passed_over)
         before, self._listed, self._infos = self._listed, listed, infos
-        files = {} if before is None else {uid: file for uid, file in before.items() if uid not in listed}
+        seen = {uid: file for uid, file in known.items() if file.state in THERE} if before is None else before
+        files = {uid: file for uid, file in seen.items() if uid not in listed}
         for uid, file in listed.items():
             if before is None or uid in pictures or before.get(uid) == file:
                 files[uid] = file
-            elif uid in known and known[uid].state not in ("gone", "deleted"):
+            elif uid in known and known[uid].state in THERE:
                 files[uid] = ImageFile(uid, known[uid].path, known[uid].size, 0)
         self._sizes = {uid: file.size for uid, file in files.items()}
         self._studies = {}

@@ -10,13 +10,12 @@ from sqlalchemy import Connection, select
 
 from xal.errors import BadInput, NotFound
 from xal.store.pool import Values, image_row, shuffled
-from xal.store.rows import Counts, ImageFile, ImageRow, ImageState
+from xal.store.rows import THERE, Counts, ImageFile, ImageRow, ImageState
 from xal.store.schema import NO_PLACE, UNSCORED, annotation_table, images, leases, tallies
 from xal.store.settling import Settling
 
 BATCH = 1_000
 """Images per transaction of a scan: readers and submits get in between."""
-THERE = ("ok", "unreadable")
 
 
 class Images(Settling):

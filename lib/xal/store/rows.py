@@ -17,6 +17,9 @@ DeliveryState = Literal["waiting", "sent", "dropped"]
 JobKind = Literal["train", "score"]
 JobState = Literal["running", "done", "failed", "stopped", "lost"]
 
+THERE: tuple[ImageState, ...] = ("ok", "unreadable")
+"""The states of an image whose file is where it was found."""
+
 
 @dataclass(frozen=True)
 class ImageFile:
