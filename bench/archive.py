@@ -1,6 +1,6 @@
 """How the server does on a large archive: fills a real Orthanc with small X-rays, and times starts and Next Sample.
 
-    .venv/bin/python bench/archive.py 50000 --folder /tmp/archive
+    .venv/bin/python bench/archive.py 50000 --folder FOLDER
 
 The folder is kept: a second run fills up what is missing, and finds the pool known. Needs Debian's orthanc and
 orthanc-dicomweb; a quarter of an hour for 50,000.
