@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from harness.room import Room, open_room
 
-pytest_plugins = ["harness.browser", "harness.postgres"]
+pytest_plugins = ["harness.browser", "harness.postgres", "harness.reviewing"]
 
 
 @pytest.fixture(scope="module")

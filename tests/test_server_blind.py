@@ -8,7 +8,7 @@ import re
 import requests
 from harness.pools import FINDINGS
 from harness.room import Room, open_room
-from harness.slicer import SlicerLike
+from harness.slicer_like import SlicerLike
 
 TELLTALE = re.compile(
     r'"(probabilities|probability|predicted|energy|energy_in_roi|overlap|proposed|roi_confidence|story)"\s*:\s*(?!null)'

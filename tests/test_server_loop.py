@@ -15,7 +15,7 @@ import requests
 import SimpleITK as sitk  # noqa: N813
 from harness.pools import FINDINGS
 from harness.room import Room, open_room
-from harness.slicer import SlicerLike
+from harness.slicer_like import SlicerLike
 from monailabel.client import MONAILabelClient
 
 ATTENTION = ["attention 1", "attention 2", "attention 3", "attention 4"]

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from harness.hospital import Hospital, quick_task
-from test_slicer_core import AGENT, SLICER_PYTHON
+from harness.slicer_core import read_with_slicer
 
 from xal.datasets.phantom_dicom import Case
 from xal.dicom.planes import Plane, place
@@ -38,23 +35,12 @@ def gone_through(tmp_path_factory: pytest.TempPathFactory) -> tuple[Hospital, di
         for kind in KINDS:
             hospital.admit(kind, 1)
         with hospital.server as server:
-            (folder / "work").mkdir()
-            job = {
-                "url": server.url,
-                "client_id": "dr_slicer",
-                "folder": str(folder / "work"),
-                "report": str(folder / "report.json"),
-                "cases": {
-                    uid: {"save": ".nii.gz", "remote": True, "ask": [], "strokes": [{"solid": painted(case).tolist()}]}
-                    for uid, case in hospital.cases.items()
-                },
+            asked = {
+                uid: {"save": ".nii.gz", "remote": True, "ask": [], "strokes": [{"solid": painted(case).tolist()}]}
+                for uid, case in hospital.cases.items()
             }
-            (folder / "job.json").write_text(json.dumps(job))
-            command = [str(SLICER_PYTHON), str(AGENT), str(folder / "job.json")]
-            ran = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
-            assert ran.returncode == 0, ran.stderr[-4000:]
+            report = read_with_slicer(server.url, folder, asked)
             outlines = hospital.wait_for_objects("SEG", len(KINDS))
-    report = json.loads(Path(job["report"]).read_text())
     return hospital, report["images"], {str(one.StudyInstanceUID): one for one in outlines}
 
 

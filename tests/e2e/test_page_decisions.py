@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
+from harness.reviewing import CONTESTED, DOUBTED, FAR, SECOND
 from harness.room import Room
-from test_api_review import CONTESTED, DOUBTED, FAR, SECOND, reviewed  # noqa: F401
 
 pytestmark = pytest.mark.e2e
 
@@ -16,7 +16,7 @@ def annotations(room: Room, image: str) -> list[tuple[str, str | None]]:
     return [(row["reader"], row["withdrawn_by"]) for row in rows]
 
 
-def test_an_outline_far_from_all_others_is_accepted_with_a_key(reviewed: Room, tabs):  # noqa: F811
+def test_an_outline_far_from_all_others_is_accepted_with_a_key(reviewed: Room, tabs):
     tab = tabs(reviewed.server, "boss").open("#/review")
     far = tab.page.get_by_role("listitem", name=f"Far from the others: {FAR}")
     far.get_by_text("dr_a's outline lies far from").wait_for()
@@ -29,7 +29,7 @@ def test_an_outline_far_from_all_others_is_accepted_with_a_key(reviewed: Room, t
     assert far.count() == 0
 
 
-def test_an_annotation_is_withdrawn_once_that_was_confirmed(reviewed: Room, tabs):  # noqa: F811
+def test_an_annotation_is_withdrawn_once_that_was_confirmed(reviewed: Room, tabs):
     tab = tabs(reviewed.server, "boss").open("#/review")
     doubted = tab.page.get_by_role("listitem", name=f"The model disagrees: {DOUBTED}")
     for confirmed in (False, True):
@@ -44,7 +44,7 @@ def test_an_annotation_is_withdrawn_once_that_was_confirmed(reviewed: Room, tabs
     assert annotations(reviewed, DOUBTED) == [("dr_a", "boss")]
 
 
-def test_what_a_reader_said_is_revised_in_its_outline_also_after_a_reload(reviewed: Room, tabs):  # noqa: F811
+def test_what_a_reader_said_is_revised_in_its_outline_also_after_a_reload(reviewed: Room, tabs):
     tab = tabs(reviewed.server, "boss").open("#/review")
     differ = tab.page.get_by_role("listitem", name=f"Readers differ: {SECOND}")
     differ.get_by_role("link", name="Revise dr_a’s annotation").click()
@@ -65,7 +65,7 @@ def test_what_a_reader_said_is_revised_in_its_outline_also_after_a_reload(review
     differ.wait_for(state="detached")
 
 
-def test_a_revision_can_be_given_up_and_asks_before_it_replaces_a_drawing(reviewed: Room, tabs):  # noqa: F811
+def test_a_revision_can_be_given_up_and_asks_before_it_replaces_a_drawing(reviewed: Room, tabs):
     tab = tabs(reviewed.server, "chief").open(f"#/read/{FAR}")
     tab.reading()
     tab.choose("square")
@@ -88,7 +88,7 @@ def test_a_revision_can_be_given_up_and_asks_before_it_replaces_a_drawing(review
     assert tab.page.get_by_text("Unfinished").count() == 0
 
 
-def test_a_refused_revision_is_still_one_after_a_reload_and_can_become_a_reading_of_ones_own(reviewed: Room, tabs):  # noqa: F811
+def test_a_refused_revision_is_still_one_after_a_reload_and_can_become_a_reading_of_ones_own(reviewed: Room, tabs):
     tab = tabs(reviewed.server, "boss").open(f"#/read/{FAR}?revise={number(reviewed, FAR)}")
     tab.reading()
     before = annotations(reviewed, FAR)

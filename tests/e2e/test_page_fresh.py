@@ -7,13 +7,16 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from harness.browser import Tab, ids, rows
+from harness.browser import Tab, ids, rows, until_listed
 from harness.pools import Picture, write_label, write_pool
 from harness.room import Room
 from harness.server import Server
-from test_page_overview import name, until_listed
 
 pytestmark = pytest.mark.e2e
+
+
+def name(number: int) -> str:
+    return f"picture_{number:04d}"
 
 
 # a fresh pool, whose names are markup

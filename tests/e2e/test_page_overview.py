@@ -11,7 +11,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-from harness.browser import SLOW, Tab, ids, rows
+from harness.browser import SLOW, Tab, ids, rows, until_listed
 from harness.pools import FINDINGS, Picture, write_label
 from harness.room import Room, open_room
 from PIL import Image
@@ -103,17 +103,6 @@ def scroll(tab: Tab) -> list[str]:
         tab.settle()
         seen |= dict.fromkeys(ids(tab))
     return list(seen)
-
-
-def until_listed(tab: Tab, images: set[str], name: str = "Images") -> None:
-    """Wait until a list that fits on one page is of these images."""
-    tab.page.wait_for_function(
-        """([name, images]) => {
-            const rows = [...document.querySelectorAll(`[role=list][aria-label="${name}"] [data-image]`)];
-            return JSON.stringify(rows.map((row) => row.dataset.image).sort()) === JSON.stringify(images);
-        }""",
-        arg=[name, sorted(images)],
-    )
 
 
 def waiting(room: Room) -> list[dict]:

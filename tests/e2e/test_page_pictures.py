@@ -7,12 +7,11 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from harness.browser import Tab, brightness, colours, place_of, stored
+from harness.browser import PICTURE, Tab, brightness, colours, draw_box, place_of, stored
 from harness.pools import write_pool, write_task
-from harness.room import Room, looked_at_a_corner
+from harness.room import VOLUME_TASK, Room, looked_at_a_corner
 from harness.server import Server
 from PIL import Image
-from test_page_reading import SIZE, VOLUME_TASK, draw_box
 
 pytestmark = pytest.mark.e2e
 
@@ -33,7 +32,7 @@ def test_attention_lies_where_the_model_looked_at_every_zoom(trained_room: Room,
     strong, weak = (np.argwhere(attention == level)[0] for level in (attention.max(), attention.min()))
     for zoomed in (False, True):
         if zoomed:
-            tab.page.mouse.move(*place_of(tab, tuple(strong), SIZE))
+            tab.page.mouse.move(*place_of(tab, tuple(strong), PICTURE))
             tab.page.mouse.wheel(0, -100)
         tab.settle()
         assert colour_at(tab, tuple(strong))[0] > 240, "the strongest place is pale yellow"
@@ -43,7 +42,7 @@ def test_attention_lies_where_the_model_looked_at_every_zoom(trained_room: Room,
 
 def colour_at(tab: Tab, voxel: tuple[int, int]) -> np.ndarray:
     box = tab.page.locator("#picture").bounding_box()
-    x, y = place_of(tab, voxel, SIZE)
+    x, y = place_of(tab, voxel, PICTURE)
     return colours(tab)[int(y - box["y"]), int(x - box["x"])]
 
 

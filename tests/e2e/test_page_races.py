@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness.browser import Tab, brightness, place_of, stored
+from harness.browser import PICTURE, Tab, brightness, draw_box, place_of, stored
 from harness.room import Room, open_room
 from harness.server import Server
-from test_page_reading import SIZE, draw_box
 
 pytestmark = pytest.mark.e2e
 
@@ -147,12 +146,12 @@ def test_keys_that_change_the_outline_wait_for_the_end_of_a_stroke(races: Room, 
     tab.next()
     tab.choose("disc")
     tab.tool("Pen")
-    tab.page.mouse.move(*place_of(tab, (5, 5), SIZE))
+    tab.page.mouse.move(*place_of(tab, (5, 5), PICTURE))
     tab.page.mouse.down()
-    tab.page.mouse.move(*place_of(tab, (9, 5), SIZE), steps=4)
+    tab.page.mouse.move(*place_of(tab, (9, 5), PICTURE), steps=4)
     for key in ("Delete", "Control+z", "Enter"):
         tab.page.keyboard.press(key)
-    tab.page.mouse.move(*place_of(tab, (12, 5), SIZE), steps=4)
+    tab.page.mouse.move(*place_of(tab, (12, 5), PICTURE), steps=4)
     tab.page.mouse.up()
     tab.settle()
     assert tab.outlined() > 20

@@ -9,15 +9,13 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from harness.browser import SLOW, Tab, colourful, place_of, stored
+from harness.browser import PICTURE, SLOW, colourful, draw_box, place_of, stored
 from harness.pools import FINDINGS, write_pool
-from harness.room import Room, open_room
+from harness.room import VOLUME_TASK, Room, open_room
 from harness.server import Server
 from harness.viewing import TURNED
 
 pytestmark = pytest.mark.e2e
-
-SIZE = (32, 32)
 
 
 @pytest.fixture(scope="module")
@@ -25,11 +23,6 @@ def reading_room(tmp_path_factory: pytest.TempPathFactory):
     room = open_room(tmp_path_factory.mktemp("page"), 40, reviewers="dr_r")
     with room.server:
         yield room
-
-
-def draw_box(tab: Tab, first: tuple[int, int], last: tuple[int, int]) -> None:
-    tab.tool("Box")
-    tab.drag(place_of(tab, first, SIZE), place_of(tab, last, SIZE))
 
 
 def test_a_box_in_a_picture_is_stored_pixel_for_pixel(reading_room: Room, tabs):
@@ -45,14 +38,6 @@ def test_a_box_in_a_picture_is_stored_pixel_for_pixel(reading_room: Room, tabs):
     assert annotation["finding"] == "square"
     np.testing.assert_array_equal(voxels, expected)
     np.testing.assert_allclose(affine, np.diag([-1, -1, 1, 1]))  # how ITK reads pictures
-
-
-VOLUME_TASK = """\
-name: blobs
-title: Blobs in volumes
-findings: [{name: bright}, {name: dark}]
-image: {dimensions: 3, size: [24, 24, 24]}
-"""
 
 
 @pytest.mark.parametrize("affine", [np.diag([-2.0, 3, 4, 1]), TURNED], ids=["flipped", "turned"])
@@ -98,10 +83,10 @@ def test_pen_eraser_undo_and_redo_do_what_they_say(reading_room: Room, tabs):
     page = tab.page
     page.keyboard.press("[")  # three pixels wide → one
     tab.tool("Pen")
-    tab.drag(place_of(tab, (5, 20), SIZE), place_of(tab, (14, 20), SIZE))
+    tab.drag(place_of(tab, (5, 20), PICTURE), place_of(tab, (14, 20), PICTURE))
     assert tab.outlined() == 10
     tab.tool("Eraser")
-    tab.drag(place_of(tab, (12, 20), SIZE), place_of(tab, (14, 20), SIZE))
+    tab.drag(place_of(tab, (12, 20), PICTURE), place_of(tab, (14, 20), PICTURE))
     assert tab.outlined() == 7
     page.keyboard.press("Control+z")
     assert tab.outlined() == 10
@@ -123,16 +108,16 @@ def test_a_filled_pen_fills_what_it_goes_around_even_if_it_leaves_the_picture(re
     image = tab.next()
     tab.tool("Filled pen")
     corners = [(4, 4), (12, 4), (12, 12), (4, 12), (4, 4)]
-    tab.drag(*(place_of(tab, corner, SIZE) for corner in corners))
+    tab.drag(*(place_of(tab, corner, PICTURE) for corner in corners))
     assert tab.outlined() == 81
     box = tab.page.locator("#picture").bounding_box()
     outside = (box["x"] + 40, box["y"] - 20)  # in the header
     tab.drag(
-        place_of(tab, (20, 5), SIZE),
-        place_of(tab, (20, 0), SIZE),
+        place_of(tab, (20, 5), PICTURE),
+        place_of(tab, (20, 0), PICTURE),
         outside,
-        place_of(tab, (28, 0), SIZE),
-        place_of(tab, (28, 5), SIZE),
+        place_of(tab, (28, 0), PICTURE),
+        place_of(tab, (28, 5), PICTURE),
     )
     assert tab.outlined() > 81 + 9
     tab.choose("disc")
@@ -152,22 +137,22 @@ def test_a_finger_draws_and_two_fingers_zoom_without_drawing(reading_room: Room,
         points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(places)]
         fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
-    touch("touchStart", place_of(tab, (4, 4), SIZE))
-    touch("touchMove", place_of(tab, (7, 5), SIZE))
+    touch("touchStart", place_of(tab, (4, 4), PICTURE))
+    touch("touchMove", place_of(tab, (7, 5), PICTURE))
     touch("touchEnd")
     tab.settle()
     assert tab.outlined() == 8
-    left, right = place_of(tab, (14, 16), SIZE), place_of(tab, (18, 16), SIZE)
+    left, right = place_of(tab, (14, 16), PICTURE), place_of(tab, (18, 16), PICTURE)
     touch("touchStart", left)
-    touch("touchMove", place_of(tab, (13, 15), SIZE))
+    touch("touchMove", place_of(tab, (13, 15), PICTURE))
     touch("touchStart", left, right)
-    touch("touchMove", place_of(tab, (10, 16), SIZE), place_of(tab, (22, 16), SIZE))
+    touch("touchMove", place_of(tab, (10, 16), PICTURE), place_of(tab, (22, 16), PICTURE))
     touch("touchEnd")
     tab.settle()
     assert tab.outlined() == 8, "what the first finger had begun is no stroke"
     tab.tool("Undo")  # and nothing that could be undone
     assert tab.outlined() == 0
-    tab.drag(place_of(tab, (15, 15), SIZE), place_of(tab, (16, 16), SIZE))
+    tab.drag(place_of(tab, (15, 15), PICTURE), place_of(tab, (16, 16), PICTURE))
     assert tab.outlined() == 1, "zoomed in, the same way on the screen is a shorter one in the picture"
 
 
@@ -175,16 +160,16 @@ def test_zoomed_and_moved_the_pointer_still_draws_what_lies_under_it(reading_roo
     tab = tabs(reading_room.server, "dr_zoom", device_scale_factor=2).open()
     image = tab.next()
     page = tab.page
-    page.mouse.move(*place_of(tab, (10, 12), SIZE))
+    page.mouse.move(*place_of(tab, (10, 12), PICTURE))
     for _ in range(6):
         page.mouse.wheel(0, -100)
     tab.tool("Box")
-    tab.drag(place_of(tab, (10, 12), SIZE), place_of(tab, (10, 12), SIZE))
+    tab.drag(place_of(tab, (10, 12), PICTURE), place_of(tab, (10, 12), PICTURE))
     assert tab.outlined() == 1, "the place under the pointer stays there"
     page.set_viewport_size({"width": 1100, "height": 900})
     page.keyboard.press("0")
     tab.settle()
-    tab.drag(place_of(tab, (20, 25), SIZE), place_of(tab, (21, 25), SIZE))
+    tab.drag(place_of(tab, (20, 25), PICTURE), place_of(tab, (21, 25), PICTURE))
     tab.choose("disc")
     tab.hand_in()
     _, voxels, _ = stored(reading_room.server, image, "dr_zoom")
@@ -413,7 +398,7 @@ def test_markup_in_names_is_only_text(tmp_path: Path, tabs, serving):
     tab.next()
     assert tab.page.get_by_text(evil, exact=True).is_visible()
     tab.page.keyboard.press("1")
-    tab.drag(place_of(tab, (3, 3), SIZE), place_of(tab, (9, 9), SIZE))
+    tab.drag(place_of(tab, (3, 3), PICTURE), place_of(tab, (9, 9), PICTURE))
     tab.hand_in()
     tab.open("#/queue")
     tab.page.reload()

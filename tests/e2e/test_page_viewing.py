@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from harness.browser import Tab, brightness, colourful, place_of
+from harness.browser import PICTURE, Tab, brightness, colourful, place_of
 from harness.room import Room
 from harness.viewing import (
     BLOB,
@@ -37,7 +37,6 @@ from harness.viewing import (
     whole,
     window_of,
 )
-from test_page_reading import SIZE
 
 pytestmark = pytest.mark.e2e
 
@@ -117,14 +116,14 @@ def test_a_single_picture_is_zoomed_by_the_wheel_and_moved_by_dragging(room: Roo
     tab.settle()
     before = inner(tab)
     x, y = np.argwhere(room.pictures[image].roi.T)[0] if room.pictures[image].roi.any() else (20, 11)
-    tab.page.mouse.move(*place_of(tab, (x, y), SIZE))
+    tab.page.mouse.move(*place_of(tab, (x, y), PICTURE))
     wheel(tab, 1)
     zoomed = inner(tab)
     assert np.abs(zoomed - before).mean() > 2
     wheel(tab, -1)
     np.testing.assert_array_equal(inner(tab), before)
     tab.tool("Move")
-    (left, top), (right, bottom) = place_of(tab, (4, 4), SIZE), place_of(tab, (8, 6), SIZE)
+    (left, top), (right, bottom) = place_of(tab, (4, 4), PICTURE), place_of(tab, (8, 6), PICTURE)
     tab.drag((left, top), (right, bottom))
     across, down = round(right - left), round(bottom - top)
     np.testing.assert_allclose(

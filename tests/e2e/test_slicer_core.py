@@ -1,13 +1,11 @@
 """The loop with 3D Slicer's own code: what is painted arrives in the store, and attention lands where Slicer shows it.
 
-`slicer_agent.py` runs in the environment of slicer-core and reports what Slicer holds; everything is compared here,
+What Slicer holds is compared here with what was painted and stored,
 with nibabel and pynrrd as independent readers of the files.
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +17,8 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 from harness.pools import FINDINGS, TASK, write_label, write_pool
 from harness.server import Server
+from harness.slicer_core import read_with_slicer
 
-ROOT = Path(__file__).resolve().parents[2]
-SLICER_PYTHON = ROOT / ".venv-slicer" / "bin" / "python"
-AGENT = Path(__file__).with_name("slicer_agent.py")
 pytestmark = pytest.mark.e2e
 
 ATTENTION = ["attention 1", "attention 2", "attention 3", "attention 4"]
@@ -196,30 +192,17 @@ def go_through(folder: Path, task: str, start_set: dict[str, Path], cases: list[
         version = server.train()
         assert version["state"] == "published", version
         server.wait_scored()
-        job = {
-            "url": server.url,
-            "client_id": "dr_slicer",
-            "folder": str(folder / "slicer"),
-            "report": str(folder / "report.json"),
-            "cases": {
-                case.id: {
-                    "save": case.save,
-                    "remote": case.remote,
-                    "ask": ["predicted", *FINDINGS],
-                    "strokes": [{name: voxels.tolist() for name, voxels in round_.items()} for round_ in case.strokes],
-                }
-                for case in cases
-            },
+        asked = {
+            case.id: {
+                "save": case.save,
+                "remote": case.remote,
+                "ask": ["predicted", *FINDINGS],
+                "strokes": [{name: voxels.tolist() for name, voxels in round_.items()} for round_ in case.strokes],
+            }
+            for case in cases
         }
-        (folder / "slicer").mkdir()
-        (folder / "job.json").write_text(json.dumps(job))
-        assert SLICER_PYTHON.exists(), "3D Slicer's core is missing: make .venv-slicer/.installed"
-        ran = subprocess.run(
-            [str(SLICER_PYTHON), str(AGENT), str(folder / "job.json")],
-            capture_output=True, text=True, timeout=100, check=False,
-        )  # fmt: skip
-        assert ran.returncode == 0, ran.stderr[-4000:]
-    return Session({case.id: case for case in cases}, json.loads((folder / "report.json").read_text()))
+        report = read_with_slicer(server.url, folder, asked)
+    return Session({case.id: case for case in cases}, report)
 
 
 @pytest.fixture(scope="module")

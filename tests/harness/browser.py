@@ -31,6 +31,8 @@ FLAGS = [
 ]
 SLOW = 60_000
 """Milliseconds: WebGL is drawn by the processor here, which others may be using."""
+PICTURE = (32, 32)
+"""Columns and rows of the pictures of a pool."""
 
 
 @dataclass
@@ -131,6 +133,12 @@ def contrast(one: str, other: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
+def draw_box(tab: Tab, first: tuple[int, int], last: tuple[int, int]) -> None:
+    """Outline a rectangle, in a picture of 32 x 32, by its first and last pixel."""
+    tab.tool("Box")
+    tab.drag(place_of(tab, first, PICTURE), place_of(tab, last, PICTURE))
+
+
 def place_of(tab: Tab, voxel: tuple[float, float], size: tuple[float, float]) -> tuple[float, float]:
     """Where the middle of a pixel of a picture is in the window: as large as fits, in the middle of its field."""
     box = tab.page.locator("#picture").bounding_box()
@@ -150,6 +158,17 @@ def rows(tab: Tab, name: str = "Images") -> Any:
 def ids(tab: Tab, name: str = "Images") -> list[str]:
     """The images of the rows of a list, from top to bottom."""
     return list(rows(tab, name).evaluate_all("rows => rows.map((row) => row.dataset.image)"))
+
+
+def until_listed(tab: Tab, images: set[str], name: str = "Images") -> None:
+    """Wait until a list that fits on one page is of these images."""
+    tab.page.wait_for_function(
+        """([name, images]) => {
+            const rows = [...document.querySelectorAll(`[role=list][aria-label="${name}"] [data-image]`)];
+            return JSON.stringify(rows.map((row) => row.dataset.image).sort()) === JSON.stringify(images);
+        }""",
+        arg=[name, sorted(images)],
+    )
 
 
 def stored(server: Server, image: str, reader: str) -> tuple[dict, np.ndarray, np.ndarray]:

@@ -12,6 +12,13 @@ from harness.pools import FINDINGS, Picture, write_label, write_pool, write_task
 from harness.server import Server
 from xal.store import ReadingRow, Store
 
+VOLUME_TASK = """\
+name: blobs
+title: Blobs in volumes
+findings: [{name: bright}, {name: dark}]
+image: {dimensions: 3, size: [24, 24, 24]}
+"""
+
 
 @dataclass
 class Room:
@@ -46,7 +53,7 @@ def open_room(folder: Path, count: int, task_extra: str = "", **conf: object) ->
 
 
 def looked_at_a_corner(server: Server, image: str) -> None:
-    """Let a model have read the volume, as a scoring run would have kept it."""
+    """Let a model have read a volume of VOLUME_TASK, as a scoring run would have kept it."""
     state = server.studies / ".xal"
     pool = json.loads((state / "pool.json").read_text())["pool"]
     store = Store.open(f"sqlite:///{state / 'store.sqlite'}", pool, "blobs")
