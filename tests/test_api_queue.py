@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from harness.room import Room, open_room
 
+PARTS = ("uncertainty", "misalignment", "roi_source")
 ALGORITHMIC = ("finding", "predicted", "probability", "overlap")
 HANDED_IN = 27
 
@@ -81,7 +82,7 @@ def test_a_reader_sees_scores_and_nothing_else_of_what_waits(listed: Room):
     for item in waiting:
         assert item["status"] == "waiting"
         assert item["score"] is not None
-        assert item["uncertainty"] is not None
+        assert [item[name] for name in PARTS] == [None] * 3
         assert item["model_version"] == 1
         assert item["may_see"] is False
         assert [item[name] for name in ALGORITHMIC] == [None] * 4
@@ -151,11 +152,12 @@ def test_next_sample_gives_the_first_of_the_list_which_then_says_who_has_it(list
 
 
 def test_what_waits_can_be_listed_by_roi_source(listed: Room):
-    waiting = items(listed)
-    found = {source: items(listed, source=source) for source in ("drawn", "proposed", "none")}
-    assert sum(map(len, found.values())) == len(waiting)
-    for source, some in found.items():
-        assert [item for item in waiting if item["roi_source"] == source] == some
+    waiting = items(listed, "chief")
+    for reader in ("chief", "blind"):
+        found = {source: items(listed, reader, source=source) for source in ("drawn", "proposed", "none")}
+        assert sum(map(len, found.values())) == len(waiting)
+        for source, some in found.items():
+            assert [item["id"] for item in waiting if item["roi_source"] == source] == [item["id"] for item in some]
 
 
 def test_excluded_and_unreadable_images_say_why(listed: Room):
@@ -172,14 +174,19 @@ def test_excluded_and_unreadable_images_say_why(listed: Room):
 
 
 def test_points_are_the_scored_images_that_wait(listed: Room):
-    waiting = items(listed)
-    said = listed.server.get("/xal/api/queue/points", client_id="blind").json()
+    waiting = items(listed, "chief")
+    said = listed.server.get("/xal/api/queue/points", client_id="chief").json()
     assert (said["total"], said["shown"], len(said["points"])) == (12, 12, 12)
-    names = ("id", "uncertainty", "misalignment", "score", "roi_source")
-    assert {point["id"]: point for point in said["points"]} == {
-        item["id"]: {name: item[name] for name in names} for item in waiting
-    }
-    few = listed.server.get("/xal/api/queue/points", limit=3).json()
+    points = {item["id"]: {name: item[name] for name in ("id", "score", *PARTS)} for item in waiting}
+    assert {point["id"]: point for point in said["points"]} == points
+    for item in waiting:
+        if item["predicted"] == "nothing":
+            assert item["misalignment"] in (1, None)
+    blind = listed.server.get("/xal/api/queue/points", client_id="blind").json()
+    told = {image: point for image, point in points.items() if point["misalignment"] not in (1, None)}
+    assert {point["id"]: point for point in blind["points"]} == told
+    assert (blind["total"], blind["shown"], blind["withheld"]) == (12, len(told), 12 - len(told))
+    few = listed.server.get("/xal/api/queue/points", limit=3, client_id="chief").json()
     assert (few["total"], few["shown"]) == (12, 3)
     best = sorted((item["score"] for item in waiting), reverse=True)
     assert [point["score"] for point in few["points"]][:2] == best[:2]
@@ -236,4 +243,4 @@ def test_a_room_without_reviewers_and_with_open_reading(tmp_path):
         assert all(item["score"] is None for item in items(room, "first"))
         room.hand_in(sorted(room.pictures)[0], "first")
         assert [item["annotation"]["finding"] for item in items(room, "blind", state="handed_in")] == ["disc"]
-        assert room.server.get("/xal/api/queue/points").json() == {"points": [], "total": 3, "shown": 0}
+        assert room.server.get("/xal/api/queue/points").json() == {"points": [], "total": 3, "shown": 0, "withheld": 0}

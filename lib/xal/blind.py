@@ -31,6 +31,15 @@ def scores_only(project: Project, reader: Reader, images: Sequence[str]) -> set[
     return project.store.handed_in_among(images, None) - may_see_all(project, reader, images)
 
 
+def names_finding(misalignment: float | None) -> bool:
+    """Whether it gives away the predicted finding.
+
+    1 is what the absent finding is given against any ROI, and none is where there is no ROI, mostly because the model
+    sees nothing to outline.
+    """
+    return misalignment is None or misalignment >= 1
+
+
 def score_alone(row: ImageRow) -> ImageRow:
     """An image without what its score is made of."""
     return replace(row, uncertainty=None, misalignment=None, roi_source=None)

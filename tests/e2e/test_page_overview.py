@@ -22,6 +22,8 @@ WEAK = {"max_epochs": 1, "min_steps": 1, "learning_rate": 1e-9}
 """Training that learns nothing."""
 GOOD = {"max_epochs": 10, "patience": 10, "min_steps": 8}
 OTHER = {"disc": "square", "square": "disc"}
+EPOCHS = 48
+"""Of a training in a process of its own: long enough to be seen under way, once a second."""
 BY_BOTH = range(36)
 DISPUTED = (30, 31, 33, 34)
 BY_THREE = range(6)
@@ -60,7 +62,9 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
     )
     task = room.folder / "tiny.yaml"
     task.write_text(
-        task.read_text().replace("max_epochs: 4", "max_epochs: 16\n  min_steps: 10").replace("e: 4", "e: 16")
+        task.read_text()
+        .replace("max_epochs: 4", f"max_epochs: {EPOCHS}\n  min_steps: 10")
+        .replace("e: 4", f"e: {EPOCHS}")
     )
     with room.server as server:
         for number in BY_BOTH:
@@ -406,15 +410,24 @@ def test_an_earlier_version_is_brought_back_once_that_was_confirmed(overview: Ro
     page.get_by_role("row", name=re.compile("^v1 in use")).wait_for()
 
 
+def hears_of_last_job(tab: Tab) -> int:
+    """Wait until the page has been told of the last job, which is done; its number."""
+    last = int(tab.server.get("/xal/api/jobs").json()["items"][0]["id"])
+    tab.page.evaluate("async () => { window.live = (await import('./live.js')).live; }")
+    heard = "job => window.live.state?.jobs.some(({ id, state }) => id === job && state === 'done')"
+    tab.page.wait_for_function(heard, arg=last)
+    return last
+
+
 def test_score_now_reads_the_pool_with_the_model_in_use_and_says_when_it_is_done(overview: Room, tabs):
     server = overview.server
     assert server.post("/xal/api/versions/1/publish", {"client_id": "boss"}).ok
-    unscored, last = server.status()["unscored"], server.get("/xal/api/jobs").json()["items"][0]["id"]
-    assert unscored > 60
+    assert server.status()["unscored"] > 60
     tab = tabs(server, "dr_score").open("#/progress")
     work = tab.page.get_by_role("region", name="Now")
     work.get_by_text("Nothing is being computed.").wait_for()
     tab.page.get_by_text("model v1", exact=True).wait_for()
+    last = hears_of_last_job(tab)
     work.get_by_role("button", name="Score now").click()
     work.get_by_text(re.compile("Scoring begins …|of [0-9]+ images")).first.wait_for()
     work.get_by_text("Nothing is being computed.").wait_for()
@@ -452,7 +465,7 @@ def test_training_moves_on_before_ones_eyes_and_ends_with_a_new_version(overview
     work.get_by_role("list", name="What was computed last").locator("li").first.get_by_text("Training done").wait_for()
     epochs = tab.page.evaluate("window.epochs")
     assert [done for done, *_ in epochs] == sorted({done for done, *_ in epochs})
-    assert all(said == f"Training: {done} of {total} epochs" and total == 16 for done, total, said in epochs)
+    assert all(said == f"Training: {done} of {total} epochs" and total == EPOCHS for done, total, said in epochs)
     tab.page.get_by_role("row", name=re.compile(f"^v{len(before) + 1} ")).wait_for()
     assert tab.page.evaluate("window.epochs.length") == len(epochs), "the page was loaded again"
     overview.server.wait(lambda: overview.server.get("/train/").json()["status"] == "DONE", 30, "the process to end")
@@ -464,9 +477,7 @@ def test_what_was_trained_while_another_view_was_open_is_there_on_coming_back(ov
     tab.page.get_by_role("link", name=re.compile("^Queue")).click()
     rows(tab)
     done(overview, "/train/classifier", WEAK)
-    tab.page.evaluate("async () => { window.live = (await import('./live.js')).live; }")
-    heard = "job => window.live.state.jobs.some(({ id, state }) => id === job && state === 'done')"
-    tab.page.wait_for_function(heard, arg=overview.server.get("/xal/api/jobs").json()["items"][0]["id"])
+    hears_of_last_job(tab)
     tab.page.get_by_role("link", name="Progress").click()
     tab.page.get_by_role("row", name=re.compile(f"^v{new} refused")).wait_for()
 

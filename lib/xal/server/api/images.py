@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 
-from xal.blind import BLIND, may_see, score_alone, scores_only
+from xal.blind import BLIND, may_see, score_alone
 from xal.errors import Conflict, Forbidden, NotFound, Unreadable
 from xal.images import Header
 from xal.project import Project
@@ -192,10 +192,10 @@ def _spacing(geometry: Header) -> tuple[float, float, float]:
 def _image_view(project: Project, reader: Reader, image: str) -> ImageView:
     geometry = _geometry(project, project.store.image(image))
     row = project.store.image(image)
-    row = score_alone(row) if scores_only(project, reader, [image]) else row
     lease = project.store.leases_of([image]).get(image)
     own = next(reversed(project.store.annotations(image, reader=reader.name)), None)
     seen = may_see(project, reader, image)
+    row = row if seen else score_alone(row)
     return ImageView(
         id=row.id,
         status=row.status,

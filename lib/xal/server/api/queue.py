@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
 
-from xal.blind import may_see_all, score_alone, scores_only
+from xal.blind import may_see_all, names_finding, score_alone, scores_only
 from xal.errors import BadInput
 from xal.project import Project
 from xal.reader import Reader
@@ -80,6 +80,8 @@ class Points(Reply):
     total: int
     """Images that wait, scored or not."""
     shown: int
+    withheld: int
+    """Those that this reader is not told: their place would give away what they show."""
 
 
 @dataclass(frozen=True)
@@ -104,14 +106,19 @@ def add_routes(router: APIRouter, project: Project) -> None:
     def queue(user: AnyUser, asker: Asker, asked: Annotated[Asked, Depends()]) -> PageOf[QueueItem]:
         _check_filters(asked)
         page = _listed(store, asked)
-        items = _items(project, asker, page.items)
-        told = [item for item in items if item.roi_source is not None or asked.source is None]
-        return PageOf(items=told, next=page.next)
+        listed = page.items
+        if asked.source is not None:  # a place in this list tells what the score is made of
+            untold = scores_only(project, asker, [image.id for image, _ in listed])
+            listed = [one for one in listed if one[0].id not in untold]
+        return PageOf(items=_items(project, asker, listed), next=page.next)
 
     @router.get("/queue/points", summary="Waiting images by uncertainty and misalignment: the highest, and others")
     def points(user: AnyUser, asker: Asker, limit: Annotated[int, Query(ge=1, le=5000)] = 2000) -> Points:
         found = store.points(limit)
-        untold = scores_only(project, asker, [point.id for point in found])
+        ids = [point.id for point in found]
+        blind = set(ids) - may_see_all(project, asker, ids)
+        untold = scores_only(project, asker, ids)
+        untold |= {point.id for point in found if point.id in blind and names_finding(point.misalignment)}
         shown = [
             QueuePoint(
                 id=point.id,
@@ -123,7 +130,7 @@ def add_routes(router: APIRouter, project: Project) -> None:
             for point in found
             if point.id not in untold
         ]
-        return Points(points=shown, total=store.counts()["open"], shown=len(shown))
+        return Points(points=shown, total=store.counts()["open"], shown=len(shown), withheld=len(found) - len(shown))
 
     @router.get("/leases", summary="Who has which image, and until when; those that last longest first")
     def leases(user: AnyUser, cursor: Cursor = None, limit: Limit = PAGE) -> PageOf[LeaseReply]:
@@ -160,11 +167,10 @@ def _items(project: Project, asker: Reader, listed: list[Listed]) -> list[QueueI
     ids = list({image.id for image, _ in listed})
     leases = project.store.leases_of(ids)
     seen = may_see_all(project, asker, ids)
-    untold = scores_only(project, asker, ids)
     predictions = project.store.predictions(sorted(seen))
     return [
         _item(
-            score_alone(image) if image.id in untold else image,
+            image if image.id in seen else score_alone(image),
             annotation,
             leases.get(image.id),
             image.id in seen,

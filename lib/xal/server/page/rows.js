@@ -56,17 +56,21 @@ function tags(room, item) {
   ];
 }
 
-/** The score and what it is made of. */
+/** The score and, for who may know, what it is made of. */
 function parts(item, alpha) {
   if (item.score === null) return h("p", { class: "parts quiet" }, item.status === "waiting" && "no score yet");
+  const version = item.model_version !== null && ` · v${item.model_version}`;
+  if (item.uncertainty === null) return h("dl", { class: "parts" },
+    h("dt", {}, "Score"), h("dd", { class: "total" }, bar(["whole", item.score]), h("b", { class: "figure" }, share(item.score))),
+    h("dd", { class: "source" }, "what it is made of is shown once you have handed it in", version));
   const unsure = alpha * item.uncertainty;
   const rest = Math.max(0, item.score - unsure);
   const assumed = item.misalignment === null;
   return h("dl", { class: "parts" },
     h("dt", {}, "Score"), h("dd", { class: "total" }, bar(["unsure", unsure], [assumed ? "assumed" : "apart", rest]), h("b", { class: "figure" }, share(item.score))),
     h("dt", {}, "Uncertainty"), h("dd", {}, bar(["unsure", item.uncertainty]), h("span", { class: "figure" }, share(item.uncertainty))),
-    h("dt", {}, "Misalignment"), h("dd", { title: assumed ? "It has no meaning here, or would tell what another reader found" : "" }, bar(["apart", item.misalignment ?? 0]), h("span", { class: "figure" }, share(item.misalignment))),
-    h("dd", { class: "source" }, h("span", { class: `glyph ${item.roi_source}`, "aria-hidden": "true" }), SOURCES[item.roi_source] ?? "", item.model_version !== null && ` · v${item.model_version}`));
+    h("dt", {}, "Misalignment"), h("dd", { title: assumed ? "It has no meaning here" : "" }, bar(["apart", item.misalignment ?? 0]), h("span", { class: "figure" }, share(item.misalignment))),
+    h("dd", { class: "source" }, h("span", { class: `glyph ${item.roi_source}`, "aria-hidden": "true" }), SOURCES[item.roi_source] ?? "", version));
 }
 
 function bar(...pieces) {

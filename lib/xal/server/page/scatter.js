@@ -30,13 +30,13 @@ export class Scatter {
     canvas.addEventListener("blur", () => this.#mark(-1));
   }
 
-  async show({ points, total, shown }, alpha) {
+  async show({ points, total, shown, withheld }, alpha) {
     this.failed = false;
     this.points = [...points].sort((one, other) => other.score - one.score);
     this.alpha = alpha;
     this.at = -1;
-    this.status.textContent = howMany(total, shown);
-    fill(this.over, shown === 0 && h("p", { class: "quiet" }, total ? "Images get their place here once a model has read them." : "No image waits."));
+    this.status.textContent = howMany(total, shown, withheld);
+    fill(this.over, shown === 0 && h("p", { class: "quiet" }, withheld ? "You read blind: the place of these would tell what they show." : total ? "Images get their place here once a model has read them." : "No image waits."));
     const present = KINDS.filter(({ source }) => points.some((point) => kindOf(point) === source));
     fill(this.legend, present.map((kind) => h("li", {}, h("span", { class: `glyph ${kind.source}`, "aria-hidden": "true" }), kind.title)), shown > 0 && h("li", {}, h("span", { class: "glyph level", "aria-hidden": "true" }), `equal score, α = ${alpha}`));
     this.plot.canvas.setAttribute("aria-label", `${this.status.textContent} Left and right go through them from the highest score on, Enter opens one.`);
@@ -108,7 +108,8 @@ export class Scatter {
 }
 
 /** How much of the pool is seen here. */
-function howMany(total, shown) {
+function howMany(total, shown, withheld) {
+  if (withheld) return `${figures.format(shown)} of ${figures.format(total)} images: the place of ${figures.format(withheld)} would tell what they show.`;
   const [all, some, half] = [total, shown, Math.ceil(shown / 2)].map((count) => figures.format(count));
   if (shown === 0) return total ? "No image has a score yet." : "";
   if (shown === total) return `${all} waiting images.`;
