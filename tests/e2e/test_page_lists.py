@@ -54,6 +54,22 @@ def test_a_reader_sees_scores_only_and_a_reviewer_what_the_model_says(busy_room:
     assert not any(finding in rows(blind).first.inner_text() for finding in FINDINGS)
 
 
+def test_a_reviewer_looks_at_what_waits_without_taking_it_and_may_then_outline_it(busy_room: Room, tabs):
+    server = busy_room.server
+    image = sorted(busy_room.free())[-1]
+    tab = tabs(server, "dr_r").open(f"#/read/{image}")
+    tab.page.locator(".heat").wait_for()
+    tab.page.locator(".bars").wait_for()
+    assert server.get(f"/xal/api/images/{image}").json()["lease"] is None
+    tab.page.get_by_role("button", name="Outline it myself").click()
+    assert tab.reading() == image
+    assert server.get(f"/xal/api/images/{image}").json()["lease"]["reader"] == "dr_r"
+    assert tab.page.locator(".heat").count() == 0
+    tab.page.reload()
+    assert tab.reading() == image, "whoever has taken it is drawing"
+    server.post(f"/xal/api/images/{image}/release", {"client_id": "dr_r"})
+
+
 def test_a_row_opens_its_image_and_so_does_a_point(busy_room: Room, tabs):
     tab = tabs(busy_room.server, "dr_open").open("#/queue")
     image = ids(tab)[4]

@@ -134,7 +134,8 @@ export class Read {
     const { pool, task, reader, dimensions } = this.room;
     const [image, draft, sent] = await Promise.all([get(idPath(id)), draftOf(pool, task, reader, id), this.#onItsWay(id)]);
     if (!here()) return;
-    const toBeRead = image.status === "waiting" && !image.own && !sent && !revised && !draft?.revises;
+    const looks = this.room.reviewer && leaseUntil === null && image.lease?.reader !== reader && !draft; // a reviewer who came by name
+    const toBeRead = image.status === "waiting" && !image.own && !sent && !revised && !draft?.revises && !looks;
     const until = leaseUntil ?? (toBeRead ? await this.#lease(id, draft !== undefined) : null);
     const file = await bytes(`${idPath(id)}/volume.nii.gz`, { v: image.checksum });
     if (!here()) return;
@@ -371,8 +372,10 @@ export class Read {
   async again() {
     if (this.phase !== "why") return;
     const here = this.#here("why");
-    const { own } = this.image;
+    const { id, own, status } = this.image;
     try {
+      if (status === "waiting" && !own && !this.until) this.until = await this.#lease(id, false);
+      if (!here()) return;
       if (own) await this.why.outline(own, here);
       else this.viewer.empty();
     } catch (error) {
