@@ -292,6 +292,9 @@ def test_the_command_says_what_it_wrote(local: Local, tmp_path: Path, capsys: py
     words = ["--studies", str(local.studies), "--task", str(local.folder / "tiny.yaml")]
     assert main(["export", *words, str(tmp_path / "set")]) == 0
     assert "6 images: disc 2, nothing 2, square 2" in capsys.readouterr().out
+    lines = (tmp_path / "set/annotations.csv").read_text().splitlines()
+    assert lines[1:] == "".join(annotations_csv(local.project, withdrawn=True)).splitlines()[1:]
+    assert len(lines) > 6, "older revisions and unsettled ones are there"
     assert main(["export", *words, str(tmp_path / "set")]) == 1
     assert "not empty" in capsys.readouterr().err
 

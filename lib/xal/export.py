@@ -1,7 +1,8 @@
 """The settled images as a set that other programs read, and that `xal import folder` reads back.
 
 `images/` are the files themselves (DICOM, which may name the patient, as NIfTI), `masks/` the ROIs on the images' own
-voxels (1 where the finding was outlined), `labels.csv` a line per image, `provenance.json` where all of it is from.
+voxels (1 where the finding was outlined), `labels.csv` a line per image, `provenance.json` where all of it is from. A
+folder also has `annotations.csv`: whatever was handed in, settled or not, with older revisions.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ from xal.integrity import Kind, sniff
 from xal.nifti import nifti
 from xal.project import Project
 from xal.roi import drawn_mask
-from xal.spreadsheet import harmless, moment, table
+from xal.spreadsheet import annotations_csv, harmless, moment, table
 from xal.store.rows import AnnotationRow, ImageRow, SettledImage
 
-LIST, OUTLINELESS, PROVENANCE = "labels.csv", "without_outline.csv", "provenance.json"
+LIST, OUTLINELESS, PROVENANCE, ALL = "labels.csv", "without_outline.csv", "provenance.json", "annotations.csv"
 """Findings that were stated without an outline have a list of their own: the others always have one."""
 COLUMNS = ("image", "mask", "label", "group", "reader", "revision", "annotation", "roi_voxels", "created_at")
 
@@ -134,6 +135,7 @@ def export_dataset(project: Project, folder: Path, watch: Watch = iter) -> Expor
     try:
         draft.mkdir(parents=True, exist_ok=True)
         exported = _export(project, target, watch)
+        target.write(ALL, "".join(annotations_csv(project, withdrawn=True)).encode())
         target.tidy()
         os.sync()  # all the files at once
         draft.rename(folder)
