@@ -40,6 +40,33 @@ def test_attention_lies_where_the_model_looked_at_every_zoom(trained_room: Room,
             assert np.ptp(colour_at(tab, tuple(weak))) < 40, "where there is no attention the image is as it was"
 
 
+CONNECTED = """async now => {
+    const { live } = await import("./live.js");
+    live.connected = now;
+    live.dispatchEvent(new Event("connection"));
+}"""
+
+
+@pytest.mark.parametrize("window", [(1280, 720), (800, 1100)])
+def test_the_picture_stays_where_it_is_whatever_comes_and_goes(trained_room: Room, tabs, window: tuple[int, int]):
+    tab = tabs(trained_room.server, "dr_still", *window).open()
+    tab.page.get_by_role("button", name="Next image").wait_for()
+    seen = [tab.page.locator("#picture").bounding_box()]
+    tab.next()
+    seen.append(tab.page.locator("#picture").bounding_box())
+    draw_box(tab, (0, 0), (9, 9))
+    tab.page.evaluate(CONNECTED, False)
+    tab.page.get_by_text("The server cannot be reached.").wait_for()
+    seen.append(tab.page.locator("#picture").bounding_box())
+    tab.page.evaluate(CONNECTED, True)
+    tab.page.get_by_text("The server cannot be reached.").wait_for(state="hidden")
+    tab.choose("disc")
+    tab.hand_in()
+    tab.page.locator(".bars").wait_for()
+    seen.append(tab.page.locator("#picture").bounding_box())
+    assert seen == [seen[0]] * len(seen)
+
+
 def colour_at(tab: Tab, voxel: tuple[int, int]) -> np.ndarray:
     box = tab.page.locator("#picture").bounding_box()
     x, y = place_of(tab, voxel, PICTURE)
