@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import time
+from functools import partial
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
-from harness.browser import PICTURE, SLOW, colourful, draw_box, place_of, stored
+from harness.browser import PICTURE, SLOW, colourful, draw_box, place_in_slice, place_of, stored
 from harness.pools import FINDINGS, write_pool
 from harness.room import VOLUME_TASK, Room, open_room
 from harness.server import Server
@@ -51,17 +52,10 @@ def test_a_box_in_a_slice_of_a_volume_is_stored_voxel_for_voxel(tmp_path: Path, 
     tab = tabs(server, "dr_cube").open()
     image = tab.next()
     upright = nib.as_closest_canonical(nib.Nifti1Image(np.zeros(pixels.shape, np.uint8), affine))
-    (width, height, depth), spacing = upright.shape, upright.header.get_zooms()
-    assert tab.page.get_by_role("slider", name="Slice").get_attribute("max") == str(depth - 1)
+    assert tab.page.get_by_role("slider", name="Slice").get_attribute("max") == str(upright.shape[2] - 1)
     tab.page.get_by_role("slider", name="Slice").fill("7")
     tab.tool("Box")
-    size = (width * spacing[0], height * spacing[1])
-
-    def place(i: int, j: int) -> tuple[float, float]:
-        """The patient's right is on the left, the front is on top."""
-        column, row = width - 1 - i, height - 1 - j
-        return place_of(tab, ((column + 0.5) * spacing[0] - 0.5, (row + 0.5) * spacing[1] - 0.5), size)
-
+    place = partial(place_in_slice, tab, upright)
     tab.drag(place(2, 3), place(6, 5))
     tab.page.keyboard.press("ArrowUp")
     tab.drag(place(3, 3), place(4, 4))

@@ -148,6 +148,13 @@ def place_of(tab: Tab, voxel: tuple[float, float], size: tuple[float, float]) ->
     return left + (voxel[0] + 0.5) * scale, top + (voxel[1] + 0.5) * scale
 
 
+def place_in_slice(tab: Tab, upright: nib.Nifti1Image, i: int, j: int) -> tuple[float, float]:
+    """The same of a voxel in an axial slice of a volume in RAS order: the patient's right is left, the front on top."""
+    (width, height), (x, y) = upright.shape[:2], upright.header.get_zooms()[:2]
+    column, row = width - 1 - i, height - 1 - j
+    return place_of(tab, ((column + 0.5) * x - 0.5, (row + 0.5) * y - 0.5), (width * x, height * y))
+
+
 def rows(tab: Tab, name: str = "Images") -> Any:
     """The rows of a list, once there are any."""
     found = tab.page.get_by_role("list", name=name).locator("[data-image]")
