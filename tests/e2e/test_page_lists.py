@@ -191,5 +191,7 @@ def test_colours_can_be_told_from_their_ground():
         for text in ("text", "quiet", "accent", "bad", "good"):
             for ground in ("ground", "panel", "raised"):
                 assert contrast(colour[text], colour[ground]) >= 4.5, (text, ground)
+        for ground in ("ground", "panel", "raised"):
+            assert contrast(colour["edge"], colour[ground]) >= 3, f"fields and buttons on {ground}"
         assert contrast(colour["on-accent"], colour["accent"]) >= 4.5
         assert contrast(colour["bad"], colour["bad-ground"]) >= 4.5
