@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from harness.orthanc import Orthanc
 
 from xal.datasets import phantom_dicom
 from xal.datasets.phantom_dicom import Case
-from xal.errors import BadInput
+from xal.errors import BadInput, Unavailable
 from xal.geometry import grid_to_image
 from xal.images import read_image
 from xal.pacs import client
@@ -101,6 +102,21 @@ def test_one_annotation_that_cannot_be_sent_keeps_no_other_from_it(desk: Desk, p
     assert desk.send() == 1
     assert len(desk.outlines()) == 2
     assert second != first
+
+
+def test_after_an_outage_the_first_success_ends_the_pauses_of_all(desk: Desk, proxy: FaultyProxy):
+    for case in desk.cases:
+        desk.hand_in(case)
+    proxy.fail("POST .*/studies", 503)
+    with pytest.raises(Unavailable):
+        desk.sending.send(30)
+    store = desk.project.store
+    for number, (delivery, _) in enumerate(store.due_deliveries(9, now=float("inf"))):
+        until = 0.0 if number == 0 else time.time() + 3600
+        store.put_off_delivery(delivery.annotation, until, "the archive answers 503", tried=True)
+    proxy.heal()
+    assert desk.sending.send(30) == 1
+    assert desk.sending.send(30) == 2
 
 
 def test_an_outline_of_other_pixels_is_not_sent(desk: Desk):

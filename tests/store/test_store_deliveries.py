@@ -59,3 +59,16 @@ def test_an_earlier_revision_that_stands_again_is_sent_after_all(handed_in):
     handed_in.end_delivery(second, "sent")
     handed_in.withdraw(second, by="ann")
     assert first in [annotation.id for _, annotation in handed_in.due_deliveries(10)]
+
+
+def test_what_failed_may_be_tried_at_once_when_the_archive_is_back(handed_in):
+    handed_in.put_off_delivery(number(handed_in, "a"), until=3600.0, problem="the archive answers 500", tried=True)
+    handed_in.put_off_delivery(number(handed_in, "b"), until=60.0, problem=None, tried=False)
+    handed_in.hurry_deliveries()
+    assert due(handed_in) == ["a"], "others' readings are waited for as before"
+
+
+def test_a_failure_is_told_before_what_is_not_even_tried(handed_in):
+    handed_in.put_off_delivery(number(handed_in, "a"), until=5.0, problem="the archive answers 500", tried=True)
+    handed_in.put_off_delivery(number(handed_in, "b"), until=60.0, problem="the image is excluded", tried=False)
+    assert handed_in.last_delivery_problem() == "the archive answers 500"

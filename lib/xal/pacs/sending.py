@@ -29,7 +29,7 @@ from xal.pacs.arriving import SENT
 from xal.pacs.source import DicomWebSource
 from xal.project import Project
 from xal.roi import drawn_mask
-from xal.store.rows import AnnotationRow, DeliveryRow, ImageRow
+from xal.store.rows import AnnotationRow, DeliveryRow, ImageRow, ImageStatus
 from xal.task import ATTENTION_LEVELS
 
 logger = logging.getLogger(__name__)
@@ -42,9 +42,16 @@ GIVE_UP = 3
 FIRST_NUMBER = 9_000
 """Of our series: behind those of the study itself, where viewers list them by number."""
 WAITS_SECONDS = 60.0
-"""After which an image that waits for other readers is looked at again."""
+"""After which an image that waits for other readers, or is not to be read now, is looked at again."""
+NOT_NOW: dict[ImageStatus, str] = {
+    "excluded": "the image is excluded",
+    "unreadable": "the image cannot be read any more",
+    "gone": "the image is not in the archive any more",
+}
+"""Why nothing is sent of an image; each of these may be taken back."""
 SHORTEST_PAUSE, LONGEST_PAUSE = 5.0, 3600.0
-"""Before something that could not be sent is tried again; it doubles with every try."""
+"""Before something that could not be sent is tried again; it doubles with every try, and ends with the first success
+after the archive took nothing."""
 
 
 def checked_kinds(names: str) -> tuple[str, ...]:
@@ -66,6 +73,8 @@ class Sending:
     source: DicomWebSource
     kinds: tuple[str, ...] = AS_USUAL
     _failed: int = field(default=0, init=False)
+    _away: bool = field(default=True, init=False)
+    """The archive took nothing for a while, or may have before this process began."""
 
     def send(self, seconds: float) -> int:
         """Send what waits, for about so long; how many annotations arrived."""
@@ -84,8 +93,12 @@ class Sending:
             return False
         try:
             row = store.image(annotation.image)
-            if self._may_lead_others(row, annotation):
-                store.put_off_delivery(annotation.id, now + WAITS_SECONDS, None, tried=False)
+        except NotFound:
+            store.end_delivery(annotation.id, "dropped", "its image was taken out of the pool for good")
+            return False
+        try:
+            if row.status in NOT_NOW or self._may_lead_others(row, annotation):
+                store.put_off_delivery(annotation.id, now + WAITS_SECONDS, NOT_NOW.get(row.status), tried=False)
                 return False
             if row.fingerprint is None or row.fingerprint != annotation.fingerprint:
                 raise NotFound("the image has other pixels now than it was drawn on")
@@ -101,10 +114,13 @@ class Sending:
             logger.warning("annotation %d is not in the archive yet: %s", annotation.id, error, exc_info=not ours)
             self._failed += isinstance(error, Unavailable)
             if self._failed >= GIVE_UP:
-                self._failed = 0
+                self._failed, self._away = 0, True
                 raise
             return False
         self._failed = 0
+        if self._away:
+            self._away = False
+            store.hurry_deliveries()
         store.end_delivery(annotation.id, "sent")
         logger.info("annotation %d is in the archive (%d objects)", annotation.id, len(objects))
         return True

@@ -67,16 +67,22 @@ class Deliveries(Base):
         more = {"tries": deliveries.c.tries + 1} if tried else {}
         self._set_delivery(annotation, next_try=until, problem=problem, **more)
 
+    def hurry_deliveries(self) -> None:
+        """What could not be sent before may be tried now."""
+        which = self._mine(deliveries) & (deliveries.c.state == "waiting") & (deliveries.c.tries > 0)
+        self._write(lambda c: c.execute(deliveries.update().where(which).values(next_try=0.0)).rowcount)
+
     def delivery_counts(self) -> dict[str, int]:
         """How many annotations are in which state."""
         query = select(deliveries.c.state, func.count()).where(self._mine(deliveries)).group_by(deliveries.c.state)
         return dict(self._read(lambda c: [(state, int(count)) for state, count in c.execute(query)]))
 
     def last_delivery_problem(self) -> str | None:
-        """Why something that waits could not be sent."""
+        """Why something that waits is not sent: what failed goes before what is not even tried."""
         waiting = (deliveries.c.state == "waiting") & deliveries.c.problem.is_not(None)
         query = select(deliveries.c.problem).where(self._mine(deliveries), waiting)
-        return self._read(lambda c: c.execute(query.order_by(deliveries.c.next_try.desc()).limit(1)).scalar())
+        failed_first = query.order_by((deliveries.c.tries > 0).desc(), deliveries.c.next_try.desc())
+        return self._read(lambda c: c.execute(failed_first.limit(1)).scalar())
 
     def _set_delivery(self, annotation: int, **values: Any) -> None:
         which = self._mine(deliveries) & (deliveries.c.annotation == annotation)

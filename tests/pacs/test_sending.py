@@ -1,0 +1,70 @@
+"""Which annotations are not sent, and that everybody can see why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from harness.local import Local
+
+from xal.pacs.address import Address
+from xal.pacs.client import Archive
+from xal.pacs.sending import Sending
+from xal.pacs.source import DicomWebSource
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Local:
+    return Local(tmp_path, 2)
+
+
+@pytest.fixture
+def sending(local: Local, tmp_path: Path) -> Sending:
+    """To an archive where nobody is."""
+    (tmp_path / "state").mkdir()
+    archive = Archive(Address.parse("http://127.0.0.1:9/dicom-web", {}), tries=0)
+    return Sending(local.project, DicomWebSource(archive, ("DX",), tmp_path / "state", 1 << 20))
+
+
+def exclude(local: Local, image: str) -> None:
+    local.project.store.exclude(image, "boss", "wrong side")
+
+
+def lose(local: Local, image: str) -> None:
+    local.project.store.mark_gone([image])
+
+
+def damage(local: Local, image: str) -> None:
+    row = local.project.store.image(image)
+    local.project.store.set_facts(image, size=row.size, mtime_ns=row.mtime_ns, problem="cut off")
+
+
+@pytest.mark.parametrize(
+    ("happens", "why"), [(exclude, "is excluded"), (lose, "not in the archive any more"), (damage, "cannot be read")]
+)
+def test_an_image_that_is_not_to_be_read_any_more_says_why_its_annotation_waits(
+    local: Local, sending: Sending, happens, why: str
+):
+    local.hand_in(local.ids[0])
+    happens(local, local.ids[0])
+    assert sending.send(5) == 0
+    assert why in str(local.project.store.last_delivery_problem())
+    assert local.project.store.delivery_counts() == {"waiting": 1}
+
+
+def test_what_is_included_again_is_sent_like_any_other(local: Local, sending: Sending):
+    local.hand_in(local.ids[0])
+    exclude(local, local.ids[0])
+    sending.send(5)
+    local.project.store.include(local.ids[0], "boss")
+    (waiting,) = local.project.store.due_deliveries(9, now=float("inf"))
+    local.project.store.put_off_delivery(waiting[0].annotation, 0.0, waiting[0].problem, tried=False)
+    sending.send(5)
+    assert "excluded" not in str(local.project.store.last_delivery_problem()), "it is tried: here nobody answers"
+
+
+def test_of_an_image_that_was_taken_out_for_good_nothing_waits(local: Local, sending: Sending):
+    local.hand_in(local.ids[0])
+    local.project.store.delete_image(local.ids[0], by="boss")
+    assert sending.send(5) == 0
+    assert local.project.store.delivery_counts() == {"dropped": 1}
