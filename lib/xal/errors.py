@@ -6,7 +6,8 @@ XalError
 │   ├── Forbidden  it exists, but this reader may not see or do it       (HTTP 403)
 │   ├── NotFound   no such image, label, finding, model, version         (HTTP 404)
 │   ├── Conflict   it contradicts what is stored                         (HTTP 409)
-│   └── Unavailable  where images come from does not answer now: try later  (HTTP 503)
+│   └── Unavailable  where images come from cannot give them now: try later  (HTTP 503)
+│       └── NoAnswer  it does not answer at all
 ├── TaskError      the task file is wrong: names file, key, value and what would be right
 ├── Unreadable     an image or label file that cannot be decoded
 └── StoreError     the store cannot be opened or is not what we expect
@@ -51,6 +52,10 @@ class Unavailable(Refused):
     """Where images come from does not answer, or not as it should; later it may."""
 
     status = 503
+
+
+class NoAnswer(Unavailable):
+    """Where images come from does not answer at all, or stopped in the middle."""
 
 
 class TaskError(XalError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,33 @@ def test_images_that_the_archive_cannot_give_keep_nobody_from_the_others(tmp_pat
             assert not set(given) & set(lost)
             assert {lease["image"] for lease in server.get("/xal/api/leases").json()["items"]} == set(given)
             server.wait(lambda: server.status()["archive"]["problem"] is None, 60, "the archive not to be suspected")
+
+
+def test_an_archive_that_hangs_holds_nobody_up_who_does_not_need_it(tmp_path: Path):
+    hospital = Hospital.build(tmp_path, quick_task(tmp_path))
+    with hospital.archive, FaultyProxy(hospital.archive.url) as proxy:
+        for number in range(60):
+            hospital.admit("dx", number)
+        proxy.fail(PICTURE, delay=300)
+        hospital.server.studies = proxy.dicom_web
+        with hospital.server as server, ThreadPoolExecutor(60) as pool:
+            thumbnails = [f"{server.url}/xal/api/images/{series}/thumbnail.png" for series in hospital.cases]
+            asked = pool.map(lambda address: requests.get(address, timeout=120), thumbnails)
+            began = time.monotonic()
+            waited = []
+            while time.monotonic() < began + 10:
+                for path in ("/info/", "/xal/", "/xal/api/status"):
+                    start = time.monotonic()
+                    assert server.get(path).ok
+                    waited.append(time.monotonic() - start)
+            replies = list(asked)
+            assert {reply.status_code for reply in replies} == {503}
+            assert all(int(reply.headers["Retry-After"]) > 0 for reply in replies)
+            assert max(waited) < 3, waited
+            assert time.monotonic() - began < 30, "one try, and not sixty seconds of it"
+            start = time.monotonic()
+            assert next_sample(server).status_code == 503
+            assert time.monotonic() - start < 3, "it is known to be away"
 
 
 def test_a_server_starts_without_its_archive_and_finds_the_pool_when_it_comes(tmp_path: Path):

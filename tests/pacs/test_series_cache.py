@@ -13,7 +13,9 @@ import pytest
 from xal.datasets import phantom_dicom
 from xal.errors import Unavailable, Unreadable
 from xal.images import read_image
+from xal.pacs import cache
 from xal.pacs.cache import SeriesCache, forget_cut_off
+from xal.pacs.waiting import for_somebody
 
 ROOMY = 1 << 30
 
@@ -29,6 +31,27 @@ def test_a_series_comes_back_as_its_files_are_read(kind: str, tmp_path: Path):
     assert (kept.window is None) == (read.window is None)
     if kept.window is not None:
         np.testing.assert_allclose(kept.window, read.window, rtol=1e-6)
+
+
+def test_a_client_does_not_wait_for_ever_for_who_has_more_patience(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(cache, "READ_SECONDS", 0.2)
+    case, began, hang = phantom_dicom.case("dx"), threading.Event(), threading.Event()
+
+    def fetch():
+        began.set()
+        hang.wait(20)
+        return case.instances
+
+    kept = SeriesCache(tmp_path / "cache", ROOMY)
+    background = threading.Thread(target=kept.get, args=(case.series, "study/series", 1, fetch))
+    background.start()
+    began.wait(20)
+    with pytest.raises(Unavailable, match="is being fetched"), for_somebody():
+        kept.get(case.series, "study/series", 1, fetch)
+    hang.set()
+    background.join()
+    with for_somebody():
+        assert kept.get(case.series, "study/series", 1, fetch).is_file()
 
 
 def test_a_series_is_fetched_once_however_many_ask(tmp_path: Path):

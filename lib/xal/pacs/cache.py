@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from pydicom import Dataset, dcmwrite
@@ -22,10 +22,13 @@ from xal.errors import Unavailable, Unreadable
 from xal.images import Volume, read_image
 from xal.nifti import whole_volume
 from xal.pacs.scrub import scrubbed
+from xal.pacs.waiting import READ_SECONDS, somebody_waits
 
 _SUFFIX = ".nii.gz"
 _STALE_SECONDS = 3600.0
 """Age at which what was begun is a dead process's."""
+_LOOK_SECONDS = 0.05
+"""Between two looks whether a series is free that a client waits for."""
 
 
 class SeriesCache:
@@ -38,12 +41,22 @@ class SeriesCache:
         self._locks = folder / "locks"
         self._locks.mkdir(exist_ok=True)
 
-    def get(self, image: str, place: str, count: int, fetch: Callable[[], Iterable[Dataset]]) -> Path:
-        """The file of so many instances at a place of the archive; fetched, decoded and written if it is not there."""
+    def get(
+        self,
+        image: str,
+        place: str,
+        count: int,
+        fetch: Callable[[], Iterable[Dataset]],
+        turn: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> Path:
+        """The file of so many instances at a place of the archive; fetched, decoded and written if it is not there.
+
+        What is not there waits for its `turn` first.
+        """
         path = self._files.place(image, f"{image}|{place}|{count}", _SUFFIX)
         if used(path):
             return path
-        with self._alone(path):
+        with turn(), self._alone(path):
             if not used(path):
                 content = whole_volume(self._decoded(image, count, fetch()))
                 write_atomically(path, _SUFFIX, lambda draft: draft.write_bytes(content), durable=False)
@@ -68,7 +81,16 @@ class SeriesCache:
     def _alone(self, path: Path) -> Iterator[None]:
         """Nobody else fetches this series meanwhile, in this process or another."""
         with (self._locks / hashlib.sha256(path.name.encode()).hexdigest()[:3]).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            until = time.monotonic() + READ_SECONDS
+            while somebody_waits():  # who fetches it may have more patience than a client has
+                with suppress(BlockingIOError):
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                if time.monotonic() > until:
+                    raise Unavailable("the archive is slow: the image is being fetched, ask again")
+                time.sleep(_LOOK_SECONDS)
+            else:
+                fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
 

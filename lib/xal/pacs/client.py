@@ -1,7 +1,8 @@
 """DICOMweb, as this package needs it: search, fetch, store. Whatever goes wrong is one of our own errors.
 
 Every request is given a time and is tried again, at growing distances, when the archive does not answer or is
-overloaded. Error texts name neither the archive's address nor what it said: both can hold what must not be logged.
+overloaded; what a client waits for is tried once, and given up sooner (`waiting.py`). Error texts name neither the
+archive's address nor what it said: both can hold what must not be logged.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from pydicom.errors import InvalidDicomError
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from xal.errors import NotFound, Unavailable
+from xal.errors import NoAnswer, NotFound, Unavailable
+from xal.pacs import waiting
 from xal.pacs.address import Address
 
 logger = logging.getLogger(__name__)
@@ -95,10 +97,12 @@ class Archive:
     def __init__(self, address: Address, tries: int = TRIES) -> None:
         """Nothing is sent before something is asked."""
         self.address = address
-        self._client = DICOMwebClient(
-            address.url, session=_Session(address, tries, None), chunk_size=_CHUNK, permissive_uid=True
-        )
-        self._client.set_http_retry_params(retry=False)  # ours also tries again after broken connections
+        self._patient = _client(address, _Session(address, tries, None))
+        self._hurried = _client(address, _Session(address, 0, waiting.READ_SECONDS))
+
+    @property
+    def _client(self) -> DICOMwebClient:
+        return self._hurried if waiting.somebody_waits() else self._patient
 
     def passing_on(self, read_seconds: float) -> requests.Session:
         """A session for requests of somebody who waits: tried once, and given up sooner."""
@@ -173,6 +177,12 @@ class Archive:
             raise NotFound("the archive has no such series any more") from None
 
 
+def _client(address: Address, session: _Session) -> DICOMwebClient:
+    client = DICOMwebClient(address.url, session=session, chunk_size=_CHUNK, permissive_uid=True)
+    client.set_http_retry_params(retry=False)  # ours also tries again after broken connections
+    return client
+
+
 def _plain(entry: Mapping[str, Any]) -> Answer:
     """An answer in DICOM's JSON, which pydicom would take fifty times as long to read."""
     values = {keyword: entry.get(tag, {}).get("Value") for keyword, tag in _TAGS.items()}
@@ -192,6 +202,6 @@ def _translated() -> Iterator[None]:
             raise Unavailable(f"the archive refuses our login ({status}): see docs/PACS.md") from None
         raise Unavailable(f"the archive answers {status}") from None
     except requests.RequestException as error:
-        raise Unavailable(f"the archive does not answer ({type(error).__name__})") from None
+        raise NoAnswer(f"the archive does not answer ({type(error).__name__})") from None
     except _NOT_UNDERSTOOD as error:
         raise Unavailable(f"the archive's answer is not understood ({type(error).__name__})") from None

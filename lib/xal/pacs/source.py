@@ -19,6 +19,7 @@ from pydicom import Dataset
 from xal.errors import BadInput, NotFound
 from xal.pacs.cache import SeriesCache, forget_cut_off
 from xal.pacs.client import Answer, Archive
+from xal.pacs.waiting import Turns
 from xal.source import checked_id
 from xal.store.rows import THERE, ImageFile, ImageRow
 
@@ -45,6 +46,7 @@ class DicomWebSource:
         self.archive = archive
         self._modalities = modalities
         self._key = _kept_key(folder / _KEY)
+        self.turns = Turns()
         self._cache = SeriesCache(folder / "archive", cache_bytes)
         self._infos: dict[str, dict[str, Any]] = {}
         self._sizes: dict[str, int] = {}
@@ -104,7 +106,7 @@ class DicomWebSource:
 
     def path(self, row: ImageRow) -> Path:
         """The image as NIfTI, fetched if it has to be."""
-        return self._cache.get(row.id, row.path, row.size, lambda: self.archive.fetch(*_place(row)))
+        return self._cache.get(row.id, row.path, row.size, lambda: self.archive.fetch(*_place(row)), self.turns.one)
 
     def still_is(self, row: ImageRow) -> bool:
         """Whether the last scan saw as many instances; a process that never scanned believes the row."""
@@ -116,7 +118,8 @@ class DicomWebSource:
 
     def headers(self, row: ImageRow) -> list[Dataset]:
         """The headers of the image's instances; they name the patient and stay in memory."""
-        return self.archive.headers(*_place(row))
+        with self.turns.one():
+            return self.archive.headers(*_place(row))
 
     def references(self, row: ImageRow) -> dict[str, str]:
         """What OHIF goes to the study by, in DICOM's own words."""

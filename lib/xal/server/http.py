@@ -18,8 +18,9 @@ from fastapi.routing import APIRoute
 from monailabel.config import settings as server_settings
 from monailabel.endpoints.user.auth import RBAC, User
 
-from xal.errors import BadInput, Forbidden, Refused, StoreError, Unreadable
+from xal.errors import BadInput, Forbidden, Refused, StoreError, Unavailable, Unreadable
 from xal.images import suffix_of
+from xal.pacs.waiting import for_somebody
 from xal.reader import Reader, reader_of
 
 AnyUser = Annotated[User, Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_USER))]
@@ -28,6 +29,8 @@ Reviewer = Annotated[User, Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_RE
 Admin = Annotated[User, Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_ADMIN))]
 Json = dict[str, Any]
 
+RETRY_SECONDS = 10
+"""After which a client may ask again for what the archive could not give."""
 LABEL_SUFFIXES = (".seg.nrrd", ".nrrd", ".nii.gz", ".nii")
 
 
@@ -40,10 +43,13 @@ class XalRoute(APIRoute):
 
         async def translated(request: Request) -> Response:
             try:
-                return await handle(request)
+                with for_somebody():
+                    return await handle(request)
             except RequestValidationError as error:  # its own handler echoes the input, which may be no text at all
                 said = [{key: detail[key] for key in ("loc", "msg", "type")} for detail in error.errors()]
                 raise HTTPException(422, jsonable_encoder(said)) from error
+            except Unavailable as error:
+                raise HTTPException(error.status, str(error), {"Retry-After": str(RETRY_SECONDS)}) from error
             except Refused as error:
                 raise HTTPException(error.status, str(error)) from error
             except Unreadable as error:

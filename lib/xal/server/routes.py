@@ -23,6 +23,7 @@ from starlette.routing import BaseRoute
 from xal.blind import BLIND, may_see
 from xal.errors import BadInput, Conflict, Forbidden, NotFound
 from xal.images import image_id
+from xal.pacs.waiting import patiently
 from xal.reader import Reader
 from xal.server import sessions
 from xal.server.api import api_router
@@ -222,7 +223,8 @@ def _work(app: XalApp) -> APIRouter:
         method: str, user: Annotator, params: Annotated[Json | None, Body()] = None, run_sync: bool = False
     ) -> Json:
         if run_sync and method in app._scoring_methods:
-            done: Json = app.scoring({"method": method})
+            with patiently():
+                done: Json = app.scoring({"method": method})
             return done
         return app.async_scoring(method, params)
 

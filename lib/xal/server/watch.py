@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from xal.errors import NotFound, Unavailable, Unreadable, XalError
 from xal.lineup import is_due
+from xal.pacs.source import DicomWebSource
 from xal.project import Project
 from xal.scoring import GIVE_UP
 from xal.second_look import look_again
@@ -79,8 +80,15 @@ class Watch:
                 problem = self._done(duty)
                 if of_source:  # everybody sees what keeps it from being looked at
                     self._problems[duty] = problem
-                    self._project.source_problem = next(filter(None, list(self._problems.values())), None)
+                    self._tell(dict(self._problems))
             time.sleep(TICK_SECONDS)
+
+    def _tell(self, problems: Mapping[Callable[[], Any], str | None]) -> None:
+        """Of the source's problems; while images cannot be had, no client waits for them either."""
+        self._project.source_problem = next(filter(None, problems.values()), None)
+        if isinstance(self._project.source, DicomWebSource):
+            reading = (self.scan, self._read_ahead, self._ready.keep)
+            self._project.source.turns.away = next(filter(None, map(problems.get, reading)), None)
 
     def _done(self, duty: Callable[[], Any]) -> str | None:
         """Do it if it is time to; what fails, foreseen or not, is tried again at growing distances. Why it failed."""

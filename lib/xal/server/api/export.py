@@ -12,6 +12,7 @@ from starlette.background import BackgroundTask
 
 from xal.errors import Conflict
 from xal.export import export_zip
+from xal.pacs.waiting import patiently
 from xal.project import Project
 from xal.reader import Reader
 from xal.server.api.common import Asker, checked_decider
@@ -43,7 +44,8 @@ def add_routes(router: APIRouter, project: Project) -> None:
         if not making.acquire(blocking=False):
             raise Conflict("a data set is being made for somebody else: ask again when that one is done")
         try:
-            path = export_zip(project)
+            with patiently():
+                path = export_zip(project)
         finally:
             making.release()
         headers = {"cache-control": "no-store"}

@@ -108,13 +108,13 @@ def add_routes(router: APIRouter, project: Project) -> None:
 
     @router.get("/images/{image}/volume.nii.gz", summary="The display channel", **_file(GZIP))
     def volume(request: Request, image: str, reader: Asker, v: Version = None) -> Response:
-        row = _readable(project, image)
-        return send_file(request, display_file(project, row), GZIP, _keep(project, row, v, ASK_AGAIN))
+        file = display_file(project, _readable(project, image))
+        return send_file(request, file, GZIP, _keep(project, image, v, ASK_AGAIN))
 
     @router.get("/images/{image}/thumbnail.png", summary="The middle slice of the display channel, small", **_file(PNG))
     def thumbnail(request: Request, image: str, reader: Asker, v: Version = None) -> Response:
-        row = _readable(project, image)
-        return send_file(request, thumbnail_file(project, row), PNG, _keep(project, row, v, A_WHILE))
+        file = thumbnail_file(project, _readable(project, image))
+        return send_file(request, file, PNG, _keep(project, image, v, A_WHILE))
 
     @router.get("/images/{image}/attention.nii.gz", summary="Where the model looks, 0 to 1", **_file(GZIP))
     def attention(request: Request, image: str, reader: Asker) -> Response:
@@ -169,8 +169,9 @@ def _seen_by(project: Project, reader: Reader, image: str) -> ImageRow:
     return row
 
 
-def _keep(project: Project, row: ImageRow, version: str | None, otherwise: str) -> str:
-    named = version is not None and version.removeprefix("SHA256:") == project.served(row)[1]
+def _keep(project: Project, image: str, version: str | None, otherwise: str) -> str:
+    """By what is known of the image once its file was made: the image itself need not be at hand any more."""
+    named = version is not None and version.removeprefix("SHA256:") == project.store.image(image).checksum
     return FOR_GOOD if named else otherwise
 
 
