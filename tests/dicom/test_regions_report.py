@@ -2,12 +2,24 @@ import re
 
 import numpy as np
 import pytest
-from dicom.drawn import CORNER, corner, drawn_in, elsewhere, found, in_space, on_image, report
+from dicom.drawn import (
+    CORNER,
+    corner,
+    drawn_in,
+    elsewhere,
+    found,
+    in_space,
+    on_image,
+    report,
+    segmentation,
+    structure_set,
+)
 from dicom.objects import COLUMNS, OBLIQUE, ROWS, enhanced, projection, save, stack, ultrasound
 from pydicom import dcmread
 
 from xal.dicom.made_by import MANUFACTURER, MODEL
 from xal.dicom.planes import planes
+from xal.dicom.regions import of_one_kind
 from xal.errors import BadInput
 
 KINDS = {
@@ -269,3 +281,16 @@ def test_a_polygon_between_the_planes_is_refused():
     item.GraphicData = np.add(np.reshape(item.GraphicData, (-1, 3)), [0, 0, 1.25]).ravel().tolist()
     with pytest.raises(BadInput, match="a shape lies on no plane of the image"):
         found(drawn, source)
+
+
+def test_all_that_a_report_outlines_is_of_one_kind_and_of_a_seg_if_its_types_are_the_same():
+    source = stack("CT")
+    box = [(1, 1), (5, 1), (5, 3), (1, 3), (1, 1)]
+    assert of_one_kind(report(source, on_image(source, 1, box), on_image(source, 2, box)))
+    made = segmentation(source, corner(1), corner(2), kinds=("MANUAL", "MANUAL"))
+    assert of_one_kind(made)
+    made.SegmentSequence[1].SegmentedPropertyTypeCodeSequence[0].CodeValue = "10200004"
+    assert not of_one_kind(made)
+    del made.SegmentSequence[1].SegmentedPropertyTypeCodeSequence
+    assert not of_one_kind(made)
+    assert not of_one_kind(structure_set(source, [(1, CORNER)], [(2, CORNER)]))

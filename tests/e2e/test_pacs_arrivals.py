@@ -17,6 +17,7 @@ from harness.hospital import LOGIN, Hospital, quick_task
 from harness.orthanc import Orthanc
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
+from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from xal.datasets import phantom_dicom
@@ -162,6 +163,40 @@ def test_the_box_of_a_report_is_found(
     np.testing.assert_array_equal(mask, expected)
 
 
+@pytest.mark.parametrize("labels", [("Neoplasm", "Neoplasm"), ("Neoplasm", "Unclear")])
+def test_all_boxes_of_a_report_count_whatever_they_are_called(
+    orthanc: Orthanc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, labels: tuple[str, str]
+):
+    case = phantom_dicom.case("dx", 0)
+    boxes = [[(x, 6), (x + 5, 6), (x + 5, 11), (x, 11), (x, 6)] for x in (4, 14)]
+    said = drawn.report(source_of(case), *(drawn.on_image(source_of(case), 0, box) for box in boxes))
+    called = [
+        item for item in said.iterall() if item.keyword == "CodeMeaning" and item.value == codes.SCT.Tumor.meaning
+    ]
+    for item, label in zip(called, labels, strict=True):
+        item.value = label
+    orthanc.upload([*case.instances, said])
+    search = search_on(f"{orthanc.url}/dicom-web", tmp_path, monkeypatch, "phantom_2d")
+    look(search)
+    expected = np.zeros(case.roi.shape, bool)
+    expected[4:9, 6:11] = expected[14:19, 6:11] = True
+    (mask,) = on_image(search, case)
+    np.testing.assert_array_equal(mask, expected)
+
+
+def test_all_segments_of_one_kind_count(orthanc: Orthanc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    case = next(case for number in range(9) if (case := phantom_dicom.case("dx", number)).roi.any())
+    other = np.roll(case.roi, 3, axis=0)
+    made = seg_of(case, {"Left": case.roi, "Right": other})
+    of_first = made.SegmentSequence[0].SegmentedPropertyTypeCodeSequence
+    made.SegmentSequence[1].SegmentedPropertyTypeCodeSequence = of_first
+    orthanc.upload([*case.instances, made])
+    search = search_on(f"{orthanc.url}/dicom-web", tmp_path, monkeypatch, "phantom_2d")
+    look(search)
+    (mask,) = on_image(search, case)
+    np.testing.assert_array_equal(mask, case.roi | other)
+
+
 def test_of_several_rois_those_that_are_called_like_a_finding_or_as_configured_count(
     orthanc: Orthanc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -171,9 +206,8 @@ def test_of_several_rois_those_that_are_called_like_a_finding_or_as_configured_c
     orthanc.upload([*case.instances, seg_of(case, {"Body": body, "GTV 1": gtv, case.finding.upper(): case.roi})])
     search = search_on(f"{orthanc.url}/dicom-web", tmp_path, monkeypatch, "phantom_2d", "gtv 1, other")
     look(search)
-    found = on_image(search, case)
-    assert len(found) == 2
-    np.testing.assert_array_equal(found[0] | found[1], case.roi | gtv)
+    (found,) = on_image(search, case)
+    np.testing.assert_array_equal(found, case.roi | gtv)
 
 
 def test_what_this_app_sent_and_what_an_algorithm_made_is_nobodys(

@@ -17,7 +17,7 @@ from xal.dicom.values import items, text
 from xal.errors import BadInput
 from xal.images import FloatArray
 
-__all__ = ["READ_CLASSES", "Drawn", "Region", "Unusable", "regions"]
+__all__ = ["READ_CLASSES", "Drawn", "Region", "Unusable", "of_one_kind", "regions"]
 
 _SEG = ("DICOM SEG", regions_of_segmentation)
 _REPORT = ("structured report", regions_of_report)
@@ -41,6 +41,20 @@ def may_outline(dataset: Dataset) -> bool:
 def number_of_rois(dataset: Dataset) -> int:
     """How many ROIs an object says that it has, whichever image they are of; 0 where it does not list them."""
     return max(len(items(dataset, "SegmentSequence")), len(items(dataset, "StructureSetROISequence")))
+
+
+def of_one_kind(dataset: Dataset) -> bool:
+    """Whether all that an object outlines is what it is about, whatever each is called.
+
+    Who draws boxes into a report marks findings; a SEG's segments are of one kind if their property types are the same.
+    A structure set has organs beside the tumour, and nothing but their names tells which is which.
+    """
+    read = READ_CLASSES.get(text(dataset, "SOPClassUID") or "")
+    if read == _REPORT:
+        return True
+    types = [items(segment, "SegmentedPropertyTypeCodeSequence") for segment in items(dataset, "SegmentSequence")]
+    codes = {(text(one[0], "CodeValue"), text(one[0], "CodingSchemeDesignator")) if one else None for one in types}
+    return read == _SEG and len(codes) == 1 and not codes & {None, (None, None)}
 
 
 def regions(dataset: Dataset, planes: Sequence[Plane], shape: tuple[int, int, int], affine: FloatArray) -> Drawn:

@@ -18,7 +18,7 @@ import numpy as np
 from pydicom import Dataset
 
 from xal.dicom.planes import Plane, planes
-from xal.dicom.regions import Region, may_outline, number_of_rois, regions
+from xal.dicom.regions import Region, may_outline, number_of_rois, of_one_kind, regions
 from xal.errors import BadInput, NotFound, Unavailable, Unreadable
 from xal.images import FloatArray, read_header, write_label
 from xal.pacs.source import DicomWebSource
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 HOLDERS = ("SEG", "RTSTRUCT", "SR")
 """Modalities of objects that may hold outlines."""
-READING = 3
+READING = 4
 """Counts changes in how objects are read: what an earlier release made of them is found out anew."""
 GIVE_UP = 3
 """So many series that the archive does not give: it is the archive, not the series."""
@@ -65,7 +65,7 @@ class Search:
     """Looks through the archive for outlines, a little at a time."""
 
     def __init__(self, project: Project, source: DicomWebSource, names: str) -> None:
-        """Of an object with several ROIs those count that are called like a finding, or as in `names`, by commas."""
+        """Of an object with ROIs of several kinds those count that are called like a finding, or as in `names`."""
         self.project = project
         self.source = source
         wanted = (*project.task.roi_findings, *names.split(","))
@@ -124,8 +124,8 @@ class Search:
                     continue
                 targets = targets if targets is not None else list(self._targets(holder.study))
                 for target in targets:
-                    for number, region in enumerate(self._meant(instance, target, problems)):
-                        found.append(self._kept(holder, target, region, number))
+                    if meant := self._meant(instance, target, problems):
+                        found.append(self._kept(holder, target, meant))
             except BadInput as error:
                 problems.append(str(error))
         return found, "; ".join(dict.fromkeys(problems)) or None
@@ -152,19 +152,21 @@ class Search:
         """The regions of an object in an image that are of a lesion, as far as their names tell."""
         drawn = regions(instance, target.planes, target.shape, target.affine)
         alone = max(len(drawn.regions) + len(drawn.unusable), number_of_rois(instance)) == 1
-        meant = [region for region in drawn.regions if alone or self._is_of_a_lesion(region.label)]
-        wrong = [one.reason for one in drawn.unusable if alone or self._is_of_a_lesion(one.label)]
+        every = alone or of_one_kind(instance)
+        meant = [region for region in drawn.regions if every or self._is_of_a_lesion(region.label)]
+        wrong = [one.reason for one in drawn.unusable if every or self._is_of_a_lesion(one.label)]
         problems += wrong
         if (drawn.regions or drawn.unusable) and not (meant or wrong):
-            problems.append("it has several ROIs, and none is called like a finding: see roi_names")
+            problems.append("it has ROIs of several kinds, and none is called like a finding: see roi_names")
         return meant
 
     def _is_of_a_lesion(self, label: str) -> bool:
         return label.strip().casefold() in self._names
 
-    def _kept(self, holder: _Holder, target: _Target, region: Region, number: int) -> OutlineRow:
-        origin, image = f"{region.origin}#{number}", target.row.id
+    def _kept(self, holder: _Holder, target: _Target, meant: Sequence[Region]) -> OutlineRow:
+        """All that one object outlines in an image, as one outline: each box of a film is there with full weight."""
+        origin, image = f"{meant[0].origin}#0", target.row.id
         name = f"{FOLDER}/{image}/{hashlib.sha256(origin.encode()).hexdigest()[:16]}.nii.gz"
-        mask = region.mask
+        mask = np.logical_or.reduce([region.mask for region in meant])
         write_label(self.project.workspace.labels / name, mask.astype(np.uint8), target.affine)
         return OutlineRow(image, origin, holder.series, name, int(mask.sum()), target.row.fingerprint, time.time())
