@@ -241,6 +241,33 @@ def test_a_broken_object_is_told_of_and_keeps_nothing_else_from_being_found(
         assert proxy.count("/series/.*/series|/studies/.*/series/") == asked, "what was searched is not fetched again"
 
 
+def test_outlines_go_when_two_listings_miss_them_and_their_files_with_them(
+    orthanc: Orthanc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    case = next(case for number in range(9) if (case := phantom_dicom.case("dx", number)).roi.any())
+    staying, going = (seg_of(case, {"lesion": case.roi}) for _ in range(2))
+    orthanc.upload([*case.instances, staying, going])
+    search = search_on(f"{orthanc.url}/dicom-web", tmp_path, monkeypatch, "phantom_2d")
+    look(search)
+    labels = search.project.workspace.labels
+    handed_in = labels / case.series / "ann.r1.nii.gz"
+    handed_in.parent.mkdir()
+    handed_in.write_bytes(b"a reader's work")
+
+    def kept() -> list[str]:
+        return sorted(file.relative_to(labels).as_posix() for file in (labels / "found").glob("*/*"))
+
+    assert len(kept()) == len(on_image(search, case)) == 2
+    orthanc.delete(str(going.SeriesInstanceUID))
+    search.survey()
+    assert len(on_image(search, case)) == 2, "one listing may have overlooked it"
+    search.survey()
+    search.survey()
+    assert kept() == [row.path for row in search.project.store.found_outlines(case.series)]
+    assert len(kept()) == 1
+    assert handed_in.read_bytes() == b"a reader's work"
+
+
 def test_the_app_scores_by_what_the_archive_had_before_anybody_read_here(tmp_path: Path):
     hospital = Hospital.build(tmp_path, quick_task(tmp_path))
     with hospital.archive:

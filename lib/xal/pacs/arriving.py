@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydicom import Dataset
 
+from xal.bounded import remove
 from xal.dicom.planes import Plane, planes
 from xal.dicom.regions import Region, may_outline, number_of_rois, of_one_kind, regions
 from xal.errors import BadInput, NotFound, Unavailable, Unreadable
@@ -72,9 +73,15 @@ class Search:
         self._names = frozenset(name.strip().casefold() for name in wanted if name.strip())
         self._waiting: deque[_Holder] = deque()
         self._later: dict[str, float] = {}
+        self._missed: set[str] = set()
+        self._untidy = True
 
     def survey(self) -> None:
-        """Find out what there is that was not looked at as things are now, and forget what is gone."""
+        """Find out what there is that was not looked at as things are now, and forget what is gone.
+
+        What one listing misses may have slipped between two pages of answers; what two miss is gone, as images are.
+        """
+        self._tidy()
         known, now = self.project.store.searched(), time.monotonic()
         there: set[str] = set()
         self._waiting.clear()
@@ -86,8 +93,21 @@ class Search:
                 state = self._state(answer.get("NumberOfSeriesRelatedInstances", ""), images)
                 if images and known.get(series) not in (state, SENT) and self._later.get(series, 0.0) <= now:
                     self._waiting.append(_Holder(study, series, state))
-        for series in known.keys() - there:
+        missed = known.keys() - there
+        for series in missed & self._missed:
             self.project.store.forget_outlines(series)
+            self._untidy = True
+        self._missed = missed
+
+    def _tidy(self) -> None:
+        """Remove the files of outlines that were forgotten; a listing later, when nobody is about to read one."""
+        if not self._untidy:
+            return
+        labels, kept = self.project.workspace.labels, self.project.store.outline_paths()
+        for file in (labels / FOLDER).glob("*/*"):
+            if file.relative_to(labels).as_posix() not in kept:
+                remove(file)
+        self._untidy = False
 
     def look(self, seconds: float) -> int:
         """Look at what waits, for about so long; how many series were looked at."""
@@ -105,6 +125,7 @@ class Search:
                     raise
                 continue
             self.project.store.put_outlines(holder.series, holder.state, found, problem)
+            self._untidy = True
             if found or problem:
                 logger.info("series %s: %d outline(s)%s", holder.series, len(found), f"; {problem}" if problem else "")
         return looked

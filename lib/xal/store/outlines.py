@@ -62,6 +62,11 @@ class Outlines(Settling):
 
         return [OutlineRow(**{name: row[name] for name in OutlineRow.__dataclass_fields__}) for row in self._read(work)]
 
+    def outline_paths(self) -> set[str]:
+        """The label files of all ROIs that were found."""
+        query = select(outlines.c.path).where(self._mine(outlines))
+        return set(self._read(lambda c: c.execute(query).scalars().all()))
+
     def _roi_values(self, connection: Connection, image: Values) -> dict[str, Any]:
         """By which ROIs an image is to be scored."""
         standing = self._active(connection, annotation_table.c.image == image["id"])
