@@ -110,3 +110,15 @@ def test_the_receipt_says_the_note_and_what_the_model_thought_in_sentences(local
     said = submit(local.project, parse(local.ids[2], label, label_info=INFO)).sentence
     assert said.endswith("withdraw it if that is not what you meant. No model had looked at this image yet.")
     assert local.hand_in(local.ids[0]).sentence == "No model had looked at this image yet."
+
+
+def test_the_story_keeps_score_and_alpha_as_they_were_then(local: Local):
+    local.model_read(local.ids[0])
+    story = local.hand_in(local.ids[0]).annotation.story
+    assert story is not None
+    alpha = local.project.alpha()
+    assert story["alpha"] == alpha
+    assert story["score"] == pytest.approx(alpha * story["uncertainty"] + (1 - alpha) * story["misalignment"])
+    local.project.store.set_setting("alpha", 1 - alpha / 2, by="boss")
+    (kept,) = local.project.store.annotations(local.ids[0])
+    assert kept.story == story

@@ -172,6 +172,7 @@ def _story(project: Project, submission: Submission, decoded: Decoded, volume: V
     reading = project.store.reading(submission.image)
     if reading is None:
         return None
+    row = project.store.image(submission.image)
     story: dict[str, Any] = {
         "chosen": project.store.was_given(submission.image, submission.reader),
         "model_version": reading.version,
@@ -180,6 +181,8 @@ def _story(project: Project, submission: Submission, decoded: Decoded, volume: V
         "probabilities": reading.probabilities,
         "uncertainty": reading.uncertainty,
         "misalignment": reading.misalignment,
+        "alpha": project.alpha(),
+        "score": row.score if row.version == reading.version else None,
         "roi_source": reading.roi_source,
         "roi_confidence": None if reading.proposed is None else roi_confidence(reading.proposed),
         "overlap": None,

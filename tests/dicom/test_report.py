@@ -31,7 +31,7 @@ STORY = {
     "chosen": True, "model_version": 7, "finding": "opacity of unknown kind", "probability": 0.6123456789012345,
     "probabilities": {"effusion": 0.3, "opacity of unknown kind": 0.6123456789012345, "nothing": 1e-9},
     "uncertainty": 0.71, "misalignment": 0.25, "roi_source": "proposed", "roi_confidence": 0.9, "overlap": 0.5,
-    "energy": 0.4,
+    "energy": 0.4, "alpha": 0.5, "score": 0.48,
 }  # fmt: skip
 UNSEEN = {**STORY, "misalignment": None, "roi_source": "none", "roi_confidence": None, "overlap": None, "energy": None}
 
@@ -59,7 +59,12 @@ def content(dataset):
 
 
 def numbers(group):
-    return {m.name.value: (m.value, m.unit.value) for m in group.get_measurements()}
+    return {m.name.value: (m.value, m.unit.value) for m in group.get_measurements() if m.name.value != "probability_of"}
+
+
+def probabilities(group):
+    of_any = [item for item in group[0].ContentSequence if item.name.value == "probability_of"]
+    return {item.ContentSequence[-1].value: float(item.MeasuredValueSequence[0].NumericValue) for item in of_any}
 
 
 def evaluations(group):
@@ -128,6 +133,8 @@ def test_the_models_numbers_stand_apart_with_its_version():
         "probability": (0.6123456789012345, "1"),
         "uncertainty": (0.71, "1"),
         "misalignment": (0.25, "1"),
+        "alpha": (0.5, "1"),
+        "score": (0.48, "1"),
         "overlap": (0.5, "1"),
         "energy": (0.4, "1"),
         "roi_confidence": (0.9, "1"),
@@ -138,6 +145,14 @@ def test_the_models_numbers_stand_apart_with_its_version():
     said = {item.name.meaning: item.value for item in group[0].ContentSequence if item.ValueType == "TEXT"}
     assert said["Algorithm Name"] == "xal classifier"
     assert said["Algorithm Version"] == "model v7"
+
+
+def test_every_finding_has_its_probability():
+    group = model_group(content(made(stack("CT"))))
+    effusion, unknown, nothing = probabilities(group)
+    assert effusion == CodedConcept("60046008", "SCT", "Pleural effusion")
+    assert (unknown.meaning, nothing.meaning) == ("opacity of unknown kind", "nothing")
+    assert list(probabilities(group).values()) == pytest.approx([0.3, 0.6123456789012345, 1e-9])
 
 
 def test_what_the_model_predicted_is_no_finding_of_the_report():

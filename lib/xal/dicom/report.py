@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from highdicom.sr import (
     AlgorithmIdentification,
+    CodeContentItem,
     CodedConcept,
     ContainerContentItem,
     ContentSequence,
@@ -56,7 +57,7 @@ from xal.dicom.derived import Stamp, begin, instances
 from xal.dicom.made_by import MANUFACTURER, MODEL, SERIAL_NUMBER
 from xal.dicom.planes import Plane, place
 from xal.images import FloatArray
-from xal.task import Task
+from xal.task import Code, Task
 
 COMPREHENSIVE_SR = "1.2.840.10008.5.1.4.1.1.88.33"
 ALGORITHM = "xal classifier"
@@ -80,11 +81,15 @@ _PREDICTED = own("predicted", "Finding predicted by the algorithm")
 _CHOSEN = own("chosen", "Image was chosen by the score")
 _ROI_SOURCE = own("roi_source", "Where the ROI came from that attention was compared with")
 _OF_READ = own("probability_read", "Probability of the reader's finding")
+_OF_ANY = own("probability_of", "Probability of a finding")
+_WHICH = own("of_finding", "Finding that a probability is of")
 _NUMBERS = {
     "model_version": "Version of the model",
     "probability": "Probability of the predicted finding",
     "uncertainty": "Uncertainty: entropy of the probabilities, 0 to 1",
     "misalignment": "Misalignment of attention and ROI, 0 to 1",
+    "alpha": "Alpha: weight of the uncertainty in the score",
+    "score": "Score: alpha uncertainty + (1 - alpha) misalignment",
     "overlap": "Overlap of attention and the reader's outline",
     "energy": "Share of the attention in the reader's outline",
     "roi_confidence": "Confidence of the proposed ROI, 0 to 1",
@@ -199,6 +204,7 @@ def _thought(planes: Sequence[Plane], read: str, story: Mapping[str, Any], task:
     of_read = story.get("probabilities", {}).get(read)
     if of_read is not None and read != predicted:
         measurements.append(Measurement(_OF_READ, of_read, ONE))
+    measurements += [_of_any(name, codes.get(name), number) for name, number in story.get("probabilities", {}).items()]
     evaluations = [QualitativeEvaluation(_PREDICTED, finding_code(predicted, codes.get(predicted)))]
     if "chosen" in story:
         evaluations.append(QualitativeEvaluation(_CHOSEN, _YES if story["chosen"] else _NO))
@@ -211,6 +217,14 @@ def _thought(planes: Sequence[Plane], read: str, story: Mapping[str, Any], task:
         qualitative_evaluations=evaluations,
         source_images=_sources(planes),
     )
+
+
+def _of_any(finding: str, code: Code | None, probability: float) -> Measurement:
+    """A probability, and as its modifier (TID 300) which finding it is of."""
+    made = Measurement(_OF_ANY, probability, ONE)
+    of = CodeContentItem(_WHICH, finding_code(finding, code), RelationshipTypeValues.HAS_CONCEPT_MOD)
+    made[0].ContentSequence = ContentSequence([*made[0].get("ContentSequence", []), of])
+    return made
 
 
 def _sizes(planes: Sequence[Plane], affine: FloatArray, pixels: int) -> list[Measurement]:
