@@ -173,6 +173,7 @@ def test_a_dataset_keeps_the_label_of_an_image_that_cannot_be_read_and_leaves_no
     datastore = XalDatastore(local.project)
     with zipfile.ZipFile(archive := datastore.get_dataset_archive(None)) as content:
         names = set(content.namelist())
+        assert content.read("missing.txt").decode().startswith(f"{local.ids[0]}: ")
     label, gone = f"label/{local.ids[0]}.nii.gz", f"image/{local.ids[0]}.png"
     assert label in names
     assert gone not in names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -19,6 +20,7 @@ from xal.errors import Unavailable
 from xal.pacs import client
 from xal.project import FETCHED, ArchiveOptions, Project
 from xal.server import ready
+from xal.server.datastore import XalDatastore
 from xal.server.ready import Ready
 from xal.submission import Submission, submit
 from xal.task import load_task
@@ -70,15 +72,23 @@ def kept(project: Project) -> list[Path]:
     return list((project.workspace.state / "archive").rglob("*.nii.gz"))
 
 
+@pytest.mark.parametrize(("given", "lease"), [(1, 3600.0), (3, 0.0)], ids=["being read", "lease over"])
 def test_the_head_and_what_is_being_read_stay_while_the_whole_archive_goes_by(
-    on_archive, proxy: FaultyProxy, orthanc: Orthanc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    on_archive,
+    proxy: FaultyProxy,
+    orthanc: Orthanc,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    given: int,
+    lease: float,
 ):
     monkeypatch.setattr("xal.pacs.cache.IN_USE_SECONDS", 0)
     monkeypatch.setattr(ready, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(ready, "HEAD", 2)
     project = on_archive(room=6)
     keeping = Ready(project)
-    offer = project.store.next_sample("ada", "xal", 3600)
+    for _ in range(given):  # of which only the last is not at the head
+        offer = project.store.next_sample("ada", "xal", lease)
     keeping.keep()
     important = [offer.image.id, *(row.id for row in project.store.head(2))]
     for row in project.store.images():  # as reading ahead and scoring do
@@ -101,6 +111,31 @@ def test_the_head_and_what_is_being_read_stay_while_the_whole_archive_goes_by(
             project.served(project.store.image(next(i.id for i in project.store.images() if i.id not in important)))
     finally:
         orthanc.start()
+
+
+def test_a_data_set_that_would_be_a_part_is_refused_or_says_what_is_missing(
+    on_archive, proxy: FaultyProxy, orthanc: Orthanc, tmp_path: Path
+):
+    project = on_archive(room=IMAGES)
+    rows = project.store.images()[:2]
+    for row in rows:
+        image = nibabel.load(project.served(row)[0])
+        label = tmp_path / "label.nii.gz"
+        nibabel.save(nibabel.Nifti1Image(np.ones(image.shape, np.uint8), image.affine), label)
+        submit(project, Submission(row.id, "ada", label, [{"name": project.task.roi_findings[0], "idx": 1}]))
+    project.source.path(rows[0]).unlink()
+    datastore = XalDatastore(project)
+    orthanc.kill()
+    try:
+        with pytest.raises(Unavailable):
+            datastore.get_dataset_archive(None)
+    finally:
+        orthanc.start()
+    project.volume(project.store.images()[2])  # it answers again
+    proxy.fail(f"/series/{rows[0].id}", 500)
+    with zipfile.ZipFile(datastore.get_dataset_archive(None)) as content:
+        assert content.read("missing.txt").decode() == f"{rows[0].id}: the archive answers 500\n"
+        assert {f"label/{row.id}.nii.gz" for row in rows} < set(content.namelist())
 
 
 def test_a_cache_that_is_smaller_than_the_head_does_not_fetch_it_again_and_again(

@@ -284,3 +284,14 @@ def test_one_image_is_found_by_its_key_in_a_pool_just_imported(open_store):
     store.put_images(files(names(2_000)))
     plan = planned(store, select(images.c.path).where(store._mine(images), images.c.id == names(2_000)[-1]))
     assert ("sqlite_autoindex_images_1" if store._is_sqlite else "images_pkey") in plan
+
+
+def test_what_was_given_lately_is_known_until_it_is_handed_in(store):
+    store.put_images(files(["a", "b", "c"]))
+    for at, reader in enumerate(("ann", "bob", "cem")):
+        store.next_sample(reader, "uniform", 60, now=1000.0 + at)
+    order = sorted(["a", "b", "c"], key=lambda name: store.image(name).shuffle)
+    assert store.given_lately(1000.5, 10) == [order[2], order[1]]
+    assert store.given_lately(0.0, 1) == [order[2]]
+    submit(store, order[2], "cem")
+    assert store.given_lately(0.0, 10) == [order[1], order[0]]

@@ -70,10 +70,10 @@ class Turns:
             with self._heard():
                 yield
             return
-        self._check()
+        self.check()
         self._take()
         try:
-            self._check()  # it may have been found out meanwhile
+            self.check()  # it may have been found out meanwhile
             with self._heard():
                 yield
         finally:
@@ -90,7 +90,8 @@ class Turns:
         finally:
             self._line.release()
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Unavailable while it is known to be away, or was silent just now."""
         if self.away is not None:
             raise Unavailable(self.away)
         if time.monotonic() < self._quiet_until:

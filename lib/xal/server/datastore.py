@@ -12,9 +12,11 @@ from typing import IO, Any
 
 from monailabel.interfaces.datastore import Datastore
 
-from xal.errors import BadInput, Conflict, NotFound, Refused, Unreadable
+from xal.errors import BadInput, Conflict, NoAnswer, NotFound, Refused, Unreadable
 from xal.geometry import prepare
 from xal.images import image_id, read_image, suffix_of
+from xal.pacs.source import DicomWebSource
+from xal.pacs.waiting import patiently
 from xal.project import Project
 from xal.source import checked_id
 from xal.store.rows import AnnotationRow, ImageRow
@@ -22,6 +24,8 @@ from xal.submission import FINAL, Receipt, parse_submission, submit
 
 logger = logging.getLogger(__name__)
 
+MISSING = "missing.txt"
+"""In the ZIP of the data set: labels whose image is not there, and why."""
 LARGE_POOL = 10_000
 """Above so many images, the listing of everything holds only those with labels."""
 
@@ -207,30 +211,41 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
     def get_dataset_archive(self, limit_cases: int | None) -> str:
         """A ZIP of the annotated images, their label files and what is known of them.
 
-        Not of those whose file has been replaced since: the label is not of these pixels.
+        Not of those whose file has been replaced since: the label is not of these pixels. Unavailable if the images are
+        an archive's that does not answer: a part of the data set would look like the whole.
         """
+        source = self._project.source
+        if isinstance(source, DicomWebSource):
+            source.turns.check()
         rows = [row for row in self._store.images(labelled=True, limit=limit_cases or None) if not row.outdated]
         if not rows:
             raise NotFound("there is nothing to download: no image has been handed in")
         with tempfile.NamedTemporaryFile(prefix="dataset-", suffix=".zip", delete=False) as file:
             try:
-                self._write_archive(file, rows)
+                with patiently():
+                    self._write_archive(file, rows)
             except BaseException:
                 Path(file.name).unlink()
                 raise
         return file.name
 
     def _write_archive(self, file: IO[bytes], rows: list[ImageRow]) -> None:
-        """An image that cannot be read (any more) costs only itself: its label is there."""
+        """An image that cannot be had (any more) costs only itself: its label is there, and the reason in a list."""
+        missing: dict[str, str] = {}
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             for row in rows:
                 archive.write(self.get_label_uri(row.id, FINAL), f"label/{row.id}.nii.gz")
                 try:
                     path = Path(self.get_image_uri(row.id))
+                except NoAnswer:
+                    raise
                 except Refused as error:
+                    missing[row.id] = str(error)
                     logger.warning("the dataset has no image for the label of %s: %s", row.id, error)
                     continue
                 archive.write(path, f"image/{row.id}{suffix_of(path.name)}")
+            if missing:
+                archive.writestr(MISSING, "".join(f"{image}: {reason}\n" for image, reason in missing.items()))
             archive.writestr("metadata.json", json.dumps(self._listing(rows), indent=2))
 
     def refresh(self) -> None:

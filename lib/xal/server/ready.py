@@ -15,6 +15,8 @@ from xal.scoring import GIVE_UP
 
 HEAD = 8
 """So many images of the head of the queue."""
+LATE, LATE_SECONDS = 100, 86_400.0
+"""So many images that were given so short a time ago and not handed in: a reader may be late, and the archive away."""
 LOOK_SECONDS = 20.0
 """Between two looks at an image that is here; with the waits of the watch far less than `bounded.IN_USE_SECONDS`."""
 RETRY_SECONDS = 60.0
@@ -56,9 +58,10 @@ class Ready:
             raise Unavailable(next(iter(self._refused.values())))
 
     def _wanted(self) -> dict[str, None]:
-        """Ids, those being read first."""
+        """Ids, those being read first, and last those whose lease may be over while somebody still draws on them."""
         store = self._project.store
-        return dict.fromkeys([*(lease.image for lease in store.leases()), *(row.id for row in store.head(HEAD))])
+        leased, head = (lease.image for lease in store.leases()), (row.id for row in store.head(HEAD))
+        return dict.fromkeys([*leased, *head, *store.given_lately(time.time() - LATE_SECONDS, LATE)])
 
     def _get(self, image: str) -> None:
         self._next_look[image] = time.monotonic() + RETRY_SECONDS

@@ -137,6 +137,18 @@ class Queue(Pool):
         )
         return [Lease(**row) for row in self._read(lambda c: c.execute(query).mappings().all())]
 
+    def given_lately(self, since: float, limit: int) -> list[str]:
+        """Images that were given to readers who have not handed them in, the latest first."""
+        at = func.max(given.c.at)
+        query = (
+            select(given.c.image)
+            .where(self._mine(given), given.c.at > since)
+            .group_by(given.c.image)
+            .order_by(at.desc(), given.c.image)
+            .limit(limit)
+        )
+        return list(self._read(lambda c: c.execute(query).scalars().all()))
+
     def leased_by(self, image: str, now: float | None = None) -> str | None:
         """Who has the image now."""
         at = time.time() if now is None else now
