@@ -182,7 +182,7 @@ def test_a_model_that_differs_in_its_temperature_alone_is_not_called_worse(train
     project = trained.project
     current = project.model()
     assert current is not None
-    cases = _cases(project, project.store.settled()[:15])
+    cases, _ = _cases(project, project.store.settled()[:15])
     for temperature in (0.3, 8.0):
         candidate = copy.deepcopy(current.network)
         candidate.temperature.fill_(temperature)

@@ -25,6 +25,8 @@ from xal.weights import digest
 logger = logging.getLogger(__name__)
 
 FEWEST_PER_FINDING = 2
+MOST_MISSING = 0.1
+"""The share of the settled images that a training may do without, if an archive answers and cannot give them."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def train_round(
     settled = project.store.settled()
     _require_enough(project, settled)
     validation_version, validation_ids = _validation(project, settled)
-    cases = _cases(project, settled)
+    cases, not_given = _cases(project, settled)
     allowed = set(training_images((case.image_id for case in cases), _groups(settled), validation_ids))
     learning = [case for case in cases if case.image_id in allowed]
     judging = [case for case in cases if case.image_id in set(validation_ids)]
@@ -56,9 +58,10 @@ def train_round(
     network = base.network if base else None
     trained = train(project.task, learning, judging, settings, project.device, on_epoch, stop, network)
     current, broken = _current(project)  # now, not before: a reviewer may have brought another one back meanwhile
+    missing = {"not_given": not_given} if not_given else {}
     started_from = base.version.version if base else None
     version = project.store.add_version(
-        metrics={**trained.metrics, "started_from": started_from, "history": trained.history},
+        metrics={**trained.metrics, "started_from": started_from, "history": trained.history, **missing},
         settings=settings.model_dump(mode="json"),
         parent=current.version.version if current else None,
         validation=validation_version,
@@ -161,17 +164,26 @@ def _groups(settled: Sequence[SettledImage]) -> dict[str, str]:
     return {image.image.id: image.image.group for image in settled}
 
 
-def _cases(project: Project, settled: Sequence[SettledImage]) -> list[Case]:
-    cases = []
+def _cases(project: Project, settled: Sequence[SettledImage]) -> tuple[list[Case], list[str]]:
+    """What can be learnt from, and the few images that the archive cannot give although it answers.
+
+    Unavailable if it does not, or cannot give many: a model of what happened to be at hand would be a worse one, and
+    nobody would know.
+    """
+    cases: list[Case] = []
+    not_given: list[str] = []
     for image in settled:
         try:
             roi = None if image.finding == project.task.absent else _roi(project, image)
             cases.append(Case(image.image.id, project.prepared(image.image).tensor, image.finding, roi))
-        except Unavailable:  # a model of what happened to be at hand would be a worse one, and nobody would know
-            raise
+        except Unavailable as error:
+            not_given.append(image.image.id)
+            if len(not_given) > max(1, MOST_MISSING * len(settled)) or not project.source.answers():
+                raise
+            logger.warning("image %s is left out of this training: %s", image.image.id, error)
         except (Unreadable, Refused) as error:
             logger.warning("image %s is left out: %s", image.image.id, error)
-    return cases
+    return cases, not_given
 
 
 def _roi(project: Project, image: SettledImage) -> FloatArray | None:

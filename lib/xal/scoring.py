@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from xal.acquisition import misalignment, neutral
+from xal.aside import Aside
 from xal.attention import energy_in_roi
 from xal.errors import Refused, Unavailable, Unreadable
 from xal.lineup import order
@@ -23,7 +24,9 @@ logger = logging.getLogger(__name__)
 
 
 GIVE_UP = 3
-"""So many images of a batch that the archive does not give: it is the archive, not the images."""
+"""So many images that the archive does not give: it may be the archive, not the images."""
+IN_A_ROW = 12
+"""So many of them one after the other: what keeps the archive's pixels is away, although the archive answers."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,18 @@ class Summary:
     seconds: float
 
 
+@dataclass(frozen=True)
+class _Batch:
+    """Some images, as far as they can be had."""
+
+    images: list[tuple[ImageRow, str | None]]
+    tensors: list[torch.Tensor]
+    refused: list[str]
+    """So many that the archive does not give, although it answers, that they are put aside."""
+    away: Unavailable | None
+    """Why there is no use in asking for more."""
+
+
 def score_pool(
     project: Project,
     on_progress: Callable[[int, int], None],
@@ -45,6 +60,7 @@ def score_pool(
     started = time.time()
     scored = 0
     left_out: set[str] = set()
+    aside = put_aside(project)
     version: int | None = None
     after: str | None = None
     while not stop():
@@ -61,40 +77,61 @@ def score_pool(
                 break
             after, scored_before_pass = None, scored  # once more: what changed during the pass
             continue
-        rows = _score_batch(project, model, waiting)
+        not_now = aside.now()
+        batch = _prepared(project, [(row, roi_key) for row, roi_key in waiting if row.id not in not_now])
+        rows = _scored(project, model, batch)
         project.store.save_readings(rows, project.alpha(), middle)
+        if batch.refused:
+            aside.put(batch.refused)
         after = waiting[-1][0].id
         scored += len(rows)
         left_out |= {row.id for row, _ in waiting} - {row.image for row in rows}
         on_progress(scored, scored + project.store.stale_count(version))
+        if batch.away is not None:  # the server asks for another run in a while
+            raise batch.away
     if version is not None:
         order(project, version)
     return Summary(version, scored, len(left_out), time.time() - started)
 
 
-def _score_batch(project: Project, model: Model, waiting: Sequence[tuple[ImageRow, str | None]]) -> list[ReadingRow]:
-    readable: list[tuple[ImageRow, str | None]] = []
+def put_aside(project: Project) -> Aside:
+    """The images that scoring does not ask for at present."""
+    return Aside(project.workspace.cache / "aside.json")
+
+
+def _prepared(project: Project, waiting: Sequence[tuple[ImageRow, str | None]]) -> _Batch:
+    """As many of these as can be had; where several cannot, the archive is asked whether it is at fault."""
+    images: list[tuple[ImageRow, str | None]] = []
     tensors: list[torch.Tensor] = []
-    unavailable = 0
+    refused: list[str] = []
+    in_a_row = 0
     for row, roi_key in waiting:
         try:
             tensors.append(project.prepared(row).tensor)
         except Unavailable as error:
-            unavailable += 1
-            if unavailable >= GIVE_UP:  # the server asks for another run in a while
-                raise
             logger.warning("image %s is left for later: %s", row.id, error)
+            refused.append(row.id)
+            in_a_row += 1
+            if len(refused) % GIVE_UP == 0 and not project.source.answers():
+                return _Batch(images, tensors, [], error)
+            if in_a_row >= IN_A_ROW:
+                return _Batch(images, tensors, refused, error)
             continue
         except (Unreadable, Refused) as error:
             logger.warning("image %s is left out: %s", row.id, error)
             continue
-        readable.append((project.store.image(row.id), roi_key))
-    if not readable:
+        in_a_row = 0
+        images.append((project.store.image(row.id), roi_key))
+    return _Batch(images, tensors, refused if len(refused) >= GIVE_UP else [], None)
+
+
+def _scored(project: Project, model: Model, batch: _Batch) -> list[ReadingRow]:
+    if not batch.images:
         return []
-    readings = read(model.network, torch.stack(tensors), project.task)
+    readings = read(model.network, torch.stack(batch.tensors), project.task)
     return [
         _as_row(project, model, row, roi_key, reading)
-        for (row, roi_key), reading in zip(readable, readings, strict=True)
+        for (row, roi_key), reading in zip(batch.images, readings, strict=True)
     ]
 
 

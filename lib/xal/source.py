@@ -37,6 +37,10 @@ class ImageSource(Protocol):
         """Whether the image is, at this moment, what the row says."""
         ...
 
+    def answers(self) -> bool:
+        """Whether the source itself can be had at this moment, whatever one of its images is like."""
+        ...
+
     def add(self, identifier: str, file: Path, suffix: str) -> ImageFile:
         """Take a copy of `file` into the source under a new id."""
         ...
@@ -115,6 +119,10 @@ class FolderSource:
         except OSError:
             return False
         return (status.st_size, status.st_mtime_ns) == (row.size, row.mtime_ns)
+
+    def answers(self) -> bool:
+        """Whether the folder is there."""
+        return self.folder.is_dir()
 
     def add(self, identifier: str, file: Path, suffix: str) -> ImageFile:
         """Move `file` into the folder, atomically; Conflict if that name is taken."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydicom import Dataset
 
-from xal.errors import BadInput, NotFound
+from xal.errors import BadInput, NotFound, Unavailable
 from xal.pacs.cache import SeriesCache, forget_cut_off
 from xal.pacs.client import Answer, Archive
 from xal.pacs.waiting import Turns
@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 PICTURES = ("CR", "DX", "MG", "US", "XA", "RF", "IO", "PX", "OP", "XC")
 STACKS = ("CT", "MR", "PT", "NM")
 _KEY = "patients.key"
+_NOBODYS = "2.25.0"
 _MOST = 1 << 30
 """Of instances, and of their numbers."""
 
@@ -111,6 +112,14 @@ class DicomWebSource:
     def still_is(self, row: ImageRow) -> bool:
         """Whether the last scan saw as many instances; a process that never scanned believes the row."""
         return self._sizes.get(row.id, row.size) == row.size
+
+    def answers(self) -> bool:
+        """Whether the archive answers, asked for a series that nobody has: that costs it one look into its index."""
+        try:
+            any(self.archive.series(SeriesInstanceUID=_NOBODYS))
+        except Unavailable:
+            return False
+        return True
 
     def add(self, identifier: str, file: Path, suffix: str) -> ImageFile:
         """Refused: images come from the archive alone."""

@@ -12,7 +12,7 @@ from xal.errors import NotFound, Unavailable, Unreadable, XalError
 from xal.lineup import is_due
 from xal.pacs.source import DicomWebSource
 from xal.project import Project
-from xal.scoring import GIVE_UP
+from xal.scoring import GIVE_UP, put_aside
 from xal.second_look import look_again
 from xal.server.pace import Pace
 from xal.server.queue import scoring_is_due
@@ -126,10 +126,16 @@ class Watch:
         stale, unchosen = self._project.store.stale_count(version.version), is_due(self._project, version.version)
         wanted = (version.version, stale, self._project.alpha() if unchosen else None)
         again = wanted != self._asked_for or time.monotonic() > self._asked_at + RETRY_SECONDS
-        if (stale or unchosen) and again:
+        if again and (unchosen or (stale and self._has_work(version.version))):
             logger.info("%d images are to be scored with v%d%s", stale, version.version, ", then chosen" * unchosen)
             self._asked_for, self._asked_at = wanted, time.monotonic()
             self._ask()
+
+    def _has_work(self, version: int) -> bool:
+        """Whether an image waits for its score that is not put aside: a run for these alone would do nothing."""
+        aside = put_aside(self._project).now()
+        waiting = {row.id for row, _ in self._project.store.stale(version, len(aside) + 1)}
+        return not waiting <= aside
 
     def _look_again(self) -> None:
         """Compare what was just handed in with what others said, and notice what looks wrong."""
