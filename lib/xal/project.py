@@ -90,9 +90,11 @@ class Project:
         self.device: torch.device = pick_device(None)
         self.source_problem: str | None = None
         """Why the source cannot be looked at now, as the server's watch found."""
-        fetches = isinstance(source, DicomWebSource)
+        self.fetches = isinstance(source, DicomWebSource)
+        """Whether the images are an archive's: then no text is logged that may quote their headers."""
         self._tensors = TensorCache(workspace.cache / "tensors", options.bytes_for(PREPARED))
-        self._copies = Copies(workspace.cache / "copies", options.bytes_for(COPIES if fetches else COPIES + FETCHED))
+        copies = COPIES if self.fetches else COPIES + FETCHED
+        self._copies = Copies(workspace.cache / "copies", options.bytes_for(copies))
         self._preparation = hashlib.sha256(task.image.model_dump_json().encode()).hexdigest()[:16]
         self._known = store.known_files()
         self._listing: list[ImageFile] | None = None

@@ -19,6 +19,7 @@ from xal.network import BATCH, Reading, read
 from xal.project import Model, Project
 from xal.roi import coarse, known_roi
 from xal.store.rows import ImageRow, ReadingRow
+from xal.telling import tell
 
 logger = logging.getLogger(__name__)
 
@@ -119,6 +120,9 @@ def _prepared(project: Project, waiting: Sequence[tuple[ImageRow, str | None]]) 
             continue
         except (Unreadable, Refused) as error:
             logger.warning("image %s is left out: %s", row.id, error)
+            continue
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not keep the others from being scored
+            tell(logger, error, not project.fetches, "image %s is left out", row.id)
             continue
         in_a_row = 0
         images.append((project.store.image(row.id), roi_key))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -79,12 +78,9 @@ class FakeArchive:
         self._server.server_close()
 
 
-def x_rays(count: int, change: Callable[[int, Dataset], object] = lambda number, instance: None) -> list[Dataset]:
-    """So many pictures of a chest, each its own series, after `change` has been at them."""
-    made = [phantom_dicom.case("dx", number).instances[0] for number in range(count)]
-    for number, instance in enumerate(made):
-        change(number, instance)
-    return made
+def x_rays(count: int) -> list[Dataset]:
+    """So many pictures of a chest, each its own series."""
+    return [phantom_dicom.case("dx", number).instances[0] for number in range(count)]
 
 
 def project_on(archive: FakeArchive, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Project:

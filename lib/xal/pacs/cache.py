@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import logging
 import shutil
 import tempfile
 import time
@@ -17,12 +18,16 @@ from pathlib import Path
 from pydicom import Dataset, dcmwrite
 
 from xal.bounded import IN_USE_SECONDS, BoundedFolder, used
+from xal.dicom.reading import DAMAGED
 from xal.durable import write_atomically
-from xal.errors import Unavailable, Unreadable
+from xal.errors import Unavailable, Unreadable, XalError
 from xal.images import Volume, read_image
 from xal.nifti import whole_volume
 from xal.pacs.scrub import scrubbed
 from xal.pacs.waiting import READ_SECONDS, somebody_waits
+from xal.telling import tell
+
+logger = logging.getLogger(__name__)
 
 _SUFFIX = ".nii.gz"
 _STALE_SECONDS = 3600.0
@@ -58,9 +63,10 @@ class SeriesCache:
             return path
         with turn(), self._alone(path):
             if not used(path):
-                content = whole_volume(self._decoded(image, count, fetch()))
-                write_atomically(path, _SUFFIX, lambda draft: draft.write_bytes(content), durable=False)
-                self._files.added(path)
+                with _without_quotes(image):
+                    content = whole_volume(self._decoded(image, count, fetch()))
+                    write_atomically(path, _SUFFIX, lambda draft: draft.write_bytes(content), durable=False)
+                    self._files.added(path)
         return path
 
     def _decoded(self, image: str, count: int, instances: Iterable[Dataset]) -> Volume:
@@ -72,7 +78,7 @@ class SeriesCache:
                 if "PixelData" not in instance:
                     raise Unreadable(f"{image}: an instance has no pixels")
                 number += 1
-                dcmwrite(folder / f"{number}.dcm", scrubbed(instance), write_like_original=False)
+                _write(folder / f"{number}.dcm", image, instance)
             if count and number != count:
                 raise Unavailable(f"{image}: {number} of {count} instances have arrived")
             return read_image(folder)
@@ -92,6 +98,36 @@ class SeriesCache:
             else:
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _write(file: Path, image: str, instance: Dataset) -> None:
+    try:
+        dcmwrite(file, scrubbed(instance), write_like_original=False)
+    except Unreadable as error:
+        raise Unreadable(f"{image}: {error}") from None
+    except OSError:  # of the disk: nothing is wrong with the instance
+        raise
+    except DAMAGED:
+        raise Unreadable(f"{image}: has a damaged or incomplete DICOM header") from None
+
+
+@contextmanager
+def _without_quotes(image: str) -> Iterator[None]:
+    """Whatever goes wrong while there is DICOM at hand, be it with disk or code, in words that quote none of it.
+
+    Only what is known to be the image's own fault makes it unreadable, for in an archive that is for ever.
+    """
+    try:
+        yield
+    except Unreadable as error:
+        raise Unreadable(str(error)) from None
+    except XalError:
+        raise
+    except OSError as error:
+        raise Unavailable(f"{image}: cannot be kept at the moment ({error.strerror or 'no reason given'})") from None
+    except Exception as error:  # noqa: BLE001 - told, and raised as one of ours
+        tell(logger, error, False, "fetching image %s stumbled", image)
+        raise Unavailable(f"{image}: cannot be read ({type(error).__name__}); the server's log says more") from None
 
 
 def forget_cut_off(folder: Path) -> None:

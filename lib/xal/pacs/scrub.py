@@ -5,10 +5,17 @@ A list of what is kept, not of what is removed: what a vendor adds tomorrow is n
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from pydicom import Dataset
+from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import FileMetaDataset
 from pydicom.tag import BaseTag
 from pydicom.uid import ExplicitVRLittleEndian
+
+from xal.dicom.reading import DAMAGED
+from xal.errors import Unreadable
 
 _GROUPS = frozenset({0x0028, 0x7FE0})
 """How pixels are stored, and the pixels."""
@@ -31,12 +38,19 @@ _TAGS = frozenset(
 
 
 def scrubbed(instance: Dataset) -> Dataset:
-    """A copy with what is on the list, in sequences too; readable by itself."""
+    """A copy with what is on the list, in sequences too; readable by itself.
+
+    Unreadable, in words that quote nothing, if any of that is damaged. Nothing else is even decoded.
+    """
     copy = _kept(instance)
+    for needed in ("SOPClassUID", "SOPInstanceUID"):
+        if needed not in copy:
+            raise Unreadable(f"has no {needed} in its DICOM header")
     meta = FileMetaDataset()
-    meta.TransferSyntaxUID = _transfer_syntax(instance)
-    meta.MediaStorageSOPClassUID = instance.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = instance.SOPInstanceUID
+    with _damaged_as_unreadable("TransferSyntaxUID"):
+        meta.TransferSyntaxUID = _transfer_syntax(instance)
+    meta.MediaStorageSOPClassUID = copy.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = copy.SOPInstanceUID
     copy.file_meta = meta
     copy.is_little_endian = instance.is_little_endian
     copy.is_implicit_VR = instance.is_implicit_VR
@@ -45,14 +59,29 @@ def scrubbed(instance: Dataset) -> Dataset:
 
 def _kept(dataset: Dataset) -> Dataset:
     kept = Dataset()
-    for element in dataset:
-        if not _is_kept(element.tag):
+    for tag in sorted(dataset.keys()):
+        if not _is_kept(tag):
             continue
-        if element.VR == "SQ":
-            setattr(kept, element.keyword, [_kept(item) for item in element.value])
-        else:
+        with _damaged_as_unreadable(keyword_for_tag(tag)):
+            element = dataset[tag]
+            items = [_kept(item) for item in element.value] if element.VR == "SQ" else None
+            if element.VR in ("DS", "IS"):  # pydicom lets a word stand where a number should
+                for number in element.value if element.VM > 1 else [element.value]:
+                    float(number or 0)
+        if items is None:
             kept.add(element)
+        else:
+            kept.add_new(tag, "SQ", items)
     return kept
+
+
+@contextmanager
+def _damaged_as_unreadable(keyword: str) -> Iterator[None]:
+    """What pydicom says of a damaged element quotes it."""
+    try:
+        yield
+    except DAMAGED:
+        raise Unreadable(f"has a damaged {keyword} in its DICOM header") from None
 
 
 def _is_kept(tag: BaseTag) -> bool:

@@ -7,11 +7,15 @@ images, it is too large by them rather than that they are fetched again and agai
 
 from __future__ import annotations
 
+import logging
 import time
 
 from xal.errors import NotFound, Unavailable, Unreadable
 from xal.project import Project
 from xal.scoring import GIVE_UP
+from xal.telling import tell
+
+logger = logging.getLogger(__name__)
 
 HEAD = 8
 """So many images of the head of the queue."""
@@ -38,7 +42,8 @@ class Ready:
     def keep(self) -> None:
         """Use what is here, then get what is not, first what is being read and was not refused before.
 
-        Unavailable if several images were refused and none was to be had; those that were refused before tell nothing.
+        Unavailable if several images were refused, none was to be had, and the archive does not answer either; those
+        that were refused before tell nothing.
         """
         now = time.monotonic()
         fetched = refused = 0
@@ -54,7 +59,7 @@ class Ready:
             refused += image in self._refused and not again
             if refused >= GIVE_UP or time.monotonic() > now + READY_SECONDS:
                 break
-        if refused >= GIVE_UP and not fetched:
+        if refused >= GIVE_UP and not fetched and not self._project.source.answers():
             raise Unavailable(next(iter(self._refused.values())))
 
     def _wanted(self) -> dict[str, None]:
@@ -75,6 +80,9 @@ class Ready:
             self._refused[image] = str(error)
             return
         except (Unreadable, NotFound):  # marked in the store; gone with the next scan
+            return
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not keep the others from being here
+            tell(logger, error, not self._project.fetches, "image %s cannot be kept ready", image)
             return
         self._here.add(image)
         self._next_look[image] = time.monotonic() + LOOK_SECONDS

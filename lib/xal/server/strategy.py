@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import sys
 import time
 from pathlib import Path
@@ -18,6 +19,9 @@ from xal.project import Project
 from xal.reader import Reader, reader_of
 from xal.scoring import GIVE_UP
 from xal.store.rows import Offer, Order
+from xal.telling import tell
+
+logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 30.0
 """Before an image is asked for again that the archive could not give."""
@@ -77,6 +81,10 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
                     self._not_before[offer.image.id] = time.monotonic() + RETRY_SECONDS
                 if len(failed) >= GIVE_UP:
                     raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, there are other images
+                tell(logger, error, not self._project.fetches, "image %s cannot be given", offer.image.id)
+                passed_over.append(offer)
+                self._not_before[offer.image.id] = time.monotonic() + RETRY_SECONDS
 
     def _reply(self, offer: Offer, reader: Reader) -> dict[str, Any]:
         row = offer.image

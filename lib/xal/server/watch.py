@@ -17,6 +17,7 @@ from xal.second_look import look_again
 from xal.server.pace import Pace
 from xal.server.queue import scoring_is_due
 from xal.server.ready import Ready
+from xal.telling import tell
 
 logger = logging.getLogger(__name__)
 
@@ -101,9 +102,9 @@ class Watch:
         except XalError as error:
             problem = str(error)
             logger.warning("%s; next try in %.0f s", error, wait)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - told, and tried again
             problem = f"the images cannot be looked at ({type(error).__name__}); the server's log says more"
-            logger.exception("the watch stumbled; next try in %.0f s", wait)
+            tell(logger, error, not self._project.fetches, "the watch stumbled; next try in %.0f s", wait)
         else:
             self._waits.pop(duty, None)
             return None
@@ -149,19 +150,23 @@ class Watch:
 
         Their checksums are then at hand, what cannot be read is known, and a copy of any of them is recognised.
         """
-        until = time.monotonic() + READ_AHEAD_SECONDS
-        store = self._project.store
+        now = time.monotonic()
+        self._later = {image: at for image, at in self._later.items() if at > now}
         refused = 0
-        for row in store.unread(READ_AHEAD_IMAGES):
-            if time.monotonic() > self._later.get(row.id, 0.0):
-                try:
-                    self._project.volume(row)
-                except (Unreadable, NotFound):  # marked in the store; gone with the next scan
-                    pass
-                except Unavailable:
-                    self._later[row.id] = time.monotonic() + LONGEST_WAIT_SECONDS
-                    refused += 1
-                    if refused >= GIVE_UP:
-                        raise
-            if time.monotonic() > until:
+        for row in self._project.store.unread(READ_AHEAD_IMAGES + len(self._later)):
+            if row.id in self._later:
+                continue
+            try:
+                self._project.volume(row)
+            except (Unreadable, NotFound):  # marked in the store; gone with the next scan
+                pass
+            except Unavailable:
+                self._later[row.id] = time.monotonic() + LONGEST_WAIT_SECONDS
+                refused += 1
+                if refused >= GIVE_UP and not self._project.source.answers():
+                    raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, it must not keep the others from being read
+                self._later[row.id] = time.monotonic() + LONGEST_WAIT_SECONDS
+                tell(logger, error, not self._project.fetches, "image %s cannot be read", row.id)
+            if time.monotonic() > now + READ_AHEAD_SECONDS:
                 break
