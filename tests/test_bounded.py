@@ -66,3 +66,19 @@ def test_the_newest_file_stays_although_the_file_system_has_an_earlier_time_than
     folder.added(newest)
     assert newest.exists()
     assert not all(other.exists() for other in others)
+
+
+def test_what_somebody_begins_to_use_while_room_is_made_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = BoundedFolder(tmp_path, ".bin", 3 * SIZE, in_use_seconds=60)
+    paths = [put(folder, str(number)) for number in range(3)]
+    for age, path in zip((300, 200, 100), paths, strict=True):
+        os.utime(path, (time.time() - age, path.stat().st_mtime))
+    listed = folder._entries
+
+    def entries():
+        yield from list(listed())
+        assert used(paths[0]), "somebody is told of it between the listing and the removing"
+
+    monkeypatch.setattr(folder, "_entries", entries)
+    put(folder, "newest")
+    assert [path.exists() for path in paths] == [True, False, False]

@@ -75,8 +75,9 @@ class BoundedFolder:
         for used_at, size, path in sorted(entries, key=itemgetter(0)):
             if self._bytes <= self._max_bytes * _KEEP or used_at > in_use:
                 break
-            remove(path)
-            self._bytes -= size
+            if _last_use(path) in (used_at, None):  # nobody has begun to use it while all of this was listed
+                remove(path)
+                self._bytes -= size
 
     def _entries(self) -> Iterator[tuple[float, int, str]]:
         """(last use, bytes, path) of every file; other processes may remove some meanwhile."""
@@ -101,6 +102,14 @@ def used(path: Path) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def _last_use(path: str) -> float | None:
+    """None if it is gone."""
+    try:
+        return Path(path).stat().st_atime
+    except FileNotFoundError:
+        return None
 
 
 def remove(path: Path | str) -> None:

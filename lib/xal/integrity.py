@@ -88,6 +88,26 @@ def check_complete(path: Path, kind: Kind) -> None:
         _check_jpeg(path)
 
 
+def is_passing(error: BaseException) -> bool:
+    """Whether an error is the machine's and no fault of the file's, such as too many open files, or a file removed."""
+    if isinstance(error, OSError):
+        return True
+    cause = error.__cause__
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno is not None and not isinstance(cause, PermissionError):
+            return True
+        cause = cause.__cause__
+    return False
+
+
+def check_readable(path: Path) -> None:
+    """Raise OSError if a file, or one of a folder's, cannot be read to its end: ITK's errors do not tell."""
+    for file in path.iterdir() if path.is_dir() else (path,):
+        with file.open("rb") as stream:
+            while stream.read(_CHUNK):
+                pass
+
+
 def _read(path: Path, stream: BinaryIO, length: int) -> bytes:
     try:
         return stream.read(length)

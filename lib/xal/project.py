@@ -13,17 +13,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
-from xal.bounded import used
+from xal.bounded import remove, used
 from xal.cache import TensorCache
 from xal.colours import with_channels
 from xal.copies import NIFTI, Copies
-from xal.errors import BadInput, NotFound, TaskError, Unreadable
+from xal.errors import BadInput, NotFound, TaskError, Unavailable, Unreadable
 from xal.geometry import Prepared, prepare
 from xal.images import Volume, fingerprint, is_served_as_is, read_image, write_volume
+from xal.integrity import check_readable, is_passing
 from xal.network import Network, load, pick_device
 from xal.pacs.address import Address, is_address
 from xal.pacs.client import Archive
@@ -36,6 +37,8 @@ from xal.weights import checked_weights
 from xal.workspace import Workspace
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 FETCHED, COPIES, PREPARED = 0.6, 0.2, 0.2
 """How the allowed bytes are divided: what an archive gave (a folder's copies have that share, too), files made for
@@ -146,17 +149,45 @@ class Project:
     def volume(self, row: ImageRow) -> Volume:
         """Decode an image and, the first time, learn its facts; one that does not fit the task is as bad as none."""
         try:
-            volume = read_image(self.source.path(row))
-            if not self.source.still_is(row):
-                raise NotFound(f"the file of image {row.id!r} was replaced just now: ask again in some seconds")
-            if row.fingerprint is None:
-                self._tensors.put(self._key(row), prepare(volume, self.task))
-                facts = {"checksum": self._checksum(row, volume), "fingerprint": fingerprint(volume)}
-                self.store.set_facts(row.id, size=row.size, mtime_ns=row.mtime_ns, **facts)
+            return self._with_file(row, lambda path: self._read(row, path))
         except (Unreadable, BadInput) as error:
             if self.source.still_is(row):
                 self._mark_unreadable(row, error)
             raise Unreadable(str(error)) from error
+
+    def _with_file(self, row: ImageRow, work: Callable[[Path], T]) -> T:
+        """Do this with the image's file, and once more if that was removed or replaced meanwhile, to make room or else.
+
+        Unreadable is then the file's own fault, for as long as the file is this one. What may pass is Unavailable.
+        """
+        for again in (True, False):
+            path = self.source.path(row)
+            try:
+                before = _state(path)
+                try:
+                    return work(path)
+                except Unreadable as error:
+                    check_readable(path)
+                    reason: Exception = error
+                    if _state(path) == before and not is_passing(error):
+                        if not (again and self.fetches):
+                            raise
+                        remove(path)  # whole when it was kept, and damaged since: the archive has another
+            except OSError as error:
+                reason = error
+            if not again:
+                what = getattr(reason, "strerror", None) or "it was removed or replaced meanwhile"
+                raise Unavailable(f"image {row.id!r} cannot be read at the moment ({what})") from reason
+        raise AssertionError("the second try always ends")
+
+    def _read(self, row: ImageRow, path: Path) -> Volume:
+        volume = read_image(path)
+        if not self.source.still_is(row):
+            raise NotFound(f"the file of image {row.id!r} was replaced just now: ask again in some seconds")
+        if row.fingerprint is None:
+            self._tensors.put(self._key(row), prepare(volume, self.task))
+            facts = {"checksum": self._checksum(row, path, volume), "fingerprint": fingerprint(volume)}
+            self.store.set_facts(row.id, size=row.size, mtime_ns=row.mtime_ns, **facts)
         return volume
 
     def prepared(self, row: ImageRow) -> Prepared:
@@ -174,14 +205,17 @@ class Project:
 
     def served(self, row: ImageRow) -> tuple[Path, str]:
         """The file that clients are sent, the image itself or its display channel as NIfTI, and its SHA-256."""
-        path = self.source.path(row)
+        return self._with_file(row, lambda path: self._served(row, path))
+
+    def _served(self, row: ImageRow, file: Path) -> tuple[Path, str]:
         if row.fingerprint is None:
             self.volume(row)
             row = self.store.image(row.id)
-        if not is_served_as_is(path, self.task):
+        path = file
+        if not is_served_as_is(file, self.task):
             path = self._place(row, SERVED, NIFTI)
             if not used(path):  # it had to make room
-                checksum = self._checksum(row, self.volume(row))
+                checksum = self._checksum(row, file, self.volume(row))
                 if checksum != row.checksum:  # the task shows another channel now, or another release wrote the first
                     self.store.set_facts(row.id, checksum=checksum, size=row.size, mtime_ns=row.mtime_ns)
                 return path, checksum
@@ -199,8 +233,8 @@ class Project:
         shown = f"{self.task.image.channels}|{self.task.image.display_channel}"
         return self._copies.place(row.id, f"{kind}|{row.size}|{row.mtime_ns}|{shown}", suffix)
 
-    def _checksum(self, row: ImageRow, volume: Volume) -> str:
-        path = self.source.path(row)
+    def _checksum(self, row: ImageRow, path: Path, volume: Volume) -> str:
+        """Of what clients are sent; if that is not the image's file itself, it is made."""
         if not is_served_as_is(path, self.task):
             path = self._place(row, SERVED, NIFTI)
             seen = replace(volume, pixels=with_channels(volume.pixels, self.task.image.channels))
@@ -236,6 +270,12 @@ class Project:
                 self._model = Model(version, load(path, self.task, self.device))
                 logger.info("model v%d is in use on %s", version.version, self.device)
             return self._model
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """What changes when another file takes its place."""
+    status = path.stat()
+    return status.st_ino, status.st_mtime_ns
 
 
 def _source(task: Task, workspace: Workspace, studies: str, options: ArchiveOptions) -> ImageSource:

@@ -22,6 +22,7 @@ from xal.dicom.reading import DAMAGED
 from xal.durable import write_atomically
 from xal.errors import Unavailable, Unreadable, XalError
 from xal.images import Volume, read_image
+from xal.integrity import check_readable, is_passing
 from xal.nifti import whole_volume
 from xal.pacs.scrub import scrubbed
 from xal.pacs.waiting import READ_SECONDS, somebody_waits
@@ -81,7 +82,11 @@ class SeriesCache:
                 _write(folder / f"{number}.dcm", image, instance)
             if count and number != count:
                 raise Unavailable(f"{image}: {number} of {count} instances have arrived")
-            return read_image(folder)
+            try:
+                return read_image(folder)
+            except Unreadable:
+                check_readable(folder)
+                raise
 
     @contextmanager
     def _alone(self, path: Path) -> Iterator[None]:
@@ -120,7 +125,7 @@ def _without_quotes(image: str) -> Iterator[None]:
     try:
         yield
     except Unreadable as error:
-        raise Unreadable(str(error)) from None
+        raise (Unavailable if is_passing(error) else Unreadable)(str(error)) from None
     except XalError:
         raise
     except OSError as error:
