@@ -8,13 +8,13 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from xal.datasets.registry import ADAPTERS, known_options, read_options, read_source
-from xal.datasets.truth import TRUTH_FOLDER
+from xal.datasets.truth import TRUTH, TRUTH_FOLDER
 from xal.errors import XalError
 from xal.pacs.address import is_address
 from xal.project import Project
@@ -87,6 +87,12 @@ def _parser() -> argparse.ArgumentParser:
         "simulate", _simulate, "Let ways of choosing images compete on images whose truth is known", project=False
     )
     sub.add_argument("config", type=Path, help="the simulation's file; its rows lie in a folder of the same name")
+    sub.add_argument(
+        "--source",
+        type=Path,
+        help="where the data set that the config names lies: import it first, as far as that is not done, and write "
+        "the report at the end",
+    )
     sub.add_argument("--arms", type=_names, default=(), help="only these, separated by commas")
     sub.add_argument("--seeds", type=_numbers, default=(), help="only these, such as 0-4 or 1,3")
     sub.add_argument("--workers", type=int, default=0, help="runs at a time (default: one per core, one on a GPU)")
@@ -274,22 +280,28 @@ def _restore(given: argparse.Namespace) -> None:
 
 
 def _import(given: argparse.Namespace) -> None:
-    from xal.datasets.importing import Plan, import_set
-
     if given.start < 0:
         raise XalError(f"--start is 0 or more, not {given.start}")
     chosen = {option: getattr(given, option) for option in known_options() if getattr(given, option) is not None}
-    options = read_options(given.name, chosen)
-    task = load_task(given.task, TASKS) if given.task else None
-    contents = read_source(given.name, given.source, options, task)
-    named = given.task or contents.task
-    task = task or (load_task(named, TASKS) if named else None)
-    source = str(given.source.resolve())
-    plan = Plan(given.name, source, options.model_dump(), task.name if task else None, given.start)
-    summary = import_set(contents, plan, given.studies, task, _say)
-    for line in summary.lines():
-        _say(line)
+    named = _fill(given.name, given.source, given.studies, chosen, given.task, given.start)
     _say(f"the truth is in {given.studies / TRUTH_FOLDER}; make serve STUDIES={given.studies} TASK={named or '…'}")
+
+
+def _fill(
+    name: str, source: Path, studies: Path, chosen: Mapping[str, str], named: str | None, start: int
+) -> str | None:
+    """Import a set into a studies folder, or go on with it; the task that it is for."""
+    from xal.datasets.importing import Plan, import_set
+
+    options = read_options(name, chosen)
+    task = load_task(named, TASKS) if named else None
+    contents = read_source(name, source, options, task)
+    named = named or contents.task
+    task = task or (load_task(named, TASKS) if named else None)
+    plan = Plan(name, str(source.resolve()), options.model_dump(), task.name if task else None, start)
+    for line in import_set(contents, plan, studies, task, _say).lines():
+        _say(line)
+    return named
 
 
 def _phantom(given: argparse.Namespace) -> None:
@@ -303,9 +315,24 @@ def _simulate(given: argparse.Namespace) -> None:
     from xal.evaluate.config import load_simulation
     from xal.evaluate.simulate import Wish, simulate
 
-    wish = Wish(given.arms, given.seeds, given.workers, given.device)
-    completed = simulate(load_simulation(given.config), given.config.with_suffix(""), TASKS, wish)
-    _say(f"{completed} runs completed; the rows are in {given.config.with_suffix('')}")
+    plan, rows = load_simulation(given.config), given.config.with_suffix("")
+    if given.source is not None:
+        if plan.dataset is None:
+            raise XalError(f"{given.config} names no dataset, so --source cannot be imported: `xal import` does that")
+        _say(f"importing {plan.dataset.name} from {given.source} into {plan.studies.resolve()}")
+        _fill(plan.dataset.name, given.source, plan.studies.resolve(), plan.dataset.chosen, plan.task, start=0)
+    elif plan.dataset is not None and not (plan.studies / TRUTH_FOLDER / TRUTH).is_file():
+        raise XalError(
+            f"{plan.studies.resolve()} is not filled yet: --source says where {plan.dataset.name!r} lies, to import it"
+        )
+    completed = simulate(plan, rows, TASKS, Wish(given.arms, given.seeds, given.workers, given.device))
+    _say(f"{completed} runs completed; the rows are in {rows}")
+    if given.source is None:
+        return
+    if given.arms or given.seeds:
+        _say(f"the report, once all arms and seeds are done: xal report {given.config}")
+    else:
+        _report(argparse.Namespace(config=given.config, out=None, markdown=None, figures=None))
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -8,7 +8,10 @@ import numpy as np
 import yaml
 
 from harness.pools import write_pool, write_task
+from harness.server import APP
 from xal.datasets.truth import TRUTH_FOLDER, TruthRow, write_mask, write_truth
+
+TASKS = APP / "tasks"
 
 SETTINGS = {
     "title": "Discs and squares",
@@ -44,4 +47,21 @@ def write_simulation(folder: Path, **changes: object) -> Path:
     write_task(folder)
     path = folder / "tiny_simulation.yaml"
     path.write_text(yaml.safe_dump({**SETTINGS, **changes}))
+    return path
+
+
+def shrink(shipped: Path, folder: Path, **changes: object) -> Path:
+    """A simulation that is shipped, with its own arms on its own task, but in seconds on a few small images."""
+    config = yaml.safe_load(shipped.read_text())
+    config.update(studies="studies", start=10, query=4, budget=14, validation=4, validation_share=0.15, seeds=1)
+    config.update(changes)
+    task = yaml.safe_load((TASKS / f"{config['task']}.yaml").read_text())
+    task["image"]["size"] = [32, 32] if task["image"]["dimensions"] == 2 else [16, 16, 16]
+    task["image"].pop("spacing", None)
+    task["network"].update(backbone="resnet10", width=0.25)
+    task["training"].update(max_epochs=1, patience=1, min_steps=2, batch_size=4)
+    (folder / f"{config['task']}.yaml").write_text(yaml.safe_dump(task))
+    config["task"] += ".yaml"
+    path = folder / "paper.yaml"
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
     return path

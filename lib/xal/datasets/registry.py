@@ -74,4 +74,9 @@ def read_source(name: str, source: Path, options: Options, task: Task | None) ->
     contents = ADAPTERS[name].read(source, options, task)
     if not contents.items:
         raise BadInput(f"{source} holds nothing of {name!r} ({ADAPTERS[name].title})")
+    if task is not None and not set(contents.findings) & set(task.finding_names):
+        own = f": {contents.task!r} does" if contents.task is not None else ""
+        raise BadInput(
+            f"{source} is of {', '.join(map(repr, contents.findings))}, and task {task.name!r} knows none of them{own}"
+        )
     return contents

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from xal.errors import TaskError
+from xal.datasets.registry import ADAPTERS, read_options
+from xal.errors import TaskError, XalError
 from xal.evaluate.methods import METHODS
 from xal.settings import Settings, read_settings, validated
 from xal.task import Task, load_task
@@ -38,12 +39,38 @@ class Arm(Settings):
         return method
 
 
+class DataSet(Settings):
+    """The public set that the images are of."""
+
+    name: str
+    """As `xal import` calls it."""
+    options: Mapping[str, str | int] = Field(default_factory=dict)
+    """As `xal import` takes them: {slices: largest}."""
+
+    @model_validator(mode="after")
+    def _known(self) -> DataSet:
+        if self.name not in ADAPTERS:
+            raise ValueError(f"there is no set {self.name!r}; known are {', '.join(ADAPTERS)}")
+        try:
+            read_options(self.name, self.chosen)
+        except XalError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    @property
+    def chosen(self) -> dict[str, str]:
+        """The options as they would be typed."""
+        return {option: str(value) for option, value in self.options.items()}
+
+
 class Simulation(Settings):
     """Every arm with every seed, on one set of images."""
 
     title: str
     studies: Path
     """A folder that `xal import` filled; relative to the file."""
+    dataset: DataSet | None = None
+    """What `xal simulate --source` fills that folder with."""
     task: str
     """A task file, relative to the file, or the name of a task that comes with the app."""
     start: int = Field(ge=4)

@@ -80,8 +80,8 @@ class _Cases(Sequence[Case]):
         return self._prepared.case(int(self._positions[index]))
 
 
-def prepare_set(studies: Path, task: Task) -> Prepared:
-    """Open the prepared set of a folder that `xal import` filled, making it first where needed."""
+def list_set(studies: Path, task: Task) -> list[Known]:
+    """What is known of the images of a folder that `xal import` filled, in the order of their ids."""
     folder = studies / TRUTH_FOLDER
     truth = read_truth(folder)
     unknown = sorted({known.finding for known in truth.values()} - set(task.finding_names))
@@ -89,15 +89,26 @@ def prepare_set(studies: Path, task: Task) -> Prepared:
         raise XalError(
             f"{folder / TRUTH} has finding {unknown[0]!r}; task {task.name} knows {', '.join(task.finding_names)}"
         )
-    ids = tuple(sorted(truth))
-    digest = _digest(studies, task)
-    target = folder / _PREPARED / digest
+    return [truth[image] for image in sorted(truth)]
+
+
+def findings_and_groups(known: Sequence[Known], task: Task) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.str_]]:
+    """Of each image: what it shows, as the network numbers it, and whose it is."""
+    return np.array([task.index(one.finding) for one in known], np.int64), np.array([one.group for one in known])
+
+
+def prepare_set(studies: Path, task: Task) -> Prepared:
+    """Open the prepared set of a folder that `xal import` filled, making it first where needed."""
+    known = list_set(studies, task)
+    digest = set_digest(studies, task)
+    target = studies / TRUTH_FOLDER / _PREPARED / digest
     if not (target / "rois.npy").is_file():
-        _prepare(studies, [truth[image] for image in ids], task, target)
+        _prepare(studies, known, task, target)
+    findings, groups = findings_and_groups(known, task)
     return Prepared(
-        ids=ids,
-        findings=np.array([task.index(truth[image].finding) for image in ids], np.int64),
-        groups=np.array([truth[image].group for image in ids]),
+        ids=tuple(one.image for one in known),
+        findings=findings,
+        groups=groups,
         images=np.load(target / "images.npy", mmap_mode="c"),
         rois=np.load(target / "rois.npy", mmap_mode="c"),
         task=task,
@@ -138,7 +149,7 @@ def _with_bar(known: Sequence[Known]) -> Iterator[Known]:
     yield from tqdm(known, desc="preparing images", unit="image", dynamic_ncols=True, disable=None)
 
 
-def _digest(studies: Path, task: Task) -> str:
+def set_digest(studies: Path, task: Task) -> str:
     """Other truth, files of other sizes, or another way of preparing is another set."""
     truth = studies / TRUTH_FOLDER
     how = task.image.model_dump(mode="json", exclude={"display_channel"})

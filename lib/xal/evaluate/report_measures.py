@@ -95,7 +95,7 @@ def score_by_area(results: Results, colours: Colours) -> Figure | None:
         axes.set_xlabel("share of the image that the ROI covers", size=9.5)
         in_percent(axes.xaxis, 5)
         axes.set_ylim(0, max(1, axes.get_ylim()[1]))
-        edge = max(end[1] for end in ends)
+        edge = max((end[1] for end in ends), default=0.0)  # with a pool that is all but empty no arm has deciles
         name_ends(axes, [(name, edge, y, colour, bold) for name, _, y, colour, bold in ends], size=8.5)
     dress(over, "labels")
     over.axhline(0, color=NEUTRAL, lw=1)

@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from xal.errors import XalError
 from xal.evaluate.config import Simulation
-from xal.evaluate.prepared import Prepared, prepare_set
+from xal.evaluate.prepared import Prepared, findings_and_groups, list_set, prepare_set
 from xal.evaluate.rows import Run, read_run, run_file
 from xal.evaluate.run import Job, run
 from xal.evaluate.split import split
@@ -75,17 +75,25 @@ def _jobs(plan: Simulation, folder: Path, tasks: Path, wish: Wish, device: str) 
         raise XalError(f"there is no arm {unknown[0]!r}; known are {', '.join(plan.arms)}")
     arms = [name for name in plan.arms if not wish.arms or name in wish.arms]
     commit = _commit()
+    _check_numbers(plan, tasks)
     jobs = []
     for arm in arms:
         task = plan.load_task(arm, tasks)
         data = prepare_set(plan.studies, task)
         for seed in plan.seeds_of(arm):
             if not wish.seeds or seed in wish.seeds:
-                split(data.findings, data.groups, plan, seed)  # says at once if the numbers do not fit the images
                 job = Job(plan, arm, seed, task, folder, device, _digest(plan, arm, task, data), commit)
                 _refuse_other_rows(job)
                 jobs.append(job)
     return sorted(jobs, key=lambda job: job.seed)
+
+
+def _check_numbers(plan: Simulation, tasks: Path) -> None:
+    """Say whether the numbers fit the images before all of them are prepared, which may take an hour."""
+    task = plan.load_task(plan.baseline, tasks)
+    findings, groups = findings_and_groups(list_set(plan.studies, task), task)
+    for seed in sorted({seed for arm in plan.arms for seed in plan.seeds_of(arm)}):
+        split(findings, groups, plan, seed)
 
 
 def _digest(plan: Simulation, arm: str, task: Any, data: Prepared) -> str:

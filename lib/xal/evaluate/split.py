@@ -42,13 +42,15 @@ def split(findings: Ints, groups: npt.NDArray[np.str_], plan: Simulation, seed: 
     closed = np.empty(0, np.int64)
     if plan.validation:
         closed = _whole_groups(left, findings, groups, plan.validation_share, rng)
-    validation = _in_proportion(closed, findings, plan.validation, rng, "validation")
     open_ = np.setdiff1d(left, closed)
-    start = _in_proportion(open_, findings, plan.start, rng, "start")
     if plan.budget > len(open_):
         raise XalError(
-            f"budget: {plan.budget} labels are more than the {len(open_)} images that test and validation leave"
+            f"budget: {plan.budget} labels are more than there are to choose from: of {len(findings)} images the test "
+            f"set takes {len(test)} (test_share {plan.test_share:g}) and validation {len(closed)}, which leaves "
+            f"{len(open_)}"
         )
+    validation = _in_proportion(closed, findings, plan.validation, rng, "validation")
+    start = _in_proportion(open_, findings, plan.start, rng, "start")
     return Split(test, validation, start, np.setdiff1d(open_, start))
 
 
