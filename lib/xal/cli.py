@@ -285,6 +285,8 @@ def _import(given: argparse.Namespace) -> None:
     chosen = {option: getattr(given, option) for option in known_options() if getattr(given, option) is not None}
     named = _fill(given.name, given.source, given.studies, chosen, given.task, given.start)
     _say(f"the truth is in {given.studies / TRUTH_FOLDER}; make serve STUDIES={given.studies} TASK={named or '…'}")
+    if named and named.endswith(".yaml") and named != given.task:
+        _say(f"the task {named} was made for these findings; a simulation names both, as studies and as task")
 
 
 def _fill(
@@ -292,15 +294,22 @@ def _fill(
 ) -> str | None:
     """Import a set into a studies folder, or go on with it; the task that it is for."""
     from xal.datasets.importing import Plan, import_set
+    from xal.datasets.own_task import own_task
 
     options = read_options(name, chosen)
     task = load_task(named, TASKS) if named else None
     contents = read_source(name, source, options, task)
+    own = None
+    if contents.needs_own_task and contents.task is not None:
+        own = own_task(studies, TASKS / f"{contents.task}.yaml", contents.findings, contents.absent)
+        named, task = str(own.file), own.task
     named = named or contents.task
     task = task or (load_task(named, TASKS) if named else None)
     plan = Plan(name, str(source.resolve()), options.model_dump(), task.name if task else None, start)
     for line in import_set(contents, plan, studies, task, _say).lines():
         _say(line)
+    if own is not None:
+        own.keep()
     return named
 
 

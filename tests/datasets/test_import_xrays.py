@@ -140,11 +140,62 @@ def test_frequent_findings_that_the_task_lacks_are_refused_before_anything_is_im
 ):
     rows = [*agreed("a", "Lung Opacity", HEART), *agreed("b", "Cardiomegaly", HEART)]
     source, studies = write_vindr_kaggle(tmp_path / "s", rows, ["a", "b"]), tmp_path / "studies"
-    assert run_import("vindr_cxr", source, studies, "--findings", "2") == 1
+    assert run_import("vindr_cxr", source, studies, "--findings", "2", "--task", "vindr_cxr") == 1
     assert "of these task 'vindr_cxr' lacks 'Lung Opacity': --task names one" in capsys.readouterr().err
     assert run_import("vindr_cxr", source, studies, "--task", "phantom_2d") == 1
     assert "task 'phantom_2d' has none of the classes of VinDr-CXR" in capsys.readouterr().err
     assert not studies.exists()
+
+
+MANY = ("Lung Opacity", "Cardiomegaly", "Nodule/Mass", "ILD", "Pleural effusion", "Atelectasis", "Calcification")
+
+
+def many(source: Path) -> Path:
+    """Of seven findings the first is the most frequent, and so on."""
+    named = [name for k, name in enumerate(MANY) for _ in range(len(MANY) - k)] + ["No finding"] * 3
+    rows = [row for n, name in enumerate(named) for row in agreed(f"i{n}", name, None if n > 27 else HEART)]
+    return write_vindr_physionet(source, rows, [f"i{n}" for n in range(len(named))])
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_a_task_for_the_most_frequent_findings_is_written_beside_the_studies(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], count: int
+):
+    source, studies = many(tmp_path / "s"), tmp_path / "studies"
+    again = ("vindr_cxr", source, studies, "--findings", str(count), "--start", "1")
+    assert run_import(*again) == 0
+    file = tmp_path / "studies.yaml"
+    assert f"make serve STUDIES={studies} TASK={file}" in capsys.readouterr().out
+    task, shipped = load_task(file), load_task("vindr_cxr", TASKS)
+    assert task.finding_names == (*MANY[:count], NO_FINDING)
+    assert task.absent == NO_FINDING
+    assert (task.image, task.network, task.training) == (shipped.image, shipped.network, shipped.training)
+    assert (task.name, task.title) == (f"vindr_cxr_{count}", f"{shipped.title}: the {count} most frequent")
+    colours = [finding.color for finding in task.findings if not finding.absent]
+    assert None not in colours
+    assert len(set(colours)) == count
+    heart = {finding.name: finding for finding in task.findings}.get("Cardiomegaly")
+    assert heart is None or heart == shipped.findings[1], "with its colour and its code"
+    assert set(findings(studies).values()) == {*MANY[:count], NO_FINDING}
+    file.write_text(file.read_text().replace("max_epochs: 40", "max_epochs: 3"))
+    assert run_import(*again) == 0
+    assert load_task(file).training.max_epochs == 3, "what people changed stays"
+
+
+def test_a_task_of_other_findings_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    source, studies = many(tmp_path / "s"), tmp_path / "studies"
+    assert run_import("vindr_cxr", source, studies, "--findings", "2", "--start", "0") == 0
+    assert run_import("vindr_cxr", source, studies, "--findings", "3", "--start", "0") == 1
+    assert "is a task with the findings Lung Opacity, Cardiomegaly, No finding" in capsys.readouterr().err
+    assert run_import("vindr_cxr", source, tmp_path / "s" / "within", "--findings", "3") == 1
+    assert not (tmp_path / "s" / "within.yaml").exists(), "nothing is left of an import that was refused"
+
+
+def test_the_shipped_task_serves_where_its_findings_are_the_most_frequent(tmp_path: Path):
+    rows = [row for n, name in enumerate(FREQUENT[::-1]) for row in agreed(f"i{n}", name, HEART)]
+    source, studies = write_vindr_kaggle(tmp_path / "s", rows, [f"i{n}" for n in range(5)]), tmp_path / "studies"
+    assert run_import("vindr_cxr", source, studies, "--findings", "5", "--start", "1") == 0
+    assert not (tmp_path / "studies.yaml").exists()
 
 
 def test_one_reader_of_an_incomplete_list_is_no_majority(tmp_path: Path):

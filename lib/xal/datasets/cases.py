@@ -85,6 +85,8 @@ class Contents:
     """What could be seen from the lists alone."""
     task: str | None = None
     """The shipped task for these findings."""
+    needs_own_task: bool = False
+    """The shipped task has other findings: it is right in all else."""
 
 
 def mask_of(case: Case, image: Volume) -> tuple[Mask | None, list[str]]:

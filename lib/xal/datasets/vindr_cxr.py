@@ -53,8 +53,8 @@ class VindrOptions(Options):
 
     findings: Annotated[int, Field(ge=1, le=len(CLASSES) - 1)] | None = Field(
         None,
-        description=f"K: the K findings that are most frequent in the source, and {NO_FINDING!r}; "
-        "without it those of the task",
+        description=f"K: the K findings that are most frequent in the source, and {NO_FINDING!r}, for which a task is "
+        "written beside the studies folder; without it those of the task",
     )
 
 
@@ -104,24 +104,25 @@ def read_vindr(source: Path, options: VindrOptions, task: Task | None) -> Conten
         )
         for image in sorted(listed)
     ]
-    return Contents(items, (*findings, NO_FINDING), NO_FINDING, problems, "vindr_cxr")
+    others = task is None and set(findings) != set(FREQUENT)
+    return Contents(items, (*findings, NO_FINDING), NO_FINDING, problems, "vindr_cxr", needs_own_task=others)
 
 
 def _findings(task: Task | None, frequent: Sequence[str] | None) -> Sequence[str]:
     """The classes that are imported; BadInput where they are not those of the task, or the task's not of this set."""
-    has = FREQUENT if task is None else task.roi_findings
-    name = "vindr_cxr" if task is None else task.name
+    if task is None:
+        return FREQUENT if frequent is None else frequent
     if frequent is not None:
-        lacking = ", ".join(repr(finding) for finding in frequent if finding not in has)
+        lacking = ", ".join(repr(finding) for finding in frequent if finding not in task.roi_findings)
         if lacking:
             raise BadInput(
-                f"--findings takes the {len(frequent)} most frequent, and of these task {name!r} lacks {lacking}: "
-                "--task names one that has them"
+                f"--findings takes the {len(frequent)} most frequent, and of these task {task.name!r} lacks {lacking}: "
+                "--task names one that has them, and without it one is written"
             )
         return frequent
-    known = [finding for finding in has if finding in CLASSES]
+    known = [finding for finding in task.roi_findings if finding in CLASSES]
     if not known:
-        raise BadInput(f"task {name!r} has none of the classes of VinDr-CXR, which are {', '.join(CLASSES)}")
+        raise BadInput(f"task {task.name!r} has none of the classes of VinDr-CXR, which are {', '.join(CLASSES)}")
     return known
 
 
