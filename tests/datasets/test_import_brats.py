@@ -139,6 +139,17 @@ def test_cases_that_lie_are_named_and_the_rest_is_imported(tmp_path: Path):
     assert segmentation.name in noted(studies)["BraTS20_Training_004"]
 
 
+def test_a_list_without_grades_is_named_and_the_rest_is_imported(tmp_path: Path):
+    source, studies = write_brats_2020(tmp_path / "s", {1: "HGG", 2: "LGG"}), tmp_path / "studies"
+    table(source / "old" / "name_mapping.csv", [("BraTS_2019_subject_ID",), ("BraTS19_2013_10_1",)])
+    (source / "broken").mkdir()
+    (source / "broken" / "name_mapping.csv").write_bytes(b"Grade\n\xff\xfe\n")
+    assert run_import("brats", source, studies, "--start", "0") == 0
+    assert sorted(truth(studies)) == ["BraTS20_Training_001", "BraTS20_Training_002"]
+    assert "has no column 'grade'" in skipped(studies)["old/name_mapping.csv"]
+    assert "cannot be read" in skipped(studies)["broken/name_mapping.csv"]
+
+
 def test_hidden_files_are_no_scans(tmp_path: Path):
     source, studies = write_brats_2020(tmp_path / "s", {1: "HGG", 2: "LGG"}), tmp_path / "studies"
     (source / "BraTS20_Training_001/._BraTS20_Training_001_t1.nii.gz").write_bytes(b"\0\5\26\7" * 20)

@@ -157,11 +157,16 @@ def _cases(place: Path, names: Iterable[str], source: Path) -> Iterable[_Folder]
 
 
 def _read_mapping(source: Path) -> tuple[dict[str, set[str]], list[Problem]]:
-    """Case, in lower case → the grades that lists give it."""
+    """Case, in lower case → the grades that lists give it. A list that says no grades is named, and no more."""
     mapping: dict[str, set[str]] = {}
     problems = []
     for file in sorted(source.rglob(_MAPPING)):
-        for line in read_table(file, ("grade",)):
+        try:
+            lines = list(read_table(file, ("grade",)))
+        except BadInput as error:
+            problems.append(Problem(file.relative_to(source).as_posix(), str(error)))
+            continue
+        for line in lines:
             grade = line["grade"].upper()
             names = [cell for column, cell in line.items() if "subject_id" in column and cell not in ("", "NA")]
             if grade in GRADES:
