@@ -226,6 +226,20 @@ def test_what_cannot_be_run_is_said_before_anything_runs(tmp_path: Path):
     assert not list(config.with_suffix("").glob("*.jsonl"))
 
 
+def test_a_warm_start_is_refused_because_every_round_begins_anew(tmp_path: Path):
+    warm = {"training": {"start": "warm"}}
+    arms = {"uniform": {"method": "uniform"}, "warm": {"method": "uniform", "task": warm}}
+    with pytest.raises(TaskError, match=r"arms\.warm\.task.*resets the weights every round"):
+        load_simulation(write_simulation(tmp_path, arms=arms, headline=[]))
+    write_set(tmp_path)
+    config = write_simulation(tmp_path)
+    task = tmp_path / "tiny.yaml"
+    task.write_text(task.read_text().replace("training:", "training:\n  start: warm"))
+    with pytest.raises(TaskError, match=r"arm uniform: training\.start: warm .*resets the weights"):
+        go(config)
+    assert not list(config.with_suffix("").glob("*.jsonl"))
+
+
 def test_an_arm_that_fails_is_named_and_the_others_run_to_their_end(tmp_path: Path):
     write_set(tmp_path)
     arms = {

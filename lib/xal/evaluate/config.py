@@ -17,6 +17,12 @@ from xal.task import Task, load_task
 RoiKind = Literal["proposed", "oracle", "shuffled", "centre"]
 
 
+_NO_WARM_START = (
+    "training.start: warm is not to be had here: a simulation resets the weights every round, so that no model profits "
+    "from the chance of an earlier round; say reset"
+)
+
+
 class Arm(Settings):
     """One way of choosing images and of training on them."""
 
@@ -37,6 +43,14 @@ class Arm(Settings):
         if method not in METHODS:
             raise ValueError(f"there is no such method; known are {', '.join(METHODS)}")
         return method
+
+    @field_validator("task")
+    @classmethod
+    def _reset(cls, task: Mapping[str, Any]) -> Mapping[str, Any]:
+        training = task.get("training")
+        if isinstance(training, Mapping) and training.get("start") == "warm":
+            raise ValueError(_NO_WARM_START)
+        return task
 
 
 class DataSet(Settings):
@@ -130,6 +144,8 @@ class Simulation(Settings):
         task = load_task(self.task, tasks)
         changed = _merged(task.model_dump(), self.arms[arm].task)
         changed_task = validated(changed, Task, f"arm {arm}")
+        if changed_task.training.start == "warm":
+            raise TaskError(f"arm {arm}: {_NO_WARM_START}")
         if self.arms[arm].method == "bald" and changed_task.network.dropout == 0:
             raise TaskError(f"arm {arm}: bald needs network.dropout above 0, or every image teaches it nothing")
         return changed_task
