@@ -12,7 +12,14 @@ from PIL import Image
 
 from xal.cli import main
 from xal.datasets.truth import TRUTH_FOLDER, TruthRow, write_mask, write_truth
-from xal.evaluate.rows import run_file
+from xal.evaluate.config import load_simulation
+from xal.evaluate.digest import run_digest
+from xal.evaluate.numbers import points
+from xal.evaluate.prepared import set_digest
+from xal.evaluate.report_measures import seconds
+from xal.evaluate.results import gather, plan_arms
+from xal.evaluate.rows import read_runs, run_file
+from xal.evaluate.statistics import Interval
 
 LABELS = (60, 120, 180)
 FINDINGS = ("glioma", "meningioma", "pituitary")
@@ -72,11 +79,11 @@ def write_look(rows: Path, arm: str, count: int = 20) -> None:
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Everything is there: rows of all arms, images, the looks of two arms; and everything is asked for."""
+    """Everything is there: rows of all arms, images, the looks of three arms; and everything is asked for."""
     folder = tmp_path_factory.mktemp("full")
     config = made(folder)
     write_images(folder / "studies")
-    for arm in ("uniform", "xal"):
+    for arm in ("uniform", "xal", "unguided"):
         write_look(folder / "squares", arm)
     (folder / "docs").mkdir()
     asked = ["--markdown", str(folder / "docs" / "EVIDENCE.md"), "--figures", str(folder / "docs" / "evidence")]
@@ -92,7 +99,7 @@ def test_the_page_opens_offline_and_holds_its_pictures(full: Path):
     text = page(full)
     assert not re.search(r"https?://|<script|<link|url\(", text)
     sources = re.findall(r'src="([^"]{0,30})', text)
-    assert len(sources) == 10
+    assert len(sources) == 11
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     for heading in ("In short", "Accuracy for labels", "Acquisition and loss", "Confidence", "How this was made"):
         assert f"<h2>{heading}</h2>" in text
@@ -101,7 +108,7 @@ def test_the_page_opens_offline_and_holds_its_pictures(full: Path):
 def test_pictures_lie_beside_the_page(full: Path):
     names = {"curves", "gains", "exploratory", "attention", "area", "reliability", "proposed", "seconds"}
     pictures = list((full / "squares" / "report").glob("*.png"))
-    assert {path.stem for path in pictures} == names | {"picks-uniform", "picks-xal"}
+    assert {path.stem for path in pictures} == names | {"picks-uniform", "picks-xal", "picks-unguided"}
     assert all(path.read_bytes().startswith(PNG) for path in pictures)
 
 
@@ -111,9 +118,42 @@ def test_the_page_says_how_it_was_made_and_that_nothing_is_missing(full: Path):
     assert "abc1234" in text
     assert "torch 2.13.0" in text
     assert "oracle: {method: xal, roi: oracle}" in text
-    assert "Every run that the config asks for is complete." in text
+    assert "not run" not in text
     assert "No pictures of first picks were kept for entropy, oracle." in text
     assert str(full) not in text
+
+
+def test_first_picks_are_shown_of_exploratory_arms_too(full: Path):
+    assert "unguided, seed 0: the first images that it asked for" in page(full)
+
+
+def test_every_arm_with_proposed_rois_stands_beside_the_true_ones(full: Path):
+    for text in (page(full), (full / "docs" / "EVIDENCE.md").read_text()):
+        assert "scores: last model" in text
+    # 0.5 + 0.3 · done, and done counts ten rounds of which there are three
+    assert "| xal | 0.50 | 0.57 | 0.30 | 0.37 |" in text
+    assert "| oracle | 0.50" not in text
+
+
+def test_rows_of_other_settings_than_the_config_are_named(full: Path, tmp_path: Path):
+    assert "xal: its settings, or the images, are others now than those that its rows were made with." in page(full)
+    config = write_config(tmp_path, 1)
+    write_rows(tmp_path / "squares", {"uniform": Made(), "xal": Made()}, [0], LABELS)
+    write_images(tmp_path / "studies")
+    plan = load_simulation(config)
+    for arm in ("uniform", "xal"):
+        task = plan.load_task(arm, tmp_path)
+        digest = run_digest(plan, arm, task, set_digest(plan.studies, task))
+        file = run_file(tmp_path / "squares", arm, 0)
+        file.write_text(file.read_text().replace(f"digest-of-{arm}", digest))
+    assert main(["report", str(config)]) == 0
+    assert "All rows were made with the settings below, and with the images that are here now." in page(tmp_path)
+    config.write_text(config.read_text().replace("xal: {method: xal}", "xal: {method: xal, roi: shuffled}"))
+    assert main(["report", str(config)]) == 0
+    text = page(tmp_path)
+    assert "xal: its settings, or the images, are others now" in text
+    assert "uniform: its settings" not in text
+    assert "All rows were made with the settings below" not in text
 
 
 def test_losses_stand_where_wins_stand(full: Path):
@@ -182,6 +222,7 @@ def test_images_that_are_not_here_are_said_to_be_missing(tmp_path: Path):
     write_look(tmp_path / "squares", "uniform")
     assert main(["report", str(config)]) == 0
     assert "The images are not on this machine, so the first picks are not shown." in page(tmp_path)
+    assert "Whether settings or images have changed since was not looked at" in page(tmp_path)
 
 
 def test_where_outlines_cost_differently_cost_has_its_own_section(tmp_path: Path):
@@ -258,3 +299,31 @@ def test_what_the_config_says_is_escaped(tmp_path: Path):
     assert main(["report", str(config)]) == 0
     text = page(tmp_path)
     assert "<h1>Squares &lt;b&gt; &amp; circles</h1>" in text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (0.00012, 0.015, "[+0.01, +1.5]"),
+        (-0.00038, 0.022, "[−0.04, +2.2]"),
+        (-0.024, -0.000004, "[−2.4, −0.000]"),
+        (-0.012, 0.00003, "[−1.2, +0.003]"),
+        (1e-17, 0.0, "[0.0, 0.0]"),
+        (-0.0004, 0.0006, "[−0.04, +0.1]"),
+    ],
+)
+def test_an_interval_says_on_which_side_of_zero_it_ends(low: float, high: float, said: str):
+    assert points(Interval(low, high)) == said
+
+
+def test_a_machine_that_slept_does_not_make_rounds_long(tmp_path: Path):
+    config = write_config(tmp_path, 3)
+    write_rows(tmp_path / "squares", {"uniform": Made()}, range(3), LABELS)
+    file = run_file(tmp_path / "squares", "uniform", 1)
+    file.write_text(file.read_text().replace('"train":10.0', '"train":36000.0'))
+    plan = load_simulation(config)
+    results = gather(plan.title, plan_arms(plan, tmp_path), "uniform", read_runs(tmp_path / "squares"))
+    figure = seconds(results, {})
+    assert figure is not None
+    # training takes 10 s in round 1 and 11 s in round 2, reading 1.1, choosing 0.2, measuring 0.5
+    assert "12.8 s" in [text.get_text() for text in figure.axes[0].texts]

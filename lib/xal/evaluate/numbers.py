@@ -6,6 +6,9 @@ import math
 
 from xal.evaluate.statistics import Difference, Interval
 
+_NOTHING = 1e-9
+"""What is less is rounding of the computer's own."""
+
 
 def signed(share: float) -> str:
     """A difference of accuracies in points: +1.2, −0.4, 0.0."""
@@ -20,8 +23,17 @@ def estimate(difference: Difference, unit: str = " points") -> str:
 
 
 def points(interval: Interval) -> str:
-    """An interval of differences."""
-    return f"[{signed(interval.low)}, {signed(interval.high)}]"
+    """An interval of differences: [−0.04, +1.5]."""
+    return f"[{_end(interval.low)}, {_end(interval.high)}]"
+
+
+def _end(share: float) -> str:
+    """With more digits than one where that would hide on which side of 0 an end lies."""
+    for digits in (1, 2, 3):
+        text = f"{100 * share:+.{digits}f}".replace("-", "−")
+        if float(text[1:]) != 0:
+            return text
+    return text if abs(share) > _NOTHING else "0.0"
 
 
 def levels(interval: Interval | None) -> str:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
 
 from xal.errors import XalError
 from xal.evaluate.config import Simulation, load_simulation
+from xal.evaluate.digest import run_digest
 from xal.evaluate.figure_parts import FEWEST_SHADED
+from xal.evaluate.looks import LOOKS
 from xal.evaluate.page import Block, Bullets, Code, Heading, Paragraph, Picture, to_html, to_markdown
+from xal.evaluate.prepared import set_digest
 from xal.evaluate.report_figures import FIGURES, colours_of
-from xal.evaluate.report_looks import first_picks, open_gallery
+from xal.evaluate.report_looks import Gallery, first_picks, open_gallery
 from xal.evaluate.report_sentences import lead, summary
 from xal.evaluate.report_tables import (
     area_tables,
@@ -22,6 +26,7 @@ from xal.evaluate.report_tables import (
     cost_blocks,
     end_table,
     grid_table,
+    proposed_table,
     reach_table,
     runs_table,
     win_table,
@@ -53,14 +58,19 @@ def report(
     if not rows.is_dir():
         raise XalError(f"{rows} does not exist: `xal simulate {config}` writes the rows there")
     results = gather(simulation.title, plan_arms(simulation, tasks), simulation.baseline, read_runs(rows))
+    gallery = open_gallery(simulation.studies, results.base.plan.task)
+    changed = None if gallery is None else _changed(results, simulation)
+    if changed:
+        said = "settings, or the images, are others now than those that its rows were made with"
+        results = replace(results, problems=(*results.problems, *(f"{name}: its {said}." for name in changed)))
     out = rows / "report" if out is None else out
     out.mkdir(parents=True, exist_ok=True)
     for old in (*(out / f"{name}.png" for name in FIGURES), *out.glob(f"{PICKS}*.png")):
         old.unlink(missing_ok=True)
     drawn = _draw(results, out)
-    looks = _looks(results, simulation, tasks, rows, out)
+    looks = _looks(results, gallery, rows, out)
     said = lead(results)
-    numbers, making = compose(results, drawn), _making(results, config, root)
+    numbers, making = compose(results, drawn), _making(results, simulation, config, root, changed)
     page = out / PAGE
     page.write_text(to_html(results.title, said, [*numbers, *looks, *making], out), encoding="utf-8")
     written = [page]
@@ -127,6 +137,7 @@ def compose(results: Results, drawn: Sequence[str]) -> list[Block]:
                 "Of the same model: scores with its proposed ROIs beside scores with the true ROIs; "
                 "the proposals' Dice; and whether its confidence in a proposal tells how good that is.",
             ),
+            *proposed_table(results),
         ),
         *_section(
             "Confidence",
@@ -172,32 +183,43 @@ def _draw(results: Results, folder: Path) -> list[str]:
     return drawn
 
 
-def _looks(results: Results, simulation: Simulation, tasks: Path, rows: Path, folder: Path) -> list[Block]:
-    """The first picks of the headline arms, or why they are not shown."""
-    arms = [arm for arm in results.headline if arm.rounds > 1]
-    looks = {arm.name: rows / "looks" / f"{arm.name}-0.npz" for arm in arms}
-    absent = [name for name, look in looks.items() if not look.is_file()]
+def _changed(results: Results, simulation: Simulation) -> list[str]:
+    """The arms whose rows were made with other settings than the config has now, or with other images."""
+    changed = []
+    for name, arm in results.arms.items():
+        now = run_digest(simulation, name, arm.plan.task, set_digest(simulation.studies, arm.plan.task))
+        if {run.header.digest for run in arm.runs} != {now}:
+            changed.append(name)
+    return changed
+
+
+def _looks(results: Results, gallery: Gallery | None, rows: Path, folder: Path) -> list[Block]:
+    """The first picks of every arm of which they were kept, or why they are not shown."""
+    looks = [(arm, rows / LOOKS / f"{arm.name}-0.npz") for arm in results.curves]
+    kept = [(arm, look) for arm, look in looks if look.is_file()]
+    absent = [arm.name for arm, look in looks if not look.is_file()]
     blocks: list[Block] = []
-    gallery = open_gallery(simulation.studies, simulation.load_task(simulation.baseline, tasks)) if looks else None
-    if gallery is None and len(absent) < len(looks):
+    if gallery is None and kept:
         blocks.append(Paragraph("The images are not on this machine, so the first picks are not shown."))
     elif gallery is not None:
-        for name in (name for name in looks if name not in absent):
+        for arm, look in kept:
             picture = Picture(
-                f"{PICKS}{name}",
-                f"{name}, seed 0: the first images that it asked for after the start set, in the order of choice. "
+                f"{PICKS}{arm.name}",
+                f"{arm.name}, seed 0: the first images that it asked for after the start set, in the order of choice. "
                 "Green where the model knew the finding, red where not; u is uncertainty, m misalignment.",
                 shows_images=True,
             )
             with matplotlib.rc_context(STYLE):
-                save(first_picks(looks[name], gallery), folder / picture.file, _DPI)
+                save(first_picks(look, replace(gallery, task=arm.plan.task)), folder / picture.file, _DPI)
             blocks.append(picture)
     if absent:
         blocks.append(Paragraph(f"No pictures of first picks were kept for {', '.join(absent)}."))
     return _section("The first twenty picks", *blocks)
 
 
-def _making(results: Results, config: Path, root: Path) -> list[Block]:
+def _making(
+    results: Results, simulation: Simulation, config: Path, root: Path, changed: Sequence[str] | None
+) -> list[Block]:
     """Everything that is needed to make this again."""
     shown = config.resolve()
     name = shown.relative_to(root) if shown.is_relative_to(root) else Path(config.name)
@@ -212,5 +234,12 @@ def _making(results: Results, config: Path, root: Path) -> list[Block]:
         f"Device: {devices}; torch {versions}.",
         f"{len(runs)} complete runs, begun {first}" + (f" to {last}." if last != first else "."),
     ]
-    commands = Code(f"xal simulate {name.as_posix()}\nxal report {name.as_posix()}")
+    if changed is None:
+        made.append(
+            "Whether settings or images have changed since was not looked at: the images are not on this machine."
+        )
+    elif not changed:
+        made.append("All rows were made with the settings below, and with the images that are here now.")
+    source = " --source SOURCE" if simulation.dataset is not None else ""
+    commands = Code(f"xal simulate {name.as_posix()}{source}\nxal report {name.as_posix()}")
     return _section("How this was made", commands, Bullets(made), Code(config.read_text(encoding="utf-8")))

@@ -14,7 +14,7 @@ from xal.evaluate.figure_parts import (
     level_line,
     mean_line,
 )
-from xal.evaluate.numbers import signed
+from xal.evaluate.numbers import points, signed
 from xal.evaluate.results import Arm, Axis, Results
 from xal.evaluate.statistics import FloatArray
 from xal.evaluate.style import INK, LINE, NEUTRAL, SOFT, name_ends, new_figure, plain
@@ -104,7 +104,7 @@ def gains(results: Results, colours: Colours) -> Figure | None:
         if gain.t is not None:
             axes.plot([100 * gain.t.low, 100 * gain.t.high], [place, place], color=colour, lw=3 if headline else 2)
         axes.plot(100 * gain.mean, place, "o", color=colour, mec="white", mew=1.2, ms=9 if headline else 7, zorder=4)
-        said = signed(gain.mean) + (f"  [{signed(gain.t.low)}, {signed(gain.t.high)}]" if gain.t else "  one seed")
+        said = signed(gain.mean) + (f"  {points(gain.t)}" if gain.t else "  one seed")
         axes.annotate(
             f"{said}   {len(gain.seeds)} seeds" if gain.t else said, (1.03, place), xycoords=("axes fraction", "data"),
             va="center", size=9.5, color=INK, annotation_clip=False,

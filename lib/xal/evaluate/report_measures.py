@@ -176,7 +176,7 @@ def proposed_rois(results: Results, colours: Colours) -> Figure | None:
 
 
 def seconds(results: Results, colours: Colours) -> Figure | None:
-    """What a round takes, by part."""
+    """What a round takes, by part: the median, since a machine that sleeps or is busy makes single rounds long."""
     arms = results.curves
     if not arms:
         return None
@@ -186,7 +186,7 @@ def seconds(results: Results, colours: Colours) -> Figure | None:
     figure.subplots_adjust(left=0.2, right=0.87, top=1 - 0.72 / height, bottom=0.45 / height)
     left = np.zeros(len(arms))
     for part, colour in _PARTS.items():
-        width = np.array([arm.series(f"seconds.{part}")[:, 1:].mean() for arm in arms])
+        width = np.array([np.median(arm.series(f"seconds.{part}")[:, 1:]) for arm in arms])
         axes.barh(range(len(arms)), width, left=left, color=colour, height=0.62)
         left += width
     for place, total in enumerate(left):
@@ -198,7 +198,7 @@ def seconds(results: Results, colours: Colours) -> Figure | None:
     plain(axes)
     axes.grid(visible=False)
     axes.tick_params(axis="y", labelcolor=INK, labelsize=10)
-    axes.set_title("Seconds per round, mean of all seeds", pad=24)
+    axes.set_title("Seconds per round, median over rounds and seeds of each part", pad=24)
     at = 0.0
     for part, colour in _PARTS.items():
         axes.annotate(f"■ {part}", (at, 1), xytext=(0, 7), xycoords="axes fraction", textcoords="offset points",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import multiprocessing
 import os
 import queue
@@ -17,21 +15,19 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.queues import Queue
 from pathlib import Path
-from typing import Any
 
 import torch
 from tqdm import tqdm
 
 from xal.errors import XalError
 from xal.evaluate.config import Simulation
+from xal.evaluate.digest import run_digest
 from xal.evaluate.prepared import Prepared, findings_and_groups, list_set, prepare_set
 from xal.evaluate.rows import Run, read_run, run_file
 from xal.evaluate.run import Job, run
 from xal.evaluate.split import split
 from xal.network import pick_device
 
-_DECIDES = ("start", "query", "budget", "validation", "validation_share", "test_share")
-"""What of a simulation decides the result of a run, besides arm, task and data."""
 _POLL_SECONDS = 0.2
 
 News = tuple[str, int, float, str]
@@ -82,7 +78,7 @@ def _jobs(plan: Simulation, folder: Path, tasks: Path, wish: Wish, device: str) 
         data = prepare_set(plan.studies, task)
         for seed in plan.seeds_of(arm):
             if not wish.seeds or seed in wish.seeds:
-                job = Job(plan, arm, seed, task, folder, device, _digest(plan, arm, task, data), commit)
+                job = Job(plan, arm, seed, task, folder, device, run_digest(plan, arm, task, data.digest), commit)
                 _refuse_other_rows(job)
                 jobs.append(job)
     return sorted(jobs, key=lambda job: job.seed)
@@ -94,17 +90,6 @@ def _check_numbers(plan: Simulation, tasks: Path) -> None:
     findings, groups = findings_and_groups(list_set(plan.studies, task), task)
     for seed in sorted({seed for arm in plan.arms for seed in plan.seeds_of(arm)}):
         split(findings, groups, plan, seed)
-
-
-def _digest(plan: Simulation, arm: str, task: Any, data: Prepared) -> str:
-    chosen = plan.arms[arm]
-    decides = {
-        "data": data.digest,
-        "plan": {name: getattr(plan, name) for name in _DECIDES},
-        "arm": [chosen.method, chosen.roi, chosen.everything],
-        "task": task.model_dump(mode="json", include={"findings", "image", "network", "training", "acquisition"}),
-    }
-    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _refuse_other_rows(job: Job) -> None:

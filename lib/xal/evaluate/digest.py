@@ -1,0 +1,24 @@
+"""What decides a run, in sixteen letters: rows of other settings or other images are not comparable."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from xal.evaluate.config import Simulation
+from xal.task import Task
+
+_DECIDES = ("start", "query", "budget", "validation", "validation_share", "test_share")
+"""What of a simulation decides the result of a run, besides arm, task and data."""
+
+
+def run_digest(plan: Simulation, arm: str, task: Task, data: str) -> str:
+    """Of an arm's settings and of the images, of which `data` is the digest."""
+    chosen = plan.arms[arm]
+    decides = {
+        "data": data,
+        "plan": {name: getattr(plan, name) for name in _DECIDES},
+        "arm": [chosen.method, chosen.roi, chosen.everything],
+        "task": task.model_dump(mode="json", include={"findings", "image", "network", "training", "acquisition"}),
+    }
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
