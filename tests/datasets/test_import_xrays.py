@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from harness.official import (
     SIIM_CLASSES,
+    STORED,
     noted,
     rows_of,
     run_import,
@@ -15,6 +16,7 @@ from harness.official import (
     write_vindr_physionet,
     write_xray,
 )
+from pydicom import dcmread
 
 from xal.datasets.cases import Box
 from xal.datasets.siim_covid import FINDINGS
@@ -57,6 +59,14 @@ def test_both_layouts_say_the_same(tmp_path: Path, write):
     expected[10:40, 20:40] = True
     assert np.array_equal(read_truth(studies / ".truth")["a"].roi()[:, :, 0], expected)
     assert (studies / "a.dcm").read_bytes() == (source / "train" / "a.dicom").read_bytes()
+
+
+@pytest.mark.parametrize("syntax", STORED)
+def test_an_x_ray_is_read_however_it_is_packed(tmp_path: Path, syntax: str):
+    seen = np.random.default_rng(0).integers(0, 4096, (50, 60)).astype(np.uint16)
+    image = read_image(write_xray(tmp_path / "a.dcm", pixels=seen, syntax=syntax))
+    assert np.array_equal(image.pixels[0, :, :, 0].T, seen)
+    assert dcmread(tmp_path / "a.dcm").file_meta.TransferSyntaxUID == syntax
 
 
 def test_boxes_that_overlap_are_fused_and_lonely_ones_dropped():
@@ -217,7 +227,9 @@ def test_an_image_with_two_files_is_refused(tmp_path: Path):
 def test_a_bad_cell_of_the_image_labels_concerns_its_line_alone(tmp_path: Path):
     source, studies = write_vindr_physionet(tmp_path / "s", ROWS, ["a", "b", "c"]), tmp_path / "studies"
     file = source / "annotations/image_labels_train.csv"
-    file.write_text(file.read_text().replace("a,R1,0,0", "a,R1,0,x"))
+    first, *lines = file.read_text().splitlines()
+    bad = [line.rpartition(",")[0] + ",x" if line.startswith("a,R1,") else line for line in lines]
+    file.write_text("\n".join([first, *bad]))
     assert run_import("vindr_cxr", source, studies, "--start", "0") == 0
     assert sorted(findings(studies)) == ["a", "b", "c"]
     assert "what R1 says of 'No finding' cannot be read: 'x' is no number" in noted(studies)["a"]

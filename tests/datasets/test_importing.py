@@ -157,7 +157,7 @@ def correct_brats(source: Path) -> None:
 
 def correct_vindr(source: Path) -> None:
     file = source / "train.csv"
-    file.write_text(file.read_text().replace("a,Cardiomegaly,14,R1,10", "a,Cardiomegaly,14,R1,12"))
+    file.write_text(file.read_text().replace("a,Cardiomegaly,3,R1,10", "a,Cardiomegaly,3,R1,12"))
 
 
 def correct_siim(source: Path) -> None:

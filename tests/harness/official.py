@@ -10,9 +10,11 @@ import nibabel
 import numpy as np
 from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, JPEGLosslessSV1, generate_uid
 
 from xal.cli import main
+from xal.datasets.phantom_syntaxes import encoded
+from xal.datasets.vindr_cxr import CLASSES
 
 BRATS_AFFINE = np.array([[-1.0, 0, 0, 0], [0, -1, 0, 239], [0, 0, 1, 0], [0, 0, 0, 1]])
 """As in the official files."""
@@ -114,8 +116,17 @@ def write_brats_2020(source: Path, grades: Mapping[int, str]) -> Path:
 # chest X-rays
 
 
+STORED = (JPEG2000Lossless, JPEGLosslessSV1, ExplicitVRLittleEndian)
+"""How X-rays of public sets are packed: one after the other of these."""
+
+
 def write_xray(
-    file: Path, seed: int = 0, size: tuple[int, int] = (60, 50), pixels: np.ndarray | None = None, **fields: object
+    file: Path,
+    seed: int = 0,
+    size: tuple[int, int] = (60, 50),
+    pixels: np.ndarray | None = None,
+    syntax: str = ExplicitVRLittleEndian,
+    **fields: object,
 ) -> Path:
     """A 12-bit X-ray in 16 bits, as detectors store them: noise of `size` (columns, rows) if no pixels are given."""
     if pixels is None:
@@ -136,36 +147,57 @@ def write_xray(
     for name, value in fields.items():
         setattr(data, name, value)
     data.PixelData = pixels.tobytes()
-    data.save_as(file, write_like_original=False)
+    stored = data if syntax == ExplicitVRLittleEndian else encoded(data, syntax)
+    stored.save_as(file, write_like_original=False)
     return file
 
 
+VINDR_LABELS = (
+    *sorted(set(CLASSES) - {"Other lesion"}), "Other lesion", "COPD", "Lung tumor", "Pneumonia", "Tuberculosis",
+    "Other diseases", "No finding",
+)  # fmt: skip
+"""The 28 columns of PhysioNet's image labels: 1, and 0 or nothing."""
+KAGGLE_CLASSES = (
+    "Aortic enlargement", "Atelectasis", "Calcification", "Cardiomegaly", "Consolidation", "ILD", "Infiltration",
+    "Lung Opacity", "Nodule/Mass", "Other lesion", "Pleural effusion", "Pleural thickening", "Pneumothorax",
+    "Pulmonary fibrosis", "No finding",
+)  # fmt: skip
+"""Kaggle's, by their number."""
 VindrRow = tuple[str, str, str, tuple[float, float, float, float] | None]
 """Image, reader, class, corners."""
 
 
 def write_vindr_physionet(source: Path, rows: Sequence[VindrRow], images: Sequence[str]) -> Path:
-    """`train/*.dicom`, `annotations/annotations_train.csv` and `image_labels_train.csv`."""
+    """`train/*.dicom`, `annotations/annotations_train.csv` and `image_labels_train.csv` with all its labels."""
+    assert len(VINDR_LABELS) == 28
     for number, image in enumerate(images):
-        write_xray(source / "train" / f"{image}.dicom", number)
+        write_xray(source / "train" / f"{image}.dicom", number, syntax=STORED[number % len(STORED)])
     header = ("image_id", "rad_id", "class_name", "x_min", "y_min", "x_max", "y_max")
     lines = [(image, reader, name, *(corners or [""] * 4)) for image, reader, name, corners in rows]
     table(source / "annotations" / "annotations_train.csv", [header, *lines])
-    readers = sorted({(image, reader) for image, reader, _, _ in rows})
-    normal = {(image, reader) for image, reader, name, _ in rows if name == "No finding"}
-    labels = [(image, reader, 0, int((image, reader) in normal)) for image, reader in readers]
-    table(
-        source / "annotations" / "image_labels_train.csv", [("image_id", "rad_ID", "Pneumonia", "No finding"), *labels]
-    )
+    said = {(image, reader, name) for image, reader, name, _ in rows}
+    labels = [
+        (image, reader, *(1 if (image, reader, name) in said else _unsaid(reader) for name in VINDR_LABELS))
+        for image, reader in sorted({(image, reader) for image, reader, _, _ in rows})
+    ]
+    table(source / "annotations" / "image_labels_train.csv", [("image_id", "rad_id", *VINDR_LABELS), *labels])
     return source
+
+
+def _unsaid(reader: str) -> int | str:
+    """What stands where a reader found nothing: 0, and on some lines nothing."""
+    return "" if reader.endswith("3") else 0
 
 
 def write_vindr_kaggle(source: Path, rows: Sequence[VindrRow], images: Sequence[str]) -> Path:
     """`train/*.dicom` and `train.csv`."""
     for number, image in enumerate(images):
-        write_xray(source / "train" / f"{image}.dicom", number)
+        write_xray(source / "train" / f"{image}.dicom", number, syntax=STORED[number % len(STORED)])
     header = ("image_id", "class_name", "class_id", "rad_id", "x_min", "y_min", "x_max", "y_max")
-    lines = [(image, name, 14, reader, *(corners or [""] * 4)) for image, reader, name, corners in rows]
+    numbers = {name: number for number, name in enumerate(KAGGLE_CLASSES)}
+    lines = [
+        (image, name, numbers.get(name, ""), reader, *(corners or [""] * 4)) for image, reader, name, corners in rows
+    ]
     table(source / "train.csv", [header, *lines])
     return source
 
@@ -184,7 +216,12 @@ def write_siim(source: Path, images: Sequence[SiimImage], classes: Mapping[str, 
     """`train/STUDY/SERIES/IMAGE.dcm` and both lists."""
     lines: list[Sequence[object]] = [("id", "boxes", "label", "StudyInstanceUID")]
     for number, (image, study, boxes) in enumerate(images):
-        write_xray(source / "train" / study / f"series{number}" / f"{image}.dcm", number, **fields)
+        write_xray(
+            source / "train" / study / f"series{number}" / f"{image}.dcm",
+            number,
+            syntax=STORED[number % len(STORED)],
+            **fields,
+        )
         listed = [dict(zip(("x", "y", "width", "height"), box, strict=True)) for box in boxes]
         label = " ".join(f"opacity 1 {x} {y} {x + w} {y + h}" for x, y, w, h in boxes) or "none 1 0 0 1 1"
         lines.append((f"{image}_image", str(listed) if listed else "", label, study))

@@ -30,10 +30,11 @@ LOSSLESS: Mapping[str, str] = {
 
 def stored_as(original: Case, syntax: str) -> Case:
     """The same case in another transfer syntax, lossless or JPEG baseline (8 bits; colour becomes YBR_FULL_422)."""
-    return replace(original, instances=tuple(_encoded(instance, syntax) for instance in original.instances))
+    return replace(original, instances=tuple(encoded(instance, syntax) for instance in original.instances))
 
 
-def _encoded(instance: Dataset, syntax: str) -> Dataset:
+def encoded(instance: Dataset, syntax: str) -> Dataset:
+    """A copy of one instance in another transfer syntax."""
     copy = pydicom.dcmread(io.BytesIO(content(instance)))
     copy.is_implicit_VR = syntax == uids.ImplicitVRLittleEndian
     if syntax == uids.JPEGBaseline8Bit:
