@@ -36,12 +36,13 @@ class Split:
 def split(findings: Ints, groups: npt.NDArray[np.str_], plan: Simulation, seed: int) -> Split:
     """Divide the images for one seed."""
     everything = np.arange(len(findings))
-    test = _whole_groups(everything, findings, groups, plan.test_share, np.random.default_rng(_TEST))
+    numbered = np.unique(groups, return_inverse=True)[1]  # comparing thousands of names with all others takes long
+    test = _whole_groups(everything, findings, numbered, plan.test_share, np.random.default_rng(_TEST))
     left = np.setdiff1d(everything, test)
     rng = np.random.default_rng([_REST, seed])
     closed = np.empty(0, np.int64)
     if plan.validation:
-        closed = _whole_groups(left, findings, groups, plan.validation_share, rng)
+        closed = _whole_groups(left, findings, numbered, plan.validation_share, rng)
     open_ = np.setdiff1d(left, closed)
     if plan.budget > len(open_):
         raise XalError(
@@ -54,9 +55,7 @@ def split(findings: Ints, groups: npt.NDArray[np.str_], plan: Simulation, seed: 
     return Split(test, validation, start, np.setdiff1d(open_, start))
 
 
-def _whole_groups(
-    images: Ints, findings: Ints, groups: npt.NDArray[np.str_], share: float, rng: np.random.Generator
-) -> Ints:
+def _whole_groups(images: Ints, findings: Ints, groups: Ints, share: float, rng: np.random.Generator) -> Ints:
     """Groups drawn by chance until of every finding, the rarest first, at least this share is drawn."""
     order = rng.permutation(np.unique(groups[images]))
     chosen = np.zeros(len(findings), bool)
