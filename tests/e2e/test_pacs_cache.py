@@ -174,7 +174,8 @@ def test_an_archive_that_is_away_is_asked_a_few_times_and_what_is_here_stays_in_
     (here,) = kept(project)
     for row in project.store.head(6)[1:]:
         project.store.lease(row.id, "ada", 3600)
-    fault = proxy.fail(PICTURE, 404)  # of an image that the archive lists: an answer that is not tried again
+    fault = proxy.fail(PICTURE, 404)  # an answer that is not tried again
+    proxy.fail(r"/dicom-web/series\?", 404)
     for asked, said in ((3, pytest.raises(Unavailable)), (5, nullcontext()), (5, nullcontext())):
         before = here.stat().st_atime_ns
         with said:

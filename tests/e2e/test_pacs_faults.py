@@ -245,8 +245,17 @@ def test_one_image_that_the_archive_cannot_give_does_not_hold_the_others_up(mode
     assert modelled.store.image(row.id).score is not None
 
 
+def test_several_images_that_the_archive_cannot_give_do_not_either(modelled: Project, proxy: FaultyProxy):
+    images = [row.id for row in modelled.store.images()[:3]]
+    proxy.fail(f"/series/({'|'.join(images)})", 500)
+    assert scored(modelled) == IMAGES - 3
+    asked = proxy.count(FETCH)
+    assert scored(modelled) == 0
+    assert proxy.count(FETCH) == asked, "they are put aside for a while"
+
+
 def test_scoring_ends_when_the_archive_is_away_and_goes_on_where_it_was(modelled: Project, proxy: FaultyProxy):
-    proxy.fail("/studies/", 503)
+    proxy.fail("/dicom-web/", 503)
     with pytest.raises(Unavailable, match="answers 503"):
         scored(modelled)
     assert modelled.store.stale_count(1) == IMAGES

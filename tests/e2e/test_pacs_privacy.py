@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import sqlite3
+import struct
 from pathlib import Path
 
 import pytest
@@ -31,17 +32,30 @@ def planted(instance: Dataset, patient: int = 0) -> Dataset:
     instance.StudyDescription = instance.SeriesDescription = instance.ImageComments = f"of {name} {number}"
     instance.ReferringPhysicianName, instance.AccessionNumber = f"{name}^Doctor", number
     instance.private_block(0x0011, "A VENDOR", create=True).add_new(0x01, "LO", f"{name} {born}")
+    instance.RescaleType = instance.WindowCenterWidthExplanation = f"of {name}"
+    instance.add_new(0x00284000, "LT", f"of {name} {number}")  # retired, for comments
     return instance
+
+
+def undecodable(instance: Dataset, name: str) -> bytes:
+    """The file of an instance with numbers that are none: a name stands where a private and a public one should."""
+    value = name.encode().ljust(11)[:11]
+    tags = ((0x0011, 0x1002, b"US"), (0x0011, 0x1003, b"FD"), (0x0028, 0x1090, b"US"))
+    damaged = b"".join(struct.pack("<HH2sH", *tag, len(value)) + value for tag in tags)
+    return phantom_dicom.content(instance) + damaged
 
 
 @pytest.fixture(scope="module")
 def hospital(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("private")
     made = Hospital.build(folder, quick_task(folder), options=("--access_log",), send="seg,sr,attention")
+    (folder / "tmp").mkdir()
+    made.server.environment["TMPDIR"] = str(folder / "tmp")
     with made.archive:
         for number in range(14):
             case = phantom_dicom.case("dx", number)
-            made.archive.upload([planted(instance, number % 2) for instance in case.instances])
+            instances = [planted(instance, number % 2) for instance in case.instances]
+            made.archive.upload(instances if number else [undecodable(instances[0], PATIENTS[0][0])])
             made.cases[case.series] = case
         broken = planted(phantom_dicom.case("cr", 1).instances[0])
         broken.PixelData = broken.PixelData[:100]
@@ -51,8 +65,8 @@ def hospital(tmp_path_factory: pytest.TempPathFactory):
 
 
 def everything_written(folder: Path) -> dict[Path, bytes]:
-    """Every file of the server: state, caches, logs; not the archive's own."""
-    files = [path for part in ("data", "server") for path in (folder / part).rglob("*") if path.is_file()]
+    """Every file of the server: state, caches, logs, temporary ones; not the archive's own."""
+    files = [path for part in ("data", "server", "tmp") for path in (folder / part).rglob("*") if path.is_file()]
     written = {path: path.read_bytes() for path in files}
     images = {path: gzip.decompress(content) for path, content in written.items() if path.name.endswith(".gz")}
     assert images

@@ -29,7 +29,7 @@ DAMAGES = {
     "another private one": (0x00111001, "FD", NAME),
     "address of a private one": (0x00111001, "AT", NAME + b" "),
     "no such representation": (0x00111001, "ZZ", NAME),
-    "one that is dropped": (0x00189073, "FD", NAME),
+    "one that is dropped": (0x00281090, "US", NAME + b" "),
     "a number of a patient": (0x00101030, "DS", NAME),
 }
 NEEDED = {

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom import Dataset, dcmwrite
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 
 from xal.datasets import phantom_dicom
 from xal.images import read_image
@@ -22,13 +24,19 @@ def plant(instance: Dataset) -> Dataset:
     instance.StudyTime = PLANTED[3]
     instance.ImageComments = instance.StudyDescription = instance.SeriesDescription = f"of {PLANTED[0]}"
     instance.private_block(0x0011, "A VENDOR", create=True).add_new(0x01, "LO", PLANTED[0])
+    instance.ImageType = ["ORIGINAL", "PRIMARY", PLANTED[2]]
+    instance.RescaleType = instance.WindowCenterWidthExplanation = PLANTED[0]
+    instance.add_new(0x00284000, "LT", f"of {PLANTED[0]}")  # retired, for comments
+    instance.add_new(0x00287777, "LO", PLANTED[0])  # in no dictionary
+    for tag, kind in ((0x00281090, "US"), (0x00101030, "DS"), (0x00081197, "ZZ")):  # that cannot be decoded
+        instance[Tag(tag)] = RawDataElement(Tag(tag), kind, 13, PLANTED[0].encode() + b" ", 0, False, True)
     request = Dataset()
     request.RequestedProcedureDescription, request.PatientID = PLANTED[0], PLANTED[1]
     instance.RequestAttributesSequence = [request]
     for groups in (instance.get("PerFrameFunctionalGroupsSequence") or [])[:1]:
         for content in groups.get("FrameContentSequence") or []:
             content.FrameAcquisitionDateTime = PLANTED[2] + PLANTED[3]
-            content.FrameComments = PLANTED[0]
+            content.FrameComments = content.StackID = PLANTED[0]
     return instance
 
 

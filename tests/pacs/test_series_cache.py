@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -14,7 +17,7 @@ from xal.datasets import phantom_dicom
 from xal.errors import Unavailable, Unreadable
 from xal.images import read_image
 from xal.pacs import cache
-from xal.pacs.cache import SeriesCache, forget_cut_off
+from xal.pacs.cache import SeriesCache
 from xal.pacs.waiting import for_somebody
 
 ROOMY = 1 << 30
@@ -109,12 +112,35 @@ def test_what_has_no_pixels_is_unreadable_and_leaves_nothing(tmp_path: Path):
     assert [path for path in tmp_path.rglob("*") if path.is_file() and path.parent.name != "locks"] == []
 
 
-def test_what_a_killed_process_had_begun_is_cleared(tmp_path: Path):
-    left = tmp_path / ".incoming-abc"
-    left.mkdir()
-    (left / "1.dcm").write_bytes(b"half")
-    fresh = tmp_path / ".incoming-def"
-    fresh.mkdir()
-    os.utime(left, (0, 0))
-    forget_cut_off(tmp_path)
-    assert (left.exists(), fresh.exists()) == (False, True)
+KILLED = """
+import sys, os, signal
+from pathlib import Path
+from xal.datasets import phantom_dicom
+from xal.pacs.cache import SeriesCache
+
+def fetch():
+    yield phantom_dicom.case("ct").instances[0]
+    os.kill(os.getpid(), signal.SIGKILL)
+
+SeriesCache(Path(sys.argv[1]), 1 << 30).get("1.2", "study/series", 9, fetch)
+"""
+
+
+def test_what_a_killed_process_had_begun_is_cleared_at_the_next_start(tmp_path: Path):
+    assert subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False).returncode == -signal.SIGKILL
+    assert [path.name for path in tmp_path.glob(".incoming-*/1.2/*")] == ["1.dcm"]
+    SeriesCache(tmp_path, ROOMY)
+    assert list(tmp_path.glob(".incoming-*")) == []
+
+
+def test_what_a_living_one_has_begun_stays(tmp_path: Path):
+    case = phantom_dicom.case("ct")
+
+    def fetch():
+        for instance in case.instances:
+            SeriesCache(tmp_path, ROOMY)  # as another process that starts
+            yield instance
+
+    path = SeriesCache(tmp_path, ROOMY).get(case.series, "study/series", len(case.instances), fetch)
+    np.testing.assert_array_equal(read_image(path).pixels, case.pixels)
+    assert list(tmp_path.glob(".incoming-*")) == []

@@ -8,11 +8,12 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import logging
+import os
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from pydicom import Dataset, dcmwrite
@@ -31,8 +32,6 @@ from xal.telling import tell
 logger = logging.getLogger(__name__)
 
 _SUFFIX = ".nii.gz"
-_STALE_SECONDS = 3600.0
-"""Age at which what was begun is a dead process's."""
 _LOOK_SECONDS = 0.05
 """Between two looks whether a series is free that a client waits for."""
 
@@ -41,11 +40,12 @@ class SeriesCache:
     """Files by image, place and number of instances."""
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
-        """Keep them in `folder`."""
+        """Keep them in `folder`, and clear what processes that were killed had begun to fetch."""
         self.folder = folder
         self._files = BoundedFolder(folder, _SUFFIX, max_bytes, IN_USE_SECONDS)
         self._locks = folder / "locks"
         self._locks.mkdir(exist_ok=True)
+        self._forget_cut_off()
 
     def get(
         self,
@@ -71,8 +71,8 @@ class SeriesCache:
         return path
 
     def _decoded(self, image: str, count: int, instances: Iterable[Dataset]) -> Volume:
-        with tempfile.TemporaryDirectory(prefix=".incoming-", dir=self._files.folder) as name:
-            folder = Path(name) / image  # what cannot be decoded is named after it
+        with self._incoming() as place:
+            folder = place / image  # what cannot be decoded is named after it
             folder.mkdir()
             number = 0
             for instance in instances:
@@ -87,6 +87,36 @@ class SeriesCache:
             except Unreadable:
                 check_readable(folder)
                 raise
+
+    @contextmanager
+    def _incoming(self) -> Iterator[Path]:
+        """A folder for instances while they are decoded; it is locked, so that others know whether its owner lives."""
+        with ExitStack() as stack:
+            with self._beginning():
+                name = tempfile.mkdtemp(prefix=".incoming-", dir=self.folder)
+                lock = os.open(name, os.O_RDONLY | os.O_DIRECTORY)
+                stack.callback(os.close, lock)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            stack.callback(shutil.rmtree, name, ignore_errors=True)
+            yield Path(name)
+
+    def _forget_cut_off(self) -> None:
+        with self._beginning():
+            for left in self.folder.glob(".incoming-*"):
+                with suppress(FileNotFoundError, BlockingIOError):  # decoded meanwhile; somebody is at it
+                    lock = os.open(left, os.O_RDONLY | os.O_DIRECTORY)
+                    try:
+                        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        shutil.rmtree(left, ignore_errors=True)
+                    finally:
+                        os.close(lock)
+
+    @contextmanager
+    def _beginning(self) -> Iterator[None]:
+        """Nobody else makes such a folder, or looks which are left, until this one is locked."""
+        with (self._locks / "incoming").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     @contextmanager
     def _alone(self, path: Path) -> Iterator[None]:
@@ -133,11 +163,3 @@ def _without_quotes(image: str) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - told, and raised as one of ours
         tell(logger, error, False, "fetching image %s stumbled", image)
         raise Unavailable(f"{image}: cannot be read ({type(error).__name__}); the server's log says more") from None
-
-
-def forget_cut_off(folder: Path) -> None:
-    """Remove what processes that were killed had begun to fetch."""
-    for left in folder.glob(".incoming-*"):
-        with suppress(FileNotFoundError):
-            if left.stat().st_mtime < time.time() - _STALE_SECONDS:
-                shutil.rmtree(left, ignore_errors=True)

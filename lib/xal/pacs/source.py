@@ -17,7 +17,7 @@ from typing import Any
 from pydicom import Dataset
 
 from xal.errors import BadInput, NotFound, Unavailable
-from xal.pacs.cache import SeriesCache, forget_cut_off
+from xal.pacs.cache import SeriesCache
 from xal.pacs.client import Answer, Archive
 from xal.pacs.waiting import Turns
 from xal.source import checked_id
@@ -54,10 +54,6 @@ class DicomWebSource:
         self._studies: dict[str, list[tuple[str, int]]] = {}
         self._listed: dict[str, ImageFile] | None = None
         self._passed_over = 0
-
-    def begin(self) -> None:
-        """Called once by the server: clear what a killed one had begun."""
-        forget_cut_off(self._cache.folder)
 
     def scan(self, known: Mapping[str, ImageFile] = MappingProxyType({})) -> list[ImageFile]:
         """Every image there is; raises where the archive does not answer, so that nothing is taken for gone.

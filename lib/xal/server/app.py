@@ -219,10 +219,8 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
 
     def _look_first(self, watch: Watch) -> None:
         """List the images; but those of an archive that are known from before are served, and the watch lists them."""
-        if isinstance(self.project.source, DicomWebSource):
-            self.project.source.begin()
-            if self.project.store.counts()["total"]:
-                return
+        if isinstance(self.project.source, DicomWebSource) and self.project.store.counts()["total"]:
+            return
         try:
             watch.scan()
         except Unavailable as error:
