@@ -88,6 +88,7 @@ def test_an_annotation_leaves_the_pool_at_once_and_reaches_the_archive_as_object
         "problem": None,
         "waiting": 0,
         "sent": 1,
+        "rejected": 0,
         "dropped": 0,
         "not_sent": None,
     }

@@ -142,6 +142,37 @@ def test_of_two_revisions_the_standing_one_is_sent_and_the_earlier_one_if_it_sta
     assert len(desk.outlines()) == 2
 
 
+def test_what_was_sent_is_rejected_in_the_archive_once_it_is_withdrawn(desk: Desk, proxy: FaultyProxy, tmp_path: Path):
+    publish_untrained(desk.project)
+    score_pool(desk.project, lambda done, total: None)
+    desk.sending.kinds = ("seg", "sr", "attention_map")
+    case, other = desk.cases[:2]
+    number, _ = desk.hand_in(case), desk.hand_in(other)
+    assert desk.send() == 2
+    desk.project.store.withdraw(number, by="ann")
+    proxy.fail("POST .*/studies", 503)
+    desk.send()
+    assert desk.project.store.delivery_counts() == {"sent": 1, "withdrawn": 1}
+    assert desk.project.store.last_delivery_problem() == "the archive answers 503"
+    proxy.heal()
+    desk.project.store.put_off_delivery(number, 0.0, None, tried=False)
+    desk.send()
+    assert desk.project.store.delivery_counts() == {"sent": 1, "rejected": 1}
+    (note,) = [one for uid in desk.orthanc.series("KO") for one in desk.orthanc.instances(uid)]
+    assert note.StudyInstanceUID == case.study
+    (study,) = note.CurrentRequestedProcedureEvidenceSequence
+    rejected = {series.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for series in study.ReferencedSeriesSequence}
+    there = [
+        one for kind in ("SEG", "SR", "OT") for uid in desk.orthanc.series(kind) for one in desk.orthanc.instances(uid)
+    ]
+    assert rejected == {one.SOPInstanceUID for one in there if one.StudyInstanceUID == case.study}
+    assert len(rejected) == 3
+    file = tmp_path / "note.dcm"
+    file.write_bytes(phantom_dicom.content(note))
+    said = subprocess.run(["dciodvfy", str(file)], capture_output=True, text=True, check=False)
+    assert "Error" not in said.stdout + said.stderr
+
+
 def test_an_acknowledgement_that_is_lost_makes_no_copy(desk: Desk, proxy: FaultyProxy):
     desk.hand_in(desk.cases[0])
     proxy.fail("POST .*/studies", cut=0, times=1)

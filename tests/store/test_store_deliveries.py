@@ -72,3 +72,37 @@ def test_a_failure_is_told_before_what_is_not_even_tried(handed_in):
     handed_in.put_off_delivery(number(handed_in, "a"), until=5.0, problem="the archive answers 500", tried=True)
     handed_in.put_off_delivery(number(handed_in, "b"), until=60.0, problem="the image is excluded", tried=False)
     assert handed_in.last_delivery_problem() == "the archive answers 500"
+
+
+def test_what_was_sent_and_then_withdrawn_is_to_be_rejected(handed_in):
+    a, b = number(handed_in, "a"), number(handed_in, "b")
+    handed_in.end_delivery(a, "sent")
+    handed_in.withdraw(a, by="ann")
+    handed_in.withdraw(b, by="ann")
+    assert [row.annotation for row, _ in handed_in.due_deliveries(9, 1.0, "withdrawn")] == [a], "the other is not there"
+    handed_in.put_off_delivery(a, until=50.0, problem="the archive answers 500", tried=True)
+    assert handed_in.last_delivery_problem() == "the archive answers 500"
+    assert handed_in.due_deliveries(9, 49.0, "withdrawn") == []
+    handed_in.end_delivery(a, "rejected")
+    assert handed_in.delivery_counts() == {"waiting": 1, "rejected": 1}
+
+
+def test_what_is_withdrawn_while_it_is_sent_is_to_be_rejected(handed_in):
+    a = number(handed_in, "a")
+    handed_in.withdraw(a, by="ann")
+    handed_in.end_delivery(a, "sent")
+    handed_in.reject_if_withdrawn(a)
+    handed_in.end_delivery(number(handed_in, "b"), "sent")
+    handed_in.reject_if_withdrawn(number(handed_in, "b"))
+    assert handed_in.delivery_counts() == {"sent": 1, "withdrawn": 1}
+
+
+def test_an_earlier_revision_is_not_rejected_since_it_may_stand_again(handed_in):
+    first = number(handed_in, "a")
+    handed_in.end_delivery(first, "sent")
+    second = submit(handed_in, "a", digest="another").id
+    handed_in.note_deliveries()
+    handed_in.end_delivery(second, "sent")
+    assert handed_in.delivery_counts()["sent"] == 2
+    handed_in.withdraw(second, by="ann")
+    assert [row.annotation for row, _ in handed_in.due_deliveries(9, 1.0, "withdrawn")] == [second]

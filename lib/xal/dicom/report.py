@@ -126,7 +126,7 @@ def report(
     if statement.story is not None:
         groups.append(_thought(planes, statement.finding, statement.story, task, stamp))
     (root,) = MeasurementReport(
-        observation_context=_observers(statement.reader),
+        observation_context=ObservationContext(*observers(statement.reader)),
         procedure_reported=_PROCEDURE,
         imaging_measurements=groups,
     )
@@ -240,23 +240,23 @@ def _sizes(planes: Sequence[Plane], affine: FloatArray, pixels: int) -> list[Mea
     return sizes
 
 
-def _observers(reader: str) -> ObservationContext:
-    return ObservationContext(
-        observer_person_context=ObserverContext(
-            observer_type=_PERSON,
-            observer_identifying_attributes=PersonObserverIdentifyingAttributes(name=person_name(reader)),
-        ),
-        observer_device_context=ObserverContext(
-            observer_type=_DEVICE,
-            observer_identifying_attributes=DeviceObserverIdentifyingAttributes(
-                uid=_DEVICE_UID,
-                name=MANUFACTURER,
-                manufacturer_name=MANUFACTURER,
-                model_name=MODEL,
-                serial_number=SERIAL_NUMBER,
-            ),
+def observers(reader: str) -> tuple[ObserverContext, ObserverContext]:
+    """The person, and this program."""
+    person = ObserverContext(
+        observer_type=_PERSON,
+        observer_identifying_attributes=PersonObserverIdentifyingAttributes(name=person_name(reader)),
+    )
+    device = ObserverContext(
+        observer_type=_DEVICE,
+        observer_identifying_attributes=DeviceObserverIdentifyingAttributes(
+            uid=_DEVICE_UID,
+            name=MANUFACTURER,
+            manufacturer_name=MANUFACTURER,
+            model_name=MODEL,
+            serial_number=SERIAL_NUMBER,
         ),
     )
+    return person, device
 
 
 def _library(planes: Sequence[Plane]) -> ContainerContentItem:

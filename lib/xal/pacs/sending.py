@@ -1,7 +1,8 @@
 """Annotations go back to the archive as standard objects, once no other reader's eyes could be led by them.
 
 An annotation is kept as waiting until all of its objects are in the archive. Their UIDs follow from the annotation, so
-sending again after a crash stores the same objects, not copies. What a model thought goes only where annotations go:
+sending again after a crash stores the same objects, not copies. What was sent of an annotation that is withdrawn is
+rejected by a note, which an archive may heed. What a model thought goes only where annotations go:
 nothing is written for an image that nobody has handed in.
 """
 
@@ -17,11 +18,12 @@ from datetime import datetime
 import numpy as np
 from pydicom import Dataset
 
-from xal.dicom.attention import attention_bands, attention_map
+from xal.dicom.attention import PARAMETRIC_MAP, attention_bands, attention_map
 from xal.dicom.derived import Stamp
 from xal.dicom.planes import Plane, planes
-from xal.dicom.report import Statement, report
-from xal.dicom.segmentation import Outline, segmentation
+from xal.dicom.rejection import Stored, rejection
+from xal.dicom.report import COMPREHENSIVE_SR, Statement, report
+from xal.dicom.segmentation import SEGMENTATION, Outline, segmentation
 from xal.errors import BadInput, NotFound, Unavailable, XalError
 from xal.geometry import grid_to_image
 from xal.images import Volume
@@ -34,7 +36,14 @@ from xal.task import ATTENTION_LEVELS
 
 logger = logging.getLogger(__name__)
 
-KINDS = ("seg", "sr", "attention", "attention_map")
+KINDS = {
+    "seg": SEGMENTATION,
+    "sr": COMPREHENSIVE_SR,
+    "attention": SEGMENTATION,
+    "attention_map": PARAMETRIC_MAP,
+}
+"""What can be sent, and the SOP class that it is."""
+REJECTION = "rejection"
 AS_USUAL = ("seg", "sr")
 AT_ONCE = 50
 GIVE_UP = 3
@@ -83,6 +92,10 @@ class Sending:
         for delivery, annotation in store.due_deliveries(AT_ONCE):
             sent += self._deliver(delivery, annotation)
             if time.monotonic() >= until:
+                return sent
+        for delivery, annotation in store.due_deliveries(AT_ONCE, state="withdrawn"):
+            self._reject(delivery, annotation)
+            if time.monotonic() >= until:
                 break
         return sent
 
@@ -108,22 +121,63 @@ class Sending:
             for made in objects:
                 store.put_outlines(str(made.SeriesInstanceUID), SENT, [])
         except Exception as error:  # whatever it is, it must not keep the others from being sent
-            pause = min(SHORTEST_PAUSE * 2.0 ** min(delivery.tries, 20), LONGEST_PAUSE)
-            ours = isinstance(error, XalError)
-            store.put_off_delivery(annotation.id, now + pause, str(error) if ours else type(error).__name__, tried=True)
-            logger.warning("annotation %d is not in the archive yet: %s", annotation.id, error, exc_info=not ours)
-            self._failed += isinstance(error, Unavailable)
-            if self._failed >= GIVE_UP:
-                self._failed, self._away = 0, True
+            logger.warning(
+                "annotation %d is not in the archive yet: %s", annotation.id, error, exc_info=_foreign(error)
+            )
+            if self._put_off(delivery, error):
                 raise
             return False
+        self._arrived()
+        store.end_delivery(annotation.id, "sent")
+        store.reject_if_withdrawn(annotation.id)  # while it was on its way
+        logger.info("annotation %d is in the archive (%d objects)", annotation.id, len(objects))
+        return True
+
+    def _reject(self, delivery: DeliveryRow, annotation: AnnotationRow) -> None:
+        """Tell the archive that what it has of an annotation is not to be used."""
+        store = self.project.store
+        try:
+            objects = list(self._stored(annotation))
+            if objects:
+                header = self.source.headers(store.image(annotation.image))[0]
+                stamp = self._stamp(annotation, REJECTION)
+                by = annotation.withdrawn_by or annotation.reader
+                self.source.archive.store([rejection(header, objects, by=by, stamp=stamp)])
+        except Exception as error:
+            logger.warning("annotation %d is not rejected yet: %s", annotation.id, error, exc_info=_foreign(error))
+            if self._put_off(delivery, error):
+                raise
+            return
+        self._arrived()
+        store.end_delivery(annotation.id, "rejected")
+        logger.info("annotation %d is rejected in the archive (%d objects)", annotation.id, len(objects))
+
+    def _stored(self, annotation: AnnotationRow) -> Iterator[Stored]:
+        """What was sent of an annotation, in whatever version its attention was."""
+        known = self.project.store.searched()
+        stamps = [(kind, self._stamp(annotation, kind)) for kind in AS_USUAL]
+        for row in self.project.store.versions():
+            stamps += [(kind, self._stamp(annotation, kind, row.version)) for kind in ("attention", "attention_map")]
+        for kind, stamp in stamps:
+            if known.get(stamp.series) == SENT:
+                yield Stored(KINDS[kind], stamp.series, stamp.instance)
+
+    def _put_off(self, delivery: DeliveryRow, error: Exception) -> bool:
+        """Try again later; whether it is the archive, not this annotation."""
+        pause = min(SHORTEST_PAUSE * 2.0 ** min(delivery.tries, 20), LONGEST_PAUSE)
+        problem = str(error) if isinstance(error, XalError) else type(error).__name__
+        self.project.store.put_off_delivery(delivery.annotation, time.time() + pause, problem, tried=True)
+        self._failed += isinstance(error, Unavailable)
+        if self._failed < GIVE_UP:
+            return False
+        self._failed, self._away = 0, True
+        return True
+
+    def _arrived(self) -> None:
         self._failed = 0
         if self._away:
             self._away = False
-            store.hurry_deliveries()
-        store.end_delivery(annotation.id, "sent")
-        logger.info("annotation %d is in the archive (%d objects)", annotation.id, len(objects))
-        return True
+            self.project.store.hurry_deliveries()
 
     def _may_lead_others(self, row: ImageRow, annotation: AnnotationRow) -> bool:
         """Whether another reader is still to read the image, or is reading it: the archive is open to all viewers."""
@@ -178,9 +232,14 @@ class Sending:
         return Stamp(
             series=uid_of("series", *parts),
             instance=uid_of("instance", *parts),
-            at=datetime.fromtimestamp(annotation.created_at),
-            number=FIRST_NUMBER + 10 * annotation.id + KINDS.index(kind),
+            at=datetime.fromtimestamp(annotation.created_at if kind != REJECTION else annotation.withdrawn_at or 0.0),
+            number=FIRST_NUMBER + 10 * annotation.id + [*KINDS, REJECTION].index(kind),
         )
+
+
+def _foreign(error: Exception) -> bool:
+    """Whether nobody foresaw it, so that the log needs to say where it was."""
+    return not isinstance(error, XalError)
 
 
 def uid_of(*parts: object) -> str:

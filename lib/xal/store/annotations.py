@@ -98,6 +98,7 @@ class Annotations(Queue, Settling):
             self._log(connection, "withdraw", by, row.image, {"annotation": annotation, "of": row.reader})
             self._settle(connection, self._row(connection, row.image, deleted=True), row.reader)
             self._send_what_stands_again(connection, row)
+            self._reject_what_was_sent(connection, row)
             return self._annotation(connection, annotation)
 
         return self._write(work)
@@ -118,6 +119,7 @@ class Annotations(Queue, Settling):
         standing = self._by(new.image, row.reader) & annotation_table.c.withdrawn_at.is_(None)
         gone = {"withdrawn_at": at, "withdrawn_by": new.reader, "active": False}
         connection.execute(annotation_table.update().where(standing).values(gone))
+        self._reject_what_was_sent(connection, row)
         self._log(connection, "revise", new.reader, new.image, {"annotation": annotation, "of": row.reader})
 
     def _send_what_stands_again(self, connection: Connection, withdrawn: AnnotationRow) -> None:
@@ -129,6 +131,15 @@ class Annotations(Queue, Settling):
         connection.execute(
             deliveries.update().where(self._mine(deliveries), dropped).values(state="waiting", next_try=0.0, tries=0)
         )
+
+    def _reject_what_was_sent(self, connection: Connection, withdrawn: AnnotationRow) -> None:
+        """What an archive has of annotations that were withdrawn is to be rejected there."""
+        gone = select(annotation_table.c.id).where(
+            self._by(withdrawn.image, withdrawn.reader), annotation_table.c.withdrawn_at.is_not(None)
+        )
+        sent = (deliveries.c.state == "sent") & deliveries.c.annotation.in_(gone)
+        fresh = {"state": "withdrawn", "next_try": 0.0, "tries": 0}
+        connection.execute(deliveries.update().where(self._mine(deliveries), sent).values(fresh))
 
     def _sent_before(self, connection: Connection, new: NewAnnotation, anew: bool) -> Values | None:
         """The annotation that this submission already became; `anew`: going by its number only."""

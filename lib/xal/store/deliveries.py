@@ -12,6 +12,9 @@ from xal.store.engine import Base
 from xal.store.rows import AnnotationRow, DeliveryRow, DeliveryState
 from xal.store.schema import annotation_table, deliveries
 
+ON_THE_WAY: tuple[DeliveryState, ...] = ("waiting", "withdrawn")
+"""States in which the archive is still to be told something."""
+
 
 class Deliveries(Base):
     """The part of the store that knows what was sent."""
@@ -37,15 +40,17 @@ class Deliveries(Base):
 
         return self._write(work)
 
-    def due_deliveries(self, limit: int, now: float | None = None) -> list[tuple[DeliveryRow, AnnotationRow]]:
-        """What waits and may be tried now, with its annotation; the longest overdue first."""
+    def due_deliveries(
+        self, limit: int, now: float | None = None, state: DeliveryState = "waiting"
+    ) -> list[tuple[DeliveryRow, AnnotationRow]]:
+        """What waits, to be sent or to be rejected, and may be tried now; the longest overdue first."""
         at = time.time() if now is None else now
         joined = deliveries.join(annotation_table, annotation_table.c.id == deliveries.c.annotation)
         columns = [deliveries.c[name].label(f"delivery_{name}") for name in DeliveryRow.__dataclass_fields__]
         query = (
             select(annotation_table, *columns)
             .select_from(joined)
-            .where(self._mine(deliveries), deliveries.c.state == "waiting", deliveries.c.next_try <= at)
+            .where(self._mine(deliveries), deliveries.c.state == state, deliveries.c.next_try <= at)
             .order_by(deliveries.c.next_try, deliveries.c.annotation)
             .limit(limit)
         )
@@ -62,6 +67,14 @@ class Deliveries(Base):
         """It is there, or need not be."""
         self._set_delivery(annotation, state=state, problem=problem, ended_at=time.time())
 
+    def reject_if_withdrawn(self, annotation: int) -> None:
+        """Somebody may have withdrawn it while it was being sent."""
+        gone = select(annotation_table.c.id).where(
+            annotation_table.c.id == annotation, annotation_table.c.withdrawn_at.is_not(None)
+        )
+        which = self._mine(deliveries) & (deliveries.c.state == "sent") & deliveries.c.annotation.in_(gone)
+        self._write(lambda c: c.execute(deliveries.update().where(which).values(state="withdrawn")).rowcount)
+
     def put_off_delivery(self, annotation: int, until: float, problem: str | None, *, tried: bool) -> None:
         """Try again then."""
         more = {"tries": deliveries.c.tries + 1} if tried else {}
@@ -69,7 +82,7 @@ class Deliveries(Base):
 
     def hurry_deliveries(self) -> None:
         """What could not be sent before may be tried now."""
-        which = self._mine(deliveries) & (deliveries.c.state == "waiting") & (deliveries.c.tries > 0)
+        which = self._mine(deliveries) & deliveries.c.state.in_(ON_THE_WAY) & (deliveries.c.tries > 0)
         self._write(lambda c: c.execute(deliveries.update().where(which).values(next_try=0.0)).rowcount)
 
     def delivery_counts(self) -> dict[str, int]:
@@ -79,7 +92,7 @@ class Deliveries(Base):
 
     def last_delivery_problem(self) -> str | None:
         """Why something that waits is not sent: what failed goes before what is not even tried."""
-        waiting = (deliveries.c.state == "waiting") & deliveries.c.problem.is_not(None)
+        waiting = deliveries.c.state.in_(ON_THE_WAY) & deliveries.c.problem.is_not(None)
         query = select(deliveries.c.problem).where(self._mine(deliveries), waiting)
         failed_first = query.order_by((deliveries.c.tries > 0).desc(), deliveries.c.next_try.desc())
         return self._read(lambda c: c.execute(failed_first.limit(1)).scalar())

@@ -13,7 +13,8 @@ ImageStatus = Literal["waiting", "settled", "review", "excluded", "unreadable", 
 Order = Literal["xal", "uncertainty", "uniform"]
 Source = Literal["reader", "import"]
 VersionState = Literal["candidate", "published", "refused", "withdrawn"]
-DeliveryState = Literal["waiting", "sent", "dropped"]
+DeliveryState = Literal["waiting", "sent", "dropped", "withdrawn", "rejected"]
+"""Of an annotation: `withdrawn` once it was sent, and `rejected` once the archive was told so."""
 JobKind = Literal["train", "score"]
 JobState = Literal["running", "done", "failed", "stopped", "lost"]
 

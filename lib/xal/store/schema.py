@@ -282,7 +282,7 @@ arrivals = _table(
 deliveries = _table(
     "deliveries", ("annotation",),
     Column("annotation", Integer, nullable=False),
-    Column("state", Name, nullable=False),  # waiting, sent, dropped
+    Column("state", Name, nullable=False),  # waiting, sent, dropped, withdrawn, rejected
     Column("next_try", Float, nullable=False),
     Column("tries", Integer, nullable=False),
     Column("problem", Text),

@@ -59,6 +59,8 @@ class ArchiveState(Reply):
     """Why it cannot be looked at now."""
     waiting: int
     sent: int
+    rejected: int
+    """Withdrawn after they were sent: the archive is told not to use them, and may heed that or not."""
     dropped: int
     """Superseded or withdrawn before they were sent, or not to be written as DICOM."""
     not_sent: str | None
@@ -224,7 +226,8 @@ def _archive(project: Project) -> ArchiveState:
     return ArchiveState(
         problem=project.source_problem,
         waiting=counts.get("waiting", 0),
-        sent=counts.get("sent", 0),
+        sent=counts.get("sent", 0) + counts.get("withdrawn", 0),
+        rejected=counts.get("rejected", 0),
         dropped=counts.get("dropped", 0),
         not_sent=project.store.last_delivery_problem(),
     )

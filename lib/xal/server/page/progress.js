@@ -95,7 +95,7 @@ function trainings({ jobs }) {
 }
 
 /** What of the annotations is in the archive, and why not all of it. */
-function tellArchive({ problem, waiting, sent, dropped, not_sent: reason }) {
-  const parts = [`${sent} ${sent === 1 ? "annotation is" : "annotations are"} in the archive`, waiting && `${waiting} to be sent${reason ? ` (${reason})` : ""}`, dropped && `${dropped} not sent`];
+function tellArchive({ problem, waiting, sent, rejected, dropped, not_sent: reason }) {
+  const parts = [`${sent} ${sent === 1 ? "annotation is" : "annotations are"} in the archive`, waiting && `${waiting} to be sent${reason ? ` (${reason})` : ""}`, dropped && `${dropped} not sent`, rejected && `${rejected} rejected there after being withdrawn`];
   return `${parts.filter(Boolean).join("; ")}.${problem ? ` Now: ${problem}.` : ""}`;
 }
