@@ -100,6 +100,8 @@ class Project:
         self._copies = Copies(workspace.cache / "copies", options.bytes_for(copies))
         self._preparation = hashlib.sha256(task.image.model_dump_json().encode()).hexdigest()[:16]
         self._known = store.known_files()
+        self._compared: dict[str, tuple[tuple[int, int], str | None, str | None]] = {}
+        """By image the state of the file that was last compared with its facts, and these."""
         self._listing: list[ImageFile] | None = None
         self._next_comparison = 0.0
         self._model: Model | None = None
@@ -147,7 +149,16 @@ class Project:
         return bool(fresh or vanished)
 
     def volume(self, row: ImageRow) -> Volume:
-        """Decode an image and, the first time, learn its facts; one that does not fit the task is as bad as none."""
+        """Decode an image and, the first time, learn its facts; one that does not fit the task is as bad as none.
+
+        Unavailable where its pixels are others than the row says: what the caller knows of it may not hold any more.
+        """
+        volume, found = self._reading(row)
+        _check_same(row, found)
+        return volume
+
+    def _reading(self, row: ImageRow) -> tuple[Volume, ImageRow]:
+        """The image, and the row with the facts as they are now."""
         try:
             return self._with_file(row, lambda path: self._read(row, path))
         except (Unreadable, BadInput) as error:
@@ -180,27 +191,42 @@ class Project:
                 raise Unavailable(f"image {row.id!r} cannot be read at the moment ({what})") from reason
         raise AssertionError("the second try always ends")
 
-    def _read(self, row: ImageRow, path: Path) -> Volume:
+    def _read(self, row: ImageRow, path: Path) -> tuple[Volume, ImageRow]:
+        state = _state(path)
         volume = read_image(path)
         if not self.source.still_is(row):
             raise NotFound(f"the file of image {row.id!r} was replaced just now: ask again in some seconds")
-        if row.fingerprint is None:
-            self._tensors.put(self._key(row), prepare(volume, self.task))
-            facts = {"checksum": self._checksum(row, path, volume), "fingerprint": fingerprint(volume)}
-            self.store.set_facts(row.id, size=row.size, mtime_ns=row.mtime_ns, **facts)
-        return volume
+        if row.fingerprint is not None and self._is_known(row, state):
+            return volume, row
+        found = replace(row, fingerprint=fingerprint(volume))
+        found = replace(found, checksum=self._checksum(found, path, volume))
+        if found != row:
+            self._tensors.put(self._key(found), prepare(volume, self.task))
+            self._keep_facts(found)
+        self._compared[row.id] = state, found.fingerprint, found.checksum
+        return volume, found
+
+    def _is_known(self, row: ImageRow, state: tuple[int, int]) -> bool:
+        """Whether the row's facts are those of this file.
+
+        In a folder a changed file has another time. What is fetched may be what somebody corrected in the archive under
+        the same UID, so every fetched file is compared with the facts once.
+        """
+        return not self.fetches or self._compared.get(row.id) == (state, row.fingerprint, row.checksum)
 
     def prepared(self, row: ImageRow) -> Prepared:
         """The network's input for an image, from the cache if it was prepared before."""
         known = None if row.fingerprint is None else self._tensors.get(self._key(row))
         if known is not None:
             return known
+        volume, found = self._reading(row)
+        _check_same(row, found)
         try:
-            prepared = prepare(self.volume(row), self.task)
+            prepared = prepare(volume, self.task)
         except BadInput as error:  # it fitted the task before the task file was changed
             self._mark_unreadable(row, error)
             raise Unreadable(str(error)) from error
-        self._tensors.put(self._key(row), prepared)
+        self._tensors.put(self._key(found), prepared)
         return prepared
 
     def served(self, row: ImageRow) -> tuple[Path, str]:
@@ -208,30 +234,36 @@ class Project:
         return self._with_file(row, lambda path: self._served(row, path))
 
     def _served(self, row: ImageRow, file: Path) -> tuple[Path, str]:
-        if row.fingerprint is None:
-            self.volume(row)
-            row = self.store.image(row.id)
+        as_is = is_served_as_is(file, self.task)
+        state = _state(file)
+        if as_is and row.checksum is not None and not self._is_known(row, state) and _digest(file) == row.checksum:
+            self._compared[row.id] = state, row.fingerprint, row.checksum
+        if row.fingerprint is None or not self._is_known(row, state):
+            _, row = self._reading(row)
         path = file
-        if not is_served_as_is(file, self.task):
+        if not as_is:
             path = self._place(row, SERVED, NIFTI)
             if not used(path):  # it had to make room
-                checksum = self._checksum(row, file, self.volume(row))
-                if checksum != row.checksum:  # the task shows another channel now, or another release wrote the first
-                    self.store.set_facts(row.id, checksum=checksum, size=row.size, mtime_ns=row.mtime_ns)
-                return path, checksum
+                volume, row = self._reading(row)
+                made = replace(row, checksum=self._checksum(row, file, volume))
+                if made != row:  # the task shows another channel now, or another release wrote the first
+                    self._keep_facts(made)
+                row = made
         return path, str(row.checksum)
 
     def copy(self, row: ImageRow, kind: str, suffix: str, write: Callable[[Path], object]) -> Path:
         """A file made from an image, by `write` if it is not kept."""
+        if row.fingerprint is None:
+            row = self.store.image(row.id)
         path = self._place(row, kind, suffix)
         if not used(path):
             self._copies.put(path, suffix, write)
         return path
 
     def _place(self, row: ImageRow, kind: str, suffix: str) -> Path:
-        """Another place as soon as the image's file or what the task shows changes."""
+        """Another place as soon as the image's file, its pixels or what the task shows changes."""
         shown = f"{self.task.image.channels}|{self.task.image.display_channel}"
-        return self._copies.place(row.id, f"{kind}|{row.size}|{row.mtime_ns}|{shown}", suffix)
+        return self._copies.place(row.id, f"{kind}|{row.size}|{row.mtime_ns}|{row.fingerprint}|{shown}", suffix)
 
     def _checksum(self, row: ImageRow, path: Path, volume: Volume) -> str:
         """Of what clients are sent; if that is not the image's file itself, it is made."""
@@ -239,10 +271,14 @@ class Project:
             path = self._place(row, SERVED, NIFTI)
             seen = replace(volume, pixels=with_channels(volume.pixels, self.task.image.channels))
             self._copies.put(path, NIFTI, lambda draft: write_volume(draft, seen, self.task.image.display_channel))
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return _digest(path)
+
+    def _keep_facts(self, found: ImageRow) -> None:
+        facts = {"checksum": found.checksum, "fingerprint": found.fingerprint}
+        self.store.set_facts(found.id, size=found.size, mtime_ns=found.mtime_ns, **facts)
 
     def _key(self, row: ImageRow) -> str:
-        return f"{row.id}|{row.size}|{row.mtime_ns}|{self._preparation}"
+        return f"{row.id}|{row.size}|{row.mtime_ns}|{row.checksum}|{self._preparation}"
 
     def _mark_unreadable(self, row: ImageRow, error: Exception) -> None:
         self.store.set_facts(row.id, problem=str(error), size=row.size, mtime_ns=row.mtime_ns)
@@ -270,6 +306,15 @@ class Project:
                 self._model = Model(version, load(path, self.task, self.device))
                 logger.info("model v%d is in use on %s", version.version, self.device)
             return self._model
+
+
+def _check_same(row: ImageRow, found: ImageRow) -> None:
+    if row.fingerprint not in (None, found.fingerprint):
+        raise Unavailable(f"image {row.id!r} has other pixels in the archive than it had: ask again")
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _state(path: Path) -> tuple[int, int]:
