@@ -92,6 +92,31 @@ def test_an_archive_that_hangs_holds_nobody_up_who_does_not_need_it(tmp_path: Pa
             assert time.monotonic() - start < 3, "it is known to be away"
 
 
+def test_a_thumbnail_that_is_at_hand_is_shown_though_its_image_is_not(tmp_path: Path):
+    hospital = Hospital.build(tmp_path, quick_task(tmp_path))
+    with hospital.archive:
+        case = hospital.admit("dx")
+        with hospital.server as server:
+            server.wait(
+                lambda: server.get(f"/xal/api/images/{case.series}").json()["checksum"], 60, "the film to be read"
+            )
+            checksum = server.get(f"/xal/api/images/{case.series}").json()["checksum"]
+            shown = server.get(f"/xal/api/images/{case.series}/thumbnail.png", v=checksum)
+            assert shown.ok
+            hospital.archive.pause()
+            try:
+                for file in (tmp_path / "data").rglob("archive/*/*.nii.gz"):
+                    file.unlink()
+                again = server.get(f"/xal/api/images/{case.series}/thumbnail.png", v=checksum)
+                assert (again.status_code, again.content) == (200, shown.content)
+                assert "immutable" in again.headers["Cache-Control"]
+                start = time.monotonic()
+                assert server.get("/datastore/image", image=case.series).status_code == 503
+                assert time.monotonic() - start < 30, "asked once, not four times for a minute"
+            finally:
+                hospital.archive.resume()
+
+
 def test_a_server_starts_without_its_archive_and_finds_the_pool_when_it_comes(tmp_path: Path):
     hospital = Hospital.build(tmp_path, quick_task(tmp_path))
     with hospital.archive:

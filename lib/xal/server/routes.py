@@ -178,9 +178,10 @@ def _work(app: XalApp) -> APIRouter:
             raise NotFound(f"no trainer {model!r}; there are: {', '.join(app._trainers)}")
         training_settings(app.project.task.training, params)
         options = {key: value for key, value in params.items() if key in TrainingSettings.model_fields}
-        task, detail = AsyncTask.run(
-            "train", request=options, params={"model": model}, force_sync=run_sync, enqueue=enqueue
-        )
+        with patiently():
+            task, detail = AsyncTask.run(
+                "train", request=options, params={"model": model}, force_sync=run_sync, enqueue=enqueue
+            )
         if task is None:
             raise HTTPException(429, detail)
         return dict(task)
