@@ -99,9 +99,15 @@ def test_a_label_drawn_for_another_pool_is_refused_before_anything_is_looked_at(
     assert local.project.store.annotations() == []
 
 
+def test_a_label_drawn_for_another_task_is_refused_before_anything_is_looked_at(local: Local):
+    with pytest.raises(Conflict, match=r"another task \(blobs; this is tiny\): it is kept where it was drawn"):
+        submit(local.project, parse("nowhere", pool=local.project.store.pool, task="blobs"))
+    assert local.project.store.annotations() == []
+
+
 def test_a_label_drawn_for_this_pool_is_taken_and_the_pool_is_not_kept_with_it(local: Local):
     label = write_picture(local.folder / "label.nii.gz", local.pictures[local.ids[0]])
-    said = parse(local.ids[0], label, pool=local.project.store.pool, label_info=INFO, client="page")
+    said = parse(local.ids[0], label, pool=local.project.store.pool, task="tiny", label_info=INFO, client="page")
     assert submit(local.project, said).annotation.params == {"client": "page"}
 
 

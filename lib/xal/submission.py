@@ -26,7 +26,7 @@ from xal.store.rows import AnnotationRow, NewAnnotation, Source
 
 FINAL = "final"
 """The only label tag that makes annotations."""
-STATED = ("finding", "submission_id", "pool")
+STATED = ("finding", "submission_id", "pool", "task")
 """Short texts that a client may send with a label."""
 INCOMING = ".incoming"
 """Below the folder of labels: files whose submission is not stored yet."""
@@ -46,6 +46,8 @@ class Submission:
     submission_id: str | None = None
     pool: str | None = None
     """Whose image it was drawn on, if the client says so: images of other pools may have the same id."""
+    task: str | None = None
+    """Which task it was drawn for, if the client says so: another one may have findings of the same name."""
     source: Source = "reader"
     revises: int | None = None
     """The annotation whose place it takes."""
@@ -65,9 +67,9 @@ class Receipt:
 
 def submit(project: Project, submission: Submission) -> Receipt:
     """Decode, check and store a label map; raises Refused and changes nothing if it cannot be used."""
-    if submission.pool not in (None, project.store.pool):
-        drawn_for = f"this label was drawn for another pool of images ({submission.pool})"
-        raise Conflict(f"{drawn_for}: it is kept where it was drawn")
+    drawn_for = _drawn_elsewhere(project, submission)
+    if drawn_for is not None:
+        raise Conflict(f"this label was drawn for {drawn_for}: it is kept where it was drawn")
     row = project.store.image(submission.image)
     if row.state != "ok":
         raise Conflict(f"image {row.id!r} is {row.state}{f': {row.problem}' if row.problem else ''}")
@@ -92,6 +94,15 @@ def submit(project: Project, submission: Submission) -> Receipt:
     annotation, created = _store(project, new, decoded, volume, submission.revises)
     note = f"{decoded.note}. " if decoded.note else ""
     return Receipt(annotation, created, note + _sentence(annotation))
+
+
+def _drawn_elsewhere(project: Project, submission: Submission) -> str | None:
+    """What else it was drawn for, in words."""
+    if submission.pool not in (None, project.store.pool):
+        return f"another pool of images ({submission.pool})"
+    if submission.task not in (None, project.task.name):
+        return f"another task ({submission.task}; this is {project.task.name})"
+    return None
 
 
 def _store(
@@ -140,8 +151,7 @@ def parse_submission(image: str, reader: str, file: Path, tag: str | None, param
     if revises is not None and (type(revises) is not int or not 0 < revises < 2**31):
         raise BadInput(f"revises must be the number of an annotation, not {revises!r}")
     kept = {key: value for key, value in params.items() if key not in ("label_info", *STATED)}
-    finding, submission_id, pool = stated.values()
-    return Submission(image, reader, file, label_info, finding, submission_id, pool, revises=revises, params=kept)
+    return Submission(image, reader, file, label_info, revises=revises, params=kept, **stated)
 
 
 def label_path(image: str, reader: str, revision: int) -> str:

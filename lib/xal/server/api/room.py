@@ -26,6 +26,7 @@ class Room(Reply):
     pool: str
     """Of whose images all this is; a label that is handed in may say it, and is refused by any other pool."""
     task: str
+    """Which task it is; said with a label, that is refused by any other one."""
     title: str
     dimensions: Literal[2, 3]
     findings: list[RoomFinding]

@@ -3,7 +3,7 @@
 import { Failure, get, speakFor } from "./api.js";
 import { fill, h, isTyping, note, toast } from "./dom.js";
 import { stepsOf } from "./jobs.js";
-import { sendAll, waiting } from "./keep.js";
+import { sendAll, waiting, waitingElsewhere } from "./keep.js";
 import { listen, live } from "./live.js";
 import { Progress } from "./progress.js";
 import { Queue } from "./queue.js";
@@ -60,6 +60,7 @@ async function enter(name) {
   tabsOfMine.addEventListener("message", ({ data }) => heardOf(data));
   setInterval(deliver, RETRY_MS);
   deliver();
+  tellOfOthers();
   place.replaceChildren();
   await show();
 }
@@ -138,10 +139,18 @@ async function explainMissing(error) {
 // what waits to be sent
 
 async function deliver() {
-  if ((await waiting(room.pool)).length) await sendAll(room.pool, delivered);
+  if ((await waiting(room.pool, room.task)).length) await sendAll(room.pool, room.task, delivered);
   await countWaiting();
 }
 window.addEventListener("xal-entrusted", deliver);
+
+/** What is not sent from here, once when the page is opened. */
+async function tellOfOthers() {
+  const others = await waitingElsewhere(room.pool, room.task);
+  if (!others.length) return;
+  const names = [...new Set(others.map(({ task, image }) => `${image} (${task})`))].slice(0, 5).join(", ");
+  toast(`${counted(others.length, "label")} kept here for another task or other images: ${names}. Sent once that is served here again.`, "bad");
+}
 
 /** What became of a label that this tab has sent. */
 function delivered(result) {
@@ -154,19 +163,21 @@ function delivered(result) {
 /** Another tab has sent a label, perhaps one of this tab's. */
 function heardOf(result) {
   countWaiting();
-  if (result.entry.pool !== room.pool || result.entry.reader !== room.reader) return;
+  if (result.entry.pool !== room.pool || result.entry.task !== room.task || result.entry.reader !== room.reader) return;
   window.dispatchEvent(new CustomEvent("xal-delivered", { detail: result }));
 }
 
-const countWaiting = async () => showBanner((await waiting(room.pool)).length);
+const countWaiting = async () => showBanner((await waiting(room.pool, room.task)).length);
 
 function showBanner(count) {
   const banner = byId("banner");
   banner.hidden = live.connected !== false && count === 0;
-  const kept = count === 1 ? "1 label is kept here and will be sent" : `${count} labels are kept here and will be sent`;
+  const kept = `${counted(count, "label")} kept here and will be sent`;
   if (count && live.connected !== false) banner.textContent = `Sending … ${kept} as soon as the server takes it.`;
   else banner.textContent = `The server cannot be reached. What you draw is kept in this browser${count ? `; ${kept} when it is back` : ""}.`;
 }
+
+const counted = (count, what) => (count === 1 ? `1 ${what} is` : `${count} ${what}s are`);
 
 async function showConnection() {
   byId("live").classList.toggle("lost", live.connected === false);

@@ -1,7 +1,7 @@
 /**
  * What must not be lost in this browser: outlines that are being drawn, and labels that have not reached the server.
  *
- * Both lie in IndexedDB, each with the pool that it belongs to. A label goes from the first to the second in one
+ * Both lie in IndexedDB, each with the pool and the task that it belongs to. A label goes from the first to the second in one
  * transaction, and leaves the second only when the server has it or has refused it; it is sent under one number, so
  * that however often it arrives it counts once. What the browser does not take (private windows, a full disk) is kept
  * in memory for as long as the page is open, and the page asks before it is left.
@@ -98,11 +98,15 @@ export async function draftsOf(pool, task, reader) {
   return [...here, ...others].sort((one, other) => other.changed - one.changed);
 }
 
-/** This pool's labels that have not reached the server, the oldest first. */
-export async function waiting(pool) {
-  const written = await ifReadable(within(["outbox"], "readonly", (outbox) => outbox.getAll()), []);
-  const all = [...written, ...unwritten.outbox.values()];
-  return all.filter((entry) => entry.pool === pool).sort((one, other) => one.made - other.made);
+/** This task's labels of this pool that have not reached the server, the oldest first. */
+export const waiting = async (pool, task) => (await outbox()).filter((entry) => entry.pool === pool && entry.task === task);
+
+/** What was drawn for another pool or task: it waits until that is served here again. */
+export const waitingElsewhere = async (pool, task) => (await outbox()).filter((entry) => entry.pool !== pool || entry.task !== task);
+
+async function outbox() {
+  const written = await ifReadable(within(["outbox"], "readonly", (labels) => labels.getAll()), []);
+  return [...written, ...unwritten.outbox.values()].sort((one, other) => one.made - other.made);
 }
 
 /** From now on this label is on its way, and its draft is done. */
@@ -156,12 +160,12 @@ async function sendNow(entry) {
 let sending = null;
 
 /**
- * Send what waits for this pool, and what comes to it meanwhile; `tell` hears at once what became of each:
+ * Send what waits for this task of this pool, and what comes to it meanwhile; `tell` hears at once what became of each:
  * {entry, reply} or {entry, refused}. What could not be sent stays. Once at a time in a tab, and only one tab at a time
  * where the browser can see to that.
  */
-export function sendAll(pool, tell) {
-  const send = () => sendWaiting(pool, tell);
+export function sendAll(pool, task, tell) {
+  const send = () => sendWaiting(pool, task, tell);
   sending ??= (navigator.locks ? navigator.locks.request("xal-outbox", send) : send()).finally(() => {
     sending = null;
   });
@@ -178,9 +182,9 @@ function putOff({ submission }) {
 
 const isDue = ({ submission }) => !(pauses.get(submission)?.until > Date.now());
 
-async function sendWaiting(pool, tell) {
+async function sendWaiting(pool, task, tell) {
   for (;;) {
-    const entry = (await waiting(pool)).find(isDue);
+    const entry = (await waiting(pool, task)).find(isDue);
     if (!entry) return;
     let result;
     try {

@@ -219,7 +219,7 @@ export class Read {
   /** This reader's label of an image that has not reached the server yet. */
   async #onItsWay(image) {
     const { pool, task, reader } = this.room;
-    return (await waiting(pool)).findLast((entry) => entry.image === image && entry.task === task && entry.reader === reader);
+    return (await waiting(pool, task)).findLast((entry) => entry.image === image && entry.reader === reader);
   }
 
   /** Show what is on its way, until it has arrived. */
@@ -321,7 +321,7 @@ export class Read {
     const draft = this.#draft();
     const submission = submissionNumber();
     const label_info = this.rois.map((name, at) => ({ name, idx: at + 1 }));
-    const params = { client_id: draft.reader, pool: draft.pool, submission_id: submission, label_info };
+    const params = { client_id: draft.reader, pool: draft.pool, task: draft.task, submission_id: submission, label_info };
     if (this.viewer.outline.voxels === 0) params.finding = draft.finding;
     if (draft.revises) params.revises = draft.revises.id;
     this.phase = "sending";
