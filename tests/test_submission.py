@@ -105,6 +105,20 @@ def test_a_label_drawn_for_another_task_is_refused_before_anything_is_looked_at(
     assert local.project.store.annotations() == []
 
 
+def test_a_label_drawn_on_other_pixels_is_refused_in_plain_words(local: Local):
+    store, image = local.project.store, local.ids[0]
+    local.project.volume(store.image(image))
+    drawn_on = store.image(image).checksum
+    label = write_picture(local.folder / "label.nii.gz", local.pictures[image])
+    (local.studies / f"{image}.png").write_bytes((local.studies / f"{local.ids[1]}.png").read_bytes())
+    local.project.sync()
+    with pytest.raises(Conflict, match="was replaced since this was outlined: please outline it anew"):
+        submit(local.project, parse(image, label, checksum=drawn_on, label_info=INFO))
+    assert store.annotations() == []
+    now = store.image(image).checksum
+    assert submit(local.project, parse(image, label, checksum=now, label_info=INFO)).created
+
+
 def test_a_label_drawn_for_this_pool_is_taken_and_the_pool_is_not_kept_with_it(local: Local):
     label = write_picture(local.folder / "label.nii.gz", local.pictures[local.ids[0]])
     said = parse(local.ids[0], label, pool=local.project.store.pool, task="tiny", label_info=INFO, client="page")

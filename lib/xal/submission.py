@@ -26,7 +26,7 @@ from xal.store.rows import AnnotationRow, NewAnnotation, Source
 
 FINAL = "final"
 """The only label tag that makes annotations."""
-STATED = ("finding", "submission_id", "pool", "task")
+STATED = ("finding", "submission_id", "pool", "task", "checksum")
 """Short texts that a client may send with a label."""
 INCOMING = ".incoming"
 """Below the folder of labels: files whose submission is not stored yet."""
@@ -48,6 +48,8 @@ class Submission:
     """Whose image it was drawn on, if the client says so: images of other pools may have the same id."""
     task: str | None = None
     """Which task it was drawn for, if the client says so: another one may have findings of the same name."""
+    checksum: str | None = None
+    """Of the image's bytes that it was drawn on: its file may be another one by now."""
     source: Source = "reader"
     revises: int | None = None
     """The annotation whose place it takes."""
@@ -74,6 +76,8 @@ def submit(project: Project, submission: Submission) -> Receipt:
     if row.state != "ok":
         raise Conflict(f"image {row.id!r} is {row.state}{f': {row.problem}' if row.problem else ''}")
     volume = project.volume(row)
+    if submission.checksum not in (None, project.store.image(row.id).checksum):
+        raise Conflict(f"the file of image {row.id!r} was replaced since this was outlined: please outline it anew")
     decoded = decode_label(submission.file, submission.label_info, volume, project.task, submission.finding)
     new = NewAnnotation(
         image=row.id,

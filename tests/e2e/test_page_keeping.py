@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from harness.browser import Tab, draw_box, stored
 from harness.pools import TASK
-from harness.room import open_room
+from harness.room import Room, open_room
 from harness.server import Server
 
 pytestmark = pytest.mark.e2e
+
+
+REPLACED = "The file of this image was replaced since this was outlined: please outline it anew."
+
+
+@pytest.fixture(scope="module")
+def keeping(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
+    room = open_room(tmp_path_factory.mktemp("keeping"), 40)
+    with room.server:
+        yield room
 
 
 def hand_in(tab: Tab) -> None:
@@ -44,3 +57,62 @@ def test_a_label_waits_for_its_own_task(tmp_path: Path, tabs):
         tab.page.reload()
         own.server.wait(lambda: own.server.get("/xal/api/annotations").json()["items"] != [], 30, "the label")
         assert stored(own.server, image, "dr_task")[0]["roi_voxels"] == 16
+
+
+# other pixels
+
+
+def replace(room: Room, image: str) -> None:
+    """Another picture of the same size in the image's place, which the server knows of."""
+    path = f"/xal/api/images/{image}"
+    before = room.server.get(path, client_id="nobody").json()["checksum"]
+    pixels = np.random.default_rng(len(image)).integers(0, 255, (32, 32), np.uint8)
+    Image.fromarray(pixels).save(Path(room.server.studies) / f"{image}.png")
+    room.server.wait(
+        lambda: room.server.get(path, client_id="nobody").json()["checksum"] != before, 30, "the other file"
+    )
+
+
+def test_an_outline_is_not_handed_in_for_a_file_that_was_replaced_meanwhile(keeping: Room, tabs):
+    tab = tabs(keeping.server, "dr_replaced").open()
+    image = tab.next()
+    draw_box(tab, (3, 3), (5, 5))
+    tab.choose("disc")
+    replace(keeping, image)
+    hand_in(tab)
+    tab.page.get_by_text(REPLACED).wait_for()
+    tab.page.get_by_text(f"The server did not take it: the file of image '{image}' was replaced").wait_for()
+    tab.faults.clear()  # the browser itself reports the refusal as an error
+    assert tab.outlined() == 0
+    draw_box(tab, (8, 8), (9, 9))
+    tab.hand_in()
+    assert stored(keeping.server, image, "dr_replaced")[0]["roi_voxels"] == 4
+
+
+def test_a_draft_is_not_laid_on_the_pixels_of_another_file(keeping: Room, tabs):
+    tab = tabs(keeping.server, "dr_resumed").open()
+    image = tab.next()
+    draw_box(tab, (3, 3), (5, 5))
+    tab.choose("disc")
+    replace(keeping, image)
+    tab.page.reload()
+    tab.page.get_by_text(REPLACED).wait_for()
+    assert (tab.reading(), tab.outlined()) == (image, 0)
+    draw_box(tab, (8, 8), (9, 9))
+    tab.page.reload()
+    tab.reading()
+    assert (tab.outlined(), tab.page.get_by_text(REPLACED).count()) == (4, 0)
+
+
+def test_drawing_again_does_not_begin_with_an_outline_of_other_pixels(keeping: Room, tabs):
+    tab = tabs(keeping.server, "dr_anew").open()
+    image = tab.next()
+    draw_box(tab, (3, 3), (5, 5))
+    tab.choose("disc")
+    tab.hand_in()
+    replace(keeping, image)
+    tab.page.reload()
+    tab.page.get_by_role("button", name=re.compile("^(Draw again|Next without)")).first.wait_for()
+    tab.page.keyboard.press("r")
+    tab.page.get_by_text(REPLACED).wait_for()
+    assert tab.outlined() == 0

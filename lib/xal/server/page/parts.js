@@ -73,6 +73,7 @@ function readingPart(read) {
     heading(read),
     revises && note(`You revise what ${revises.reader} said (${revises.finding}). What you hand in takes its place.`),
     own && note(`You handed this in as ${own.finding} (revision ${own.revision}). This will be revision ${own.revision + 1}.`),
+    read.replaced && note("The file of this image was replaced since this was outlined: please outline it anew.", "bad"),
     refused && note(`The server did not take it: ${refused}`, "bad"),
     lease && lease.reader !== room.reader && note(`${lease.reader} is reading this image.`, "bad"),
     h("fieldset", { class: "findings" }, h("legend", {}, "Finding"), room.findings.map((finding, at) => findingChoice(read, finding, at))),

@@ -73,6 +73,7 @@ export class Read {
     this.finding = null;
     this.revises = null;
     this.refused = null;
+    this.replaced = false;
     this.receipt = null;
     this.phase = phase;
     this.message = message;
@@ -192,14 +193,20 @@ export class Read {
       toast("You have read this image yourself: settle the finding, or withdraw the wrong annotation.", "bad");
       return this.#explain();
     }
-    if (said.of_these_pixels) await this.why.outline(said, here);
-    else toast(`The file was replaced since ${said.reader} outlined it: please outline it anew.`, "bad");
+    await this.#startFrom(said, here);
     if (!here()) return;
     this.revises = said;
     this.finding = this.#known(said.finding);
     this.#begin();
     this.viewer.goToOutline();
     this.#keep();
+  }
+
+  /** The outline of what was said, unless it was drawn on other pixels. */
+  async #startFrom(said, here) {
+    if (said.of_these_pixels) return this.why.outline(said, here);
+    this.viewer.empty();
+    this.replaced = true;
   }
 
   #known(name) {
@@ -209,11 +216,16 @@ export class Read {
   #resume(draft) {
     this.finding = this.#known(draft.finding);
     this.revises = draft.revises ?? null;
-    const fits = draft.runs.reduce((sum, length) => sum + length, 0) === this.viewer.outline.mask.length;
-    if (fits) this.viewer.restore(draft.runs);
-    else toast("The image has another size than when you outlined it: please outline it anew.", "bad");
+    this.#lay(draft);
     this.#begin(draft.refused);
     this.viewer.goToOutline();
+  }
+
+  /** Lay a kept outline over the image, if it was drawn on that. */
+  #lay({ checksum, runs }) {
+    const fits = runs.reduce((sum, length) => sum + length, 0) === this.viewer.outline.mask.length;
+    this.replaced = !fits || (checksum ?? this.image.checksum) !== this.image.checksum; // those of an earlier page have none
+    if (!this.replaced) this.viewer.restore(runs);
   }
 
   /** This reader's label of an image that has not reached the server yet. */
@@ -230,7 +242,7 @@ export class Read {
     this.finding = draft.finding;
     this.revises = draft.revises ?? null;
     this.viewer.setColour(colourOf(this.room, draft.finding));
-    this.viewer.restore(draft.runs);
+    this.#lay(draft);
     this.viewer.goToOutline();
     this.#draw();
     if (!(await this.#onItsWay(image)) && here() && this.phase === "sending") await this.#open(image); // it arrived meanwhile
@@ -253,6 +265,7 @@ export class Read {
 
   #drawn() {
     if (this.phase !== "reading") return;
+    this.replaced = false;
     if (this.finding === null && this.rois.length === 1) this.finding = this.rois[0];
     this.#draw();
     this.#keep();
@@ -278,7 +291,7 @@ export class Read {
 
   #draft() {
     const { pool, task, reader } = this.room;
-    return { pool, task, reader, image: this.image.id, finding: this.finding, revises: this.revises, refused: this.refused, runs: this.viewer.outline.runs(), changed: Date.now() };
+    return { pool, task, reader, image: this.image.id, checksum: this.image.checksum, finding: this.finding, revises: this.revises, refused: this.refused, runs: this.viewer.outline.runs(), changed: Date.now() };
   }
 
   /** Who draws keeps the image. */
@@ -321,7 +334,7 @@ export class Read {
     const draft = this.#draft();
     const submission = submissionNumber();
     const label_info = this.rois.map((name, at) => ({ name, idx: at + 1 }));
-    const params = { client_id: draft.reader, pool: draft.pool, task: draft.task, submission_id: submission, label_info };
+    const params = { client_id: draft.reader, pool: draft.pool, task: draft.task, checksum: draft.checksum, submission_id: submission, label_info };
     if (this.viewer.outline.voxels === 0) params.finding = draft.finding;
     if (draft.revises) params.revises = draft.revises.id;
     this.phase = "sending";
@@ -341,20 +354,26 @@ export class Read {
       if (reply) toast(`${entry.image} has been handed in.`, "good");
       return;
     }
-    if (refused) return this.#begin(refused);
     const here = this.#here();
-    const { annotation, revision, finding, roi_voxels } = reply.xal;
-    let image = { ...this.image, own: { id: annotation, revision, finding, roi_voxels }, may_see: true };
-    try {
-      image = await get(idPath(entry.image));
-    } catch (error) {
-      if (!(error instanceof Failure)) throw error;
-    }
+    const image = await this.#asItIsNow(entry.image);
     if (!here()) return;
-    this.image = image;
+    if (refused && image && image.checksum !== this.image.checksum) return this.#open(image.id); // other pixels than those in view
+    if (refused) return this.#begin(refused);
+    const { annotation, revision, finding, roi_voxels } = reply.xal;
+    this.image = image ?? { ...this.image, own: { id: annotation, revision, finding, roi_voxels }, may_see: true };
     this.revises = null;
     this.receipt = reply.xal;
     await this.#explain();
+  }
+
+  /** Null where the server does not say. */
+  async #asItIsNow(image) {
+    try {
+      return await get(idPath(image));
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      return null;
+    }
   }
 
   async #explain() {
@@ -375,8 +394,9 @@ export class Read {
     const { id, own, status } = this.image;
     try {
       if (status === "waiting" && !own && !this.until) this.until = await this.#lease(id, false);
+      const said = own && (await get(`${idPath(id)}/why`)).annotations.find((annotation) => annotation.id === own.id);
       if (!here()) return;
-      if (own) await this.why.outline(own, here);
+      if (said) await this.#startFrom(said, here);
       else this.viewer.empty();
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
