@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from harness.browser import draw_box
 from harness.reviewing import CONTESTED, DOUBTED, FAR, SECOND
 from harness.room import Room
 
@@ -68,6 +69,7 @@ def test_what_a_reader_said_is_revised_in_its_outline_also_after_a_reload(review
 def test_a_revision_can_be_given_up_and_asks_before_it_replaces_a_drawing(reviewed: Room, tabs):
     tab = tabs(reviewed.server, "chief").open(f"#/read/{FAR}")
     tab.reading()
+    draw_box(tab, (3, 3), (5, 5))
     tab.choose("square")
     tab.open("#/review")
     differ = tab.page.get_by_role("listitem", name=f"Readers differ: {CONTESTED}")

@@ -116,3 +116,107 @@ def test_drawing_again_does_not_begin_with_an_outline_of_other_pixels(keeping: R
     tab.page.keyboard.press("r")
     tab.page.get_by_text(REPLACED).wait_for()
     assert tab.outlined() == 0
+
+
+# leaving an image
+
+
+def skip(tab: Tab) -> str:
+    """Leave the image with N; it."""
+    left = str(tab.page.locator(".panel .id").inner_text())
+    tab.page.keyboard.press("n")
+    tab.page.wait_for_function("id => ![null, id].includes(document.querySelector('.panel .id')?.textContent)", arg=left)
+    tab.reading()
+    return left
+
+
+def test_there_is_a_way_back_to_an_image_that_was_left(keeping: Room, tabs):
+    tab = tabs(keeping.server, "dr_back").open()
+    tab.next()
+    draw_box(tab, (3, 3), (5, 5))
+    left = skip(tab)
+    tab.page.locator("#toasts").get_by_text(f"{left} is kept.").wait_for()
+    tab.page.get_by_role("link", name="Back to it").click()
+    tab.page.wait_for_function("id => document.querySelector('.panel .id')?.textContent === id", arg=left)
+    tab.reading()
+    assert tab.outlined() == 9
+    assert tab.page.locator(".panel").get_by_text("Unfinished").count() == 0, "it is in view"
+    skip(tab)
+    tab.page.locator(".panel").get_by_role("link", name=left).wait_for()
+
+
+def test_an_unfinished_outline_is_discarded_only_after_asking(keeping: Room, tabs):
+    tab = tabs(keeping.server, "dr_discard").open()
+    tab.next()
+    draw_box(tab, (3, 3), (5, 5))
+    left = skip(tab)
+    discard = tab.page.get_by_role("button", name=f"Discard {left}")
+    question = tab.page.get_by_role("dialog", name="Discard this outline?")
+    discard.click()
+    question.get_by_role("button", name="Cancel").click()
+    discard.click()
+    question.get_by_role("button", name="Discard").click()
+    discard.wait_for(state="detached")
+    tab.open(f"#/read/{left}")
+    tab.page.wait_for_function("id => document.querySelector('.panel .id')?.textContent === id", arg=left)
+    tab.reading()
+    assert tab.outlined() == 0
+
+
+def test_a_finding_alone_is_no_draft_once_the_image_is_left(keeping: Room, tabs):
+    tab = tabs(keeping.server, "dr_nothing").open()
+    tab.next()
+    tab.choose("disc")
+    tab.page.wait_for_timeout(500)
+    left = skip(tab)
+    assert tab.page.locator("#toasts").get_by_text("is kept").count() == 0
+    assert tab.page.locator(".panel").get_by_text("Unfinished").count() == 0
+    tab.open(f"#/read/{left}")
+    tab.page.wait_for_function("id => document.querySelector('.panel .id')?.textContent === id", arg=left)
+    tab.reading()
+    assert not tab.page.get_by_role("radio", name=re.compile("^disc")).is_checked()
+
+
+def test_what_was_drawn_since_is_not_deleted_unasked(keeping: Room, tabs):
+    tab = tabs(keeping.server, "dr_since").open()
+    tab.next()
+    draw_box(tab, (3, 3), (5, 5))
+    tab.page.get_by_role("button", name="Exclude this image").click()
+    exclusion = tab.page.get_by_role("dialog", name="Never offer this image again")
+    exclusion.get_by_text("What you have drawn is deleted.").wait_for()
+    exclusion.get_by_role("button", name="Cancel").click()
+    tab.choose("disc")
+    tab.hand_in()
+    keep = tab.page.get_by_role("button", name="Keep revision 1 as it is")
+    question = tab.page.get_by_role("dialog", name="Delete what you have drawn?")
+    tab.page.keyboard.press("r")
+    keep.click()
+    tab.page.get_by_role("button", name=re.compile("^Draw again")).wait_for()  # nothing was drawn
+    tab.page.keyboard.press("r")
+    tab.reading()
+    draw_box(tab, (8, 8), (9, 9))
+    tab.page.reload()
+    tab.reading()
+    keep.click()
+    question.get_by_role("button", name="Cancel").click()
+    assert tab.outlined() == 13
+    keep.click()
+    question.get_by_role("button", name="Delete it").click()
+    tab.page.get_by_role("button", name=re.compile("^Draw again")).wait_for()
+
+
+def test_what_is_unfinished_is_offered_where_nothing_is_left(tmp_path: Path, tabs, serving):
+    room = open_room(tmp_path, 2)
+    tab = tabs(serving(room.server), "dr_last").open()
+    tab.next()
+    draw_box(tab, (3, 3), (5, 5))
+    left = skip(tab)
+    room.hand_in(left, "somebody")
+    draw_box(tab, (3, 3), (5, 5))
+    tab.choose("disc")
+    tab.hand_in()
+    tab.page.keyboard.press("n")
+    tab.page.get_by_role("heading", name="Nothing left to read").wait_for()
+    tab.page.locator(".panel").get_by_role("link", name=left).click()
+    tab.reading()
+    assert tab.outlined() == 9

@@ -314,6 +314,7 @@ def test_an_outline_that_arrives_late_does_not_replace_what_is_drawn(races: Room
     tab.page.wait_for_timeout(1000)
     assert tab.outlined() == 18
     tab.page.get_by_role("button", name="Keep revision 1 as it is").click()
+    tab.page.get_by_role("dialog", name="Delete what you have drawn?").get_by_role("button", name="Delete it").click()
     tab.page.get_by_role("button", name=re.compile("^Draw again")).wait_for()
     tab.page.unroute("**/mask.nii.gz*")
     tab.page.reload()

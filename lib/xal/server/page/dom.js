@@ -66,13 +66,14 @@ export const note = (text, kind = "quiet") => h("p", { class: `note ${kind}`, ro
 
 const STAY_MS = { good: 6000, quiet: 6000, bad: 15000 };
 
-/** Tell something in passing. */
-export function toast(text, kind = "quiet") {
+/** Tell something in passing, perhaps with a `link`, {text, href}. */
+export function toast(text, kind = "quiet", link = null) {
   const place = document.getElementById("toasts");
-  const element = h("div", { class: `toast ${kind}`, role: kind === "bad" ? "alert" : "status" }, text,
+  const element = h("div", { class: `toast ${kind}`, role: kind === "bad" ? "alert" : "status" }, h("span", {}, text),
+    link && h("a", { href: link.href, onClick: () => element.remove() }, link.text),
     h("button", { class: "plain", "aria-label": "Close", onClick: () => element.remove() }, "×"));
   place.append(element);
-  setTimeout(() => element.remove(), STAY_MS[kind]);
+  setTimeout(() => element.remove(), link ? STAY_MS.bad : STAY_MS[kind]);
 }
 
 /** Ask before something that is hard to take back; resolves to the text of `input`, to true, or to null. */

@@ -3,6 +3,7 @@
 import { get } from "./api.js";
 import { clock, colourOf, h, note, rgb, share } from "./dom.js";
 import { live } from "./live.js";
+import { readPath } from "./rows.js";
 
 const COVERS = {
   idle: (read) => [h("p", {}, "Ready when you are."), nextButton(read, "Next image")],
@@ -13,8 +14,8 @@ const COVERS = {
 const PANELS = {
   idle: idlePart,
   loading: () => [],
-  empty: (read) => [h("h2", {}, "Done"), h("p", { class: "quiet" }, "New images appear by themselves."), nextButton(read, "Ask again")],
-  error: (read) => [h("h2", {}, "Not opened"), h("button", { onClick: () => read.idle() }, "Back to the start")],
+  empty: (read) => [h("h2", {}, "Done"), h("p", { class: "quiet" }, "New images appear by themselves."), nextButton(read, "Ask again"), unfinishedPart(read)],
+  error: (read) => [h("h2", {}, "Not opened"), h("button", { onClick: () => read.without("idle") }, "Back to the start"), unfinishedPart(read)],
   reading: readingPart,
   sending: sendingPart,
   why: whyPart,
@@ -29,19 +30,29 @@ function nextButton(read, text) {
   return h("button", { class: "primary large", data: { focus: "next" }, onClick: () => read.next() }, text, h("kbd", {}, "N"));
 }
 
-function idlePart({ room, drafts = [] }) {
+function idlePart(read) {
+  const { room } = read;
   const { state } = live;
   return [
     h("h2", {}, room.title),
     state && h("p", { class: "quiet" }, `${state.open} of ${state.images} images wait; ${state.settled} are settled.`),
-    drafts.length > 0 && [h("h3", {}, "Unfinished"), h("ul", { class: "plain" }, drafts.map(unfinished))],
+    unfinishedPart(read),
     h("h3", {}, "How it goes"),
     h("ol", { class: "steps" }, h("li", {}, "Outline the lesion in the image."), h("li", {}, "Choose its finding."), h("li", {}, "Hand in. You then see where the model had looked.")),
   ];
 }
 
-function unfinished({ image, refused }) {
-  return h("li", {}, h("a", { href: `#/read/${encodeURIComponent(image)}` }, image), refused && h("p", { class: "bad" }, refused));
+/** Drafts of other images than the one in view. */
+function unfinishedPart(read) {
+  const others = read.unfinished.filter(({ image }) => image !== read.wanted);
+  return others.length > 0 && [h("h3", {}, "Unfinished"), h("ul", { class: "plain" }, others.map((draft) => unfinished(read, draft)))];
+}
+
+function unfinished(read, draft) {
+  const { image, refused } = draft;
+  return h("li", {},
+    h("div", { class: "row" }, h("a", { href: readPath(image) }, image), h("button", { class: "plain", "aria-label": `Discard ${image}`, data: { focus: `discard-${image}` }, onClick: () => read.discard(draft) }, "Discard")),
+    refused && h("p", { class: "bad" }, refused));
 }
 
 function heading({ room, image, phase, until }) {
@@ -86,6 +97,7 @@ function readingPart(read) {
       h("button", { class: "plain", data: { focus: "exclude" }, onClick: () => read.exclude() }, "Exclude this image …")),
     room.reveal === "always" && read.why.part(),
     h("p", { class: "quiet small" }, live.connected === false ? "Not connected. Your outline is kept in this browser." : "Your outline is kept in this browser until it is handed in."),
+    unfinishedPart(read),
   ];
 }
 
@@ -112,6 +124,7 @@ function whyPart(read) {
     read.why.part(),
     h("div", { class: "column" }, nextButton(read, "Next image"),
       h("button", { data: { focus: "again" }, onClick: () => read.again() }, read.image.own ? "Draw again" : "Outline it myself", h("kbd", {}, "R"))),
+    unfinishedPart(read),
   ];
 }
 

@@ -2,9 +2,11 @@
 
 import { bytes, Failure, get, idPath, nextSample, post } from "./api.js";
 import { ask, colourOf, fill, h, isTyping, toast } from "./dom.js";
-import { draftOf, draftsOf, dropDraft, entrust, keepDraft, submissionNumber, waiting } from "./keep.js";
+import { Drafts } from "./drafts.js";
+import { entrust, submissionNumber, waiting } from "./keep.js";
 import { live } from "./live.js";
 import { coverOf, panelOf } from "./parts.js";
+import { readPath } from "./rows.js";
 import { Tools } from "./tools.js";
 import { Viewer } from "./viewer.js";
 import { Why } from "./why.js";
@@ -27,7 +29,8 @@ export class Read {
     this.phase = "idle";
     this.wanted = null; // the image that is in view, or will be once it is here
     this.turn = 0; // counts what was asked for, so that what arrives late for something earlier is dropped
-    this.unsaved = new Map();
+    this.drafts = new Drafts(room);
+    this.unfinished = [];
     const canvas = h("canvas", { id: "picture", tabindex: 0, role: "img", "aria-label": "The image" });
     this.cover = h("div", { class: "cover" });
     this.panel = h("aside", { class: "panel", tabindex: -1, "aria-label": "Finding and outline" });
@@ -49,24 +52,27 @@ export class Read {
     const { reviewer, reviewers } = this.room;
     const revised = ((reviewer || !reviewers) && Number(options.get("revise"))) || null;
     if (image && (revised || image !== this.wanted)) return this.#open(image, revised);
-    if (!this.wanted && this.phase !== "loading") return this.idle();
+    if (!this.wanted && this.phase !== "loading") return this.without("idle");
     if (this.wanted) this.#want(this.wanted); // the address names it again
     this.#draw();
   }
 
   // which image
 
-  /** No image: what the reader sees first. */
-  async idle() {
-    const here = this.#reset("idle");
-    const drafts = await draftsOf(this.room.pool, this.room.task, this.room.reader);
+  /** No image: what is unfinished is offered. */
+  async without(phase, message = "") {
+    const here = this.#reset(phase, message);
+    if (phase !== "idle") this.#draw();
+    await this.leaving;
+    const unfinished = await this.drafts.all();
     if (!here()) return;
-    this.drafts = drafts;
+    this.unfinished = unfinished;
     this.#draw();
   }
 
   /** Leave the image in view. Returns a function that says whether this is still what the reader last asked for. */
   #reset(phase, message = "") {
+    this.leaving = this.#leave();
     this.turn += 1;
     this.wanted = null;
     this.image = null;
@@ -74,6 +80,8 @@ export class Read {
     this.revises = null;
     this.refused = null;
     this.replaced = false;
+    this.kept = false;
+    this.drawn = false;
     this.receipt = null;
     this.phase = phase;
     this.message = message;
@@ -84,6 +92,15 @@ export class Read {
     return this.#here();
   }
 
+  /** Where nothing was drawn, a draft is not worth keeping. */
+  async #leave() {
+    if (this.phase === "reading" && this.kept && !this.replaced && !this.#isWorthKeeping()) await this.drafts.drop(this.image.id);
+  }
+
+  #isWorthKeeping() {
+    return this.phase === "reading" && this.kept && Boolean(this.viewer.outline.voxels || this.revises || this.refused);
+  }
+
   #here(phase = null) {
     const { turn } = this;
     return () => turn === this.turn && (phase === null || phase === this.phase);
@@ -91,21 +108,20 @@ export class Read {
 
   #want(image) {
     this.wanted = image;
-    history.replaceState(null, "", `#/read/${encodeURIComponent(image)}`);
+    history.replaceState(null, "", readPath(image));
   }
 
   /** The best image that nobody else has. */
   async next() {
     if (this.phase === "loading") return;
+    const left = this.#isWorthKeeping() ? this.image.id : null;
     const here = this.#reset("loading");
+    if (left) toast(`${left} is kept.`, "quiet", { text: "Back to it", href: readPath(left) });
     this.#draw();
     try {
       const sample = await nextSample();
       if (!here()) return;
-      if (!sample.id) {
-        this.#reset("empty");
-        return this.#draw();
-      }
+      if (!sample.id) return this.without("empty");
       this.#want(sample.id);
       await this.#load(sample.id, sample.xal.lease_until, here);
     } catch (error) {
@@ -127,20 +143,20 @@ export class Read {
 
   #failed(error) {
     if (!(error instanceof Failure)) console.error(error);
-    this.#reset("error", error.message);
-    this.#draw();
+    this.without("error", error.message);
   }
 
   async #load(id, leaseUntil, here, revised = null) {
-    const { pool, task, reader, dimensions } = this.room;
-    const [image, draft, sent] = await Promise.all([get(idPath(id)), draftOf(pool, task, reader, id), this.#onItsWay(id)]);
+    await this.leaving;
+    const [image, draft, sent, unfinished] = await Promise.all([get(idPath(id)), this.drafts.get(id), this.#onItsWay(id), this.drafts.all()]);
     if (!here()) return;
-    const looks = this.room.reviewer && leaseUntil === null && image.lease?.reader !== reader && !draft; // a reviewer who came by name
+    this.unfinished = unfinished;
+    const looks = this.room.reviewer && leaseUntil === null && image.lease?.reader !== this.room.reader && !draft; // a reviewer who came by name
     const toBeRead = image.status === "waiting" && !image.own && !sent && !revised && !draft?.revises && !looks;
     const until = leaseUntil ?? (toBeRead ? await this.#lease(id, draft !== undefined) : null);
     const file = await bytes(`${idPath(id)}/volume.nii.gz`, { v: image.checksum });
     if (!here()) return;
-    await this.viewer.show(file, dimensions === 2);
+    await this.viewer.show(file, this.room.dimensions === 2);
     if (!here()) return;
     this.image = image;
     this.until = until;
@@ -217,14 +233,16 @@ export class Read {
     this.finding = this.#known(draft.finding);
     this.revises = draft.revises ?? null;
     this.#lay(draft);
+    this.kept = true;
     this.#begin(draft.refused);
     this.viewer.goToOutline();
   }
 
   /** Lay a kept outline over the image, if it was drawn on that. */
-  #lay({ checksum, runs }) {
+  #lay({ checksum, runs, drawn = runs.length > 1 }) {
     const fits = runs.reduce((sum, length) => sum + length, 0) === this.viewer.outline.mask.length;
     this.replaced = !fits || (checksum ?? this.image.checksum) !== this.image.checksum; // those of an earlier page have none
+    this.drawn = !this.replaced && drawn;
     if (!this.replaced) this.viewer.restore(runs);
   }
 
@@ -271,27 +289,22 @@ export class Read {
     this.#keep();
   }
 
-  /** Keep the draft as it is now; while one is being written, only the latest of each image waits. */
+  /** Keep the draft as it is now. */
   #keep() {
     if (this.phase !== "reading") return;
-    const draft = this.#draft();
-    this.unsaved.set(draft.image, draft);
-    this.saving ??= this.#save();
+    this.kept = true;
+    this.drafts.keep(this.#draft());
     this.#prolong();
   }
 
-  async #save() {
-    while (this.unsaved.size) {
-      const [[image, draft]] = this.unsaved;
-      this.unsaved.delete(image);
-      await keepDraft(draft).catch((error) => toast(`This browser cannot keep your outline (${error.message}): hand it in before you leave the page.`, "bad"));
-    }
-    this.saving = null;
+  /** Whether there are strokes that would be lost with the draft. */
+  #isDrawnSince() {
+    return this.drawn || this.viewer.outline.done.length > 0;
   }
 
   #draft() {
     const { pool, task, reader } = this.room;
-    return { pool, task, reader, image: this.image.id, checksum: this.image.checksum, finding: this.finding, revises: this.revises, refused: this.refused, runs: this.viewer.outline.runs(), changed: Date.now() };
+    return { pool, task, reader, image: this.image.id, checksum: this.image.checksum, finding: this.finding, revises: this.revises, refused: this.refused, drawn: this.#isDrawnSince(), runs: this.viewer.outline.runs(), changed: Date.now() };
   }
 
   /** Who draws keeps the image. */
@@ -342,8 +355,7 @@ export class Read {
     this.viewer.lock(true);
     this.#draw();
     const file = await this.viewer.labelFile(this.rois.indexOf(draft.finding) + 1);
-    this.unsaved.delete(draft.image); // else a draft of this could be written after it is done
-    await this.saving;
+    await this.drafts.stop(draft.image);
     await entrust({ submission, ...draft, draft, params, file, made: Date.now() });
     window.dispatchEvent(new Event("xal-entrusted"));
   }
@@ -357,11 +369,13 @@ export class Read {
     const here = this.#here();
     const image = await this.#asItIsNow(entry.image);
     if (!here()) return;
+    this.kept = Boolean(refused);
     if (refused && image && image.checksum !== this.image.checksum) return this.#open(image.id); // other pixels than those in view
     if (refused) return this.#begin(refused);
     const { annotation, revision, finding, roi_voxels } = reply.xal;
     this.image = image ?? { ...this.image, own: { id: annotation, revision, finding, roi_voxels }, may_see: true };
     this.revises = null;
+    this.drawn = false;
     this.receipt = reply.xal;
     await this.#explain();
   }
@@ -420,26 +434,38 @@ export class Read {
   async forget() {
     const here = this.#here("reading");
     const { revises, image: { id } } = this;
-    this.unsaved.delete(id);
-    await this.saving;
-    await dropDraft(this.room.pool, this.room.task, this.room.reader, id);
+    if (this.#isDrawnSince() && !(await ask({ title: "Delete what you have drawn?", text: `What was handed in of ${id} stays as it is.`, confirm: "Delete it" }))) return;
     if (!here()) return;
+    await this.drafts.drop(id);
+    if (!here()) return;
+    this.kept = false;
     if (!revises) return this.#open(id);
-    await this.idle(); // opened, the image might be taken from the queue
+    await this.without("idle"); // opened, the image might be taken from the queue
     if (this.room.reviewer) location.hash = "#/review";
+  }
+
+  /** Forget an unfinished image that is not in view. */
+  async discard({ image, runs }) {
+    if (runs.length > 1 && !(await ask({ title: "Discard this outline?", text: `What you have drawn of ${image} is deleted.`, confirm: "Discard" }))) return;
+    await this.drafts.drop(image);
+    this.unfinished = this.unfinished.filter((draft) => draft.image !== image);
+    this.#draw();
   }
 
   /** Never offer this image again. */
   async exclude() {
     const { id } = this.image;
     const here = this.#here();
-    const reason = await ask({ title: "Never offer this image again", text: `${id} will be left out for everybody, with your reason.`, input: "the reason", choices: REASONS, confirm: "Exclude" });
+    const lost = this.#isDrawnSince() ? " What you have drawn is deleted." : "";
+    const reason = await ask({ title: "Never offer this image again", text: `${id} will be left out for everybody, with your reason.${lost}`, input: "the reason", choices: REASONS, confirm: "Exclude" });
     if (!reason) return;
     try {
       await post(`${idPath(id)}/exclude`, { reason });
-      await dropDraft(this.room.pool, this.room.task, this.room.reader, id);
+      await this.drafts.drop(id);
       toast(`${id} is excluded: ${reason}`, "good");
-      if (here()) await this.next();
+      if (!here()) return;
+      this.kept = false;
+      await this.next();
     } catch (error) {
       toast(error.message, "bad");
     }

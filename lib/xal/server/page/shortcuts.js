@@ -10,7 +10,7 @@ export const SHORTCUTS = [
   [["Ctrl Z", "Ctrl Y"], "undo, redo"],
   [["Del"], "clear the outline"],
   [["Enter"], "hand in"],
-  [["N"], "next image, also without handing in"],
+  [["N"], "next image, also without handing in: what is drawn is kept"],
   [["R"], "draw again what was handed in"],
   [["↑", "↓"], "slice up or down (also the mouse wheel)"],
   [["V"], "another direction of slices"],
