@@ -397,6 +397,7 @@ def test_the_whole_loop_needs_no_mouse_and_never_loses_the_focus(room: Room, tab
     tab_to(tab, "button", "Hand in")
     page.keyboard.press("Enter")
     page.get_by_role("dialog", name="Hand in without an outline?").wait_for()
+    page.wait_for_timeout(300)  # a doubled Enter is none
     page.keyboard.press("Enter")
     page.locator(".receipt").wait_for()
     assert page.evaluate("document.activeElement.className") == "receipt"
@@ -406,6 +407,7 @@ def test_the_whole_loop_needs_no_mouse_and_never_loses_the_focus(room: Room, tab
     assert page.evaluate("document.activeElement.id") == "picture"
     press(tab, "1", "Enter")
     page.get_by_role("dialog", name="Hand in without an outline?").wait_for()
+    page.wait_for_timeout(300)  # a doubled Enter is none
     page.keyboard.press("Enter")
     page.locator(".receipt").wait_for()
     page.keyboard.press("n")

@@ -220,3 +220,52 @@ def test_what_is_unfinished_is_offered_where_nothing_is_left(tmp_path: Path, tab
     tab.page.locator(".panel").get_by_role("link", name=left).click()
     tab.reading()
     assert tab.outlined() == 9
+
+
+# handing in
+
+
+def said_of(room: Room, image: str) -> list:
+    return list(room.server.get("/xal/api/annotations", image=image).json()["items"])
+
+
+def test_enter_held_or_doubled_answers_no_question(keeping: Room, tabs):
+    tab = tabs(keeping.server, "dr_heavy").open()
+    image = tab.next()
+    tab.choose("disc")
+    keyboard = tab.page.keyboard
+    question = tab.page.get_by_role("dialog", name="Hand in without an outline?")
+    tab.page.evaluate(
+        """() => document.body.addEventListener("keydown", (event) => setTimeout(() =>
+             document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {key: "Enter", bubbles: true, cancelable: true}))
+               && document.activeElement.click(), 60), {once: true})"""
+    )
+    keyboard.down("Enter")  # and 60 ms later again
+    question.wait_for()
+    tab.page.wait_for_timeout(600)
+    for _ in range(3):
+        keyboard.down("Enter")  # a repeated one
+    keyboard.up("Enter")
+    tab.page.wait_for_timeout(600)
+    assert question.is_visible()
+    assert said_of(keeping, image) == []
+    keyboard.press("Enter")
+    tab.page.locator(".receipt").wait_for()
+
+
+def test_enter_held_while_an_image_is_opened_does_not_hand_it_in(keeping: Room, tabs):
+    tab = tabs(keeping.server, "dr_holding").open()
+    image = tab.next()
+    draw_box(tab, (3, 3), (5, 5))
+    tab.choose("disc")
+    left = skip(tab)
+    tab.page.get_by_role("link", name=left).last.focus()
+    tab.page.keyboard.down("Enter")
+    tab.page.wait_for_function("id => document.querySelector('.panel .id')?.textContent === id", arg=left)
+    tab.reading()
+    for _ in range(3):
+        tab.page.keyboard.down("Enter")
+    tab.page.wait_for_timeout(1000)
+    tab.page.keyboard.up("Enter")
+    assert said_of(keeping, image) == []
+    tab.hand_in()

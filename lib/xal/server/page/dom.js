@@ -76,6 +76,8 @@ export function toast(text, kind = "quiet", link = null) {
   setTimeout(() => element.remove(), link ? STAY_MS.bad : STAY_MS[kind]);
 }
 
+const SETTLE_MS = 250;
+
 /** Ask before something that is hard to take back; resolves to the text of `input`, to true, or to null. */
 export function ask({ title, text, confirm, input = null, choices = null }) {
   return new Promise((resolve) => {
@@ -87,7 +89,9 @@ export function ask({ title, text, confirm, input = null, choices = null }) {
       resolve(answer);
     };
     const leave = () => done(null); // what was asked about is no longer in view
-    const dialog = h("dialog", { class: "ask", "aria-label": title, onCancel: (event) => { event.preventDefault(); done(null); } },
+    const asked = performance.now();
+    const isMeant = (event) => !event.repeat && event.timeStamp - asked > SETTLE_MS; // not the press that has led here, held or doubled
+    const dialog = h("dialog", { class: "ask", "aria-label": title, onCancel: (event) => { event.preventDefault(); done(null); }, onKeydown: (event) => event.key === "Enter" && !isMeant(event) && event.preventDefault() },
       h("form", { onSubmit: (event) => { event.preventDefault(); done(field ? field.value.trim() || null : true); } },
         h("h2", {}, title),
         text && h("p", {}, text),

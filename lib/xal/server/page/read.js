@@ -477,7 +477,7 @@ export class Read {
     if (/^[1-9]$/.test(key) && !event.ctrlKey) {
       const finding = this.room.findings[Number(key) - 1];
       if (finding) this.pick(finding.name);
-    } else if (key === "enter" && !event.target.closest("button, a")) this.submit();
+    } else if (key === "enter" && !event.target.closest("button, a")) event.repeat || this.submit();
     else if (key === "n" && !event.ctrlKey) this.next();
     else if (key === "r" && !event.ctrlKey) this.again();
     else if (key === "a" && !event.ctrlKey && (this.phase === "why" || (this.phase === "reading" && this.room.reveal === "always"))) this.why.toggle();
