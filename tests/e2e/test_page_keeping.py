@@ -269,3 +269,36 @@ def test_enter_held_while_an_image_is_opened_does_not_hand_it_in(keeping: Room, 
     tab.page.keyboard.up("Enter")
     assert said_of(keeping, image) == []
     tab.hand_in()
+
+
+def test_a_refusal_that_another_tab_was_told_of_stands_until_it_is_looked_at(keeping: Room, tabs):
+    tab = tabs(keeping.server, "dr_tabs").open()
+    tab.may_lose_server = True
+    tab.page.context.route("**/datastore/label?*", lambda route: route.abort())
+    image = tab.next()
+    draw_box(tab, (3, 3), (5, 5))
+    tab.choose("disc")
+    hand_in(tab)
+    tab.page.get_by_text("1 label is kept here").wait_for()
+    tab.page.keyboard.press("n")
+    tab.page.wait_for_function("id => document.querySelector('.panel .id')?.textContent !== id", arg=image)
+    tab.reading()
+    tab.page.route("**/datastore/label?*", lambda route: route.abort())  # this tab does not hear of it itself
+    refusal = {"status": 400, "content_type": "application/json", "body": '{"detail": "not now"}'}
+    tab.page.context.unroute("**/datastore/label?*")
+    tab.page.context.route("**/datastore/label?*", lambda route: route.fulfill(**refusal))
+    other = tab.page.context.new_page()
+    other.goto(f"{keeping.server.url}/xal/#/queue")
+    tab.page.locator("#toasts").get_by_text(f"{image}: not now").wait_for()
+    other.close()
+    tab.page.reload()
+    told = tab.page.locator("#banner")
+    told.get_by_text("1 label was refused").wait_for()
+    told.get_by_role("link", name=image).click()
+    tab.page.get_by_text("The server did not take it: not now").wait_for()
+    told.wait_for(state="hidden")
+    assert tab.outlined() == 9
+    tab.page.reload()
+    tab.reading()
+    tab.page.wait_for_timeout(1000)
+    assert told.is_hidden()

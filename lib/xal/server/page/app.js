@@ -3,11 +3,12 @@
 import { Failure, get, speakFor } from "./api.js";
 import { fill, h, isTyping, note, toast } from "./dom.js";
 import { stepsOf } from "./jobs.js";
-import { sendAll, waiting, waitingElsewhere } from "./keep.js";
+import { draftsOf, sendAll, waiting, waitingElsewhere } from "./keep.js";
 import { listen, live } from "./live.js";
 import { Progress } from "./progress.js";
 import { Queue } from "./queue.js";
 import { Review } from "./review.js";
+import { readPath } from "./rows.js";
 import { SHORTCUTS } from "./shortcuts.js";
 
 const VIEWS = [
@@ -143,6 +144,7 @@ async function deliver() {
   await countWaiting();
 }
 window.addEventListener("xal-entrusted", deliver);
+window.addEventListener("xal-told", countWaiting);
 
 /** What is not sent from here, once when the page is opened. */
 async function tellOfOthers() {
@@ -156,25 +158,43 @@ async function tellOfOthers() {
 function delivered(result) {
   const { file, ...entry } = result.entry;
   tabsOfMine.postMessage({ ...result, entry });
-  if (result.refused) toast(`${entry.image}: ${result.refused}`, "bad");
-  window.dispatchEvent(new CustomEvent("xal-delivered", { detail: result }));
+  tell(result);
 }
 
-/** Another tab has sent a label, perhaps one of this tab's. */
+/** Another tab has sent a label, perhaps one of this tab's; nobody may be looking at that tab. */
 function heardOf(result) {
+  if (result.entry.pool !== room.pool || result.entry.task !== room.task || result.entry.reader !== room.reader) return countWaiting();
+  tell(result);
   countWaiting();
-  if (result.entry.pool !== room.pool || result.entry.task !== room.task || result.entry.reader !== room.reader) return;
+}
+
+function tell(result) {
+  if (result.refused) toast(`${result.entry.image}: ${result.refused}`, "bad");
   window.dispatchEvent(new CustomEvent("xal-delivered", { detail: result }));
 }
 
-const countWaiting = async () => showBanner((await waiting(room.pool, room.task)).length);
+async function countWaiting() {
+  const { pool, task, reader } = room;
+  const [labels, drafts] = await Promise.all([waiting(pool, task), draftsOf(pool, task, reader)]);
+  showBanner(labels.length, drafts.filter((draft) => draft.untold));
+}
 
-function showBanner(count) {
+/** What is on its way; and what was refused, until it has been looked at. */
+function showBanner(count, refused) {
+  const said = [sayWaiting(count), refused.length > 0 && sayRefused(refused)].filter(Boolean);
+  const text = said.flat(Infinity).map((part) => part.textContent ?? part).join("");
   const banner = byId("banner");
-  banner.hidden = live.connected !== false && count === 0;
+  banner.hidden = said.length === 0;
+  if (banner.textContent !== text) fill(banner, said); // an alert is read out whenever it is filled, and has links that may be focused
+}
+
+const sayRefused = (refused) => [`${refused.length === 1 ? "1 label was" : `${refused.length} labels were`} refused: `, refused.map(({ image }) => [h("a", { href: readPath(image) }, image), " "])];
+
+function sayWaiting(count) {
+  if (live.connected !== false && count === 0) return null;
   const kept = `${counted(count, "label")} kept here and will be sent`;
-  if (count && live.connected !== false) banner.textContent = `Sending … ${kept} as soon as the server takes it.`;
-  else banner.textContent = `The server cannot be reached. What you draw is kept in this browser${count ? `; ${kept} when it is back` : ""}.`;
+  if (live.connected !== false) return `Sending … ${kept} as soon as the server takes it. `;
+  return `The server cannot be reached. What you draw is kept in this browser${count ? `; ${kept} when it is back` : ""}. `;
 }
 
 const counted = (count, what) => (count === 1 ? `1 ${what} is` : `${count} ${what}s are`);

@@ -98,6 +98,15 @@ export async function draftsOf(pool, task, reader) {
   return [...here, ...others].sort((one, other) => other.changed - one.changed);
 }
 
+/** The refusal of this one has been seen. */
+export async function markTold(...of) {
+  const here = unwritten.drafts.get(keyOf(...of));
+  if (here) here.untold = false;
+  await ifReadable(within(["drafts"], "readwrite", (drafts) => {
+    drafts.get(of).onsuccess = ({ target }) => target.result?.untold && drafts.put({ ...target.result, untold: false });
+  }));
+}
+
 /** This task's labels of this pool that have not reached the server, the oldest first. */
 export const waiting = async (pool, task) => (await outbox()).filter((entry) => entry.pool === pool && entry.task === task);
 
@@ -132,7 +141,7 @@ async function done(entry) {
 
 /** The server did not want it: it is a draft again, with the reason; one that was outlined since then stays, and gets the reason. */
 async function giveBack(entry, reason) {
-  const again = (draft) => (draft && isNewer(draft, entry) && draft.runs.length > 1 ? { ...draft, refused: reason } : { ...entry.draft, refused: reason, changed: Date.now() });
+  const again = (draft) => (draft && isNewer(draft, entry) && draft.runs.length > 1 ? { ...draft, refused: reason, untold: true } : { ...entry.draft, refused: reason, untold: true, changed: Date.now() });
   if (unwritten.outbox.delete(entry.submission)) return keepDraft(again(await draftOf(...ofDraft(entry))));
   return within(["outbox", "drafts"], "readwrite", (outbox, drafts) => {
     drafts.get(ofDraft(entry)).onsuccess = ({ target }) => drafts.put(again(target.result));

@@ -3,7 +3,7 @@
 import { bytes, Failure, get, idPath, nextSample, post } from "./api.js";
 import { ask, colourOf, fill, h, isTyping, toast } from "./dom.js";
 import { Drafts } from "./drafts.js";
-import { entrust, submissionNumber, waiting } from "./keep.js";
+import { entrust, markTold, submissionNumber, waiting } from "./keep.js";
 import { live } from "./live.js";
 import { coverOf, panelOf } from "./parts.js";
 import { readPath } from "./rows.js";
@@ -22,6 +22,7 @@ export class Read {
 
   constructor(room, root) {
     this.room = room;
+    this.root = root;
     this.rois = room.findings.filter((finding) => !finding.absent).map((finding) => finding.name);
     this.absent = room.findings.find((finding) => finding.absent)?.name ?? null;
     this.image = null;
@@ -43,6 +44,7 @@ export class Read {
     canvas.addEventListener("webglcontextlost", () => this.#failed(new Failure("The browser has lost its graphics. Go to another image, or reload the page.", 0)));
     document.addEventListener("keydown", (event) => root.hidden || this.#key(event));
     window.addEventListener("xal-delivered", ({ detail }) => this.#delivered(detail));
+    document.addEventListener("visibilitychange", () => this.#markTold());
     live.addEventListener("connection", () => root.hidden || this.#draw());
     live.addEventListener("state", () => root.hidden || this.phase !== "idle" || this.#draw());
   }
@@ -181,6 +183,7 @@ export class Read {
   #begin(refused = null) {
     this.phase = "reading";
     this.refused = refused;
+    this.untold = refused !== null;
     this.viewer.hideHeat();
     this.viewer.lock(false);
     this.viewer.setShown(true);
@@ -234,7 +237,7 @@ export class Read {
     this.revises = draft.revises ?? null;
     this.#lay(draft);
     this.kept = true;
-    this.#begin(draft.refused);
+    this.#begin(draft.refused ?? null);
     this.viewer.goToOutline();
   }
 
@@ -488,6 +491,7 @@ export class Read {
   // what is shown
 
   #draw() {
+    this.#markTold();
     this.viewer.canvas.setAttribute("aria-label", this.image ? `Image ${this.image.id}` : "No image");
     const { activeElement } = document;
     const held = this.panel.contains(activeElement) || this.cover.contains(activeElement);
@@ -499,6 +503,14 @@ export class Read {
     if (focused) for (const part of [this.cover, this.panel]) part.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus();
     if ([document.body, this.panel].includes(document.activeElement)) this.#placeFocus(held);
     this.tools.refresh();
+  }
+
+  /** Who has the refusal in view need not be told of it any more. */
+  async #markTold() {
+    if (this.phase !== "reading" || !this.untold || this.root.hidden || document.hidden) return;
+    this.untold = false;
+    await markTold(...this.drafts.of, this.image.id);
+    window.dispatchEvent(new Event("xal-told"));
   }
 
   /**
