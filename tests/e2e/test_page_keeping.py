@@ -271,6 +271,29 @@ def test_enter_held_while_an_image_is_opened_does_not_hand_it_in(keeping: Room, 
     tab.hand_in()
 
 
+def test_a_label_file_that_cannot_be_made_leaves_the_outline(keeping: Room, tabs):
+    tab = tabs(keeping.server, "dr_memory").open()
+    image = tab.next()
+    draw_box(tab, (3, 3), (5, 5))
+    tab.choose("disc")
+    tab.page.evaluate(
+        """async () => {
+          const { NVImage } = await import("/xal/vendor/niivue.js");
+          const { saveToUint8Array } = NVImage.prototype;
+          NVImage.prototype.saveToUint8Array = () => {
+            NVImage.prototype.saveToUint8Array = saveToUint8Array;
+            throw new RangeError("out of memory");
+          };
+        }"""
+    )
+    hand_in(tab)
+    tab.page.get_by_text(f"{image} could not be handed in").wait_for()
+    tab.reading()
+    assert tab.outlined() == 9
+    tab.hand_in()
+    assert stored(keeping.server, image, "dr_memory")[0]["roi_voxels"] == 9
+
+
 def test_a_refusal_that_another_tab_was_told_of_stands_until_it_is_looked_at(keeping: Room, tabs):
     tab = tabs(keeping.server, "dr_tabs").open()
     tab.may_lose_server = True

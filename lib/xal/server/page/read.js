@@ -357,7 +357,15 @@ export class Read {
     this.sent = submission;
     this.viewer.lock(true);
     this.#draw();
-    const file = await this.viewer.labelFile(this.rois.indexOf(draft.finding) + 1);
+    const here = this.#here("sending");
+    let file;
+    try {
+      file = await this.viewer.labelFile(this.rois.indexOf(draft.finding) + 1);
+    } catch (error) {
+      toast(`${draft.image} could not be handed in: the label file could not be made (${error.message}). What you have drawn is kept.`, "bad");
+      if (here()) this.#begin(draft.refused);
+      return;
+    }
     await this.drafts.stop(draft.image);
     await entrust({ submission, ...draft, draft, params, file, made: Date.now() });
     window.dispatchEvent(new Event("xal-entrusted"));
