@@ -1,7 +1,7 @@
 /** The frame: who reads, which view is open, whether the server is there. */
 
 import { Failure, get, speakFor } from "./api.js";
-import { fill, h, isTyping, note, toast } from "./dom.js";
+import { fill, h, isTyping, markCurrent, note, toast } from "./dom.js";
 import { stepsOf } from "./jobs.js";
 import { draftsOf, sendAll, waiting, waitingElsewhere } from "./keep.js";
 import { listen, live } from "./live.js";
@@ -55,6 +55,7 @@ async function enter(name) {
   byId("title").textContent = room.title;
   fill(byId("reader"), h("span", { class: "quiet" }, room.reviewer ? "reviewer " : "reader "), room.reader);
   listen();
+  fill(byId("tabs"), tabs().map(({ name: view, title }) => h("a", { href: `#/${view}`, data: { view } }, title, h("span", { class: "count", data: { count: view } }))));
   live.addEventListener("state", showState);
   live.addEventListener("connection", showConnection);
   window.addEventListener("hashchange", show);
@@ -70,7 +71,7 @@ async function enter(name) {
 async function show() {
   const visit = ++turn;
   const { wanted } = asked();
-  fill(byId("tabs"), tabs().map((view) => h("a", { href: `#/${view.name}`, "aria-current": view === wanted && "page" }, view.title, h("span", { class: "count", data: { count: view.name } }))));
+  for (const link of byId("tabs").children) markCurrent(link, link.dataset.view === wanted.name, "page");
   showState();
   for (const [name, { root, failed }] of opened) {
     if (!failed) continue;
@@ -243,7 +244,10 @@ function askName() {
       h("label", { for: "name" }, "Name"), field,
       h("div", { class: "row end" }, known && h("button", { type: "button", onClick: () => dialog.close() }, "Cancel"), h("button", { class: "primary", type: "submit" }, "Start"))));
   if (!known) dialog.addEventListener("cancel", (event) => event.preventDefault());
-  if (!known) fill(place, note("Say who reads to begin."));
+  if (!known) {
+    fill(byId("reader"), "Who reads?");
+    fill(place, note("Say who reads to begin."));
+  }
   document.body.append(dialog);
   dialog.showModal();
   field.select();

@@ -61,6 +61,12 @@ export function colourOf(room, name) {
 }
 export const rgb = (colour) => `rgb(${colour.join(" ")})`;
 
+/** Which of several links is the one in view; it stays the same element, so that it keeps the focus. */
+export function markCurrent(link, current, what = "true") {
+  if (current) link.setAttribute("aria-current", what);
+  else link.removeAttribute("aria-current");
+}
+
 /** A line that says what is going on where a list or a picture will be. */
 export const note = (text, kind = "quiet") => h("p", { class: `note ${kind}`, role: kind === "bad" ? "alert" : "status" }, text);
 

@@ -107,7 +107,8 @@ function measure({ viewer, room }) {
 }
 
 function findingChoice(read, { name }, at) {
-  return h("label", { class: "choice", css: { "--colour": rgb(colourOf(read.room, name)) } },
+  const goOn = (event) => event.detail > 0 && setTimeout(() => read.viewer.canvas.focus({ preventScroll: true })); // else the arrows, meant for slices, would choose the next finding
+  return h("label", { class: "choice", css: { "--colour": rgb(colourOf(read.room, name)) }, onClick: goOn },
     h("input", { type: "radio", name: "finding", checked: read.finding === name, data: { focus: `finding-${at}` }, onChange: () => read.pick(name) }),
     h("span", { class: "swatch" }), h("span", { class: "name" }, name), at < 9 && h("kbd", {}, at + 1));
 }

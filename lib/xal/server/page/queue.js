@@ -1,7 +1,7 @@
 /** The queue: the pool as Next Sample ranks it, what became of the other images, and who has which. */
 
 import { Failure, get, getAll, idPath, post } from "./api.js";
-import { fill, h, toast } from "./dom.js";
+import { fill, h, markCurrent, toast } from "./dom.js";
 import { Endless } from "./lists.js";
 import { live } from "./live.js";
 import { imageRow } from "./rows.js";
@@ -39,7 +39,8 @@ export class Queue {
       empty: () => (this.source || this.reader ? "No image fits this filter." : this.state.empty),
     });
     this.scatter = new Scatter();
-    this.picker = h("nav", { class: "chips", "aria-label": "State of the images" });
+    this.picker = h("nav", { class: "chips", "aria-label": "State of the images" }, STATES.map((state) =>
+      h("a", { class: "chip", href: `#/queue/${state.name}` }, state.title, state.count && h("span", { class: "count", data: { of: state.count } }))));
     this.filters = h("div", { class: "filters" });
     this.moved = h("p", { class: "moved", role: "status", hidden: true }, "The order has changed. ", h("button", { onClick: () => this.#reset() }, "Show it"));
     fill(root, h("div", { class: "pool" }, h("div", { class: "picks" }, this.picker, this.filters), this.moved, this.list.element), this.scatter.element);
@@ -47,6 +48,7 @@ export class Queue {
     this.pointsWatch = new Watch(["model_version", "alpha", "open", "unscored"], () => this.#points(), POINTS_PAUSE_MS);
     live.addEventListener("state", () => this.#count());
     live.addEventListener("connection", () => live.connected && this.scatter.failed && this.#points());
+    this.#count();
     this.#pick();
   }
 
@@ -103,9 +105,7 @@ export class Queue {
   // which images
 
   #pick() {
-    fill(this.picker, STATES.map((state) =>
-      h("a", { class: "chip", href: `#/queue/${state.name}`, "aria-current": state === this.state && "true" }, state.title, state.count && h("span", { class: "count", data: { of: state.count } }))));
-    this.#count();
+    STATES.forEach((state, at) => markCurrent(this.picker.children[at], state === this.state));
     const { name } = this.state;
     if (name === "waiting") fill(this.filters, this.#select("ROI used", SOURCES, (value) => (this.source = value)));
     else if (BY_READER.includes(name)) this.#offerReaders();

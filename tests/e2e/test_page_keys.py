@@ -1,0 +1,58 @@
+"""Keys go to what has the focus, and the focus stays where it is; what an address or a pointer says is never a fault."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from harness.browser import SLOW, Tab
+from harness.server import Server
+from harness.viewing import WINDOW, press, slice_of
+
+pytestmark = pytest.mark.e2e
+
+
+def test_arrows_belong_to_the_control_that_has_the_focus(tab: Tab):
+    tab.page.get_by_role("radio", name="bright").focus()
+    press(tab, "Space", "ArrowDown")
+    assert tab.page.get_by_role("radio", name="dark").is_checked()
+    width = tab.page.get_by_role("slider", name="Width of the pen")
+    width.focus()
+    press(tab, "ArrowUp")
+    assert (width.input_value(), slice_of(tab)) == ("3", "9 / 16")
+
+
+def test_arrows_are_for_the_slices_once_a_finding_was_clicked(tab: Tab):
+    tab.page.locator(".choice", has_text="dark").click()
+    tab.settle()
+    press(tab, "ArrowUp")
+    assert tab.page.get_by_role("radio", name="dark").is_checked()
+    assert slice_of(tab) == "10 / 16"
+
+
+def test_a_tab_or_a_chip_that_is_opened_keeps_the_focus(volumes: Server, tabs):
+    tab = tabs(volumes, "dr_focus", *WINDOW).open()
+    for name, current in (("Queue", "page"), ("Excluded", "true")):
+        link = tab.page.get_by_role("link", name=re.compile(f"^{name}"))
+        link.focus()
+        tab.page.keyboard.press("Enter")
+        tab.page.locator(f"a[aria-current={current}]", has_text=name).wait_for()
+        tab.settle()
+        assert link.evaluate("element => element === document.activeElement")
+        assert tab.page.locator(f"a[aria-current={current}]").count() == 1
+
+
+def test_who_has_not_said_who_reads_finds_the_way_back_to_the_question(volumes: Server, chromium: Any):
+    context = chromium.new_context()
+    context.set_default_timeout(SLOW)
+    page = context.new_page()
+    page.goto(f"{volumes.url}/xal/")
+    question = page.get_by_role("dialog", name="Who reads?")
+    question.wait_for()
+    for _ in range(3):  # a browser closes it at the second, whatever a page says
+        page.keyboard.press("Escape")
+    question.wait_for(state="hidden")
+    page.get_by_role("button", name="Who reads?").click()
+    question.wait_for()
+    context.close()
