@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 import pytest
-from harness.browser import SLOW, Tab
+from harness.browser import PICTURE, SLOW, Tab, place_of
+from harness.room import Room
 from harness.server import Server
 from harness.viewing import WINDOW, press, slice_of
 
@@ -56,3 +57,54 @@ def test_who_has_not_said_who_reads_finds_the_way_back_to_the_question(volumes: 
     page.get_by_role("button", name="Who reads?").click()
     question.wait_for()
     context.close()
+
+
+class Hand:
+    """A pen, a mouse and fingers, any of them at the same time, on a picture of 32 x 32."""
+
+    def __init__(self, tab: Tab) -> None:
+        self.tab = tab
+        self.session = tab.page.context.new_cdp_session(tab.page)
+
+    def touch(self, kind: str, *pixels: tuple[int, int]) -> None:
+        places = [place_of(self.tab, pixel, PICTURE) for pixel in pixels]
+        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(places)]
+        self.session.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points})
+
+    def point(self, device: str, kind: str, pixel: tuple[int, int]) -> None:
+        x, y = place_of(self.tab, pixel, PICTURE)
+        event = {"type": f"mouse{kind}", "x": x, "y": y, "button": "left", "buttons": 0 if kind == "Released" else 1}
+        self.session.send("Input.dispatchMouseEvent", {**event, "clickCount": 1, "pointerType": device})
+
+
+@pytest.mark.parametrize("device", ["pen", "mouse"])
+def test_a_palm_beside_a_stroke_does_not_take_it_back(room: Room, tabs, device: str):
+    tab = tabs(room.server, f"dr_{device}", 820, 1180, has_touch=True).open()
+    tab.next()
+    tab.tool("Box")
+    hand = Hand(tab)
+    hand.point(device, "Pressed", (4, 4))
+    hand.point(device, "Moved", (6, 5))
+    hand.touch("Start", (20, 20))
+    hand.touch("Move", (21, 22))
+    hand.point(device, "Moved", (7, 5))
+    hand.point(device, "Released", (7, 5))
+    hand.touch("End")
+    tab.settle()
+    assert tab.outlined() == 8
+
+
+def test_a_pen_draws_although_a_palm_came_first(room: Room, tabs):
+    tab = tabs(room.server, "dr_palm", 820, 1180, has_touch=True).open()
+    tab.next()
+    tab.tool("Box")
+    hand = Hand(tab)
+    hand.touch("Start", (20, 20))
+    hand.touch("Move", (22, 22))
+    hand.point("pen", "Pressed", (4, 4))
+    hand.point("pen", "Moved", (7, 5))
+    hand.touch("Move", (24, 24))
+    hand.point("pen", "Released", (7, 5))
+    hand.touch("End")
+    tab.settle()
+    assert tab.outlined() == 8

@@ -1,6 +1,7 @@
 /**
  * What mouse, pen and fingers do to the picture. A press captures its pointer, so a stroke that leaves the picture goes
- * on; a second finger turns what looked like a stroke into a pinch.
+ * on; a second finger turns what looked like a stroke into a pinch. A hand that rests beside a pen or a mouse does nothing:
+ * neither while they draw nor, if it came first, once the pen is there.
  */
 
 import { PLANE } from "./planes.js";
@@ -33,17 +34,17 @@ export class Pointing {
   #down(event) {
     const { viewer } = this;
     if (!viewer.outline) return;
-    if (this.stroke) {
-      if (event.pointerType === "touch") this.#second(event);
-      return;
-    }
+    const types = [this.stroke?.type, event.pointerType].join();
+    if (types === "touch,touch") return this.#second(event);
+    if (types === "touch,pen") this.#takeBack();
+    else if (this.stroke) return;
     event.preventDefault();
     this.canvas.focus({ preventScroll: true });
     this.canvas.setPointerCapture(event.pointerId);
     const place = this.#placeOf(event);
     const kind = this.#kindOf(event, place);
     if (!kind) return;
-    this.stroke = { kind, pointer: event.pointerId, at: at(event), first: place, last: place, curve: [] };
+    this.stroke = { kind, type: event.pointerType, pointer: event.pointerId, at: at(event), first: place, last: place, curve: [] };
     if (kind === "look") this.#look(event);
     if (!isDrawing(kind)) return;
     viewer.outline.begin();
@@ -60,14 +61,20 @@ export class Pointing {
     return place && viewer.tool;
   }
 
-  #second(event) {
+  /** What the first finger, or the palm, had begun is no stroke. */
+  #takeBack() {
     const { stroke, viewer } = this;
-    if (isDrawing(stroke.kind)) {
-      viewer.outline.restart();
-      viewer.outline.end();
-      viewer.redraw();
-    }
-    this.stroke = { kind: "pinch", pointer: stroke.pointer, other: event.pointerId, at: stroke.at, otherAt: at(event) };
+    this.stroke = null;
+    if (!isDrawing(stroke.kind)) return;
+    viewer.outline.restart();
+    viewer.outline.end();
+    viewer.redraw();
+  }
+
+  #second(event) {
+    const { stroke } = this;
+    this.#takeBack();
+    this.stroke = { kind: "pinch", type: stroke.type, pointer: stroke.pointer, other: event.pointerId, at: stroke.at, otherAt: at(event) };
   }
 
   #move(event) {
