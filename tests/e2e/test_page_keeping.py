@@ -118,6 +118,19 @@ def test_drawing_again_does_not_begin_with_an_outline_of_other_pixels(keeping: R
     assert tab.outlined() == 0
 
 
+def test_the_browser_is_asked_once_to_keep_what_is_drawn(keeping: Room, tabs):
+    tab = tabs(keeping.server, "dr_lasting")
+    tab.page.add_init_script("window.asked = 0; StorageManager.prototype.persist = async () => { asked += 1; };")
+    tab.open()
+    tab.next()
+    assert tab.page.evaluate("asked") == 0
+    draw_box(tab, (3, 3), (5, 5))
+    tab.page.wait_for_function("() => asked === 1")
+    draw_box(tab, (7, 7), (8, 8))
+    tab.page.wait_for_timeout(500)
+    assert tab.page.evaluate("asked") == 1
+
+
 # leaving an image
 
 

@@ -79,6 +79,16 @@ export async function keepDraft(draft) {
   unwritten.drafts.set(key, draft);
   await within(["drafts"], "readwrite", (drafts) => drafts.put(draft));
   if (unwritten.drafts.get(key) === draft) unwritten.drafts.delete(key);
+  askToPersist();
+}
+
+let asked = false;
+
+/** A browser that is short of room does not throw away what it has agreed to keep; asked when there is something. */
+function askToPersist() {
+  if (asked) return;
+  asked = true;
+  navigator.storage?.persist?.().catch(console.warn); // missing where the page did not come by HTTPS
 }
 
 export const draftOf = async (...of) =>
