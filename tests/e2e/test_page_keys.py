@@ -9,7 +9,7 @@ import pytest
 from harness.browser import PICTURE, SLOW, Tab, place_of
 from harness.room import Room
 from harness.server import Server
-from harness.viewing import WINDOW, press, slice_of
+from harness.viewing import WINDOW, place, press, slice_of
 
 pytestmark = pytest.mark.e2e
 
@@ -30,6 +30,15 @@ def test_arrows_are_for_the_slices_once_a_finding_was_clicked(tab: Tab):
     press(tab, "ArrowUp")
     assert tab.page.get_by_role("radio", name="dark").is_checked()
     assert slice_of(tab) == "10 / 16"
+
+
+def test_undo_and_redo_have_the_keys_of_a_mac(tab: Tab):
+    press(tab, "x")
+    tab.drag(place(tab, 6, 14), place(tab, 9, 16))
+    press(tab, "Meta+z")
+    assert tab.outlined() == 0
+    press(tab, "Meta+Shift+z")
+    assert tab.outlined() == 12
 
 
 def test_a_tab_or_a_chip_that_is_opened_keeps_the_focus(volumes: Server, tabs):
@@ -57,6 +66,16 @@ def test_who_has_not_said_who_reads_finds_the_way_back_to_the_question(volumes: 
     page.get_by_role("button", name="Who reads?").click()
     question.wait_for()
     context.close()
+
+
+def test_an_address_that_cannot_be_decoded_names_no_image(room: Room, tabs):
+    tab = tabs(room.server, "dr_typo")
+    tab.may_lose_server = True
+    tab.open("#/read/100%")
+    tab.page.get_by_role("heading", name="This did not work").wait_for()
+    tab.page.get_by_role("alert").get_by_text("100%").wait_for()
+    tab.faults.clear()  # the browser itself reports the refusal as an error
+    tab.next()
 
 
 class Hand:

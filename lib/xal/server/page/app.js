@@ -86,7 +86,16 @@ async function show() {
   }
   await shown.ready;
   const now = asked();
-  if (visit === turn && now.wanted === wanted) await shown.view?.enter?.(now.rest.map(decodeURIComponent).join("/") || null, now.options);
+  if (visit === turn && now.wanted === wanted) await shown.view?.enter?.(now.rest.map(decoded).join("/") || null, now.options);
+}
+
+/** What cannot be decoded is what somebody typed, and no name of anything. */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 /** The view that the address names, and what else it says. */

@@ -483,15 +483,16 @@ export class Read {
   }
 
   #key(event) {
-    if (isTyping(event) || event.altKey || event.metaKey) return;
+    if (isTyping(event) || event.altKey) return;
     const key = event.key.toLowerCase();
-    if (/^[1-9]$/.test(key) && !event.ctrlKey) {
+    const command = event.ctrlKey || event.metaKey;
+    if (/^[1-9]$/.test(key) && !command) {
       const finding = this.room.findings[Number(key) - 1];
       if (finding) this.pick(finding.name);
-    } else if (key === "enter" && !event.target.closest("button, a")) event.repeat || this.submit();
-    else if (key === "n" && !event.ctrlKey) this.next();
-    else if (key === "r" && !event.ctrlKey) this.again();
-    else if (key === "a" && !event.ctrlKey && (this.phase === "why" || (this.phase === "reading" && this.room.reveal === "always"))) this.why.toggle();
+    } else if (key === "enter" && !event.metaKey && !event.target.closest("button, a")) event.repeat || this.submit();
+    else if (key === "n" && !command) this.next();
+    else if (key === "r" && !command) this.again();
+    else if (key === "a" && !command && (this.phase === "why" || (this.phase === "reading" && this.room.reveal === "always"))) this.why.toggle();
     else if (!this.tools.key(event)) return;
     event.preventDefault();
   }

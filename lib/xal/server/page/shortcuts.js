@@ -7,7 +7,7 @@ export const SHORTCUTS = [
   [["X"], "box"],
   [["E"], "eraser"],
   [["[", "]"], "thinner or thicker pen"],
-  [["Ctrl Z", "Ctrl Y"], "undo, redo"],
+  [["Ctrl Z", "Ctrl Y"], "undo, redo (⌘ Z and ⇧ ⌘ Z on a Mac)"],
   [["Del"], "clear the outline"],
   [["Enter"], "hand in"],
   [["N"], "next image, also without handing in: what is drawn is kept"],

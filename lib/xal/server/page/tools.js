@@ -106,9 +106,9 @@ export class Tools {
   key(event) {
     const { viewer } = this;
     const key = event.key.toLowerCase();
-    if (event.ctrlKey) {
+    if (event.ctrlKey || event.metaKey) {
       if (key === "z" && !event.shiftKey) viewer.undo();
-      else if (key === "y" || (key === "z" && event.shiftKey)) viewer.redo();
+      else if ((key === "y" && event.ctrlKey) || (key === "z" && event.shiftKey)) viewer.redo();
       else return false;
       return true;
     }
