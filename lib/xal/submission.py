@@ -147,7 +147,7 @@ def parse_submission(image: str, reader: str, file: Path, tag: str | None, param
         and all(isinstance(entry, dict) and isinstance(entry.get("name"), str) for entry in label_info)
     ):
         raise BadInput('label_info must be a list of {"name": …, "idx": …}, one entry per exported segment')
-    stated = {key: params.get(key) for key in STATED}
+    stated: dict[str, Any] = {key: params.get(key) for key in STATED}
     for key, value in stated.items():
         if value is not None and not (isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable()):
             raise BadInput(f"{key} must be a short text, not {value!r}")

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from harness.browser import Tab, draw_box, stored
 from harness.pools import TASK
 from harness.room import Room, open_room
 from harness.server import Server
+from harness.viewing import go_on
+from PIL import Image
 
 pytestmark = pytest.mark.e2e
 
@@ -137,9 +138,7 @@ def test_the_browser_is_asked_once_to_keep_what_is_drawn(keeping: Room, tabs):
 def skip(tab: Tab) -> str:
     """Leave the image with N; it."""
     left = str(tab.page.locator(".panel .id").inner_text())
-    tab.page.keyboard.press("n")
-    tab.page.wait_for_function("id => ![null, id].includes(document.querySelector('.panel .id')?.textContent)", arg=left)
-    tab.reading()
+    go_on(tab)
     return left
 
 
@@ -249,9 +248,10 @@ def test_enter_held_or_doubled_answers_no_question(keeping: Room, tabs):
     keyboard = tab.page.keyboard
     question = tab.page.get_by_role("dialog", name="Hand in without an outline?")
     tab.page.evaluate(
-        """() => document.body.addEventListener("keydown", (event) => setTimeout(() =>
-             document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {key: "Enter", bubbles: true, cancelable: true}))
-               && document.activeElement.click(), 60), {once: true})"""
+        """() => document.body.addEventListener("keydown", () => setTimeout(() => {
+             const again = new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true });
+             if (document.activeElement.dispatchEvent(again)) document.activeElement.click();
+           }, 60), { once: true })"""
     )
     keyboard.down("Enter")  # and 60 ms later again
     question.wait_for()

@@ -1,4 +1,4 @@
-"""Keys go to what has the focus, and the focus stays where it is; what an address or a pointer says is never a fault."""
+"""Keys go to what has the focus, which stays where it is; a palm draws nothing, and no address is a fault."""
 
 from __future__ import annotations
 
