@@ -68,6 +68,7 @@ def test_what_a_reader_said_is_revised_in_its_outline_also_after_a_reload(review
 
 def test_a_revision_can_be_given_up_and_asks_before_it_replaces_a_drawing(reviewed: Room, tabs):
     tab = tabs(reviewed.server, "chief").open(f"#/read/{FAR}")
+    tab.page.get_by_role("button", name="Outline it myself").click()
     tab.reading()
     draw_box(tab, (3, 3), (5, 5))
     tab.choose("square")

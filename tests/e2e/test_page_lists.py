@@ -83,6 +83,8 @@ def test_a_row_opens_its_image_and_so_does_a_point(busy_room: Room, tabs):
     tab.page.keyboard.press("Enter")
     tab.page.wait_for_function("first => document.querySelector('.panel .id')?.textContent !== first", arg=image)
     assert tab.reading() in said
+    lease = busy_room.server.get(f"/xal/api/images/{image}").json()["lease"]
+    assert lease is None, "who has only looked at an image does not keep it from others"
 
 
 def test_states_and_filters_list_what_they_say(busy_room: Room, tabs):

@@ -94,9 +94,12 @@ export class Read {
     return this.#here();
   }
 
-  /** Where nothing was drawn, a draft is not worth keeping. */
+  /** Where nothing was drawn, a draft is not worth keeping, and who has only looked at an image of a list does not keep it from others. */
   async #leave() {
-    if (this.phase === "reading" && this.kept && !this.replaced && !this.#isWorthKeeping()) await this.drafts.drop(this.image.id);
+    if (this.phase !== "reading") return;
+    const { id } = this.image;
+    if (this.kept && !this.replaced && !this.#isWorthKeeping()) await this.drafts.drop(id);
+    else if (!this.kept && this.byName) await post(`${idPath(id)}/release`).catch(console.warn);
   }
 
   #isWorthKeeping() {
@@ -162,6 +165,7 @@ export class Read {
     if (!here()) return;
     this.image = image;
     this.until = until;
+    this.byName = leaseUntil === null && toBeRead && image.lease === null;
     this.tools.refresh();
     if (revised && !sent && draft?.revises?.id !== revised) return this.#revise(revised, draft, here);
     if (draft && !(sent?.draft.changed >= draft.changed)) return this.#resume(draft);
@@ -418,7 +422,10 @@ export class Read {
     const here = this.#here("why");
     const { id, own, status } = this.image;
     try {
-      if (status === "waiting" && !own && !this.until) this.until = await this.#lease(id, false);
+      if (status === "waiting" && !own && !this.until) {
+        this.until = await this.#lease(id, false);
+        this.byName = true;
+      }
       const said = own && (await get(`${idPath(id)}/why`)).annotations.find((annotation) => annotation.id === own.id);
       if (!here()) return;
       if (said) await this.#startFrom(said, here);
