@@ -33,6 +33,7 @@ from xal.project import Project
 from xal.roi import drawn_mask
 from xal.store.rows import AnnotationRow, DeliveryRow, ImageRow, ImageStatus
 from xal.task import ATTENTION_LEVELS
+from xal.telling import tell
 
 logger = logging.getLogger(__name__)
 
@@ -121,9 +122,7 @@ class Sending:
             for made in objects:
                 store.put_outlines(str(made.SeriesInstanceUID), SENT, [])
         except Exception as error:  # whatever it is, it must not keep the others from being sent
-            logger.warning(
-                "annotation %d is not in the archive yet: %s", annotation.id, error, exc_info=_foreign(error)
-            )
+            _tell("annotation %d is not in the archive yet", annotation.id, error)
             if self._put_off(delivery, error):
                 raise
             return False
@@ -144,7 +143,7 @@ class Sending:
                 by = annotation.withdrawn_by or annotation.reader
                 self.source.archive.store([rejection(header, objects, by=by, stamp=stamp)])
         except Exception as error:
-            logger.warning("annotation %d is not rejected yet: %s", annotation.id, error, exc_info=_foreign(error))
+            _tell("annotation %d is not rejected yet", annotation.id, error)
             if self._put_off(delivery, error):
                 raise
             return
@@ -237,9 +236,12 @@ class Sending:
         )
 
 
-def _foreign(error: Exception) -> bool:
-    """Whether nobody foresaw it, so that the log needs to say where it was."""
-    return not isinstance(error, XalError)
+def _tell(message: str, annotation: int, error: Exception) -> None:
+    """Log why not; of an error that nobody foresaw, which may quote a header, only where it was."""
+    if isinstance(error, XalError):
+        logger.warning(f"{message}: %s", annotation, error)
+    else:
+        tell(logger, error, False, message, annotation)
 
 
 def uid_of(*parts: object) -> str:

@@ -62,7 +62,7 @@ function parts(item, alpha) {
   const version = item.model_version !== null && ` · v${item.model_version}`;
   if (item.uncertainty === null) return h("dl", { class: "parts" },
     h("dt", {}, "Score"), h("dd", { class: "total" }, bar(["whole", item.score]), h("b", { class: "figure" }, share(item.score))),
-    h("dd", { class: "source" }, "what it is made of is shown once you have handed it in", version));
+    h("dd", { class: "source" }, "parts shown after handing in", version));
   const unsure = alpha * item.uncertainty;
   const rest = Math.max(0, item.score - unsure);
   const assumed = item.misalignment === null;
