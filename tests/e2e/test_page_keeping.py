@@ -50,9 +50,13 @@ def test_a_label_waits_for_its_own_task(tmp_path: Path, tabs):
         hand_in(tab)
         tab.page.get_by_text("1 label is kept here").wait_for()
         with other:
+            with tab.page.expect_response(lambda reply: "datastore/label" in reply.url) as refused:
+                pass
+            assert refused.value.status == 409
             tab.page.reload()
             tab.page.get_by_text(f"1 label is kept here for another task or other images: {image} (tiny)").wait_for()
             tab.page.wait_for_timeout(6000)  # it tries every five seconds
+            tab.faults.clear()  # the browser itself reports the refusal as an error
             assert other.get("/xal/api/annotations", withdrawn=True).json()["items"] == []
         own.server.start()
         tab.page.reload()

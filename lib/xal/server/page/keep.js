@@ -7,7 +7,7 @@
  * in memory for as long as the page is open, and the page asks before it is left.
  */
 
-import { Failure, handIn } from "./api.js";
+import { Failure, get, handIn } from "./api.js";
 import { toast } from "./dom.js";
 
 const FIRST_PAUSE_MS = 5000;
@@ -172,8 +172,15 @@ async function sendNow(entry) {
     return { entry, reply: await handIn(entry) };
   } catch (error) {
     if (!(error instanceof Failure) || error.passing) throw error;
+    if (error.status === 409 && !(await isServed(entry))) throw new Failure(error.message, 503); // it waits, like a label of an earlier visit
     return { entry, refused: error.message };
   }
+}
+
+/** Whether the server still has what this was drawn for; it may have been started anew with something else. */
+async function isServed({ pool, task }) {
+  const room = await get("/room");
+  return room.pool === pool && room.task === task;
 }
 
 let sending = null;
