@@ -204,6 +204,24 @@ def takes_the_tools_that_do_not_draw(tab: Tab) -> None:
     assert tab.outlined() == 0
 
 
+@shortcut("← → ↑ ↓")
+def moves_and_changes_the_window_without_a_pointer(tab: Tab) -> None:
+    tab.page.locator("#picture").focus()
+    before = patch(tab)
+    press(tab, "m", *["ArrowRight"] * 4, *["ArrowDown"] * 2)
+    np.testing.assert_allclose(moved(patch(tab), before), (60, 30), atol=2)
+    press(tab, "0", "w")
+    width, level = window_of(tab)
+    press(tab, *["ArrowRight"] * 3, *["ArrowUp"] * 2)
+    assert window_of(tab)[0] > width + 30
+    assert window_of(tab)[1] < level - 20
+    turn_to(tab, "solid")
+    before = inner(tab)
+    press(tab, "m", *["ArrowLeft"] * 3)
+    assert (inner(tab) != before).any()
+    assert tab.outlined() == 0
+
+
 @shortcut("0")
 def shows_the_whole_image_in_its_own_window(tab: Tab) -> None:
     picture, windowed, there = inner(tab), window_of(tab), place(tab, 6, 10)

@@ -26,6 +26,16 @@ export class Pointing {
     on("dblclick", () => isDrawing(viewer.tool) || viewer.resetView());
   }
 
+  /** What dragging so far does with the tool that moves the image or its window, for who has no pointer. */
+  nudge(dx, dy) {
+    const { viewer, nv } = this;
+    const box = this.canvas.getBoundingClientRect();
+    const inside = { clientX: box.left + box.width * 0.4, clientY: box.top + box.height * 0.4 }; // not where four pictures meet
+    if (viewer.tool === "window") viewer.shiftWindow(dx, dy);
+    else if (nv.inRenderTile(...this.#pixels(inside)) >= 0) this.#turn(dx, dy);
+    else this.#pan(inside, dx, dy);
+  }
+
   /** Forget what is being done: another image is coming. */
   drop() {
     this.stroke = null;
@@ -78,7 +88,7 @@ export class Pointing {
   }
 
   #move(event) {
-    const { stroke, viewer, nv } = this;
+    const { stroke, viewer } = this;
     if (!this.#concerns(event)) return;
     if (stroke.kind === "pinch") return this.#pinch(event);
     const [dx, dy] = [event.clientX - stroke.at[0], event.clientY - stroke.at[1]];
@@ -88,7 +98,7 @@ export class Pointing {
       for (const each of events.length ? events : [event]) this.#draw(this.#placeOf(each, stroke.first.tile));
     } else if (stroke.kind === "pan") this.#pan(event, dx, dy);
     else if (stroke.kind === "window") viewer.shiftWindow(dx, dy);
-    else if (stroke.kind === "turn") nv.setRenderAzimuthElevation(nv.scene.renderAzimuth + dx, nv.scene.renderElevation + dy);
+    else if (stroke.kind === "turn") this.#turn(dx, dy);
     else if (stroke.kind === "look") this.#look(event);
   }
 
@@ -129,6 +139,11 @@ export class Pointing {
   #look(event) {
     const place = this.#placeOf(event);
     if (place) this.viewer.goToVoxel(place.voxel);
+  }
+
+  #turn(dx, dy) {
+    const { scene } = this.nv;
+    this.nv.setRenderAzimuthElevation(scene.renderAzimuth + dx, scene.renderElevation + dy);
   }
 
   #pan(event, dx, dy) {

@@ -16,6 +16,7 @@ export const SHORTCUTS = [
   [["V"], "another direction of slices"],
   [["+", "−"], "zoom (also the wheel on single slices, Ctrl and the wheel on volumes)"],
   [["M", "P", "W"], "move the image, point to a place (volumes), window"],
+  [["←", "→", "↑", "↓"], "with M or W: move the image or turn the solid, change the window"],
   [["0"], "whole image in its own window"],
   [["Shift drag"], "move the image (also the middle button)"],
   [["right drag"], "window: width and level"],

@@ -16,6 +16,7 @@ const TOOLS = [
 const SHORT = { axial: "Ax", coronal: "Co", sagittal: "Sa", all: "All", solid: "3D" };
 const FILLED = new Set(["filled"]);
 const WIDEST = 61;
+const NUDGES = { arrowleft: [-15, 0], arrowright: [15, 0], arrowup: [0, -15], arrowdown: [0, 15] };
 const STEPS = { arrowup: 1, pageup: 1, arrowdown: -1, pagedown: -1 };
 
 const icon = (path, solid) => {
@@ -120,6 +121,7 @@ export class Tools {
     else if (key === "0") viewer.resetView();
     else if (key === "+" || key === "=") viewer.zoom(1.25);
     else if (key === "-") viewer.zoom(0.8);
+    else if (key in NUDGES && ["pan", "window"].includes(viewer.tool) && !event.target.closest("input")) viewer.pointing.nudge(...NUDGES[key]);
     else if (key in STEPS && !this.flat && !event.target.closest("input")) viewer.step(STEPS[key]);
     else if (key === "v" && this.views.length) viewer.setView(this.views[(this.views.indexOf(viewer.view) + 1) % this.views.length]);
     else if (key === "o") viewer.setShown(!viewer.shown);
