@@ -115,8 +115,25 @@ def test_a_label_drawn_on_other_pixels_is_refused_in_plain_words(local: Local):
     with pytest.raises(Conflict, match="was replaced since this was outlined: please outline it anew"):
         submit(local.project, parse(image, label, checksum=drawn_on, label_info=INFO))
     assert store.annotations() == []
-    now = store.image(image).checksum
-    assert submit(local.project, parse(image, label, checksum=now, label_info=INFO)).created
+    now = store.image(image)
+    assert submit(local.project, parse(image, label, checksum=now.checksum, label_info=INFO)).created
+    same_pixels = parse(
+        image, label, checksum="of another file", pixels=now.fingerprint, label_info=INFO, client_id="x"
+    )
+    assert submit(local.project, same_pixels).annotation.finding == local.pictures[image].finding
+
+
+def test_what_was_stored_is_said_again_whatever_has_become_of_the_image(local: Local):
+    image = local.ids[0]
+    label = write_picture(local.folder / "label.nii.gz", local.pictures[image])
+    said = parse(image, label, submission_id="once", label_info=INFO)
+    first = submit(local.project, said)
+    (local.studies / f"{image}.png").unlink()
+    local.project.sync()
+    again = submit(local.project, said)
+    assert (again.annotation, again.created) == (first.annotation, False)
+    with pytest.raises(Conflict, match="is gone"):
+        submit(local.project, parse(image, label, submission_id="twice", label_info=INFO))
 
 
 def test_a_label_drawn_for_this_pool_is_taken_and_the_pool_is_not_kept_with_it(local: Local):

@@ -16,7 +16,8 @@ from xal.durable import write_atomically
 logger = logging.getLogger(__name__)
 
 ASIDE_SECONDS = 600.0
-"""So long; long enough that whoever is asked for them has time for the others."""
+"""The first time; twice as long every time after, else a run that meets many of them would come no further."""
+LONGEST_SECONDS = 3600.0
 
 
 class Aside:
@@ -28,21 +29,33 @@ class Aside:
 
     def now(self) -> set[str]:
         """The ids of those that are aside at this moment."""
-        return set(self._until())
+        now = time.time()
+        return {image for image, (until, _) in self._known().items() if now < until}
 
     def put(self, ids: Iterable[str]) -> None:
         """Put these aside, from now on."""
-        until = time.time() + ASIDE_SECONDS
-        content = json.dumps(self._until() | dict.fromkeys(ids, until))
+        known, now = self._known(), time.time()
+        for image in ids:
+            pause = min(2 * known[image][1], LONGEST_SECONDS) if image in known else ASIDE_SECONDS
+            known[image] = (now + pause, pause)
+        content = json.dumps(known)
         try:
             write_atomically(self._file, ".json", lambda draft: draft.write_text(content), durable=False)
         except OSError as error:  # they are met again, and that is all
             logger.warning("what was put aside could not be kept: %s", error.strerror)
 
-    def _until(self) -> dict[str, float]:
-        try:
-            known = json.loads(self._file.read_text())
-        except (OSError, ValueError):
-            return {}
+    def _known(self) -> dict[str, tuple[float, float]]:
+        """Until when each is aside or was lately, and for how long that is."""
         now = time.time()
-        return {image: until for image, until in known.items() if now < until <= now + ASIDE_SECONDS}
+        try:
+            known = {
+                image: (float(until), float(pause))
+                for image, (until, pause) in json.loads(self._file.read_text()).items()
+            }
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}
+        return {
+            image: (until, pause)
+            for image, (until, pause) in known.items()
+            if until - pause <= now < until + LONGEST_SECONDS  # not a clock's that was put back
+        }

@@ -185,6 +185,8 @@ class Project:
                             raise
                         remove(path)  # whole when it was kept, and damaged since: the archive has another
             except OSError as error:
+                if isinstance(error, PermissionError) and not self.fetches:
+                    raise Unreadable(f"{path.name}: the server may not read it") from error
                 reason = error
             if not again:
                 what = getattr(reason, "strerror", None) or "it was removed or replaced meanwhile"

@@ -123,10 +123,11 @@ def _prepared(project: Project, waiting: Sequence[tuple[ImageRow, str | None]]) 
             continue
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not keep the others from being scored
             tell(logger, error, not project.fetches, "image %s is left out", row.id)
+            refused.append(row.id)
             continue
         in_a_row = 0
         images.append((project.store.image(row.id), roi_key))
-    return _Batch(images, tensors, refused if len(refused) >= GIVE_UP else [], None)
+    return _Batch(images, tensors, refused if refused and project.source.answers() else [], None)
 
 
 def _scored(project: Project, model: Model, batch: _Batch) -> list[ReadingRow]:

@@ -17,7 +17,7 @@ from xal.acquisition import roi_confidence, sentence
 from xal.annotation import BoolArray, Decoded, decode_label
 from xal.attention import energy_in_roi, overlap
 from xal.durable import move_durably
-from xal.errors import BadInput, Conflict
+from xal.errors import BadInput, Conflict, NotFound, Unavailable
 from xal.geometry import roi_to_grid
 from xal.images import Volume, fingerprint, write_label
 from xal.project import Project
@@ -26,7 +26,7 @@ from xal.store.rows import AnnotationRow, NewAnnotation, Source
 
 FINAL = "final"
 """The only label tag that makes annotations."""
-STATED = ("finding", "submission_id", "pool", "task", "checksum")
+STATED = ("finding", "submission_id", "pool", "task", "checksum", "pixels")
 """Short texts that a client may send with a label."""
 INCOMING = ".incoming"
 """Below the folder of labels: files whose submission is not stored yet."""
@@ -50,6 +50,8 @@ class Submission:
     """Which task it was drawn for, if the client says so: another one may have findings of the same name."""
     checksum: str | None = None
     """Of the image's bytes that it was drawn on: its file may be another one by now."""
+    pixels: str | None = None
+    """Fingerprint of the pixels that it was drawn on, if the client was told one: other bytes may show the same."""
     source: Source = "reader"
     revises: int | None = None
     """The annotation whose place it takes."""
@@ -72,11 +74,17 @@ def submit(project: Project, submission: Submission) -> Receipt:
     drawn_for = _drawn_elsewhere(project, submission)
     if drawn_for is not None:
         raise Conflict(f"this label was drawn for {drawn_for}: it is kept where it was drawn")
+    before = project.store.sent_before(submission.image, submission.reader, submission.submission_id)
+    if before is not None:  # whatever has become of the image since
+        return Receipt(before, False, _sentence(before))
     row = project.store.image(submission.image)
     if row.state != "ok":
         raise Conflict(f"image {row.id!r} is {row.state}{f': {row.problem}' if row.problem else ''}")
-    volume = project.volume(row)
-    if submission.checksum not in (None, project.store.image(row.id).checksum):
+    try:
+        volume = project.volume(row)
+    except NotFound as error:  # vanished or replaced just now: the next scan tells which
+        raise Unavailable(str(error)) from error
+    if _drawn_on_others(submission, volume, project.store.image(row.id).checksum):
         raise Conflict(f"the file of image {row.id!r} was replaced since this was outlined: please outline it anew")
     decoded = decode_label(submission.file, submission.label_info, volume, project.task, submission.finding)
     new = NewAnnotation(
@@ -107,6 +115,11 @@ def _drawn_elsewhere(project: Project, submission: Submission) -> str | None:
     if submission.task not in (None, project.task.name):
         return f"another task ({submission.task}; this is {project.task.name})"
     return None
+
+
+def _drawn_on_others(submission: Submission, volume: Volume, checksum: str | None) -> bool:
+    """Whether it was drawn on other pixels than the image has now."""
+    return submission.checksum not in (None, checksum) and submission.pixels != fingerprint(volume)
 
 
 def _store(

@@ -20,6 +20,7 @@ from xal.errors import BadInput, Unavailable
 from xal.geometry import grid_to_image
 from xal.images import read_image
 from xal.pacs import client
+from xal.pacs.arriving import Search
 from xal.pacs.sending import Sending, checked_kinds
 from xal.pacs.source import DicomWebSource
 from xal.project import Project
@@ -149,6 +150,9 @@ def test_what_was_sent_is_rejected_in_the_archive_once_it_is_withdrawn(desk: Des
     case, other = desk.cases[:2]
     number, _ = desk.hand_in(case), desk.hand_in(other)
     assert desk.send() == 2
+    search = Search(desk.project, desk.sending.source, "")
+    for _ in range(3):
+        search.survey()  # which looks for outlines, not for maps: they are not taken for gone
     desk.project.store.withdraw(number, by="ann")
     proxy.fail("POST .*/studies", 503)
     desk.send()

@@ -53,7 +53,8 @@ def test_a_label_waits_for_its_own_task(tmp_path: Path, tabs):
             with tab.page.expect_response(lambda reply: "datastore/label" in reply.url) as refused:
                 pass
             assert refused.value.status == 409
-            tab.page.reload()
+            tab.page.get_by_text("The server has another task or other images now").wait_for()
+            tab.page.get_by_role("button", name="Reload the page").click()
             tab.page.get_by_text(f"1 label is kept here for another task or other images: {image} (tiny)").wait_for()
             tab.page.wait_for_timeout(6000)  # it tries every five seconds
             tab.faults.clear()  # the browser itself reports the refusal as an error
@@ -252,12 +253,17 @@ def test_enter_held_or_doubled_answers_no_question(keeping: Room, tabs):
     keyboard = tab.page.keyboard
     question = tab.page.get_by_role("dialog", name="Hand in without an outline?")
     tab.page.evaluate(
-        """() => document.body.addEventListener("keydown", () => setTimeout(() => {
+        """() => document.body.addEventListener("keydown", () => {
              const again = new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true });
-             if (document.activeElement.dispatchEvent(again)) document.activeElement.click();
-           }, 60), { once: true })"""
+             new MutationObserver((_, seen) => {
+               const [answer] = document.querySelectorAll("dialog[open] button.primary");
+               if (!answer) return;
+               seen.disconnect();
+               if (answer.dispatchEvent(again)) answer.click();
+             }).observe(document.body, { childList: true, subtree: true, attributes: true });
+           }, { once: true })"""
     )
-    keyboard.down("Enter")  # and 60 ms later again
+    keyboard.down("Enter")  # and again as soon as the question is there
     question.wait_for()
     tab.page.wait_for_timeout(600)
     for _ in range(3):
@@ -338,7 +344,8 @@ def test_a_refusal_that_another_tab_was_told_of_stands_until_it_is_looked_at(kee
     tab.page.get_by_text("The server did not take it: not now").wait_for()
     told.wait_for(state="hidden")
     assert tab.outlined() == 9
+    tab.open("#/queue")
     tab.page.reload()
-    tab.reading()
+    tab.page.get_by_role("list", name="Images").wait_for()
     tab.page.wait_for_timeout(1000)
     assert told.is_hidden()

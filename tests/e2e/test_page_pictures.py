@@ -42,7 +42,7 @@ def test_attention_lies_where_the_model_looked_at_every_zoom(trained_room: Room,
 
 CONNECTED = """async now => {
     const { live } = await import("./live.js");
-    live.connected = now;
+    Object.defineProperty(live, "connected", { configurable: true, get: () => now, set: () => {} });
     live.dispatchEvent(new Event("connection"));
 }"""
 

@@ -143,7 +143,7 @@ def test_a_shipped_config_is_the_papers_budget_on_a_shipped_task(config: Path):
     plan = load_simulation(config)
     assert (plan.start, plan.query, plan.budget, plan.rounds) == (70, 100, 570, 5)
     paper = plan.load_task("xal_paper", TASKS).acquisition
-    assert (paper.alpha, paper.misalignment, paper.dice, paper.batch.rule) == (0.5, "overlap", "soft", "top")
+    assert (paper.alpha, paper.misalignment, paper.dice, paper.batch.rule) == (0.5, "overlap", "binary", "top")
     assert plan.load_task("xal", TASKS).acquisition == plan.load_task("entropy", TASKS).acquisition
     assert plan.load_task("uniform", TASKS).acquisition.batch.rule == "top"
     assert config.stem == plan.task == plan.studies.name

@@ -127,3 +127,16 @@ def test_a_file_of_a_folder_that_vanishes_while_it_is_read_is_not_found(
     with pytest.raises(NotFound, match="has vanished"):
         local.project.volume(local.project.store.image(local.ids[0]))
     assert local.project.store.image(local.ids[0]).state == "ok"
+
+
+def test_a_file_that_the_server_may_not_read_is_named_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    local = Local(tmp_path, 2)
+
+    def refuse(path: Path, *_: object):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(project_module, "read_image", refuse)
+    row = local.project.store.image(local.ids[0])
+    with pytest.raises(Unreadable, match="the server may not read it"):
+        local.project.volume(row)
+    assert local.project.store.image(row.id).state == "unreadable"

@@ -60,6 +60,29 @@ def test_a_few_images_that_always_fail_do_not_keep_the_pool_unscored(
     assert scored(project) == 4
 
 
+def test_a_single_image_that_fails_does_not_start_a_run_every_minute(
+    archive: FakeArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    project, asked = pool(archive, 6, tmp_path, monkeypatch), []
+    archive.refused = {sorted(archive.pictures)[2]}
+    assert scored(project) == 5
+    assert put_aside(project).now() == archive.refused
+    Watch(project, lambda: asked.append(1), lambda: None, scan_seconds=1)._score()
+    assert asked == []
+
+
+def test_who_is_put_aside_again_stays_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    now = 1000.0
+    monkeypatch.setattr(aside.time, "time", lambda: now)
+    kept = aside.Aside(tmp_path / "aside.json")
+    for pause in (aside.ASIDE_SECONDS, 2 * aside.ASIDE_SECONDS, 4 * aside.ASIDE_SECONDS, aside.LONGEST_SECONDS):
+        kept.put(["one"])
+        now += pause - 1
+        assert kept.now() == {"one"}
+        now += 2
+        assert kept.now() == set()
+
+
 def test_what_is_at_hand_is_scored_although_the_archive_is_away(
     archive: FakeArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

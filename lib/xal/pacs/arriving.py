@@ -93,7 +93,9 @@ class Search:
                 state = self._state(answer.get("NumberOfSeriesRelatedInstances", ""), images)
                 if images and known.get(series) not in (state, SENT) and self._later.get(series, 0.0) <= now:
                     self._waiting.append(_Holder(study, series, state))
-        missed = known.keys() - there
+        missed = {
+            series for series, state in known.items() if state != SENT
+        } - there  # what we sent is needed to reject it
         for series in missed & self._missed:
             self.project.store.forget_outlines(series)
             self._untidy = True

@@ -32,6 +32,8 @@ from xal.telling import tell
 logger = logging.getLogger(__name__)
 
 _SUFFIX = ".nii.gz"
+_OWNER = ".owner"
+"""In a folder that is being filled: who fills it holds its lock."""
 _LOOK_SECONDS = 0.05
 """Between two looks whether a series is free that a client waits for."""
 
@@ -94,7 +96,7 @@ class SeriesCache:
         with ExitStack() as stack:
             with self._beginning():
                 name = tempfile.mkdtemp(prefix=".incoming-", dir=self.folder)
-                lock = os.open(name, os.O_RDONLY | os.O_DIRECTORY)
+                lock = os.open(Path(name) / _OWNER, os.O_RDWR | os.O_CREAT)
                 stack.callback(os.close, lock)
                 fcntl.flock(lock, fcntl.LOCK_EX)
             stack.callback(shutil.rmtree, name, ignore_errors=True)
@@ -104,7 +106,7 @@ class SeriesCache:
         with self._beginning():
             for left in self.folder.glob(".incoming-*"):
                 with suppress(FileNotFoundError, BlockingIOError):  # decoded meanwhile; somebody is at it
-                    lock = os.open(left, os.O_RDONLY | os.O_DIRECTORY)
+                    lock = os.open(left / _OWNER, os.O_RDWR | os.O_CREAT)
                     try:
                         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                         shutil.rmtree(left, ignore_errors=True)

@@ -142,13 +142,15 @@ class Sending:
                 stamp = self._stamp(annotation, REJECTION)
                 by = annotation.withdrawn_by or annotation.reader
                 self.source.archive.store([rejection(header, objects, by=by, stamp=stamp)])
+        except NotFound:  # the image is gone from there, and what was sent of it with it
+            objects = []
         except Exception as error:
             _tell("annotation %d is not rejected yet", annotation.id, error)
             if self._put_off(delivery, error):
                 raise
             return
         self._arrived()
-        store.end_delivery(annotation.id, "rejected")
+        store.end_delivery(annotation.id, "rejected" if objects else "dropped")
         logger.info("annotation %d is rejected in the archive (%d objects)", annotation.id, len(objects))
 
     def _stored(self, annotation: AnnotationRow) -> Iterator[Stored]:

@@ -115,6 +115,7 @@ class DicomWebSource:
             any(self.archive.series(SeriesInstanceUID=_NOBODYS))
         except Unavailable:
             return False
+        self.turns.heard()
         return True
 
     def add(self, identifier: str, file: Path, suffix: str) -> ImageFile:

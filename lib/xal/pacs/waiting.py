@@ -90,6 +90,10 @@ class Turns:
         finally:
             self._line.release()
 
+    def heard(self) -> None:
+        """It answers: what was silent just now was an image."""
+        self._quiet_until = 0.0
+
     def check(self) -> None:
         """Unavailable while it is known to be away, or was silent just now."""
         if self.away is not None:
@@ -105,4 +109,4 @@ class Turns:
         except NoAnswer as error:
             self._quiet_because, self._quiet_until = str(error), time.monotonic() + QUIET_SECONDS
             raise
-        self._quiet_until = 0.0
+        self.heard()

@@ -57,7 +57,7 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
 
     def _first_at_hand(self, reader: Reader, passed_over: list[Offer]) -> dict[str, Any]:
         """The best image that can be had: one that the archive cannot give keeps nobody from the next ones."""
-        failed: list[Unavailable] = []
+        failed: list[Exception] = []
         while True:
             offer = self._project.store.next_sample(reader.name, self._order, self._project.task.lease_minutes * 60)
             if offer is None or offer.image.id in {one.image.id for one in passed_over}:
@@ -81,10 +81,13 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
                     self._not_before[offer.image.id] = time.monotonic() + RETRY_SECONDS
                 if len(failed) >= GIVE_UP:
                     raise
-            except Exception as error:  # noqa: BLE001 - whatever it is, there are other images
+            except Exception as error:
                 tell(logger, error, not self._project.fetches, "image %s cannot be given", offer.image.id)
                 passed_over.append(offer)
+                failed.append(error)
                 self._not_before[offer.image.id] = time.monotonic() + RETRY_SECONDS
+                if len(failed) >= GIVE_UP:
+                    raise
 
     def _reply(self, offer: Offer, reader: Reader) -> dict[str, Any]:
         row = offer.image

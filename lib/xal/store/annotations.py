@@ -141,6 +141,14 @@ class Annotations(Queue, Settling):
         fresh = {"state": "withdrawn", "next_try": 0.0, "tries": 0}
         connection.execute(deliveries.update().where(self._mine(deliveries), sent).values(fresh))
 
+    def sent_before(self, image: str, reader: str, submission_id: str | None) -> AnnotationRow | None:
+        """The annotation of this image that a submission of that number already became."""
+        mine, numbered = self._mine(annotation_table), annotation_table.c.submission_id == submission_id
+        whose = (annotation_table.c.reader == reader) & (annotation_table.c.image == image)
+        query = select(annotation_table).where(mine, numbered, whose)
+        row = None if submission_id is None else self._read(lambda c: c.execute(query).mappings().first())
+        return None if row is None else annotation_row(row)
+
     def _sent_before(self, connection: Connection, new: NewAnnotation, anew: bool) -> Values | None:
         """The annotation that this submission already became; `anew`: going by its number only."""
         if new.submission_id is not None:

@@ -52,6 +52,8 @@ class ImageView(Reply):
     own: AnnotationReply | None
     """What the asker has handed in, as it stands."""
     checksum: str | None
+    fingerprint: str | None
+    """Of the pixels, once they were read: two files with the same one show the same."""
     """Of the bytes of `/datastore/image`; as `?v=` it makes the image's files ones to keep for good."""
     shape: tuple[int, int, int] | None
     """Voxels along the image's own axes; None where it cannot be read."""
@@ -214,6 +216,7 @@ def _image_view(project: Project, reader: Reader, image: str) -> ImageView:
         may_see=seen,
         own=annotation_reply(own, seen=True) if own else None,
         checksum=row.checksum,
+        fingerprint=row.fingerprint,
         shape=None if geometry is None else geometry.shape,
         spacing=None if geometry is None else _spacing(geometry),
     )

@@ -108,8 +108,8 @@ def add_routes(router: APIRouter, project: Project) -> None:
         page = _listed(store, asked)
         listed = page.items
         if asked.source is not None:  # a place in this list tells what the score is made of
-            untold = scores_only(project, asker, [image.id for image, _ in listed])
-            listed = [one for one in listed if one[0].id not in untold]
+            seen = may_see_all(project, asker, [image.id for image, _ in listed])
+            listed = [one for one in listed if one[0].id in seen]
         return PageOf(items=_items(project, asker, listed), next=page.next)
 
     @router.get("/queue/points", summary="Waiting images by uncertainty and misalignment: the highest, and others")

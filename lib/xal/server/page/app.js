@@ -191,7 +191,7 @@ async function countWaiting() {
 
 /** What is on its way; and what was refused, until it has been looked at. */
 function showBanner(count, refused) {
-  const said = [sayWaiting(count), refused.length > 0 && sayRefused(refused)].filter(Boolean);
+  const said = [other === null ? sayWaiting(count) : sayOther(), refused.length > 0 && sayRefused(refused)].filter(Boolean);
   const text = said.flat(Infinity).map((part) => part.textContent ?? part).join("");
   const banner = byId("banner");
   banner.hidden = said.length === 0;
@@ -199,6 +199,8 @@ function showBanner(count, refused) {
 }
 
 const sayRefused = (refused) => [`${refused.length === 1 ? "1 label was" : `${refused.length} labels were`} refused: `, refused.map(({ image }) => [h("a", { href: readPath(image) }, image), " "])];
+
+const sayOther = () => [`The server has another task or other images now: ${other}. What you have drawn and handed in here is kept. `, h("button", { class: "plain", onClick: () => location.reload() }, "Reload the page")];
 
 function sayWaiting(count) {
   if (live.connected !== false && count === 0) return null;
@@ -209,8 +211,12 @@ function sayWaiting(count) {
 
 const counted = (count, what) => (count === 1 ? `1 ${what} is` : `${count} ${what}s are`);
 
+let other = null; // what the server has now, if it was started anew with another task or other images
+
 async function showConnection() {
   byId("live").classList.toggle("lost", live.connected === false);
+  const now = live.connected ? await get("/room").catch(() => null) : null;
+  if (now) other = now.pool === room.pool && now.task === room.task ? null : now.title;
   await (live.connected ? deliver() : countWaiting());
 }
 

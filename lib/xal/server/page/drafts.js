@@ -10,12 +10,14 @@ export class Drafts {
     this.saving = null;
   }
 
-  get(image) {
+  async get(image) {
+    await this.saving;
     return draftOf(...this.of, image);
   }
 
   /** The latest first. */
-  all() {
+  async all() {
+    await this.saving;
     return draftsOf(...this.of);
   }
 

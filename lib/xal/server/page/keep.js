@@ -172,7 +172,7 @@ async function sendNow(entry) {
     return { entry, reply: await handIn(entry) };
   } catch (error) {
     if (!(error instanceof Failure) || error.passing) throw error;
-    if (error.status === 409 && !(await isServed(entry))) throw new Failure(error.message, 503); // it waits, like a label of an earlier visit
+    if (!(await isServed(entry))) throw new Failure(error.message, 503); // it waits, like a label of an earlier visit
     return { entry, refused: error.message };
   }
 }

@@ -106,8 +106,8 @@ export class Queue {
 
   #pick() {
     STATES.forEach((state, at) => markCurrent(this.picker.children[at], state === this.state));
-    const { name } = this.state;
-    if (name === "waiting") fill(this.filters, this.#select("ROI used", SOURCES, (value) => (this.source = value)));
+    const { state: { name }, room } = this;
+    if (name === "waiting" && (room.reviewer || room.reveal === "always")) fill(this.filters, this.#select("ROI used", SOURCES, (value) => (this.source = value)));
     else if (BY_READER.includes(name)) this.#offerReaders();
     else fill(this.filters);
   }

@@ -74,7 +74,7 @@ export class Read {
 
   /** Leave the image in view. Returns a function that says whether this is still what the reader last asked for. */
   #reset(phase, message = "") {
-    this.leaving = this.#leave();
+    this.leaving = Promise.all([this.leaving, this.#leave()]);
     this.turn += 1;
     this.wanted = null;
     this.image = null;
@@ -98,8 +98,14 @@ export class Read {
   async #leave() {
     if (this.phase !== "reading") return;
     const { id } = this.image;
-    if (this.kept && !this.replaced && !this.#isWorthKeeping()) await this.drafts.drop(id);
-    else if (!this.kept && this.byName) await post(`${idPath(id)}/release`).catch(console.warn);
+    const { byName } = this;
+    if (this.replaced || this.#isWorthKeeping()) return;
+    if (this.kept) await this.drafts.drop(id);
+    if (byName) await this.#release(id);
+  }
+
+  async #release(id) {
+    await post(`${idPath(id)}/release`).catch(console.warn);
   }
 
   #isWorthKeeping() {
@@ -124,6 +130,7 @@ export class Read {
     if (left) toast(`${left} is kept.`, "quiet", { text: "Back to it", href: readPath(left) });
     this.#draw();
     try {
+      await this.leaving;
       const sample = await nextSample();
       if (!here()) return;
       if (!sample.id) return this.without("empty");
@@ -158,14 +165,19 @@ export class Read {
     this.unfinished = unfinished;
     const looks = this.room.reviewer && leaseUntil === null && image.lease?.reader !== this.room.reader && !draft; // a reviewer who came by name
     const toBeRead = image.status === "waiting" && !image.own && !sent && !revised && !draft?.revises && !looks;
+    const byName = leaseUntil === null && toBeRead && image.lease === null;
     const until = leaseUntil ?? (toBeRead ? await this.#lease(id, draft !== undefined) : null);
-    const file = await bytes(`${idPath(id)}/volume.nii.gz`, { v: image.checksum });
-    if (!here()) return;
-    await this.viewer.show(file, this.room.dimensions === 2);
-    if (!here()) return;
+    try {
+      const file = await bytes(`${idPath(id)}/volume.nii.gz`, { v: image.checksum });
+      if (here()) await this.viewer.show(file, this.room.dimensions === 2);
+    } catch (error) {
+      if (byName) await this.#release(id);
+      throw error;
+    }
+    if (!here()) return byName && this.wanted !== id && this.#release(id);
     this.image = image;
     this.until = until;
-    this.byName = leaseUntil === null && toBeRead && image.lease === null;
+    this.byName = byName;
     this.tools.refresh();
     if (revised && !sent && draft?.revises?.id !== revised) return this.#revise(revised, draft, here);
     if (draft && !(sent?.draft.changed >= draft.changed)) return this.#resume(draft);
@@ -246,9 +258,10 @@ export class Read {
   }
 
   /** Lay a kept outline over the image, if it was drawn on that. */
-  #lay({ checksum, runs, drawn = runs.length > 1 }) {
+  #lay({ checksum, pixels, runs, drawn = runs.length > 1 }) {
     const fits = runs.reduce((sum, length) => sum + length, 0) === this.viewer.outline.mask.length;
-    this.replaced = !fits || (checksum ?? this.image.checksum) !== this.image.checksum; // those of an earlier page have none
+    const { checksum: now, fingerprint } = this.image;
+    this.replaced = !fits || ((checksum ?? now) !== now && !(pixels && pixels === fingerprint)); // an earlier page kept neither
     this.drawn = !this.replaced && drawn;
     if (!this.replaced) this.viewer.restore(runs);
   }
@@ -298,7 +311,7 @@ export class Read {
 
   /** Keep the draft as it is now. */
   #keep() {
-    if (this.phase !== "reading") return;
+    if (this.phase !== "reading" || this.replaced) return; // until something is drawn, what was kept of the other file stays
     this.kept = true;
     this.drafts.keep(this.#draft());
     this.#prolong();
@@ -311,7 +324,7 @@ export class Read {
 
   #draft() {
     const { pool, task, reader } = this.room;
-    return { pool, task, reader, image: this.image.id, checksum: this.image.checksum, finding: this.finding, revises: this.revises, refused: this.refused, drawn: this.#isDrawnSince(), runs: this.viewer.outline.runs(), changed: Date.now() };
+    return { pool, task, reader, image: this.image.id, checksum: this.image.checksum, pixels: this.image.fingerprint, finding: this.finding, revises: this.revises, refused: this.refused, drawn: this.#isDrawnSince(), runs: this.viewer.outline.runs(), changed: Date.now() };
   }
 
   /** Who draws keeps the image. */
@@ -354,7 +367,7 @@ export class Read {
     const draft = this.#draft();
     const submission = submissionNumber();
     const label_info = this.rois.map((name, at) => ({ name, idx: at + 1 }));
-    const params = { client_id: draft.reader, pool: draft.pool, task: draft.task, checksum: draft.checksum, submission_id: submission, label_info };
+    const params = { client_id: draft.reader, pool: draft.pool, task: draft.task, checksum: draft.checksum, pixels: draft.pixels, submission_id: submission, label_info };
     if (this.viewer.outline.voxels === 0) params.finding = draft.finding;
     if (draft.revises) params.revises = draft.revises.id;
     this.phase = "sending";
@@ -385,7 +398,7 @@ export class Read {
     const image = await this.#asItIsNow(entry.image);
     if (!here()) return;
     this.kept = Boolean(refused);
-    if (refused && image && image.checksum !== this.image.checksum) return this.#open(image.id); // other pixels than those in view
+    if (refused && image && image.fingerprint !== this.image.fingerprint) return this.#open(image.id); // other pixels than those in view
     if (refused) return this.#begin(refused);
     const { annotation, revision, finding, roi_voxels } = reply.xal;
     this.image = image ?? { ...this.image, own: { id: annotation, revision, finding, roi_voxels }, may_see: true };
@@ -423,8 +436,9 @@ export class Read {
     const { id, own, status } = this.image;
     try {
       if (status === "waiting" && !own && !this.until) {
-        this.until = await this.#lease(id, false);
-        this.byName = true;
+        const until = await this.#lease(id, false);
+        if (!here()) return this.wanted !== id && this.#release(id);
+        Object.assign(this, { until, byName: true });
       }
       const said = own && (await get(`${idPath(id)}/why`)).annotations.find((annotation) => annotation.id === own.id);
       if (!here()) return;
@@ -436,6 +450,7 @@ export class Read {
     }
     if (!here()) return;
     this.finding = own?.finding ?? null;
+    this.replaced = Boolean(own) && this.replaced;
     this.receipt = null;
     this.#begin();
   }

@@ -121,7 +121,7 @@ export class Tools {
     else if (key === "0") viewer.resetView();
     else if (key === "+" || key === "=") viewer.zoom(1.25);
     else if (key === "-") viewer.zoom(0.8);
-    else if (key in NUDGES && ["pan", "window"].includes(viewer.tool) && !event.target.closest("input")) viewer.pointing.nudge(...NUDGES[key]);
+    else if (key in NUDGES && viewer.outline && ["pan", "window"].includes(viewer.tool) && !event.target.closest("input, .panel")) viewer.pointing.nudge(...NUDGES[key]);
     else if (key in STEPS && !this.flat && (event.target === this.slider || !event.target.closest("input"))) viewer.step(STEPS[key]);
     else if (key === "v" && this.views.length) viewer.setView(this.views[(this.views.indexOf(viewer.view) + 1) % this.views.length]);
     else if (key === "o") viewer.setShown(!viewer.shown);
