@@ -269,7 +269,7 @@ def test_outlines_go_when_two_listings_miss_them_and_their_files_with_them(
 
 
 def test_the_app_scores_by_what_the_archive_had_before_anybody_read_here(tmp_path: Path):
-    hospital = Hospital.build(tmp_path, quick_task(tmp_path))
+    hospital = Hospital.build(tmp_path, quick_task(tmp_path), reviewers="chief")
     with hospital.archive:
         cases = [hospital.admit("dx", number) for number in range(16)]
         outlined = next(case for case in cases[10:] if case.roi.any())
@@ -281,7 +281,7 @@ def test_the_app_scores_by_what_the_archive_had_before_anybody_read_here(tmp_pat
             server.wait_scored()
 
             def source() -> str | None:
-                waiting = server.get("/xal/api/queue", client_id="dr_smith", limit=100).json()["items"]
+                waiting = server.get("/xal/api/queue", client_id="chief", limit=100).json()["items"]
                 return {row["id"]: row["roi_source"] for row in waiting}[outlined.series]
 
             server.wait(lambda: source() == "drawn", 60, "the outline of the archive to be scored by")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from harness.faults import FaultyProxy
 from harness.hospital import LOGIN, of_x_rays, publish_untrained, quick_task
 from harness.orthanc import Orthanc
 
+from xal import aside
 from xal.datasets import phantom_dicom
 from xal.datasets.phantom_dicom import Case
 from xal.errors import NotFound, Unavailable
@@ -236,11 +238,15 @@ def test_images_that_were_never_fetched_are_scored(modelled: Project, proxy: Fau
     assert proxy.count(FETCH) == IMAGES
 
 
-def test_one_image_that_the_archive_cannot_give_does_not_hold_the_others_up(modelled: Project, proxy: FaultyProxy):
+def test_one_image_that_the_archive_cannot_give_does_not_hold_the_others_up(
+    modelled: Project, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
+):
     row = an_image(modelled)
     proxy.fail(f"/series/{row.id}", 500)
     assert scored(modelled) == IMAGES - 1
     proxy.heal()
+    later = time.time() + aside.ASIDE_SECONDS + 1
+    monkeypatch.setattr(aside.time, "time", lambda: later)
     assert scored(modelled) == 1
     assert modelled.store.image(row.id).score is not None
 
