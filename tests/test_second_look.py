@@ -140,6 +140,23 @@ def test_an_outline_far_from_all_others_of_its_finding_is_a_doubt(local: Local):
     assert detail["distance"] > detail["bound"] == NEARBY
 
 
+def test_an_outline_that_was_too_early_to_be_compared_is_so_once_there_are_enough(local: Local):
+    odd = draw(local, 0, 27, 27)
+    for image in range(1, 10):
+        draw(local, image, 8 + image % 3, 8 + image % 2)
+    look_again(local.project, 60)
+    assert doubts(local) == []
+    draw(local, 10, 8, 8)
+    look_again(local.project, 60)
+    ((kind, image, detail),) = doubts(local)
+    assert (kind, image, detail["others"]) == ("far", odd.image, 10)
+    local.project.store.accept(odd.id, "far", "boss")
+    for image in (11, 12):
+        draw(local, image, 9, 8)
+    look_again(local.project, 60)
+    assert doubts(local) == [], "a person has looked at it"
+
+
 def test_other_findings_and_the_same_image_say_nothing_about_a_place(local: Local):
     for image in range(9):
         draw(local, image, 8, 8)

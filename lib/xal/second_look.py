@@ -1,9 +1,10 @@
 """Looking again at what was handed in: how far readers agree, and which annotations look wrong.
 
 Every annotation is looked at once, in the order they came, a few at a time, so that the server can do it between other
-things. A superseded one is looked at, too, because it stands again once its successor is withdrawn; what is found is
-kept for good, and lists show only what concerns annotations that stand. That readers disagree is no doubt about one of
-them: such images have the status `review`.
+things; the first outlines of a finding once more, when there are enough others to tell whether one lies far off. A
+superseded one is looked at, too, because it stands again once its successor is withdrawn; what is found is kept for
+good, and lists show only what concerns annotations that stand. That readers disagree is no doubt about one of them:
+such images have the status `review`.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ SURE = 0.8
 ALIGNED = 0.5
 """And from this overlap of its attention with the reader's ROI on: it looked at the same thing and saw another."""
 FEWEST_OUTLINES = 10
+EARLY = "early outlines compared:"
+"""A setting of each finding of which that is done."""
 NEWEST_OUTLINES = 1000
 SPREADS = 5.0
 NEARBY = 0.1
@@ -42,6 +45,7 @@ def look_again(project: Project, seconds: float) -> int:
     while rows := project.store.not_looked_at(AT_ONCE):
         for row in rows:
             project.store.looked_at(row, _comparisons(project, row), _doubts(project, row))
+            _compare_early_ones(project, row)
             looked += 1
             if time.monotonic() >= until:
                 return looked
@@ -87,6 +91,20 @@ def _far_doubt(project: Project, row: AnnotationRow) -> NewDoubt | None:
     distance = float(np.linalg.norm(others - np.array(row.centre), axis=1).min())
     bound = outlier_bound(others)
     return NewDoubt("far", {"others": len(others), "distance": distance, "bound": bound}) if distance > bound else None
+
+
+def _compare_early_ones(project: Project, row: AnnotationRow) -> None:
+    """Once per finding: the outlines that were looked at when there were too few others."""
+    store, key = project.store, f"{EARLY}{row.finding}"
+    if row.centre is None or store.get_setting(key) is not None:
+        return
+    if len(store.centres(row.finding, FEWEST_OUTLINES, but=row.image)) < FEWEST_OUTLINES:
+        return
+    for early in store.early_outlines(row.finding, row.id):
+        doubt = _far_doubt(project, early)
+        if doubt is not None:
+            store.doubt_later(early, doubt)
+    store.set_setting(key, True, "second look")
 
 
 def _comparisons(project: Project, row: AnnotationRow) -> list[Comparison]:

@@ -98,12 +98,37 @@ class Looking(Base):
             .order_by(annotation_table.c.id.desc())
         )
 
+    def early_outlines(self, finding: str, before: int) -> list[AnnotationRow]:
+        """The standing outlines of a finding that are older than annotation `before`, the oldest first."""
+        query = (
+            select(annotation_table)
+            .where(self._mine(annotation_table), annotation_table.c.finding == finding, annotation_table.c.id < before)
+            .where(annotation_table.c.active.is_(True), annotation_table.c.centre.is_not(None))
+            .order_by(annotation_table.c.id)
+        )
+        return [annotation_row(row) for row in self._read(lambda c: c.execute(query).mappings().all())]
+
+    def doubt_later(self, row: AnnotationRow, doubt: NewDoubt) -> None:
+        """Keep a doubt about an annotation that was looked at before; nothing if it was doubted so already."""
+        of_it = (doubts.c.annotation == row.id) & (doubts.c.kind == doubt.kind)
+        known = select(doubts.c.kind).where(self._mine(doubts), of_it)
+
+        def work(connection: Connection) -> None:
+            if connection.execute(known).first() is None:
+                self._raise(connection, row, [doubt])
+
+        self._write(work)
+
+    def _raise(self, connection: Connection, row: AnnotationRow, raised: Sequence[NewDoubt]) -> None:
+        place = {**self._scope, "image": row.image, "annotation": row.id, "raised_at": time.time()}
+        if raised:
+            connection.execute(doubts.insert(), [{**place, **vars(doubt)} for doubt in raised])
+        for doubt in raised:
+            self._log(connection, "doubt", image=row.image, detail={"annotation": row.id, "kind": doubt.kind})
+
     def looked_at(self, row: AnnotationRow, compared: Sequence[Comparison], raised: Sequence[NewDoubt]) -> None:
         """Keep what looking at this annotation found, once: nothing if another process was there first."""
-        now = time.time()
-        place = {**self._scope, "image": row.image}
-        pairs = [{**place, **vars(comparison)} for comparison in compared]
-        reasons = [{**place, **vars(doubt), "annotation": row.id, "raised_at": now} for doubt in raised]
+        pairs = [{**self._scope, "image": row.image, **vars(comparison)} for comparison in compared]
 
         def work(connection: Connection) -> None:
             last = connection.execute(select(self._last_look())).scalar()
@@ -111,10 +136,7 @@ class Looking(Base):
                 return
             if pairs:
                 connection.execute(comparisons.insert(), pairs)
-            if reasons:
-                connection.execute(doubts.insert(), reasons)
-            for doubt in raised:
-                self._log(connection, "doubt", image=row.image, detail={"annotation": row.id, "kind": doubt.kind})
+            self._raise(connection, row, raised)
             self._upsert(connection, settings, [{**self._scope, "key": LOOKED_AT, "value": row.id}])
 
         self._write(work)
