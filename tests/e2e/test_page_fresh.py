@@ -90,6 +90,8 @@ def test_every_view_of_a_fresh_pool_says_that_there_is_nothing_yet_and_fills_by_
     page.get_by_text("Nothing is being computed.").wait_for()
     assert page.get_by_text("The first training makes the first point.").count() == 2
     assert page.get_by_role("button", name="Score now").get_attribute("aria-disabled") == "true"
+    page.get_by_role("link", name="Dataset (ZIP)").click()
+    page.get_by_text("No image is settled yet: there is no data set to export.").wait_for()
     tab.open("#/review")
     page.get_by_text("Nothing looks wrong. What does appears here by itself.").wait_for()
     page.get_by_text("No image is excluded.").locator("visible=true").wait_for()

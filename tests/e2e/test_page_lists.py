@@ -147,6 +147,7 @@ def test_annotations_and_data_set_are_downloaded_by_reviewers(busy_room: Room, t
         with tab.page.expect_download() as download:
             tab.page.get_by_role("link", name=re.compile(name, re.I)).first.click()
         download.value.save_as(tmp_path / file)
+    tab.page.get_by_text("The data set is being made.").wait_for()
     table = list(csv.DictReader(io.StringIO((tmp_path / "annotations.csv").read_text(encoding="utf-8-sig"))))
     assert len(table) == 37
     names = zipfile.ZipFile(tmp_path / "dataset.zip").namelist()

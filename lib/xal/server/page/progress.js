@@ -2,7 +2,7 @@
 
 import { address, Failure, get, getAll } from "./api.js";
 import { Curve } from "./curve.js";
-import { fill, h, note } from "./dom.js";
+import { fill, h, note, toast } from "./dom.js";
 import { Jobs } from "./jobs.js";
 import { live } from "./live.js";
 import { agreementPart, labelsTable } from "./readers.js";
@@ -80,13 +80,21 @@ export class Progress {
   #exports() {
     const heading = h("h2", { id: "export" }, "Export");
     const may = this.room.reviewer || !this.room.reviewers;
-    const link = (path, query, text) => h("a", { class: "button", href: address(path, query), download: "" }, text);
+    const link = (path, query, text, onClick) => h("a", { class: "button", href: address(path, query), download: "", onClick }, text);
     return h("section", { class: "card", "aria-labelledby": "export" }, heading,
       may
         ? [h("p", { class: "quiet" }, "Every annotation as a line of a table; or the settled images with their masks, labels.csv and provenance, as a folder that can be imported again."),
-          h("div", { class: "row wrap" }, link("/export/annotations.csv", {}, "Annotations (CSV)"), link("/export/annotations.csv", { withdrawn: true }, "With withdrawn ones (CSV)"), link("/export/dataset.zip", {}, "Dataset (ZIP)"))]
+          h("div", { class: "row wrap" }, link("/export/annotations.csv", {}, "Annotations (CSV)"), link("/export/annotations.csv", { withdrawn: true }, "With withdrawn ones (CSV)"), link("/export/dataset.zip", {}, "Dataset (ZIP)", sayWhatComes))]
         : h("p", { class: "quiet" }, "Reviewers export annotations and the dataset here."));
   }
+}
+
+/** A link says nothing of what it waits for, nor why nothing comes. */
+function sayWhatComes(event) {
+  if (live.state?.settled === 0) {
+    event.preventDefault();
+    toast("No image is settled yet: there is no data set to export.", "bad");
+  } else toast("The data set is being made. Its download begins by itself, which may take minutes.", "quiet");
 }
 
 /** A refused version changes nothing else of the state: the end of its training does. */
