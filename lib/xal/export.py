@@ -24,7 +24,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from xal.durable import write_atomically
-from xal.errors import Conflict, NotFound, Refused, StoreError, Unreadable
+from xal.errors import Conflict, NotFound, Refused, StoreError, Unavailable, Unreadable
 from xal.integrity import Kind, sniff
 from xal.nifti import nifti
 from xal.project import Project
@@ -166,6 +166,10 @@ def _export(project: Project, target: _Target, watch: Watch) -> Exported:
         try:
             _put(project, one, target, exported)
         except (Refused, Unreadable) as error:
+            if (
+                isinstance(error, Unavailable) and not project.source.answers()
+            ):  # a part of it would look like the whole
+                raise
             exported.left_out[one.image.id] = str(error)
     target.write(LIST, table([COLUMNS, *exported.lines]).encode())
     if exported.without_outline:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,10 +16,12 @@ from harness.hospital import publish_untrained
 from xal import aside
 from xal.datasets import phantom_dicom
 from xal.errors import Unavailable
+from xal.export import export_dataset
 from xal.images import write_label
 from xal.project import Project
 from xal.rounds import train_round
 from xal.scoring import IN_A_ROW, put_aside, score_pool
+from xal.server.datastore import XalDatastore
 from xal.server.watch import Watch
 from xal.submission import Submission, submit
 from xal.task import TrainingSettings
@@ -167,3 +170,19 @@ def test_training_ends_when_the_archive_is_away_or_gives_too_little(
         train(project)
     archive.away = False
     assert "not_given" not in train(project).version.metrics
+
+
+def test_a_data_set_is_whole_or_names_what_is_missing_or_is_refused(
+    archive: FakeArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    project = annotated(archive, tmp_path, monkeypatch)
+    archive.away = True  # it answers, but 503 to everything
+    with pytest.raises(Unavailable, match="answers 503"):
+        export_dataset(project, tmp_path / "set")
+    with pytest.raises(Unavailable, match="answers 503"):
+        XalDatastore(project).get_dataset_archive(None)
+    archive.away = False
+    (missing,) = archive.refused = {sorted(archive.pictures)[5]}
+    assert list(export_dataset(project, tmp_path / "set").left_out) == [missing]
+    with zipfile.ZipFile(XalDatastore(project).get_dataset_archive(None)) as content:
+        assert content.read("missing.txt").decode().startswith(f"{missing}: ")

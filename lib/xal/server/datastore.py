@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from monailabel.interfaces.datastore import Datastore
 
-from xal.errors import BadInput, Conflict, NoAnswer, NotFound, Refused, Unreadable
+from xal.errors import BadInput, Conflict, NotFound, Refused, Unavailable, Unreadable
 from xal.geometry import prepare
 from xal.images import image_id, read_image, suffix_of
 from xal.pacs.source import DicomWebSource
@@ -237,9 +237,9 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
                 archive.write(self.get_label_uri(row.id, FINAL), f"label/{row.id}.nii.gz")
                 try:
                     path = Path(self.get_image_uri(row.id))
-                except NoAnswer:
-                    raise
                 except Refused as error:
+                    if isinstance(error, Unavailable) and not self._project.source.answers():
+                        raise
                     missing[row.id] = str(error)
                     logger.warning("the dataset has no image for the label of %s: %s", row.id, error)
                     continue
