@@ -7,8 +7,8 @@ import os
 import re
 from pathlib import Path
 
-from harness.reviewing import AGREED, CONTESTED, DOUBTED, FAR, LENT, SECOND, draw, drawn, store_of
-from harness.room import Room
+from harness.reviewing import AGREED, CONTESTED, DOUBTED, FAR, LENT, SECOND, draw, drawn
+from harness.room import Room, store_of
 
 from xal.store.paging import write_cursor
 
@@ -166,7 +166,7 @@ def test_a_reviewer_settles_what_readers_disagree_on_until_they_change(reviewed:
 
 
 def test_progress_is_sums_for_everybody(reviewed: Room):
-    store = store_of(reviewed)
+    store = store_of(reviewed.server, "tiny")
     version = store.add_version(
         metrics={"judged_on": "training", "balanced_accuracy": 1.0, "trained_on": {"cases": 21, "with_roi": 14}},
         verdict={"publish": False, "reason": "refused: it falls by more than 0.020"},
@@ -252,7 +252,7 @@ def queue_row(room: Room, image: str, reader: str) -> dict:
 
 
 def test_versions_and_jobs_are_listed_in_pages_newest_first(reviewed: Room):
-    store = store_of(reviewed)
+    store = store_of(reviewed.server, "tiny")
     for number in range(5):
         store.add_version(metrics={"judged_on": "training", "trained_on": {"cases": number}}, verdict={})
         store.finish_job(store.start_job("score", os.getpid(), {}), "done")

@@ -88,10 +88,8 @@ def check_complete(path: Path, kind: Kind) -> None:
         _check_jpeg(path)
 
 
-def is_passing(error: BaseException) -> bool:
-    """Whether an error is the machine's and no fault of the file's, such as too many open files, or a file removed."""
-    if isinstance(error, OSError):
-        return True
+def is_passing(error: Unreadable) -> bool:
+    """Whether it came of the machine and is no fault of the file's, such as too many open files, or a file removed."""
     cause = error.__cause__
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno is not None and not isinstance(cause, PermissionError):

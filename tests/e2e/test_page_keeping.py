@@ -79,12 +79,18 @@ def replace(room: Room, image: str) -> None:
     )
 
 
-def test_an_outline_is_not_handed_in_for_a_file_that_was_replaced_meanwhile(keeping: Room, tabs):
-    tab = tabs(keeping.server, "dr_replaced").open()
+def drawn_and_replaced(room: Room, tabs, reader: str) -> tuple[Tab, str]:
+    """A reader has outlined nine pixels of an image, whose file is another one by now."""
+    tab = tabs(room.server, reader).open()
     image = tab.next()
     draw_box(tab, (3, 3), (5, 5))
     tab.choose("disc")
-    replace(keeping, image)
+    replace(room, image)
+    return tab, image
+
+
+def test_an_outline_is_not_handed_in_for_a_file_that_was_replaced_meanwhile(keeping: Room, tabs):
+    tab, image = drawn_and_replaced(keeping, tabs, "dr_replaced")
     hand_in(tab)
     tab.page.get_by_text(REPLACED).wait_for()
     tab.page.get_by_text(f"The server did not take it: the file of image '{image}' was replaced").wait_for()
@@ -96,11 +102,7 @@ def test_an_outline_is_not_handed_in_for_a_file_that_was_replaced_meanwhile(keep
 
 
 def test_a_draft_is_not_laid_on_the_pixels_of_another_file(keeping: Room, tabs):
-    tab = tabs(keeping.server, "dr_resumed").open()
-    image = tab.next()
-    draw_box(tab, (3, 3), (5, 5))
-    tab.choose("disc")
-    replace(keeping, image)
+    tab, image = drawn_and_replaced(keeping, tabs, "dr_resumed")
     tab.page.reload()
     tab.page.get_by_text(REPLACED).wait_for()
     assert (tab.reading(), tab.outlined()) == (image, 0)

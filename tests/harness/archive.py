@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from pydicom import Dataset
 
+from harness.faults import OnAir
 from harness.hospital import quick_task
 from xal.datasets import phantom_dicom
 from xal.pacs import client
@@ -22,7 +20,7 @@ from xal.task import load_task
 _TAGS = {"StudyInstanceUID": "0020000D", "SeriesInstanceUID": "0020000E", "SOPInstanceUID": "00080018"}
 
 
-class FakeArchive:
+class FakeArchive(OnAir):
     """Series of one picture each."""
 
     def __init__(self) -> None:
@@ -66,16 +64,6 @@ class FakeArchive:
             return 500, "text/plain", b""
         part = b"--xx\r\nContent-Type: application/dicom\r\n\r\n" + self.pictures[series] + b"\r\n--xx--\r\n"
         return 200, 'multipart/related; type="application/dicom"; boundary=xx', part
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 def x_rays(count: int) -> list[Dataset]:

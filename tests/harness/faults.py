@@ -42,8 +42,24 @@ class Fault:
         return (self.times is None or self.hits < self.times) and re.search(self.matches, request) is not None
 
 
+class OnAir:
+    """Whose `_server` answers within `with`."""
+
+    _server: ThreadingHTTPServer
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
 @dataclass
-class FaultyProxy:
+class FaultyProxy(OnAir):
     """Passes requests on to `target`, the root of a PACS, except for those that shall fail."""
 
     target: str
@@ -87,16 +103,6 @@ class FaultyProxy:
             if fault:
                 fault.hits += 1
             return fault
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 def _handler(proxy: FaultyProxy) -> type[BaseHTTPRequestHandler]:

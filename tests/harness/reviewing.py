@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,8 +10,8 @@ import requests
 import SimpleITK as sitk  # noqa: N813
 
 from harness.pools import FINDINGS
-from harness.room import Room, open_room
-from xal.store import ReadingRow, Store
+from harness.room import Room, open_room, store_of
+from xal.store import ReadingRow
 
 DOUBTED, FAR, CONTESTED, SECOND = (f"picture_{number:04d}" for number in (12, 13, 14, 15))
 AGREED, LENT = "picture_0000", "picture_0016"
@@ -57,12 +56,6 @@ def drawn(
     return room.server.submit(image, path, list(FINDINGS), reader, **params)
 
 
-def store_of(room: Room) -> Store:
-    state = room.server.studies / ".xal"
-    pool = json.loads((state / "pool.json").read_text())["pool"]
-    return Store.open(f"sqlite:///{state / 'store.sqlite'}", pool, "tiny")
-
-
 def say(room: Room, image: str, finding: str) -> None:
     """Let a model have said this of the image, surely, and have looked at its middle."""
     attention = np.zeros((8, 8), np.float32)
@@ -81,6 +74,6 @@ def say(room: Room, image: str, finding: str) -> None:
         roi_source="proposed",
         attention=attention,
     )
-    store = store_of(room)
+    store = store_of(room.server, "tiny")
     store.save_readings([row], 0.5, 0.5)
     store.close()

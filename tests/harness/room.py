@@ -52,11 +52,16 @@ def open_room(folder: Path, count: int, task_extra: str = "", **conf: object) ->
     return Room(Server(folder / "server", folder / "studies", str(task), **conf), pictures, folder)
 
 
+def store_of(server: Server, task: str) -> Store:
+    """The store of a server on a folder, opened beside it."""
+    state = Path(server.studies) / ".xal"
+    pool = json.loads((state / "pool.json").read_text())["pool"]
+    return Store.open(f"sqlite:///{state / 'store.sqlite'}", pool, task)
+
+
 def looked_at_a_corner(server: Server, image: str) -> None:
     """Let a model have read a volume of VOLUME_TASK, as a scoring run would have kept it."""
-    state = server.studies / ".xal"
-    pool = json.loads((state / "pool.json").read_text())["pool"]
-    store = Store.open(f"sqlite:///{state / 'store.sqlite'}", pool, "blobs")
+    store = store_of(server, "blobs")
     attention = np.zeros((6, 6, 6), np.float32)
     attention[:2, :2, 1] = 1
     reading = ReadingRow(

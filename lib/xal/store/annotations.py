@@ -142,26 +142,24 @@ class Annotations(Queue, Settling):
         connection.execute(deliveries.update().where(self._mine(deliveries), sent).values(fresh))
 
     def sent_before(self, image: str, reader: str, submission_id: str | None) -> AnnotationRow | None:
-        """The annotation of this image that a submission of that number already became."""
-        mine, numbered = self._mine(annotation_table), annotation_table.c.submission_id == submission_id
-        whose = (annotation_table.c.reader == reader) & (annotation_table.c.image == image)
-        query = select(annotation_table).where(mine, numbered, whose)
-        row = None if submission_id is None else self._read(lambda c: c.execute(query).mappings().first())
+        """The annotation of this image that the reader's submission of that number already became."""
+        row = self._read(lambda c: self._numbered(c, image, reader, submission_id))
         return None if row is None else annotation_row(row)
+
+    def _numbered(self, connection: Connection, image: str, reader: str, submission_id: str | None) -> Values | None:
+        if submission_id is None:
+            return None
+        same = (annotation_table.c.submission_id == submission_id) & (annotation_table.c.reader == reader)
+        row = connection.execute(select(annotation_table).where(self._mine(annotation_table), same)).mappings().first()
+        if row is not None and row["image"] != image:
+            raise Conflict(f"submission_id {submission_id!r} was already used for image {row['image']!r}")
+        return row
 
     def _sent_before(self, connection: Connection, new: NewAnnotation, anew: bool) -> Values | None:
         """The annotation that this submission already became; `anew`: going by its number only."""
-        if new.submission_id is not None:
-            same = (annotation_table.c.submission_id == new.submission_id) & (annotation_table.c.reader == new.reader)
-            row = (
-                connection.execute(select(annotation_table).where(self._mine(annotation_table), same))
-                .mappings()
-                .first()
-            )
-            if row is not None and row["image"] != new.image:
-                raise Conflict(f"submission_id {new.submission_id!r} was already used for image {row['image']!r}")
-            if row is not None:
-                return row
+        numbered = self._numbered(connection, new.image, new.reader, new.submission_id)
+        if numbered is not None:
+            return numbered
         if anew:
             return None
         if new.source == "import":
