@@ -17,7 +17,7 @@ from xal.place import NOWHERE
 from xal.task import AcquisitionSettings
 
 EVIDENCE = np.zeros((2, 4, 4), np.float32)
-SETTINGS = AcquisitionSettings()
+SETTINGS = AcquisitionSettings(misalignment="overlap")
 
 
 def corner(*index):
@@ -74,10 +74,15 @@ def test_absent_predicted_against_an_roi_is_as_wrong_as_can_be():
 def test_the_roi_may_be_on_the_networks_grid():
     fine = np.kron(corner(1, 2), np.ones((8, 8), np.float32))
     for dice in ("soft", "relative"):
-        settings = AcquisitionSettings(dice=dice)
+        settings = AcquisitionSettings(misalignment="overlap", dice=dice)
         assert misalignment(corner(1, 2), EVIDENCE, fine, None, predicts_absent=False, settings=settings).value == 0
     binary = misalignment(
-        corner(1, 2), EVIDENCE, fine, None, predicts_absent=False, settings=AcquisitionSettings(dice="binary")
+        corner(1, 2),
+        EVIDENCE,
+        fine,
+        None,
+        predicts_absent=False,
+        settings=AcquisitionSettings(misalignment="overlap", dice="binary"),
     )
     assert 0 <= binary.value < 0.4
 

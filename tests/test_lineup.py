@@ -24,7 +24,7 @@ from xal.task import AcquisitionSettings, BatchSettings, ReadingSettings, Traini
 
 def made(folder: Path, **batch: object) -> Local:
     """A pool of 60 pictures, 18 of them read, scored by a model."""
-    acquisition = AcquisitionSettings(batch=BatchSettings(**batch))
+    acquisition = AcquisitionSettings(batch=BatchSettings(**{"rule": "top", **batch}))
     local = Local(folder, 60, readings=ReadingSettings(per_image=1, double=0), acquisition=acquisition)
     for image in local.ids[:18]:
         local.hand_in(image)
@@ -164,7 +164,7 @@ def test_a_server_started_with_another_alpha_or_rule_orders_the_queue_anew(tmp_p
     watch._score()
     assert asked == [0.2]
     assert len(batch(local)) == 42
-    plain = local.task.model_copy(update={"acquisition": AcquisitionSettings()})
+    plain = local.task.model_copy(update={"acquisition": AcquisitionSettings(batch=BatchSettings(rule="top"))})
     follow_settings(Project.open(plain, str(local.studies)))
     assert batch(local) == []
 

@@ -81,7 +81,7 @@ class Evaluation:
     @property
     def auroc(self) -> float | None:
         """Mean over the findings of the area under the ROC curve of one against the rest; None without two findings."""
-        return _mean([_area(self.probabilities[:, k], self.truth == k) for k in range(len(self.findings))])
+        return _mean([roc_area(self.probabilities[:, k], self.truth == k) for k in range(len(self.findings))])
 
     def ece(self, bins: int = 15) -> float | None:
         """Expected calibration error; None without a case."""
@@ -149,7 +149,7 @@ def _log_losses(probabilities: npt.NDArray[np.float64], truth: npt.NDArray[np.in
     return result
 
 
-def _area(scores: npt.NDArray[np.float64], positive: npt.NDArray[np.bool_]) -> float | None:
+def roc_area(scores: npt.NDArray[np.float64], positive: npt.NDArray[np.bool_]) -> float | None:
     """The chance that a positive case scores above a negative one, ties counting one half."""
     if positive.all() or not positive.any():
         return None

@@ -44,7 +44,7 @@ def order_at_once(project: Project, version: int) -> None:
     alpha = project.alpha()
     _rank(project, version, alpha)
     project.store.line_up([])
-    plain = project.task.acquisition.batch == BatchSettings()
+    plain = project.task.acquisition.batch.plain
     project.store.set_setting(ORDERED_BY, _ordered_by(project, version, alpha) if plain else None, by="server")
 
 
@@ -60,7 +60,7 @@ def _rank(project: Project, version: int, alpha: float) -> None:
 def _line_up(project: Project, version: int) -> bool:
     """Choose the next images; False if the score alone has to decide although the task has a batch rule."""
     rule, store = project.task.acquisition.batch, project.store
-    chosen: list[str] | None = [] if rule == BatchSettings() else None
+    chosen: list[str] | None = [] if rule.plain else None
     if chosen is None and store.stale_count(version) == 0:
         try:
             chosen = _chosen(project, version, rule)

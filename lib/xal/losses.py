@@ -83,9 +83,7 @@ _GUIDANCE: Mapping[GuidanceKind, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
-def guidance_loss(
-    features: Tensor, weight: Tensor, findings: Tensor, rois: Tensor, kind: GuidanceKind = "dice"
-) -> Tensor:
+def guidance_loss(features: Tensor, weight: Tensor, findings: Tensor, rois: Tensor, kind: GuidanceKind) -> Tensor:
     """How far the maps of the findings are from their ROIs (B, *grid), averaged over the batch."""
     return _GUIDANCE[kind](class_map(features, weight, findings), rois).mean()
 

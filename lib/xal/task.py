@@ -165,9 +165,9 @@ class TrainingSettings(Settings):
 
     Prototypes want batches with several images of each finding, and a lower learning rate.
     """
-    guidance: float = Field(1.0, ge=0)
+    guidance: float = Field(0.3, ge=0)
     """λ: weight of the loss that pulls attention towards the ROI."""
-    guidance_kind: GuidanceKind = "dice"
+    guidance_kind: GuidanceKind = "energy"
     """What that loss is: 1 − Dice with the ROI, −log of the energy in it, or the mean of the attention outside it."""
     guidance_schedule: Literal["constant", "rise", "fall"] = "constant"
     """λ over the steps of a training: always the same, or half a cosine from 0 up to λ or from λ down to 0."""
@@ -184,7 +184,7 @@ class TrainingSettings(Settings):
 class BatchSettings(Settings):
     """How the images of a batch are taken from those of the highest value."""
 
-    rule: Literal["top", "power", "spread", "cover"] = "top"
+    rule: Literal["top", "power", "spread", "cover"] = "cover"
     """top: the best; power: by chance, the better more often; spread: of the better ones, far from the labelled;
     cover: the best ones of different clusters."""
     sharpness: float = Field(1.0, gt=0)
@@ -194,13 +194,18 @@ class BatchSettings(Settings):
     balance: bool = False
     """Take next what is predicted to be the finding of which the fewest are labelled."""
 
+    @property
+    def plain(self) -> bool:
+        """The score alone decides."""
+        return self.rule == "top" and not self.balance
+
 
 class AcquisitionSettings(Settings):
     """How the next image is chosen."""
 
     alpha: Share = 0.5
     """score = alpha · uncertainty + (1 − alpha) · misalignment."""
-    misalignment: Literal["overlap", "evidence"] = "overlap"
+    misalignment: Literal["overlap", "evidence"] = "evidence"
     """overlap: 1 − Dice of attention and ROI. evidence: 1 − what the ROI alone says for the predicted finding."""
     dice: Literal["soft", "binary", "relative"] = "soft"
     threshold: Share = 0.5

@@ -16,7 +16,7 @@ def task(**acquisition) -> Task:
         findings=[{"name": "a"}, {"name": "b"}, {"name": "c"}],
         image={"dimensions": 2, "size": [32, 32]},
         network={"dropout": 0.5},
-        acquisition=acquisition,
+        acquisition={"batch": {"rule": "top"}, **acquisition},
     )
 
 

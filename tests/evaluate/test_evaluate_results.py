@@ -13,7 +13,7 @@ from harness.evidence import LABELS, TASK, Made, header, round_row, write_rows, 
 from xal.errors import XalError
 from xal.evaluate.page import Table
 from xal.evaluate.report_sentences import summary
-from xal.evaluate.report_tables import grid_table
+from xal.evaluate.report_tables import grid_table, outlines_table
 from xal.evaluate.results import Plan, Results, Role, gather
 from xal.evaluate.rows import append, read_run, read_runs, run_file
 from xal.task import Task
@@ -37,8 +37,9 @@ HEADLINE = ("uniform", "entropy", "xal", "oracle", "entropy_cover", "xal_cover")
 
 
 def plan(name: str, seeds: int, roi_cost: float = 2.0) -> Plan:
-    method, roi, guidance, rule = KINDS[name]
-    settings = {**yaml.safe_load(TASK), "training": {"guidance": guidance}, "acquisition": {"batch": {"rule": rule}}}
+    method, roi, guidance, rule = KINDS[name.removesuffix("_plain")]
+    training = {"guidance": 0.0, "roi": 0.0} if name.endswith("_plain") else {"guidance": guidance}
+    settings = {**yaml.safe_load(TASK), "training": training, "acquisition": {"batch": {"rule": rule}}}
     role: Role = "headline" if name in HEADLINE else "exploratory"
     return Plan(name, role, method, roi, Task.model_validate(settings), tuple(range(seeds)), roi_cost)
 
@@ -280,6 +281,23 @@ def test_the_table_subtracts_chance_with_the_same_batch_rule(tmp_path: Path):
         "",
     ]
     assert "* there is none" in caption
+
+
+def test_training_from_findings_alone_is_set_beside_its_twin_that_learns_from_outlines(tmp_path: Path):
+    made = {"uniform": Made(energy=0.2), "uniform_plain": Made(gain=-0.03, energy=0.02), "unguided": Made(gain=-0.01)}
+    entropy = {"entropy_cover": Made(gain=0.01), "entropy_cover_plain": Made(), "entropy_power_plain": Made()}
+    write_rows(tmp_path, {**made, **entropy}, range(3))
+    results = gathered(tmp_path, 3, (*made, *entropy))
+    (table,) = outlines_table(results)
+    assert isinstance(table, Table)
+    assert [list(row) for row in table.rows] == [
+        ["uniform_plain", "uniform", "2.0 %", "20.0 %", "+3.0 [+3.0, +3.0]"],
+        ["entropy_cover_plain", "entropy_cover", "20.0 %", "20.0 %", "+1.0 [+1.0, +1.0]"],
+    ], "entropy_power_plain has no twin, and unguided learns from outlines by its head"
+    grid = grid_table(results)[0]
+    assert isinstance(grid, Table)
+    assert "plain" not in grid.caption
+    assert outlines_table(gathered(tmp_path, 3, ("uniform", "unguided"))) == []
 
 
 def test_chance_with_the_same_batch_rule_is_said_beside_headline_arms(tmp_path: Path):

@@ -26,6 +26,11 @@ network:
 training:
   max_epochs: 4
   patience: 4
+  guidance: 1.0
+  guidance_kind: dice
+acquisition:
+  misalignment: overlap
+  batch: {rule: top}
 readings:
   double: 0
 """

@@ -107,7 +107,7 @@ def xal(candidates: Candidates, setting: Setting) -> Floats:
 def balanced_uniform(candidates: Candidates, setting: Setting) -> Ints:
     """By chance, but every finding equally often: it looks at the labels, so it is a control and no method."""
     knowing = _pool(candidates, uniform(candidates, setting), candidates.truth)
-    return choose(knowing, setting.count, BatchSettings(balance=True), setting.rng)
+    return choose(knowing, setting.count, BatchSettings(rule="top", balance=True), setting.rng)
 
 
 def k_center(candidates: Candidates, setting: Setting) -> Ints:

@@ -26,6 +26,7 @@ from xal.evaluate.report_tables import (
     cost_blocks,
     end_table,
     grid_table,
+    outlines_table,
     proposed_table,
     reach_table,
     runs_table,
@@ -112,7 +113,7 @@ def compose(results: Results, drawn: Sequence[str]) -> list[Block]:
         ),
         *_section("Accuracy for annotation cost", *cost_blocks(results, shown("curves-cost", curves))),
         *_section("Every headline arm against every other", *win_table(results)),
-        *_section("Acquisition and loss", *grid_table(results)),
+        *_section("Acquisition and loss", *grid_table(results), *outlines_table(results)),
         *_section(
             "Where the models look",
             *shown(

@@ -57,6 +57,11 @@ class Plan:
         """Whether attention is pulled towards the ROIs in training."""
         return self.task.training.guidance > 0
 
+    @property
+    def outlines(self) -> bool:
+        """Whether training learns anything from ROIs: by guidance, or by the head that proposes them."""
+        return self.guided or self.task.training.roi > 0
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -244,6 +249,13 @@ class Results:
             None,
         )
 
+    def taught(self, arm: Arm) -> Arm | None:
+        """For an arm that trains from findings alone, the guided one that differs in nothing else; None without one."""
+        plan, wanted = arm.plan, _apart_from_outlines(arm.plan.task)
+        guided = [other for other in self._ranked if other.plan.guided and not plan.outlines]
+        fitting = [other for other in guided if (other.plan.method, other.plan.roi) == (plan.method, plan.roi)]
+        return next((other for other in fitting if _apart_from_outlines(other.plan.task) == wanted), None)
+
     def _oracle(self, arm: Arm) -> Arm | None:
         """The arm that differs in nothing but oracle ROIs."""
         wanted = (arm.plan.method, "oracle", arm.plan.task)
@@ -303,6 +315,10 @@ def gather(title: str, plans: Sequence[Plan], baseline: str, runs: Iterable[Run]
 
 def _apart_from_guidance(task: Task) -> Task:
     return task.model_copy(update={"training": task.training.model_copy(update={"guidance": 0.0})})
+
+
+def _apart_from_outlines(task: Task) -> Task:
+    return task.model_copy(update={"training": task.training.model_copy(update={"guidance": 0.0, "roi": 0.0})})
 
 
 def _apart_from_score(task: Task) -> Task:
