@@ -39,6 +39,7 @@ SHIPPED = {
     "brats_regions": None,
     "vindr_cxr": "No finding",
     "siim_covid": "Negative for Pneumonia",
+    "busi": "normal",
 }
 
 

@@ -229,3 +229,49 @@ def write_siim(source: Path, images: Sequence[SiimImage], classes: Mapping[str, 
     studies = [(f"{study}_study", *(int(name == given) for name in SIIM_CLASSES)) for study, given in classes.items()]
     table(source / "train_study_level.csv", [("id", *SIIM_CLASSES), *studies])
     return source
+
+
+# breast ultrasound
+
+BUSI_FOLDER = "Dataset_BUSI_with_GT"
+BUSI_SIZE = (48, 40)
+"""Columns, rows; the published ones are ten times as large."""
+LESION = (8, 6, 14, 9)
+"""Column, row, width and height."""
+
+
+def busi_picture(seed: int) -> np.ndarray:
+    """Noise, (rows, columns)."""
+    return np.random.default_rng(seed).integers(0, 256, BUSI_SIZE[::-1]).astype(np.uint8)
+
+
+def write_busi_picture(file: Path, pixels: np.ndarray, mode: str = "RGB") -> Path:
+    """A grey picture as the set stores them: in colour, some of them with an opacity."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).convert(mode).save(file)
+    return file
+
+
+def write_busi_mask(picture: Path, *lesions: tuple[int, int, int, int], mode: str = "1", number: int = 0) -> Path:
+    """The mask of a picture, white where lesions are; further ones have a number."""
+    drawn = np.zeros(BUSI_SIZE[::-1], np.uint8)
+    for column, row, width, height in lesions:
+        drawn[row : row + height, column : column + width] = 255
+    file = picture.with_name(f"{picture.stem}_mask{f'_{number}' if number else ''}.png")
+    Image.fromarray(drawn).convert(mode).save(file)
+    return file
+
+
+def write_busi(source: Path, counts: Mapping[str, int]) -> Path:
+    """So many pictures of each finding, all of them different, the second one of a finding with a second mask."""
+    seed = 0
+    for finding, count in counts.items():
+        for number in range(1, count + 1):
+            seed += 1
+            file = source / BUSI_FOLDER / finding / f"{finding} ({number}).png"
+            write_busi_picture(file, busi_picture(seed), ("RGB", "RGBA")[number % 2])
+            lesions = [] if finding == "normal" else [LESION]
+            write_busi_mask(file, *lesions, mode=("1", "L", "RGB", "RGBA")[number % 4])
+            if lesions and number == 2:
+                write_busi_mask(file, (30, 20, 5, 7), number=1)
+    return source

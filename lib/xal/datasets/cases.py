@@ -34,6 +34,13 @@ class Box:
 
 
 @dataclass(frozen=True)
+class Parts:
+    """Files that together outline one ROI."""
+
+    files: Sequence[Path]
+
+
+@dataclass(frozen=True)
 class Case:
     """One image of a set, and what is known of it."""
 
@@ -44,8 +51,8 @@ class Case:
     finding: str
     group: str
     """Images of one group (a patient) are never parted between training and judging."""
-    roi: Mask | Volume | Path | Sequence[Box] | None = None
-    """An array (X, Y, Z), a volume or file of the image's own voxels, boxes, or None where nothing is outlined."""
+    roi: Mask | Volume | Path | Parts | Sequence[Box] | None = None
+    """An array (X, Y, Z), a volume or file(s) of the image's own voxels, boxes, or None where nothing is outlined."""
     provenance: Mapping[str, str] = field(default_factory=dict)
     """Where it came from: column → text."""
 
@@ -98,9 +105,10 @@ def mask_of(case: Case, image: Volume) -> tuple[Mask | None, list[str]]:
     if isinstance(case.roi, Volume):
         return _on_grid(case.roi, image, "its mask")
     if isinstance(case.roi, Path):
-        if not case.roi.exists():
-            raise BadInput(f"its mask {case.roi.name} is missing")
-        return _on_grid(read_image(case.roi), image, f"its mask {case.roi.name}")
+        return _from_file(case.roi, image)
+    if isinstance(case.roi, Parts):
+        read = [_from_file(file, image) for file in case.roi.files]
+        return np.any([mask for mask, _ in read], axis=0), [note for _, notes in read for note in notes]
     return _from_boxes(case.roi, image)
 
 
@@ -126,6 +134,12 @@ def dominant(parts: Mapping[str, Mask | Sequence[Box]]) -> str:
     """The finding that covers most of an image; of equals the first."""
     size = {name: float(part.sum()) if isinstance(part, np.ndarray) else covered(part) for name, part in parts.items()}
     return max(size, key=lambda name: size[name])
+
+
+def _from_file(file: Path, image: Volume) -> tuple[Mask, list[str]]:
+    if not file.exists():
+        raise BadInput(f"its mask {file.name} is missing")
+    return _on_grid(read_image(file), image, f"its mask {file.name}")
 
 
 def _on_grid(painted: Volume, image: Volume, what: str) -> tuple[Mask, list[str]]:
