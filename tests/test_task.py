@@ -40,6 +40,7 @@ SHIPPED = {
     "vindr_cxr": "No finding",
     "siim_covid": "Negative for Pneumonia",
     "busi": "normal",
+    "brain_tumours": None,
 }
 
 

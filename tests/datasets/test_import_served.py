@@ -10,8 +10,10 @@ import pytest
 from harness.official import (
     NEW,
     run_import,
+    write_brain_tumours,
     write_brats_2020,
     write_brats_case,
+    write_busi,
     write_siim,
     write_vindr_physionet,
 )
@@ -48,6 +50,14 @@ def siim(source: Path) -> Path:
     return write_siim(source, images, classes)
 
 
+def busi(source: Path) -> Path:
+    return write_busi(source, {"benign": 2, "malignant": 2, "normal": 2})
+
+
+def brain_tumours(source: Path) -> Path:
+    return write_brain_tumours(source, [1, 1, 2, 2, 3, 3])
+
+
 @pytest.mark.parametrize(
     ("write", "name", "task", "options", "labelled", "pool"),
     [
@@ -55,6 +65,8 @@ def siim(source: Path) -> Path:
         (brats_2023, "brats", "brats_regions", ("--slices", "largest"), 3, 3),
         (vindr, "vindr_cxr", "vindr_cxr", (), 3, 3),
         (siim, "siim_covid", "siim_covid", (), 2, 4),
+        (busi, "busi", "busi", (), 3, 3),
+        (brain_tumours, "brain_tumours", "brain_tumours", (), 3, 3),
     ],
 )
 def test_an_imported_set_is_served_with_its_start_set(

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import h5py
 import nibabel
 import numpy as np
 from PIL import Image
@@ -274,4 +275,63 @@ def write_busi(source: Path, counts: Mapping[str, int]) -> Path:
             write_busi_mask(file, *lesions, mode=("1", "L", "RGB", "RGBA")[number % 4])
             if lesions and number == 2:
                 write_busi_mask(file, (30, 20, 5, 7), number=1)
+    return source
+
+
+# brain tumours
+
+MATLAB_HEAD = b"MATLAB 7.3 MAT-file, Platform: PCWIN64, Created on: Mon Jan  5 10:00:00 2015 HDF5 schema 1.00 ."
+MATLAB_BLOCK = 512
+"""Bytes before the HDF5 in a MATLAB 7.3 file."""
+
+
+def write_tumour(
+    file: Path, label: float, patient: str, image: np.ndarray, mask: np.ndarray, leave_out: str = "", **fields: object
+) -> Path:
+    """One slice as MATLAB saves it: pictures are (rows, columns) as it counts them; `fields` are stored as they are."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    border = np.array([[20.5, 10.25, 31.0, 12.5]])  # points on the border: y, x, y, x …
+    record = {
+        "PID": np.frombuffer(patient.encode("utf-16-le"), np.uint16)[np.newaxis],
+        "image": image.astype(np.int16),
+        "label": np.array([[float(label)]]),
+        "tumorBorder": border,
+        "tumorMask": mask.astype(np.uint8),
+    }
+    stored = {name: values.T for name, values in record.items()} | fields  # MATLAB counts the first axis fastest
+    classes = {"PID": b"char", "image": b"int16", "label": b"double", "tumorBorder": b"double", "tumorMask": b"logical"}
+    with h5py.File(file, "w", userblock_size=MATLAB_BLOCK) as content:
+        group = content.create_group("cjdata")
+        group.attrs["MATLAB_class"] = np.bytes_(b"struct")
+        for name, values in stored.items():
+            if name != leave_out:
+                packed = {"compression": "gzip", "chunks": True} if np.size(values) > MATLAB_BLOCK else {}
+                group.create_dataset(name, data=values, **packed).attrs["MATLAB_class"] = np.bytes_(classes[name])
+    with file.open("r+b") as content:
+        content.write(MATLAB_HEAD.ljust(124) + b"\x00\x02IM")
+    return file
+
+
+def tumour_picture(seed: int, size: tuple[int, int] = (40, 48)) -> np.ndarray:
+    """Noise with a bright upper left corner, (rows, columns)."""
+    values = np.random.default_rng(seed).integers(0, 900, size).astype(np.int16)
+    values[:8, :12] += 2000
+    return values
+
+
+def tumour_mask(size: tuple[int, int] = (40, 48)) -> np.ndarray:
+    """A tumour on rows 20 to 29 and columns 5 to 19."""
+    mask = np.zeros(size, np.uint8)
+    mask[20:30, 5:20] = 1
+    return mask
+
+
+def write_brain_tumours(source: Path, labels: Sequence[int], per_patient: int = 2) -> Path:
+    """A slice for each label, in the folders that the published archives unpack to; `cvind.mat` beside them."""
+    for number, label in enumerate(labels, start=1):
+        folder = "brainTumorDataPublic_1-766" if number % 2 else "brainTumorDataPublic_767-1532"
+        patient = f"MR{(number - 1) // per_patient:05d}A"
+        write_tumour(source / folder / f"{number}.mat", label, patient, tumour_picture(number), tumour_mask())
+    with h5py.File(source / "cvind.mat", "w", userblock_size=MATLAB_BLOCK) as content:
+        content["cvind"] = np.ones((1, len(labels)))
     return source

@@ -81,8 +81,8 @@ def _link_folder(source: Path, target: Path) -> str:
 
 
 def _write(target: Path, volume: Volume) -> str:
-    """Channels become the fourth axis; whole numbers are kept as int16."""
-    values = np.moveaxis(volume.pixels, 0, -1)
+    """Several channels become the fourth axis; whole numbers are kept as int16."""
+    values = np.moveaxis(volume.pixels, 0, -1) if len(volume.pixels) > 1 else volume.pixels[0]
     limits = np.iinfo(np.int16)
     if values.dtype != np.int16:
         small = limits.min <= values.min() and values.max() <= limits.max

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from xal.datasets.brain_tumours import read_brain_tumours
 from xal.datasets.brats import BratsOptions, read_brats
 from xal.datasets.busi import read_busi
 from xal.datasets.cases import Contents
@@ -39,6 +40,10 @@ ADAPTERS: Mapping[str, Adapter] = {
     "vindr_cxr": Adapter("VinDr-CXR, from PhysioNet or Kaggle", read_vindr, VindrOptions),
     "siim_covid": Adapter("SIIM-FISABIO-RSNA COVID-19", lambda source, *_: read_siim(source)),
     "busi": Adapter("breast ultrasound (Al-Dhabyani 2020)", lambda source, *_: read_busi(source)),
+    "brain_tumours": Adapter(
+        "brain tumours in contrast-enhanced T1 MRI (Cheng, figshare 1512427)",
+        lambda source, *_: read_brain_tumours(source),
+    ),
     "msd": Adapter("Medical Segmentation Decathlon", lambda source, *_: read_msd(source)),
     "coco": Adapter("boxes as COCO lists them", lambda source, *_: read_coco(source)),
     "folder": Adapter("any images with a labels.csv", lambda source, *_: read_folder(source)),
