@@ -1,4 +1,4 @@
-"""The paper's experiment on the public sets: one command from the official layout to the report."""
+"""The experiments on the public sets, the paper's and our own: one command from the official layout to the report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from harness.official import NEW, write_brats_2020, write_brats_case, write_siim, write_vindr_kaggle
+from harness.official import (
+    NEW,
+    write_brain_tumours,
+    write_brats_2020,
+    write_brats_case,
+    write_busi,
+    write_siim,
+    write_vindr_kaggle,
+)
 from harness.simulation import TASKS, shrink, write_set, write_simulation
 
 from xal.cli import main
@@ -19,7 +27,9 @@ from xal.datasets.truth import TRUTH_FOLDER, read_truth
 from xal.evaluate.config import load_simulation
 from xal.evaluate.rows import read_runs
 
-PAPER = Path(__file__).parents[2] / "bench" / "paper"
+BENCH = Path(__file__).parents[2] / "bench"
+PAPER = BENCH / "paper"
+PUBLIC = BENCH / "public"
 BOXES = {
     "Cardiomegaly": (10.0, 20.0, 40.0, 40.0),
     "Pleural effusion": (5.0, 5.0, 20.0, 15.0),
@@ -51,6 +61,14 @@ def siim(source: Path) -> Path:
     return write_siim(source, images, named)
 
 
+def busi(source: Path) -> Path:
+    return write_busi(source, {"benign": 12, "malignant": 12, "normal": 12})
+
+
+def brain_tumours(source: Path) -> Path:
+    return write_brain_tumours(source, [1 + number // 2 % 3 for number in range(48)])
+
+
 def command(config: Path, source: Path) -> list[str]:
     return ["simulate", str(config), "--source", str(source), "--device", "cpu", "--workers", "1"]
 
@@ -61,19 +79,21 @@ VOLUMES = {"task": "brats", "dataset": {"name": "brats"}, "start": 6, "query": 2
 
 
 @pytest.mark.parametrize(
-    ("name", "write", "changes", "images"),
+    ("shipped", "write", "changes", "images"),
     [
-        ("brats_slices", brats, {"dataset": SLICES}, 36),
-        ("brats_regions", brats_2023, FEW, 30),
-        ("vindr_cxr", vindr, {}, 36),
-        ("brats_slices", brats, VOLUMES, 12),
+        (PAPER / "brats_slices.yaml", brats, {"dataset": SLICES}, 36),
+        (PAPER / "brats_regions.yaml", brats_2023, FEW, 30),
+        (PAPER / "vindr_cxr.yaml", vindr, {}, 36),
+        (PAPER / "brats_slices.yaml", brats, VOLUMES, 12),
+        (PUBLIC / "busi.yaml", busi, {}, 36),
+        (PUBLIC / "brain_tumours.yaml", brain_tumours, {}, 48),
     ],
-    ids=["brats_slices", "brats_regions", "vindr_cxr", "volumes"],
+    ids=["brats_slices", "brats_regions", "vindr_cxr", "volumes", "busi", "brain_tumours"],
 )
 def test_one_command_imports_simulates_and_reports(
-    tmp_path: Path, name: str, write: Callable[[Path], Path], changes: dict[str, object], images: int
+    tmp_path: Path, shipped: Path, write: Callable[[Path], Path], changes: dict[str, object], images: int
 ):
-    config = shrink(PAPER / f"{name}.yaml", tmp_path, **changes)
+    config = shrink(shipped, tmp_path, **changes)
     assert main(command(config, write(tmp_path / "source"))) == 0
     assert len(read_truth(tmp_path / "studies" / TRUTH_FOLDER)) == images
     plan, runs = load_simulation(config), read_runs(config.with_suffix(""))
@@ -147,6 +167,20 @@ def test_a_shipped_config_is_the_papers_budget_on_a_shipped_task(config: Path):
     assert plan.load_task("xal", TASKS).acquisition == plan.load_task("entropy", TASKS).acquisition
     assert plan.load_task("uniform", TASKS).acquisition.batch.rule == "top"
     assert config.stem == plan.task == plan.studies.name
+
+
+@pytest.mark.parametrize(("name", "measured"), [("busi", "busi"), ("brain_tumours", "brain")])
+def test_what_was_measured_on_reduced_copies_is_the_same_experiment_on_the_originals(name: str, measured: str):
+    ours, theirs = load_simulation(PUBLIC / f"{name}.yaml"), load_simulation(BENCH / "evidence" / f"{measured}.yaml")
+    assert ours.dataset is not None
+    assert ours.dataset.name == ours.studies.name == name
+    assert tuple(ours.arms) == ours.headline == theirs.headline
+    for key in ("start", "query", "budget", "validation", "validation_share", "test_share", "seeds", "baseline"):
+        assert getattr(ours, key) == getattr(theirs, key), key
+    for arm in ours.arms:
+        assert (ours.arms[arm].method, ours.arms[arm].roi) == (theirs.arms[arm].method, theirs.arms[arm].roi)
+        assert ours.seeds_of(arm) == theirs.seeds_of(arm) == range(10)
+        assert ours.load_task(arm, TASKS) == theirs.load_task(arm, TASKS), arm
 
 
 @pytest.mark.parametrize(

@@ -55,13 +55,15 @@ def shrink(shipped: Path, folder: Path, **changes: object) -> Path:
     config = yaml.safe_load(shipped.read_text())
     config.update(studies="studies", start=10, query=4, budget=14, validation=4, validation_share=0.15, seeds=1)
     config.update(changes)
-    task = yaml.safe_load((TASKS / f"{config['task']}.yaml").read_text())
+    beside = shipped.parent / config["task"]
+    file = beside if beside.suffix == ".yaml" else TASKS / f"{config['task']}.yaml"
+    task = yaml.safe_load(file.read_text())
     task["image"]["size"] = [32, 32] if task["image"]["dimensions"] == 2 else [16, 16, 16]
     task["image"].pop("spacing", None)
     task["network"].update(backbone="resnet10", width=0.25)
     task["training"].update(max_epochs=1, patience=1, min_steps=2, batch_size=4)
-    (folder / f"{config['task']}.yaml").write_text(yaml.safe_dump(task))
-    config["task"] += ".yaml"
+    config["task"] = file.name
+    (folder / file.name).write_text(yaml.safe_dump(task))
     path = folder / "paper.yaml"
     path.write_text(yaml.safe_dump(config, sort_keys=False))
     return path
