@@ -24,6 +24,7 @@ from xal.evaluate.config import load_simulation
 from xal.evaluate.prepared import prepare_set
 from xal.evaluate.reading import _oracle, _wrong_rois, read_pool
 from xal.evaluate.rows import Run, read_run, run_file
+from xal.evaluate.run import drawn_of
 from xal.evaluate.simulate import Wish, simulate
 from xal.evaluate.split import split
 from xal.images import read_image
@@ -42,9 +43,12 @@ def run_of(config: Path, arm: str, seed: int = 0) -> Run:
     return run
 
 
+MISALIGNED = {"method": "uniform", "outlined": 0.34, "outline": "misalignment"}
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A simulation of five arms that was run to its end."""
+    """A simulation of seven arms that was run to its end."""
     folder = tmp_path_factory.mktemp("simulation")
     write_set(folder)
     arms = {
@@ -53,9 +57,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "oracle": {"method": "xal", "roi": "oracle"},
         "unguided": {"method": "uniform", "task": {"training": {"guidance": 0}}},
         "full": {"method": "uniform", "everything": True},
+        "third": {"method": "uniform", "outlined": 0.34},
+        "misaligned": MISALIGNED,
     }
     config = write_simulation(folder, arms=arms, ceiling="full")
-    assert go(config) == 5
+    assert go(config) == 7
     return config
 
 
@@ -94,6 +100,29 @@ def test_the_ceiling_is_one_training_on_everything(finished: Path):
     assert [row.labels for row in run.rounds] == [run.header.images["pool"] + run.header.images["start"]]
 
 
+def test_of_a_batch_a_share_is_outlined_and_the_images_stay_those_of_the_arm_that_outlines_all(finished: Path):
+    whole, third, misaligned = (run_of(finished, arm).rounds for arm in ("uniform", "third", "misaligned"))
+    for all_drawn, any_third, worst_third in zip(whole, third, misaligned, strict=True):
+        assert all_drawn.picked == any_third.picked == worst_third.picked
+        assert all_drawn.drawn is None
+        for row in (any_third, worst_third):
+            assert row.drawn is not None
+            assert len(row.drawn) == round(0.34 * len(row.picked))
+            assert set(row.drawn) < set(row.picked)
+    assert third[0].drawn == misaligned[0].drawn, "before the first model nothing is known of the images"
+    assert third[1].outlines < whole[1].outlines
+    assert third[0].log_loss != whole[0].log_loss
+
+
+def test_the_most_misaligned_are_outlined_first_in_the_order_of_the_batch():
+    picked, wrong = np.array([40, 10, 30, 20, 50]), np.array([0.1, 0.9, 0.8, 0.2, 0.8])
+    assert drawn_of(picked, 0.6, np.random.default_rng(0), wrong).tolist() == [10, 30, 50]
+    by_chance = {tuple(drawn_of(picked, 0.4, np.random.default_rng(seed))) for seed in range(20)}
+    assert len(by_chance) > 5
+    assert drawn_of(picked, 1.0, np.random.default_rng(0)).tolist() == picked.tolist()
+    assert drawn_of(picked, 0.0, np.random.default_rng(0)).tolist() == []
+
+
 def test_attention_is_measured_beside_attention_that_knows_nothing(finished: Path):
     run = run_of(finished, "xal")
     assert set(run.header.baselines) == {"uniform", "centre", "untrained"}
@@ -122,16 +151,17 @@ def results(run: Run) -> list[dict[str, object]]:
     return [json.loads(row.model_dump_json(exclude={"seconds"})) for row in run.rounds]
 
 
-@pytest.mark.parametrize("lines", [1, 2, 3])
-def test_a_run_that_was_cut_off_goes_on_to_the_same_end(finished: Path, tmp_path: Path, lines: int):
+@pytest.mark.parametrize(("arm", "lines"), [("xal", 1), ("xal", 2), ("xal", 3), ("misaligned", 3)])
+def test_a_run_that_was_cut_off_goes_on_to_the_same_end(finished: Path, tmp_path: Path, arm: str, lines: int):
     write_set(tmp_path)
-    config = write_simulation(tmp_path)
-    whole = run_file(finished.with_suffix(""), "xal", 0).read_bytes().split(b"\n")
+    arms = {"uniform": {"method": "uniform"}, "xal": {"method": "xal"}, "misaligned": MISALIGNED}
+    config = write_simulation(tmp_path, arms=arms)
+    whole = run_file(finished.with_suffix(""), arm, 0).read_bytes().split(b"\n")
     folder = config.with_suffix("")
     folder.mkdir()
-    run_file(folder, "xal", 0).write_bytes(b"\n".join(whole[:lines]) + b'\n{"kind":"rou')
-    assert go(config, arms=["xal"]) == 1
-    assert results(run_of(config, "xal")) == results(run_of(finished, "xal"))
+    run_file(folder, arm, 0).write_bytes(b"\n".join(whole[:lines]) + b'\n{"kind":"rou')
+    assert go(config, arms=[arm]) == 1
+    assert results(run_of(config, arm)) == results(run_of(finished, arm))
 
 
 def test_kill_dash_nine_and_the_same_command_again(tmp_path: Path):

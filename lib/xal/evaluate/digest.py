@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from xal.evaluate.config import Simulation
+from xal.evaluate.config import Arm, Simulation
 from xal.task import Task
 
 _DECIDES = ("start", "query", "budget", "validation", "validation_share", "test_share")
@@ -18,7 +18,12 @@ def run_digest(plan: Simulation, arm: str, task: Task, data: str) -> str:
     decides = {
         "data": data,
         "plan": {name: getattr(plan, name) for name in _DECIDES},
-        "arm": [chosen.method, chosen.roi, chosen.everything],
+        "arm": [chosen.method, chosen.roi, chosen.everything, *_outlines(chosen)],
         "task": task.model_dump(mode="json", include={"findings", "image", "network", "training", "acquisition"}),
     }
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _outlines(arm: Arm) -> list[float | str]:
+    """Nothing where all ROIs are drawn, as they were in every arm once."""
+    return [] if arm.outlined == 1 else [arm.outlined, arm.outline]

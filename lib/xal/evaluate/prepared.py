@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
@@ -28,6 +28,8 @@ from xal.geometry import prepare, roi_to_grid
 from xal.images import read_image
 from xal.source import FolderSource
 from xal.task import Task
+
+Ints = npt.NDArray[np.int64]
 
 _PREPARED = "prepared"
 
@@ -53,9 +55,9 @@ class Prepared:
         finding = self.task.finding_names[self.findings[position]]
         return Case(self.ids[position], torch.from_numpy(self.images[position]), finding, roi if roi.any() else None)
 
-    def cases(self, positions: npt.NDArray[np.int64]) -> Sequence[Case]:
-        """Some of the images, each read when it is asked for."""
-        return _Cases(self, positions)
+    def cases(self, positions: Ints, drawn: Ints | None = None) -> Sequence[Case]:
+        """Some of the images, each read when it is asked for; with the ROIs of those in `drawn`, or with all."""
+        return _Cases(self, positions, None if drawn is None else frozenset(drawn.tolist()))
 
     @cached_property
     def areas(self) -> npt.NDArray[np.float64]:
@@ -64,8 +66,8 @@ class Prepared:
 
 
 class _Cases(Sequence[Case]):
-    def __init__(self, prepared: Prepared, positions: npt.NDArray[np.int64]) -> None:
-        self._prepared, self._positions = prepared, positions
+    def __init__(self, prepared: Prepared, positions: Ints, drawn: frozenset[int] | None) -> None:
+        self._prepared, self._positions, self._drawn = prepared, positions, drawn
 
     def __len__(self) -> int:
         return len(self._positions)
@@ -76,8 +78,10 @@ class _Cases(Sequence[Case]):
     def __getitem__(self, index: slice) -> Sequence[Case]: ...
     def __getitem__(self, index: int | slice) -> Case | Sequence[Case]:
         if isinstance(index, slice):
-            return _Cases(self._prepared, self._positions[index])
-        return self._prepared.case(int(self._positions[index]))
+            return _Cases(self._prepared, self._positions[index], self._drawn)
+        position = int(self._positions[index])
+        case = self._prepared.case(position)
+        return case if self._drawn is None or position in self._drawn else replace(case, roi=None)
 
 
 def list_set(studies: Path, task: Task) -> list[Known]:

@@ -39,12 +39,13 @@ def runs_table(results: Results) -> Table:
             plan.method,
             "–" if plan.roi == "none" else plan.roi,
             "yes" if plan.guided else "no",
+            share_of(plan.outlined) if plan.outlines else "–",
             f"{len(results.arms[plan.name].runs) if plan.name in results.arms else 0} of {len(plan.seeds)}",
         ]
         for plan in results.plans
     ]
-    head = ["arm", "role", "chooses by", "ROIs of the pool", "guided training", "complete seeds"]
-    return Table(head, rows, f"Images: {counted}.", words=5)
+    head = ["arm", "role", "chooses by", "ROIs of the pool", "guided training", "ROIs drawn", "complete seeds"]
+    return Table(head, rows, f"Images: {counted}.", words=6)
 
 
 def _span(numbers: Sequence[int]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -51,6 +51,12 @@ class Plan:
     seeds: tuple[int, ...]
     roi_cost: float
     """What outlining an ROI costs, in labels."""
+    outlined: float = 1.0
+    """The share of the labelled images whose ROI is drawn."""
+
+    def chooses_as(self, other: Plan) -> bool:
+        """Whether the arm takes images, and has them outlined, as another one does."""
+        return (self.method, self.roi, self.outlined) == (other.method, other.roi, other.outlined)
 
     @property
     def guided(self) -> bool:
@@ -216,7 +222,11 @@ class Results:
 
         Two arms are twins in all but guidance, with proposed ROIs; where there are none, one arm stands alone.
         """
-        fitting = [arm for arm in self._ranked if arm.plan.method == method and arm.plan.roi in ("proposed", "none")]
+        fitting = [
+            arm
+            for arm in self._ranked
+            if arm.plan.method == method and arm.plan.roi in ("proposed", "none") and arm.plan.outlined == 1
+        ]
         pairs = [(arm, twin) for arm in fitting if (twin := self._twin(arm)) is not None]
         return {arm.plan.guided: arm for arm in (pairs[0] if pairs else fitting[:1])}
 
@@ -229,7 +239,8 @@ class Results:
             return None
         wanted = _apart_from_score(arm.plan.task)
         uniform = [other for other in self._ranked if other.plan.method == "uniform"]
-        return next((other for other in uniform if _apart_from_score(other.plan.task) == wanted), None)
+        alike = [other for other in uniform if other.plan.outlined == arm.plan.outlined]
+        return next((other for other in alike if _apart_from_score(other.plan.task) == wanted), None)
 
     @property
     def _ranked(self) -> list[Arm]:
@@ -239,7 +250,7 @@ class Results:
     def _twin(self, arm: Arm) -> Arm | None:
         """The arm that differs in nothing but guidance."""
         plan, wanted = arm.plan, _apart_from_guidance(arm.plan.task)
-        fitting = [other for other in self._ranked if (other.plan.method, other.plan.roi) == (plan.method, plan.roi)]
+        fitting = [other for other in self._ranked if other.plan.chooses_as(plan)]
         return next(
             (
                 other
@@ -253,14 +264,14 @@ class Results:
         """For an arm that trains from findings alone, the guided one that differs in nothing else; None without one."""
         plan, wanted = arm.plan, _apart_from_outlines(arm.plan.task)
         guided = [other for other in self._ranked if other.plan.guided and not plan.outlines]
-        fitting = [other for other in guided if (other.plan.method, other.plan.roi) == (plan.method, plan.roi)]
+        fitting = [other for other in guided if other.plan.chooses_as(plan)]
         return next((other for other in fitting if _apart_from_outlines(other.plan.task) == wanted), None)
 
     def _oracle(self, arm: Arm) -> Arm | None:
         """The arm that differs in nothing but oracle ROIs."""
-        wanted = (arm.plan.method, "oracle", arm.plan.task)
+        wanted = replace(arm.plan, roi="oracle")
         return next(
-            (other for other in self.curves if (other.plan.method, other.plan.roi, other.plan.task) == wanted), None
+            (other for other in self.curves if other.plan.chooses_as(wanted) and other.plan.task == wanted.task), None
         )
 
 
@@ -281,6 +292,7 @@ def plan_arms(simulation: Simulation, tasks: Path) -> list[Plan]:
                 simulation.load_task(name, tasks),
                 tuple(simulation.seeds_of(name)),
                 simulation.roi_cost,
+                arm.outlined,
             )
         )
     return plans

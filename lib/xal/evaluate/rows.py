@@ -93,6 +93,8 @@ class Round(_Row):
     outlines: int
     picked: tuple[int, ...]
     """What was labelled before this training, in order of choice: positions in the truth's sorted images."""
+    drawn: tuple[int, ...] | None = None
+    """Those of them whose ROI was drawn; None: all."""
     balanced_accuracy: float
     auroc: float | None = None
     log_loss: float | None = None

@@ -32,9 +32,13 @@ from xal.task import Task
 from xal.training import train
 
 Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 STARTS = ".starts"
 """Networks trained on start sets, which all arms of a seed share."""
+
+_OUTLINES = 1
+"""Which ROIs are drawn is left to a chance of its own, so that arms choose their images by the same one."""
 
 Report = Callable[[int, float, str], None]
 """Round, how much of it is done, and what is being done."""
@@ -70,6 +74,16 @@ def run(job: Job, data: Prepared, report: Report) -> None:
         _Run(job, data, report).run()
 
 
+@dataclass(frozen=True)
+class _Batch:
+    """What is labelled at once."""
+
+    picked: Ints
+    """In the order of choice."""
+    drawn: Ints
+    """Those of them whose ROI is drawn."""
+
+
 class _Run:
     def __init__(self, job: Job, data: Prepared, report: Report) -> None:
         self.job, self.data, self.report = job, data, report
@@ -87,23 +101,24 @@ class _Run:
         if before is None:
             append(self.file, self._header())
         known = () if before is None else before.rounds
-        picked = np.concatenate([self.split.start, self.split.pool]) if self.arm.everything else self.split.start
-        labelled = np.empty(0, np.int64)
+        first = np.concatenate([self.split.start, self.split.pool]) if self.arm.everything else self.split.start
+        batch = self._outlined(0, first, None)
+        labelled = drawn = np.empty(0, np.int64)
         for number in range(self.job.rounds + 1):
-            labelled = np.concatenate([labelled, picked])
+            labelled, drawn = np.concatenate([labelled, batch.picked]), np.concatenate([drawn, batch.drawn])
             if number + 1 < len(known):
-                picked = np.array(known[number + 1].picked, np.int64)
+                batch = _batch(known[number + 1])
                 continue
             if number + 1 == len(known) == self.job.rounds + 1:
                 break
-            picked = self._round(number, labelled, picked, measured=number < len(known))
+            batch = self._round(number, labelled, drawn, batch, measured=number < len(known))
         append(self.file, End(seconds=time.monotonic() - self.began))
 
-    def _round(self, number: int, labelled: Ints, picked: Ints, *, measured: bool) -> Ints:
+    def _round(self, number: int, labelled: Ints, drawn: Ints, batch: _Batch, *, measured: bool) -> _Batch:
         """Train on what is labelled, measure unless that is done, and choose what is labelled next."""
         clock = _Clock()
         self.report(number, 0.0, "training")
-        network, epochs = self._train(number, labelled)
+        network, epochs = self._train(number, labelled, drawn)
         seconds = {"train": clock.lap()}
         left = np.setdiff1d(np.union1d(self.split.start, self.split.pool), labelled)
         self.report(number, 0.85, "reading")
@@ -113,22 +128,29 @@ class _Run:
         seconds["select"] = clock.lap()
         if not measured:
             self.report(number, 0.9, "measuring")
-            row = self._measure(number, network, labelled, picked, pool)
+            row = self._measure(number, network, labelled, drawn, batch, pool)
             seconds["evaluate"] = clock.lap()
             self._look(number, chosen, left, pool)
             append(self.file, row.model_copy(update={"seconds": Seconds(**seconds), "epochs": epochs}))
             self.report(number, 1.0, f"{len(labelled)} labels, balanced accuracy {row.balanced_accuracy:.3f}")
-        return chosen
+        wrong = np.where(np.isnan(pool.misalignment), pool.neutral, pool.misalignment)
+        return self._outlined(number + 1, chosen, wrong[np.searchsorted(left, chosen)])
 
-    def _train(self, number: int, labelled: Ints) -> tuple[Network, int]:
+    def _outlined(self, number: int, picked: Ints, wrong: Floats | None) -> _Batch:
+        """Which of a batch are outlined; `wrong` is how misaligned the model before it was, where there was one."""
+        rng = np.random.default_rng([self.job.seed, number, _OUTLINES])
+        wrong = wrong if self.arm.outline == "misalignment" else None
+        return _Batch(picked, drawn_of(picked, self.arm.outlined, rng, wrong))
+
+    def _train(self, number: int, labelled: Ints, drawn: Ints) -> tuple[Network, int]:
         """A network trained from scratch on these images. What arms share at the start is trained once."""
         settings = self.task.training.model_copy(update={"seed": 1000 * self.job.seed + number})
-        shared = self._start_file(labelled) if number == 0 else None
+        shared = self._start_file(labelled, drawn) if number == 0 else None
         if shared is not None and shared.exists():
             return load(shared, self.task, self.device), settings.max_epochs
         trained = train(
             self.task,
-            self.data.cases(labelled),
+            self.data.cases(labelled, drawn),
             self.data.cases(self.split.validation),
             settings,
             self.device,
@@ -140,10 +162,10 @@ class _Run:
         network = trained.network if shared is None else load(shared, self.task, self.device)
         return network, int(trained.metrics["epochs"])
 
-    def _start_file(self, labelled: Ints) -> Path:
+    def _start_file(self, labelled: Ints, drawn: Ints) -> Path:
         """Named after all that decides the weights."""
         decides = self.task.model_dump(mode="json", include={"findings", "image", "network", "training"})
-        images = [labelled.tolist(), self.split.validation.tolist()]
+        images = [labelled.tolist(), drawn.tolist(), self.split.validation.tolist()]
         made_by = [self.job.commit, torch.__version__, self.job.device]
         content = json.dumps([self.data.digest, decides, images, made_by], sort_keys=True)
         return self.job.folder / STARTS / f"{self.job.seed}-{hashlib.sha256(content.encode()).hexdigest()[:16]}.pt"
@@ -171,15 +193,18 @@ class _Run:
         chosen: Ints = left[METHODS[self.arm.method](candidates, Setting(self.task, count, rng))]
         return chosen
 
-    def _measure(self, number: int, network: Network, labelled: Ints, picked: Ints, pool: PoolReading) -> Round:
+    def _measure(
+        self, number: int, network: Network, labelled: Ints, drawn: Ints, batch: _Batch, pool: PoolReading
+    ) -> Round:
         evaluation = evaluate(network, self.task, self.test, self.device)
-        drawn = self.task.training.guidance > 0 or self.task.training.roi > 0
-        outlines = int((self.data.areas[labelled] > 0).sum()) if drawn else 0
+        learnt_from = self.task.training.guidance > 0 or self.task.training.roi > 0
+        outlines = int((self.data.areas[drawn] > 0).sum()) if learnt_from else 0
         return Round(
             round=number,
             labels=len(labelled),
             outlines=outlines,
-            picked=tuple(picked.tolist()),
+            picked=tuple(batch.picked.tolist()),
+            drawn=None if self.arm.outlined == 1 else tuple(batch.drawn.tolist()),
             commit=self.job.commit,
             device=self.job.device,
             torch=torch.__version__,
@@ -206,6 +231,22 @@ class _Run:
             images={"total": len(self.data.ids), **sizes},
             baselines=measures.baselines(self.test, self.task, self.device),
         )
+
+
+def drawn_of(picked: Ints, share: float, rng: np.random.Generator, wrong: Floats | None = None) -> Ints:
+    """The share of a batch that is outlined: any of its images or, where it is known, those that are most `wrong`."""
+    order = rng.permutation(len(picked))
+    if wrong is not None:
+        order = order[np.argsort(-wrong[order], kind="stable")]
+    drawn: Ints = picked[np.sort(order[: round(share * len(picked))])]
+    return drawn
+
+
+def _batch(row: Round) -> _Batch:
+    """What a row says was labelled before it."""
+    return _Batch(
+        *(np.array(those, np.int64) for those in (row.picked, row.picked if row.drawn is None else row.drawn))
+    )
 
 
 class _Clock:
