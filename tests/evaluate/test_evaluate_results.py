@@ -13,7 +13,7 @@ from harness.evidence import LABELS, TASK, Made, header, round_row, write_rows, 
 from xal.errors import XalError
 from xal.evaluate.page import Table
 from xal.evaluate.report_sentences import summary
-from xal.evaluate.report_tables import grid_table, outlines_table
+from xal.evaluate.report_tables import grid_table, outlines_table, price_table
 from xal.evaluate.results import Plan, Results, Role, gather
 from xal.evaluate.rows import append, read_run, read_runs, run_file
 from xal.task import Task
@@ -298,6 +298,43 @@ def test_training_from_findings_alone_is_set_beside_its_twin_that_learns_from_ou
     assert isinstance(grid, Table)
     assert "plain" not in grid.caption
     assert outlines_table(gathered(tmp_path, 3, ("uniform", "unguided"))) == []
+
+
+def test_what_outlines_save_is_counted_in_labels_and_in_what_they_cost(tmp_path: Path):
+    # plain ends at 0.6 with 200 labels; uniform is there with 100, which cost 300 with their ROIs; a third of the ROIs
+    # gets halfway from 0.55 to 0.65 with 150, which cost 150 + 2 · 50 = 250
+    curves = {
+        "uniform": ((0.6, 0.7), Made()),
+        "uniform_plain": ((0.5, 0.6), Made(outlined=0.0)),
+        "third": ((0.55, 0.65), Made(outlined=1 / 3)),
+        "entropy_top": ((0.6, 0.7), Made()),
+    }
+    for name, (accuracies, made) in curves.items():
+        for seed in (0, 1):
+            write_run(tmp_path, name, seed, (100, 200), accuracies, made)
+    plans = [plan(name, 2) for name in ("uniform", "uniform_plain", "entropy_top")]
+    third = replace(plans[0], name="third", role="exploratory", outlined=1 / 3)
+    results = gather("Made up", [*plans, third], "uniform", read_runs(tmp_path))
+    (table,) = price_table(results)
+    assert isinstance(table, Table)
+    assert [list(row) for row in table.rows] == [
+        ["uniform", "100 %", "+10.0 [+10.0, +10.0]", "50 % [50 %, 50 %]", "150 % [150 %, 150 %]"],
+        ["third", "33 %", "+5.0 [+5.0, +5.0]", "75 % [75 %, 75 %]", "125 % [125 %, 125 %]"],
+    ], "exploratory arms with all ROIs are left out"
+    assert "2 labels more" in table.caption
+    assert price_table(gathered(tmp_path, 2, ("uniform", "entropy_top"))) == []
+
+
+def test_an_arm_with_fewer_rois_is_nobodys_twin_or_chance(tmp_path: Path):
+    made = {"uniform": Made(), "unguided": Made(gain=-0.02), "third": Made(gain=-0.01), "third_plain": Made(gain=-0.05)}
+    write_rows(tmp_path, {**made, "xal": Made(gain=0.01)}, range(2))
+    plans = [plan(name, 2) for name in ("uniform", "unguided", "xal")]
+    fewer = [replace(plans[0], name="third", outlined=0.3), replace(plan("uniform_plain", 2), name="third_plain")]
+    results = gather("Made up", [fewer[0], *plans, replace(fewer[1], outlined=0.3)], "uniform", read_runs(tmp_path))
+    assert results.cells("uniform") == {True: results.base, False: results.arms["unguided"]}
+    assert results.chance(results.arms["xal"]) is results.base
+    assert results.taught(results.arms["third_plain"]) is results.arms["third"]
+    assert results.conventional is None
 
 
 def test_chance_with_the_same_batch_rule_is_said_beside_headline_arms(tmp_path: Path):

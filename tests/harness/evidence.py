@@ -32,6 +32,8 @@ class Made:
     """Of the accuracy of each round; changes the gain."""
     scores: bool = True
     """Whether it has scores, misalignment and ROIs."""
+    outlined: float = 1.0
+    """The share of the labels that has an ROI."""
 
 
 PLAIN = Made()
@@ -63,6 +65,7 @@ def round_row(
     energy: float = 0.2,
     scores: bool = True,
     start: Sequence[int] = (12, 7, 30),
+    outlined: float = 1.0,
 ) -> Round:
     labels = LABELS[number] if labels is None else labels
     done = number / max(1, len(LABELS) - 1)
@@ -73,7 +76,7 @@ def round_row(
     return Round(
         round=number,
         labels=labels,
-        outlines=labels,
+        outlines=round(outlined * labels),
         picked=tuple(start) if number == 0 else tuple(range(100 * number, 100 * number + 60)),
         balanced_accuracy=balanced_accuracy,
         auroc=min(1.0, balanced_accuracy + 0.08),
@@ -112,7 +115,7 @@ def write_run(
     path = run_file(folder, arm, seed)
     append(path, header(arm, seed))
     for number, (count, value) in enumerate(zip(labels, accuracies, strict=True)):
-        append(path, round_row(number, value, count, made.energy, made.scores, (seed, 7, 30)))
+        append(path, round_row(number, value, count, made.energy, made.scores, (seed, 7, 30), made.outlined))
     append(path, End(seconds=120.0))
     return path
 

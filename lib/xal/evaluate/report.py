@@ -27,6 +27,7 @@ from xal.evaluate.report_tables import (
     end_table,
     grid_table,
     outlines_table,
+    price_table,
     proposed_table,
     reach_table,
     runs_table,
@@ -114,6 +115,7 @@ def compose(results: Results, drawn: Sequence[str]) -> list[Block]:
         *_section("Accuracy for annotation cost", *cost_blocks(results, shown("curves-cost", curves))),
         *_section("Every headline arm against every other", *win_table(results)),
         *_section("Acquisition and loss", *grid_table(results), *outlines_table(results)),
+        *_section("What outlines save, and what they cost", *price_table(results)),
         *_section(
             "Where the models look",
             *shown(

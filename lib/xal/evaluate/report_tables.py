@@ -12,10 +12,11 @@ from xal.evaluate.page import Block, Paragraph, Table
 from xal.evaluate.report_sentences import verdict
 from xal.evaluate.results import Arm, Axis, Results
 from xal.evaluate.rows import Attention
-from xal.evaluate.statistics import bootstrap_interval, paired
+from xal.evaluate.statistics import Reach, bootstrap_interval, paired
 
 _GRID = {"uniform": "uniform", "entropy": "uncertainty", "misalignment": "misalignment", "xal": "both"}
 """The methods of the table acquisition × loss, and what they look at."""
+_AXES: tuple[Axis, Axis] = ("labels", "cost")
 _BASELINES = {"uniform": "even map", "centre": "centre Gaussian", "untrained": "untrained network"}
 _SETS = {
     "total": "in all",
@@ -98,13 +99,12 @@ def reach_table(results: Results, axis: Axis) -> list[Block]:
     for arm in results.curves:
         reach = results.reach(arm, axis)
         if reach is not None:
-            interval = f" [{share_of(reach.interval.low)}, {share_of(reach.interval.high)}]" if reach.interval else ""
             at = "never" if math.isinf(reach.at) else f"{reach.at:.0f}"
             rows.append(
                 [
                     arm.name,
                     at,
-                    share_of(reach.share) + interval,
+                    _reached(reach),
                     f"{reach.reached} of {reach.seeds}",
                     share_of(reach.median),
                 ]
@@ -228,6 +228,37 @@ def outlines_table(results: Results) -> list[Block]:
     )
     head = ["findings alone", "and outlines", "energy in ROI, findings alone", "and outlines", "gain of outlines"]
     return [Table(head, rows, caption)]
+
+
+def price_table(results: Results) -> list[Block]:
+    """What guided arms save against labelling by chance and learning from findings alone, and what that costs."""
+    old = results.conventional
+    if old is None:
+        return []
+    rows = []
+    for arm in results.curves:
+        if not arm.plan.guided or (arm.plan.role != "headline" and arm.plan.outlined == 1):
+            continue
+        gain, by_labels, by_cost = results.gain(arm, over=old), *(results.reach(arm, axis, old) for axis in _AXES)
+        if gain is None or by_labels is None or by_cost is None:
+            continue
+        rows.append([arm.name, share_of(arm.plan.outlined), estimate(gain, ""), _reached(by_labels), _reached(by_cost)])
+    if not rows:
+        return []
+    cost = results.base.plan.roi_cost
+    caption = (
+        f"Against {old.name}: images by chance, findings alone. When the mean curve reaches what that ends with, as a "
+        f"share of its {old.mean('labels')[-1]:.0f} labels: counted in labels, and in annotation time if an ROI costs "
+        f"as much as {cost:g} labels more; with 95 % bootstrap intervals."
+    )
+    head = ["arm", "ROIs drawn", f"AUBC − {old.name} [95 % t]", "in labels", "in annotation time"]
+    return [Table(head, rows, caption)]
+
+
+def _reached(reach: Reach) -> str:
+    """The share of the budget at which an arm is where another one ends."""
+    interval = f" [{share_of(reach.interval.low)}, {share_of(reach.interval.high)}]" if reach.interval else ""
+    return share_of(reach.share) + interval
 
 
 def attention_table(results: Results) -> list[Block]:

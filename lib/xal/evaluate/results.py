@@ -181,12 +181,13 @@ class Results:
         """The same for a quantity at the full budget."""
         return paired(arm.ends(quantity), (over or self.base).ends(quantity))
 
-    def reach(self, arm: Arm, axis: Axis = "labels") -> Reach | None:
-        """How soon the arm reaches what the baseline ends with; None if they share no seed."""
-        seeds = sorted(arm.by_seed.keys() & self.base.by_seed.keys())
+    def reach(self, arm: Arm, axis: Axis = "labels", over: Arm | None = None) -> Reach | None:
+        """How soon the arm reaches what the baseline (or another arm) ends with; None if they share no seed."""
+        other = over or self.base
+        seeds = sorted(arm.by_seed.keys() & other.by_seed.keys())
         if not seeds:
             return None
-        curves = [one.series(quantity, seeds) for one in (arm, self.base) for quantity in (axis, "balanced_accuracy")]
+        curves = [one.series(quantity, seeds) for one in (arm, other) for quantity in (axis, "balanced_accuracy")]
         return labels_to_target(*curves)
 
     @cached_property
@@ -266,6 +267,11 @@ class Results:
         guided = [other for other in self._ranked if other.plan.guided and not plan.outlines]
         fitting = [other for other in guided if other.plan.chooses_as(plan)]
         return next((other for other in fitting if _apart_from_outlines(other.plan.task) == wanted), None)
+
+    @property
+    def conventional(self) -> Arm | None:
+        """The arm that labels by chance and learns from findings alone, as one does without this method."""
+        return next((arm for arm in self.curves if self.taught(arm) is self.base), None)
 
     def _oracle(self, arm: Arm) -> Arm | None:
         """The arm that differs in nothing but oracle ROIs."""
