@@ -4,8 +4,9 @@
 
 For the models of a committed arm (first, middle and last training of each seed, trained again by the same chance): how
 often a wrongly named image of the pool is valued above a rightly named one (area under the ROC curve; 0.5: by chance),
-of all images that have an ROI, and of the half of these that the model is surer of. Rows go to
-`bench/evidence/SET_mistakes.jsonl`, and what is there already is not done again. Prints the means over the seeds.
+of all images that have an ROI and in which the model sees something (to see nothing there is a mistake that needs no
+score), and of the half of these that it is surer of. Rows go to `bench/evidence/SET_mistakes.jsonl`, and what is there
+already is not done again. Prints the means over the seeds.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def main() -> None:
 
 
 def _found(again: Again, seed: int, number: int, network: Network) -> dict[str, Any]:
-    """How well each value finds the mistakes among the images of the pool that have an ROI."""
+    """How well each value finds the mistakes among the images of the pool that show a lesion to reader and model."""
     parts, labelled = again.parts(seed), again.labelled(seed, number)
     left = np.setdiff1d(np.union1d(parts.start, parts.pool), labelled)
     left = left[again.data.areas[left] > 0]
@@ -70,11 +71,14 @@ def _found(again: Again, seed: int, number: int, network: Network) -> dict[str, 
         values[f"{kind}, ROI of another image"] = other.misalignment
         values[f"entropy + {kind}, proposed ROI"] = pool.scores(0.5)
         values[f"entropy + {kind}, true ROI"] = pool.oracle_scores(0.5)
-        wrong = pool.probabilities.argmax(1) != again.data.findings[left]
-    sure = rankdata(values["entropy"], method="ordinal") <= len(left) // 2
+        named = pool.probabilities.argmax(1)
+    absent = -1 if again.task.absent is None else again.task.index(again.task.absent)
+    values = {name: value[named != absent] for name, value in values.items()}
+    wrong = (named != again.data.findings[left])[named != absent]
+    sure = rankdata(values["entropy"], method="ordinal") <= len(wrong) // 2
     return {
         "labels": len(labelled),
-        "images": len(left),
+        "images": len(wrong),
         "wrong": float(wrong.mean()),
         "surely_wrong": float(wrong[sure].mean()),
         "all": {name: roc_area(value, wrong) for name, value in values.items()},
