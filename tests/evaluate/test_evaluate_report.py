@@ -14,10 +14,10 @@ from xal.cli import main
 from xal.datasets.truth import TRUTH_FOLDER, TruthRow, write_mask, write_truth
 from xal.evaluate.config import load_simulation
 from xal.evaluate.digest import run_digest
+from xal.evaluate.gather import gather, plan_arms
 from xal.evaluate.numbers import points
 from xal.evaluate.prepared import set_digest
 from xal.evaluate.report_measures import seconds
-from xal.evaluate.results import gather, plan_arms
 from xal.evaluate.rows import read_runs, run_file
 from xal.evaluate.statistics import Interval
 

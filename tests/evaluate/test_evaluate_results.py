@@ -11,10 +11,11 @@ import yaml
 from harness.evidence import LABELS, TASK, Made, header, round_row, write_rows, write_run
 
 from xal.errors import XalError
+from xal.evaluate.gather import gather
 from xal.evaluate.page import Table
 from xal.evaluate.report_sentences import summary
 from xal.evaluate.report_tables import grid_table, outlines_table, price_table
-from xal.evaluate.results import Plan, Results, Role, gather
+from xal.evaluate.results import Plan, Results, Role
 from xal.evaluate.rows import append, read_run, read_runs, run_file
 from xal.task import Task
 

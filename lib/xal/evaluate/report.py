@@ -14,6 +14,7 @@ from xal.errors import XalError
 from xal.evaluate.config import Simulation, load_simulation
 from xal.evaluate.digest import run_digest
 from xal.evaluate.figure_parts import FEWEST_SHADED
+from xal.evaluate.gather import gather, plan_arms
 from xal.evaluate.looks import LOOKS
 from xal.evaluate.page import Block, Bullets, Code, Heading, Paragraph, Picture, to_html, to_markdown
 from xal.evaluate.prepared import set_digest
@@ -33,7 +34,7 @@ from xal.evaluate.report_tables import (
     runs_table,
     win_table,
 )
-from xal.evaluate.results import Results, gather, plan_arms
+from xal.evaluate.results import Results
 from xal.evaluate.rows import Making, read_runs
 from xal.evaluate.style import STYLE, save
 
