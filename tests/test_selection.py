@@ -21,11 +21,12 @@ def pool(values, embeddings=None, predicted=None, labelled=((9.0, 9.0),), labell
 
 
 def pick(given: Pool, count: int, seed: int = 0, **settings) -> list[int]:
-    return choose(given, count, BatchSettings(**settings), np.random.default_rng(seed)).tolist()
+    return choose(given, count, BatchSettings(**{"rule": "top", **settings}), np.random.default_rng(seed)).tolist()
 
 
-def test_top_takes_the_best_first():
-    assert pick(pool([0.1, 0.9, 0.5, 0.7]), 3) == [1, 3, 2]
+def test_top_takes_the_best_first_wherever_they_lie():
+    together = [[0, 0], [9, 0], [0, 9], [9, 0]]
+    assert pick(pool([0.1, 0.9, 0.5, 0.7], embeddings=together), 3) == [1, 3, 2]
 
 
 def test_ties_fall_by_chance():
@@ -124,9 +125,14 @@ def test_choosing_ahead_takes_everything_once_and_keeps_away_from_what_it_took()
     one_by_one = choose_ahead(given, 6, 1, BatchSettings(rule="cover", breadth=2.0), rng).tolist()
     assert one_by_one[:2] == [0, 2]
     assert sorted(one_by_one) == [0, 1, 2, 3, 4, 5]
-    assert choose_ahead(given, 4, 3, BatchSettings(), rng).tolist() == [0, 1, 2, 3]
+    assert choose_ahead(given, 4, 3, BatchSettings(rule="top"), rng).tolist() == [0, 1, 2, 3]
 
 
 def test_balance_counts_what_was_chosen_ahead():
     given = pool([0.9, 0.8, 0.7, 0.2, 0.1], predicted=[0, 0, 0, 1, 1], labelled=np.zeros((1, 2)), labelled_findings=[0])
-    assert choose_ahead(given, 4, 1, BatchSettings(balance=True), np.random.default_rng(0)).tolist() == [3, 0, 4, 1]
+    assert choose_ahead(given, 4, 1, BatchSettings(rule="top", balance=True), np.random.default_rng(0)).tolist() == [
+        3,
+        0,
+        4,
+        1,
+    ]

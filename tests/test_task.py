@@ -62,6 +62,8 @@ def test_task_loads_by_path_and_knows_its_defaults(tmp_path):
     assert task.roi_findings == ("tear",)
     assert task.absent == "none"
     assert task.acquisition.alpha == 0.5
+    assert (task.acquisition.misalignment, task.acquisition.batch.rule) == ("evidence", "cover")
+    assert (task.training.guidance_kind, task.training.guidance) == ("energy", 0.3)
     assert task.reveal == "after_submit"
     assert task.index("none") == 1
 

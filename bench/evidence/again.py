@@ -50,6 +50,8 @@ class Again:
 
     def network(self, seed: int, number: int, chance: int) -> Network:
         """Trained on that, by this chance."""
+        if self.plan.arms[self.arm].outlined < 1:
+            raise SystemExit(f"{self.arm} outlines a part of its images, which these scripts do not")
         settings = self.task.training.model_copy(update={"seed": chance})
         cases, judges = self.data.cases(self.labelled(seed, number)), self.data.cases(self.parts(seed).validation)
         return train(self.task, cases, judges, settings, CPU, lambda _: None, lambda: False).network

@@ -59,19 +59,21 @@ def _found(again: Again, seed: int, number: int, network: Network) -> dict[str, 
     parts, labelled = again.parts(seed), again.labelled(seed, number)
     left = np.setdiff1d(np.union1d(parts.start, parts.pool), labelled)
     left = left[again.data.areas[left] > 0]
-    values: dict[str, Floats] = {}
+    pool = read_pool(network, again.data, left, "proposed", again.task, seed, CPU)
+    named = pool.probabilities.argmax(1)
+    values: dict[str, Floats] = {
+        "entropy": pool.uncertainty,
+        "margin": -np.abs(np.diff(np.sort(pool.probabilities, axis=1)[:, -2:], axis=1)[:, 0]),
+    }
     for kind, settings in KINDS.items():
         task = again.task.model_copy(update={"acquisition": settings})
         pool = read_pool(network, again.data, left, "proposed", task, seed, CPU)
         other = read_pool(network, again.data, left, "shuffled", task, seed, CPU)
-        values["entropy"] = pool.uncertainty
-        values["margin"] = -np.abs(np.diff(np.sort(pool.probabilities, axis=1)[:, -2:], axis=1)[:, 0])
         values[f"{kind}, proposed ROI"] = score(pool.uncertainty, pool.misalignment, 0.0, pool.neutral)
         values[f"{kind}, true ROI"] = pool.oracle
         values[f"{kind}, ROI of another image"] = other.misalignment
         values[f"entropy + {kind}, proposed ROI"] = pool.scores(0.5)
         values[f"entropy + {kind}, true ROI"] = pool.oracle_scores(0.5)
-        named = pool.probabilities.argmax(1)
     absent = -1 if again.task.absent is None else again.task.index(again.task.absent)
     values = {name: value[named != absent] for name, value in values.items()}
     wrong = (named != again.data.findings[left])[named != absent]

@@ -35,7 +35,7 @@ class Arm(Settings):
     outlined: float = Field(1.0, ge=0, le=1)
     """The share of each batch whose ROIs are drawn; of the other images training has the finding alone."""
     outline: Literal["chance", "misalignment"] = "chance"
-    """Which share: any, or the images whose attention the model before them had most wrong (of the start set any)."""
+    """Which share: any, or the images that the model before them had most misaligned (of the start set any)."""
     seeds: int | None = Field(None, ge=1)
     """Seeds 0, 1, …; the simulation's number unless said."""
     everything: bool = False

@@ -31,6 +31,7 @@ def plan_arms(simulation: Simulation, tasks: Path) -> list[Plan]:
                 tuple(simulation.seeds_of(name)),
                 simulation.roi_cost,
                 arm.outlined,
+                arm.outline,
             )
         )
     return plans

@@ -48,10 +48,16 @@ class Plan:
     """What outlining an ROI costs, in labels."""
     outlined: float = 1.0
     """The share of the labelled images whose ROI is drawn."""
+    outline: str = "chance"
+    """Which share."""
 
     def chooses_as(self, other: Plan) -> bool:
         """Whether the arm takes images, and has them outlined, as another one does."""
-        return (self.method, self.roi, self.outlined) == (other.method, other.roi, other.outlined)
+        return (self.method, self.roi) == (other.method, other.roi) and self.outlines_as(other)
+
+    def outlines_as(self, other: Plan) -> bool:
+        """Whether the same part of what is labelled is outlined."""
+        return (self.outlined, self.outline) == (other.outlined, other.outline)
 
     @property
     def guided(self) -> bool:
@@ -235,7 +241,7 @@ class Results:
             return None
         wanted = _apart_from_score(arm.plan.task)
         uniform = [other for other in self._ranked if other.plan.method == "uniform"]
-        alike = [other for other in uniform if other.plan.outlined == arm.plan.outlined]
+        alike = [other for other in uniform if other.plan.outlines_as(arm.plan)]
         return next((other for other in alike if _apart_from_score(other.plan.task) == wanted), None)
 
     @property
