@@ -13,8 +13,10 @@ from harness.evidence import LABELS, TASK, Made, header, round_row, write_rows, 
 from xal.errors import XalError
 from xal.evaluate.gather import gather
 from xal.evaluate.page import Table
+from xal.evaluate.report_curves import price_curves
+from xal.evaluate.report_figures import colours_of
 from xal.evaluate.report_sentences import summary
-from xal.evaluate.report_tables import grid_table, outlines_table, price_table
+from xal.evaluate.report_tables import grid_table, outlines_table, price_blocks
 from xal.evaluate.results import Plan, Results, Role
 from xal.evaluate.rows import append, read_run, read_runs, run_file
 from xal.task import Task
@@ -316,14 +318,19 @@ def test_what_outlines_save_is_counted_in_labels_and_in_what_they_cost(tmp_path:
     plans = [plan(name, 2) for name in ("uniform", "uniform_plain", "entropy_top")]
     third = replace(plans[0], name="third", role="exploratory", outlined=1 / 3)
     results = gather("Made up", [*plans, third], "uniform", read_runs(tmp_path))
-    (table,) = price_table(results)
+    (table,) = price_blocks(results, [])
     assert isinstance(table, Table)
     assert [list(row) for row in table.rows] == [
-        ["uniform", "100 %", "+10.0 [+10.0, +10.0]", "50 % [50 %, 50 %]", "150 % [150 %, 150 %]"],
         ["third", "33 %", "+5.0 [+5.0, +5.0]", "75 % [75 %, 75 %]", "125 % [125 %, 125 %]"],
+        ["uniform", "100 %", "+10.0 [+10.0, +10.0]", "50 % [50 %, 50 %]", "150 % [150 %, 150 %]"],
     ], "exploratory arms with all ROIs are left out"
     assert "2 labels more" in table.caption
-    assert price_table(gathered(tmp_path, 2, ("uniform", "entropy_top"))) == []
+    figure = price_curves(results, colours_of(results))
+    assert figure is not None
+    by_labels, by_cost = ([line.get_xdata().tolist() for line in axes.lines] for axes in figure.axes)
+    assert by_labels == [[100, 200]] * 3
+    assert by_cost == [[100, 200], [pytest.approx(166), pytest.approx(334)], [300, 600]], "plain, third, uniform"
+    assert price_blocks(gathered(tmp_path, 2, ("uniform", "entropy_top")), []) == []
 
 
 def test_an_arm_with_fewer_rois_is_nobodys_twin_or_chance(tmp_path: Path):

@@ -28,7 +28,7 @@ from xal.evaluate.report_tables import (
     end_table,
     grid_table,
     outlines_table,
-    price_table,
+    price_blocks,
     proposed_table,
     reach_table,
     runs_table,
@@ -116,7 +116,10 @@ def compose(results: Results, drawn: Sequence[str]) -> list[Block]:
         *_section("Accuracy for annotation cost", *cost_blocks(results, shown("curves-cost", curves))),
         *_section("Every headline arm against every other", *win_table(results)),
         *_section("Acquisition and loss", *grid_table(results), *outlines_table(results)),
-        *_section("What outlines save, and what they cost", *price_table(results)),
+        *_section(
+            "What outlines save, and what they cost",
+            *price_blocks(results, shown("price", "Over the seeds that all of these arms share.")),
+        ),
         *_section(
             "Where the models look",
             *shown(

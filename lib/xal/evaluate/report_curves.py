@@ -17,7 +17,7 @@ from xal.evaluate.figure_parts import (
 from xal.evaluate.numbers import points, signed
 from xal.evaluate.results import Arm, Axis, Results
 from xal.evaluate.statistics import FloatArray
-from xal.evaluate.style import INK, LINE, NEUTRAL, SOFT, name_ends, new_figure, plain
+from xal.evaluate.style import ACCENT, INK, LINE, NEUTRAL, OTHERS, SOFT, name_ends, new_figure, plain
 
 
 def budget_curves(results: Results, colours: Colours) -> Figure | None:
@@ -65,6 +65,37 @@ def _budget(results: Results, colours: Colours, axis: Axis) -> Figure | None:
     dress(right, axis)
     in_points(right.yaxis)
     name_ends(right, names)
+    return figure
+
+
+def price_curves(results: Results, colours: Colours) -> Figure | None:
+    """Findings alone, a part of the outlines (by chance) and all of them, against labels and against what they cost."""
+    whole = [arm for arm in results.headline if arm is results.base or colours[arm.name] == ACCENT]
+    arms = [arm for arm in results.priced if arm in whole or arm not in results.headline]
+    arms = [arm for arm in arms if arm.plan.outline == "chance"]
+    seeds = sorted(set.intersection(*(set(arm.by_seed) for arm in arms))) if arms else []
+    if not seeds:
+        return None
+    figure = new_figure(12, 5)
+    panels = figure.subplots(1, 2, sharey=True)
+    figure.subplots_adjust(left=0.05, right=0.97, top=0.9, bottom=0.125, wspace=0.4)
+    own = dict(zip((arm.name for arm in arms if arm not in whole), OTHERS, strict=False))
+    sides: tuple[tuple[Axis, str], ...] = (("labels", "labels"), ("cost", "annotation time"))
+    for axes, (axis, name) in zip(panels, sides, strict=True):
+        for arm in arms:
+            x, values = arm.series(axis, seeds).mean(axis=0), arm.series("balanced_accuracy", seeds)
+            mean_line(axes, x, values, own.get(arm.name, colours[arm.name]), bold=arm is not results.base, shade=False)
+        in_percent(axes.yaxis)
+        axes.set_title(f"Balanced accuracy against {name}")
+        dress(axes, axis)
+    ends = [(arm, float(arm.series("balanced_accuracy", seeds)[:, -1].mean())) for arm in arms]
+    name_ends(
+        panels[0],
+        [
+            (f"{arm.name} {end:.1%}", float(arm.mean("labels")[-1]), end, own.get(arm.name, colours[arm.name]), True)
+            for arm, end in ends
+        ],
+    )
     return figure
 
 

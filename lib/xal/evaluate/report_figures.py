@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from xal.evaluate.figure_parts import Drawing
-from xal.evaluate.report_curves import budget_curves, cost_curves, exploratory_curves, gains
+from xal.evaluate.report_curves import budget_curves, cost_curves, exploratory_curves, gains, price_curves
 from xal.evaluate.report_measures import attention_curves, proposed_rois, reliability, score_by_area, seconds
 from xal.evaluate.results import Results
 from xal.evaluate.style import ACCENT, NEUTRAL, OTHERS
@@ -25,6 +25,7 @@ def colours_of(results: Results) -> dict[str, str]:
 FIGURES: Mapping[str, Drawing] = {
     "curves": budget_curves,
     "curves-cost": cost_curves,
+    "price": price_curves,
     "gains": gains,
     "exploratory": exploratory_curves,
     "attention": attention_curves,

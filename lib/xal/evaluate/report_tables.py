@@ -230,15 +230,13 @@ def outlines_table(results: Results) -> list[Block]:
     return [Table(head, rows, caption)]
 
 
-def price_table(results: Results) -> list[Block]:
+def price_blocks(results: Results, picture: list[Block]) -> list[Block]:
     """What guided arms save against labelling by chance and learning from findings alone, and what that costs."""
     old = results.conventional
     if old is None:
         return []
     rows = []
-    for arm in results.curves:
-        if not arm.plan.guided or (arm.plan.role != "headline" and arm.plan.outlined == 1):
-            continue
+    for arm in results.priced[1:]:
         gain, by_labels, by_cost = results.gain(arm, over=old), *(results.reach(arm, axis, old) for axis in _AXES)
         if gain is None or by_labels is None or by_cost is None:
             continue
@@ -252,7 +250,7 @@ def price_table(results: Results) -> list[Block]:
         f"as much as {cost:g} labels more; with 95 % bootstrap intervals."
     )
     head = ["arm", "ROIs drawn", f"AUBC − {old.name} [95 % t]", "in labels", "in annotation time"]
-    return [Table(head, rows, caption)]
+    return [*picture, Table(head, rows, caption)]
 
 
 def _reached(reach: Reach) -> str:

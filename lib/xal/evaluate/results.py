@@ -274,6 +274,13 @@ class Results:
         """The arm that labels by chance and learns from findings alone, as one does without this method."""
         return next((arm for arm in self.curves if self.taught(arm) is self.base), None)
 
+    @property
+    def priced(self) -> list[Arm]:
+        """The conventional arm, those that outline a part of their images, and the headline arms; none without it."""
+        old = self.conventional
+        part = [arm for arm in self.curves if arm.plan.outlined < 1]
+        return [] if old is None else [old, *part, *(arm for arm in self.headline if arm in self.curves)]
+
     def _oracle(self, arm: Arm) -> Arm | None:
         """The arm that differs in nothing but oracle ROIs."""
         wanted = replace(arm.plan, roi="oracle")
