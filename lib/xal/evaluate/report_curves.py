@@ -79,23 +79,20 @@ def price_curves(results: Results, colours: Colours) -> Figure | None:
     figure = new_figure(12, 5)
     panels = figure.subplots(1, 2, sharey=True)
     figure.subplots_adjust(left=0.05, right=0.97, top=0.9, bottom=0.125, wspace=0.4)
-    own = dict(zip((arm.name for arm in arms if arm not in whole), OTHERS, strict=False))
+    shades = dict(colours) | dict(zip((arm.name for arm in arms if arm not in whole), OTHERS, strict=False))
     sides: tuple[tuple[Axis, str], ...] = (("labels", "labels"), ("cost", "annotation time"))
+    ends = []
     for axes, (axis, name) in zip(panels, sides, strict=True):
         for arm in arms:
             x, values = arm.series(axis, seeds).mean(axis=0), arm.series("balanced_accuracy", seeds)
-            mean_line(axes, x, values, own.get(arm.name, colours[arm.name]), bold=arm is not results.base, shade=False)
+            mean_line(axes, x, values, shades[arm.name], bold=arm is not results.base, shade=False)
+            if axis == "labels":  # on both sides the names would lie on the curves
+                end = float(values[:, -1].mean())
+                ends.append((f"{arm.name} {end:.1%}", float(x[-1]), end, shades[arm.name], True))
         in_percent(axes.yaxis)
         axes.set_title(f"Balanced accuracy against {name}")
         dress(axes, axis)
-    ends = [(arm, float(arm.series("balanced_accuracy", seeds)[:, -1].mean())) for arm in arms]
-    name_ends(
-        panels[0],
-        [
-            (f"{arm.name} {end:.1%}", float(arm.mean("labels")[-1]), end, own.get(arm.name, colours[arm.name]), True)
-            for arm, end in ends
-        ],
-    )
+    name_ends(panels[0], ends)
     return figure
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -251,23 +251,17 @@ class Results:
 
     def _twin(self, arm: Arm) -> Arm | None:
         """The arm that differs in nothing but guidance."""
-        plan, wanted = arm.plan, _apart_from_guidance(arm.plan.task)
-        fitting = [other for other in self._ranked if other.plan.chooses_as(plan)]
-        return next(
-            (
-                other
-                for other in fitting
-                if other.plan.guided != plan.guided and _apart_from_guidance(other.plan.task) == wanted
-            ),
-            None,
-        )
+        return self._counterpart(arm, _apart_from_guidance, guided=not arm.plan.guided)
 
     def taught(self, arm: Arm) -> Arm | None:
         """For an arm that trains from findings alone, the guided one that differs in nothing else; None without one."""
-        plan, wanted = arm.plan, _apart_from_outlines(arm.plan.task)
-        guided = [other for other in self._ranked if other.plan.guided and not plan.outlines]
-        fitting = [other for other in guided if other.plan.chooses_as(plan)]
-        return next((other for other in fitting if _apart_from_outlines(other.plan.task) == wanted), None)
+        return None if arm.plan.outlines else self._counterpart(arm, _apart_from_outlines, guided=True)
+
+    def _counterpart(self, arm: Arm, apart: Callable[[Task], Task], *, guided: bool) -> Arm | None:
+        """The arm, guided or not, that chooses as this one and is the same apart from some settings of its task."""
+        wanted = apart(arm.plan.task)
+        fitting = [other for other in self._ranked if other.plan.chooses_as(arm.plan) and other.plan.guided == guided]
+        return next((other for other in fitting if apart(other.plan.task) == wanted), None)
 
     @property
     def conventional(self) -> Arm | None:
