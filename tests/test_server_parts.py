@@ -13,7 +13,7 @@ from harness.pools import write_pool
 
 from xal.errors import BadInput, Conflict, XalError
 from xal.images import fingerprint, read_image, suffix_of, write_volume
-from xal.server.app import parse_conf
+from xal.server.conf import parse_conf
 from xal.server.datastore import LARGE_POOL, XalDatastore
 from xal.server.infer import _contiguous
 from xal.server.strategy import bound_to_loopback, strategies

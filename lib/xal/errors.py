@@ -6,6 +6,8 @@ XalError
 │   ├── Forbidden  it exists, but this reader may not see or do it       (HTTP 403)
 │   ├── NotFound   no such image, label, finding, model, version         (HTTP 404)
 │   ├── Conflict   it contradicts what is stored                         (HTTP 409)
+│   ├── TooLarge   it is larger than this server takes                   (HTTP 413)
+│   ├── Full       there is no space left for it                         (HTTP 507)
 │   └── Unavailable  where images come from cannot give them now: try later  (HTTP 503)
 │       └── NoAnswer  it does not answer at all
 ├── TaskError      the task file is wrong: names file, key, value and what would be right
@@ -46,6 +48,18 @@ class Conflict(Refused):
     """It contradicts what is stored."""
 
     status = 409
+
+
+class TooLarge(Refused):
+    """It is larger than this server takes: the text names the setting."""
+
+    status = 413
+
+
+class Full(Refused):
+    """There is no space left for it; the text says where."""
+
+    status = 507
 
 
 class Unavailable(Refused):

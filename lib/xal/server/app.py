@@ -10,7 +10,6 @@ from typing import Any
 
 from monailabel.config import settings as server_settings
 from monailabel.interfaces.app import MONAILabelApp
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from xal.errors import BadInput, NotFound, Unavailable, XalError
 from xal.jobs import mark_as_server, reap_orphans
@@ -19,10 +18,11 @@ from xal.manage import follow_settings, keep_conf_alpha, keep_conf_archive
 from xal.pacs.address import PASSWORD, USERNAME, Address, is_address
 from xal.pacs.arriving import Search
 from xal.pacs.client import Archive
-from xal.pacs.sending import AS_USUAL, Sending, checked_kinds
+from xal.pacs.sending import Sending, checked_kinds
 from xal.pacs.source import DicomWebSource
-from xal.project import ArchiveOptions, Project
+from xal.project import Project
 from xal.reader import reviewers_in
+from xal.server.conf import parse_conf
 from xal.server.datastore import XalDatastore
 from xal.server.errands import Errands
 from xal.server.infer import AttentionInfer, ClassifierInfer, checked_request
@@ -35,7 +35,7 @@ from xal.server.strategy import bound_to_loopback, strategies
 from xal.server.train import ClassifierTrain
 from xal.server.watch import Watch
 from xal.submission import forget_drafts
-from xal.task import Share, load_task
+from xal.task import load_task
 
 logger = logging.getLogger(__name__)
 
@@ -43,57 +43,6 @@ FOLDER_SECONDS, ARCHIVE_SECONDS = 5.0, 30.0
 """How often a folder and an archive are listed, unless said."""
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # for training and scoring: threads that spin starve the server
-
-
-class Conf(BaseModel):
-    """What `--conf KEY VALUE` may say; MONAI Label passes every value as text."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    task: str = "phantom_2d"
-    """A task's name, or the path of a task file."""
-    database: str | None = None
-    """Where the store lives instead of a SQLite file beside the images, e.g. postgresql+psycopg://user@host/name."""
-    alpha: Share | None = None
-    """α until a reviewer sets another."""
-    share_paths: bool = False
-    """Tell clients where images lie on disk even if the server can be reached from other machines."""
-    scan_seconds: float | None = Field(None, gt=0)
-    """How often to look for images that appeared, changed or vanished: every 5 s in a folder, 30 s in an archive."""
-    modalities: str = ""
-    """Of an archive: which modalities' series are images, by commas; the usual ones for the task if not said."""
-    cache_gb: float = Field(20.0, gt=0)
-    """How much is kept of what was fetched from an archive or made from images, and can be had again."""
-    send: str = ",".join(AS_USUAL)
-    """To an archive: what is written of an annotation: seg, sr, attention, attention_map, by commas; or nothing."""
-    roi_names: str = ""
-    """From an archive: what ROIs are called that count where an object has several, besides the findings' names."""
-    show_patient: bool = False
-    """Of an archive: let the page name the patient of the image that is read."""
-    auto_score: bool = True
-    """Score by itself whenever something changed."""
-    reviewers: str = ""
-    """Names of the readers who see everything and decide where readings disagree, separated by commas."""
-
-    @property
-    def archive(self) -> ArchiveOptions:
-        """What concerns an archive's images."""
-        named = (name.strip().upper() for name in self.modalities.split(","))
-        return ArchiveOptions(tuple(name for name in named if name), self.cache_gb)
-
-
-def parse_conf(conf: dict[str, str]) -> Conf:
-    """Validate `--conf`; XalError names the key, the value and what would be right."""
-    try:
-        return Conf.model_validate(conf)
-    except ValidationError as error:
-        detail = error.errors()[0]
-        key = detail["loc"][0]
-        if detail["type"] == "extra_forbidden":
-            raise XalError(
-                f"--conf {key}: there is no such setting; there are: {', '.join(Conf.model_fields)}"
-            ) from error
-        raise XalError(f"--conf {key} {detail['input']}: {detail['msg']}") from error
 
 
 class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types

@@ -1,0 +1,32 @@
+"""How much one request, one file or one reader may ask for, so that nobody can starve the others."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from xal.settings import Settings
+
+
+class Limits(Settings):
+    """Bounds that an administrator may set with `--conf`; the defaults fit a 512 × 512 × 600 CT and any radiograph."""
+
+    max_body_mb: int = Field(1024, ge=1)
+    """The largest request: an image, or the files of a session."""
+    max_label_mb: int = Field(256, ge=1)
+    """The largest request that hands in a label."""
+    max_voxels: int = Field(200_000_000, ge=1)
+    """Pixels or voxels of an image, its channels included."""
+    max_layers: int = Field(64, ge=1)
+    """Layers of a segmentation, or channels of an image."""
+    max_unpacked_mb: int = Field(2048, ge=1)
+    """What a compressed file or a ZIP may hold once it is unpacked."""
+    max_trailing_kb: int = Field(64, ge=0)
+    """Bytes behind the voxels of a file."""
+    max_zip_entries: int = Field(2000, ge=1)
+    """Files in a ZIP that a session is made of."""
+    max_session_files: int = Field(2000, ge=1)
+    """Files that a session is made of."""
+    max_trainings: int = Field(4, ge=1)
+    """Trainings that run or wait."""
+    max_leases: int = Field(20, ge=1)
+    """Images that one reader may hold at once."""

@@ -1,0 +1,70 @@
+"""What `--conf KEY VALUE` may say."""
+
+from __future__ import annotations
+
+from pydantic import Field, ValidationError
+
+from xal.errors import XalError
+from xal.limits import Limits
+from xal.pacs.sending import AS_USUAL
+from xal.project import ArchiveOptions
+from xal.task import Share
+
+
+class Conf(Limits):
+    """What `--conf KEY VALUE` may say; MONAI Label passes every value as text."""
+
+    task: str = "phantom_2d"
+    """A task's name, or the path of a task file."""
+    database: str | None = None
+    """Where the store lives instead of a SQLite file beside the images, e.g. postgresql+psycopg://user@host/name."""
+    alpha: Share | None = None
+    """α until a reviewer sets another."""
+    share_paths: bool = False
+    """Tell clients where images lie on disk even if the server can be reached from other machines."""
+    scan_seconds: float | None = Field(None, gt=0)
+    """How often to look for images that appeared, changed or vanished: every 5 s in a folder, 30 s in an archive."""
+    modalities: str = ""
+    """Of an archive: which modalities' series are images, by commas; the usual ones for the task if not said."""
+    cache_gb: float = Field(20.0, gt=0)
+    """How much is kept of what was fetched from an archive or made from images, and can be had again."""
+    send: str = ",".join(AS_USUAL)
+    """To an archive: what is written of an annotation: seg, sr, attention, attention_map, by commas; or nothing."""
+    roi_names: str = ""
+    """From an archive: what ROIs are called that count where an object has several, besides the findings' names."""
+    show_patient: bool = False
+    """Of an archive: let the page name the patient of the image that is read."""
+    auto_score: bool = True
+    """Score by itself whenever something changed."""
+    reviewers: str = ""
+    """Names of the readers who see everything and decide where readings disagree, separated by commas."""
+    reserve_mb: int = Field(200, ge=0)
+    """Below so much free space labels are taken, and nothing else is."""
+    backups: int = Field(7, ge=0)
+    """How many copies of the store the server keeps by itself; 0: none."""
+    allowed_hosts: str = ""
+    """Names under which the server may be asked for, by commas, besides those of this machine and HOST."""
+    allowed_origins: str = ""
+    """Other sites whose pages may use this server, by commas, as https://name:port."""
+    insecure: bool = False
+    """Answer other machines although there is no access control."""
+
+    @property
+    def archive(self) -> ArchiveOptions:
+        """What concerns an archive's images."""
+        named = (name.strip().upper() for name in self.modalities.split(","))
+        return ArchiveOptions(tuple(name for name in named if name), self.cache_gb)
+
+
+def parse_conf(conf: dict[str, str]) -> Conf:
+    """Validate `--conf`; XalError names the key, the value and what would be right."""
+    try:
+        return Conf.model_validate(conf)
+    except ValidationError as error:
+        detail = error.errors()[0]
+        key = detail["loc"][0]
+        if detail["type"] == "extra_forbidden":
+            raise XalError(
+                f"--conf {key}: there is no such setting; there are: {', '.join(Conf.model_fields)}"
+            ) from error
+        raise XalError(f"--conf {key} {detail['input']}: {detail['msg']}") from error
