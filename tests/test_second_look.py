@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from harness.local import INFO, Local
 
+from xal import second_look
 from xal.images import write_label
 from xal.second_look import NEARBY, look_again, model_doubt, outlier_bound
 from xal.store import AnnotationRow
@@ -172,6 +173,15 @@ def test_an_outline_at_one_of_two_usual_places_is_none(local: Local):
     for image in range(12):
         draw(local, image, 2 if image % 2 else 26, 14)
     draw(local, 12, 2, 15)
+    look_again(local.project, 60)
+    assert doubts(local) == []
+
+
+def test_an_outline_on_the_bound_is_no_doubt_whatever_rounding_says(local: Local, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(second_look, "NEARBY", float(np.nextafter(0.5, 0)))
+    for image in range(10):
+        draw(local, image, 8, 8)
+    draw(local, 10, 8, 24)  # half the image away
     look_again(local.project, 60)
     assert doubts(local) == []
 

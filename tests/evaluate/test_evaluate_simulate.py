@@ -119,6 +119,8 @@ def test_the_most_misaligned_are_outlined_first_in_the_order_of_the_batch():
     assert drawn_of(picked, 0.6, np.random.default_rng(0), wrong).tolist() == [10, 30, 50]
     by_chance = {tuple(drawn_of(picked, 0.4, np.random.default_rng(seed))) for seed in range(20)}
     assert len(by_chance) > 5
+    nearly = 0.5 + np.array([0, 1e-7, 2e-7, 3e-7, 4e-7])
+    assert len({tuple(drawn_of(picked, 0.4, np.random.default_rng(seed), nearly)) for seed in range(20)}) > 5
     assert drawn_of(picked, 1.0, np.random.default_rng(0)).tolist() == picked.tolist()
     assert drawn_of(picked, 0.0, np.random.default_rng(0)).tolist() == []
 
