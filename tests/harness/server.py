@@ -64,7 +64,7 @@ class Server:
         command += self._options
         for key, value in self._conf.items():
             command += ["--conf", key, str(value)]
-        environment = {**os.environ, "MONAI_LABEL_SESSION_PATH": str(self.folder / "sessions"), "OMP_NUM_THREADS": "2"}
+        environment = {"OMP_NUM_THREADS": "2", **os.environ, "MONAI_LABEL_SESSION_PATH": str(self.folder / "sessions")}
         environment["PYTHONFAULTHANDLER"] = "1"  # a crash says where
         environment |= self.environment
         with self.log.open("ab") as log:
