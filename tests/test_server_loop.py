@@ -82,10 +82,10 @@ def test_whole_loop_with_monailabels_own_client(tmp_path: Path):
             said = [{"name": name, "idx": 1} for name in FINDINGS]
             client.save_label(sample["id"], str(room.label(sample["id"])), params={"label_info": said})
         assert client.info()["datastore"]["completed"] == 30
-        client.train_start("classifier", {"max_epochs": 3})
+        client.train_start("classifier", {"max_epochs": 12, "patience": 12})  # long enough to be seen at work
         room.server.wait(lambda: client.train_status(True), 20, "training to start")
         progress = []
-        until = time.monotonic() + 120
+        until = time.monotonic() + 480
         while client.train_status(True):
             assert time.monotonic() < until, room.server.tail()
             progress.append(client.info()["train_stats"]["classifier"]["epoch"])

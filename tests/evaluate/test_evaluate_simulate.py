@@ -172,7 +172,7 @@ def test_kill_dash_nine_and_the_same_command_again(tmp_path: Path):
     command = [sys.executable, "-m", "xal.cli", "simulate", str(config), "--device", "cpu", "--workers", "1"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
     file = run_file(config.with_suffix(""), "uniform", 0)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not (file.exists() and file.read_bytes().count(b"\n") >= 2):
         assert process.poll() is None
         assert time.monotonic() < deadline
@@ -197,7 +197,7 @@ def test_a_killed_command_leaves_no_worker_and_two_commands_do_not_write_one_run
     command = [sys.executable, "-m", "xal.cli", "simulate", str(config), "--device", "cpu", "--workers", "1"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     workers = []
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not workers:
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -205,7 +205,7 @@ def test_a_killed_command_leaves_no_worker_and_two_commands_do_not_write_one_run
         workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
     process.kill()
     process.wait()
-    _, alive = psutil.wait_procs(workers, timeout=60)
+    _, alive = psutil.wait_procs(workers, timeout=240)
     assert not alive
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -19,14 +21,21 @@ import psutil
 import requests
 
 APP = Path(__file__).resolve().parents[2] / "apps" / "xal_radiology"
-START_SECONDS = 90.0
+START_SECONDS = 240.0
+PATIENCE = 4
+"""So many times as long as on an idle machine is waited: neighbours may be at work."""
+PORTS = range(20_000, 32_000)
+"""Below those that the system gives to whoever connects somewhere: a port stays free until its server starts, and while
+it is down."""
 
 
 def free_port() -> int:
     """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        port = secrets.choice(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Server:
@@ -107,9 +116,9 @@ class Server:
         self._process.send_signal(signal.SIGTERM)
 
     def exit_code(self, seconds: float) -> int:
-        """What it ended with; fails if it has not within so many seconds."""
+        """What it ended with; fails if it has not within so many seconds of an idle machine."""
         assert self._process is not None
-        return self._process.wait(seconds)
+        return self._process.wait(PATIENCE * seconds)
 
     @property
     def pid(self) -> int:
@@ -180,9 +189,9 @@ class Server:
         return self.status()
 
     def wait(self, ready: Any, seconds: float, what: str) -> None:
-        """Wait for something to become true, or fail with the server's last words."""
-        until = time.monotonic() + seconds
+        """Wait for what takes so long at most on an idle machine, or fail with the server's last words."""
+        until = time.monotonic() + PATIENCE * seconds
         time.sleep(0.3)
         while not ready():
-            assert time.monotonic() < until, f"waited {seconds:.0f} s for {what}:\n{self.tail()}"
+            assert time.monotonic() < until, f"waited {PATIENCE * seconds:.0f} s for {what}:\n{self.tail()}"
             time.sleep(0.3)
