@@ -142,7 +142,7 @@ def tell(rows: list[Row], wanted: int) -> int:
         logs = [row["log"] for row in rows if failure in row["failures"]]
         print(f"  {count} × {failure}: {', '.join(logs)}")
     if failed:
-        print(f"The logs are in {FOLDER.relative_to(ROOT)}; the same order again: pytest --shuffle SEED")
+        print(f"The logs are in {FOLDER}; the same order again: pytest --shuffle SEED")
     return int(bool(failed) or not rows)
 
 

@@ -184,8 +184,14 @@ class Server:
         return dict(self.get(f"/xal/api/versions/{newest['version']}").json())
 
     def wait_scored(self, seconds: float = 120) -> dict[str, Any]:
-        """Wait until no image of the pool waits for its score."""
-        self.wait(lambda: self.status()["unscored"] == 0, seconds, "scores")
+        """Wait until no image of the pool waits for its score, and the pool is in the order of its scores."""
+
+        def scored() -> bool:
+            jobs = self.get("/xal/api/jobs").json()["items"]
+            ordering = any(job["kind"] == "score" and job["state"] == "running" for job in jobs)
+            return self.status()["unscored"] == 0 and not ordering
+
+        self.wait(scored, seconds, "scores")
         return self.status()
 
     def wait(self, ready: Any, seconds: float, what: str) -> None:
