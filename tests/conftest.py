@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -32,6 +33,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for tests in (order, *order):
         chance.shuffle(tests)
     items[:] = chain(*order)
+
+
+@pytest.fixture(autouse=True)
+def same_chance() -> None:
+    """What torch draws does not depend on the tests that came before."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture(scope="module")
