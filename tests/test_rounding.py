@@ -31,6 +31,10 @@ def test_the_largest_is_found_in_every_row():
     assert largest(np.array([[0.0, 1.0], [1.0, 1.0 + ULP], [2.0, 1.0]])).tolist() == [1, 0, 0]
 
 
+def test_small_scores_are_told_apart():
+    assert levels(np.array([1e-3, 1.1e-3, 2e-5, 1e-5, 1e-5 * (1 + ULP)])).tolist() == [2, 3, 1, 0, 0]
+
+
 def test_levels_order_as_the_values_do_and_do_not_grow_together():
     values = np.random.default_rng(0).random(2000)
     assert (np.diff(levels(values)[np.argsort(values)]) >= 0).all()

@@ -17,6 +17,8 @@ Ints = npt.NDArray[np.int64]
 
 ROUNDING = 1e-5
 """Of values about as large as 1 (logits, log odds, losses, scores, attention); of larger ones in proportion."""
+_SMALL = 0.1
+"""From here on a score's rounding is no smaller, however small the score; above it is in proportion."""
 
 
 def at_least(values: Floats, bound: npt.ArrayLike) -> npt.NDArray[np.bool_]:
@@ -33,7 +35,7 @@ def largest(values: Floats) -> Ints:
 
 
 def levels(values: Floats) -> Ints:
-    """A whole number for each of these values (n,), which orders them as they are and is the same for equal ones.
+    """A whole number for each of these scores (n,), which orders them as they are and is the same for equal ones.
 
     A level reaches from its lowest value as far as rounding does, and no farther however densely values lie.
     """
@@ -41,7 +43,7 @@ def levels(values: Floats) -> Ints:
     result = np.zeros(len(values), np.int64)
     level, lowest = -1, -np.inf
     for position, value in zip(order.tolist(), values[order].tolist(), strict=True):
-        if level < 0 or value > lowest + ROUNDING * max(1.0, abs(lowest)):
+        if level < 0 or value > lowest + ROUNDING * max(_SMALL, abs(lowest)):
             level, lowest = level + 1, value
         result[position] = level
     return result

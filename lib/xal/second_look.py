@@ -91,11 +91,9 @@ def _far_doubt(project: Project, row: AnnotationRow) -> NewDoubt | None:
     others = np.array(known, np.float64)
     distance = float(np.linalg.norm(others - np.array(row.centre), axis=1).min())
     bound = outlier_bound(others)
-    return (
-        NewDoubt("far", {"others": len(others), "distance": distance, "bound": bound})
-        if distance > bound + ROUNDING
-        else None
-    )
+    if distance <= bound + ROUNDING:
+        return None
+    return NewDoubt("far", {"others": len(others), "distance": distance, "bound": bound})
 
 
 def _compare_early_ones(project: Project, row: AnnotationRow) -> None:

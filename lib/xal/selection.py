@@ -94,6 +94,11 @@ def apart(points: Floats, first: int, count: int, rng: np.random.Generator) -> I
     return np.array(taken, np.int64)
 
 
+def farthest(distance: Floats) -> int:
+    """Of these squared distances, of any scale, the first that is the largest within rounding."""
+    return int((distance >= distance.max() * (1 - ROUNDING)).argmax())
+
+
 def _ranking(values: Floats, settings: BatchSettings, rng: np.random.Generator) -> Ints:
     """Best first; what is equal within rounding falls by chance."""
     ranking: Ints = np.lexsort((rng.random(len(values)), -levels(values)))
@@ -149,17 +154,12 @@ def _farthest_first(pool: Pool, ranking: Ints, count: int, *, balance: bool) -> 
         if balance:
             rarest = min((k for k in have if free[predicted == k].any()), key=lambda k: (have[k], k))
             allowed = free & (predicted == rarest)
-        best = _farthest(np.where(allowed, distance, -1.0))
+        best = farthest(np.where(allowed, distance, -1.0))
         taken[i], free[best] = best, False
         have[int(predicted[best])] += 1
         distance = np.minimum(distance, ((points - points[best]) ** 2).sum(1))
     chosen: Ints = ranking[taken]
     return chosen
-
-
-def _farthest(distance: npt.NDArray[np.float64]) -> int:
-    """Of these squared distances the first that is the largest within rounding."""
-    return int((distance >= distance.max() * (1 - ROUNDING)).argmax())
 
 
 def _distance_to_nearest(points: Floats, near: Floats) -> npt.NDArray[np.float64]:

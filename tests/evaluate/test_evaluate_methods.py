@@ -116,6 +116,16 @@ def test_badge_prefers_large_gradients_and_does_not_repeat_itself():
     assert {3, 4} <= set(picked("badge", candidates(probabilities=probabilities, embeddings=embeddings), 3))
 
 
+@pytest.mark.parametrize("method", ["entropy", "bald", "badge"])
+def test_a_sure_model_still_says_where_it_is_least_sure(method: str):
+    probabilities = np.tile([1 - 2e-6, 1e-6, 1e-6], (40, 1))
+    probabilities[23] = [1 - 2e-5, 1e-5, 1e-5]
+    uncertainty = -(probabilities * np.log(probabilities)).sum(1) / np.log(3)
+    embeddings = np.tile(np.eye(8)[0], (40, 1)) * np.where(np.arange(40) == 23, 1.5, 1.0)[:, None]
+    given = candidates(probabilities=probabilities, uncertainty=uncertainty, embeddings=embeddings, weight=np.eye(3, 8))
+    assert picked(method, given, 1) == [23]
+
+
 def test_badge_fills_up_where_all_images_are_the_same():
     same = candidates(probabilities=np.tile([0.5, 0.3, 0.2], (40, 1)), embeddings=np.ones((40, 8)))
     assert len(set(picked("badge", same, 6))) == 6

@@ -14,8 +14,7 @@ import numpy.typing as npt
 
 from xal.acquisition import score, uncertainty
 from xal.calibration import softmax
-from xal.rounding import largest
-from xal.selection import Ints, Pool, apart, choose
+from xal.selection import Ints, Pool, apart, choose, farthest
 from xal.task import BatchSettings, Task
 
 Floats = npt.NDArray[np.float64]
@@ -118,7 +117,7 @@ def badge(candidates: Candidates, setting: Setting) -> Ints:
     residual = candidates.probabilities - np.eye(candidates.probabilities.shape[1])[candidates.predicted]
     gradients = (residual[:, :, None] * candidates.embeddings[:, None, :]).reshape(len(residual), -1)
     count = min(setting.count, len(gradients))
-    chosen = apart(gradients, int(largest((gradients**2).sum(1))), count, setting.rng)
+    chosen = apart(gradients, farthest((gradients**2).sum(1)), count, setting.rng)
     others = np.setdiff1d(np.arange(len(gradients)), chosen)  # where the rest coincides, any will do
     return np.concatenate([chosen, setting.rng.permutation(others)[: count - len(chosen)]])
 

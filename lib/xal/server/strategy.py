@@ -13,7 +13,7 @@ from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.strategy import Strategy
 
 from xal.blind import score_alone, scores_only
-from xal.errors import NotFound, Unavailable, Unreadable
+from xal.errors import NotFound, Refused, Unavailable, Unreadable
 from xal.images import suffix_of
 from xal.project import Project
 from xal.reader import Reader, reader_of
@@ -57,7 +57,7 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
 
     def _first_at_hand(self, reader: Reader, passed_over: list[Offer]) -> dict[str, Any]:
         """The best image that can be had: one that the archive cannot give keeps nobody from the next ones."""
-        failed: list[Unavailable] = []
+        failed: list[Refused] = []
         while True:
             offer = self._project.store.next_sample(reader.name, self._order, self._project.task.lease_minutes * 60)
             if offer is None or offer.image.id in {one.image.id for one in passed_over}:
@@ -74,7 +74,7 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
                 continue
             except NotFound:  # its file vanished since the last scan; if it returns, a scan finds it
                 self._project.store.mark_gone([offer.image.id])
-            except Unavailable as error:
+            except Refused as error:  # the archive cannot give it, or there is no space for a copy
                 passed_over.append(offer)
                 failed.append(error)
                 if self._project.source_problem is None:  # it is the image, not the archive
