@@ -14,11 +14,11 @@ from sqlalchemy.exc import ArgumentError
 from xal.durable import sync_to_disk
 from xal.errors import BadInput, Conflict, StoreError
 from xal.holding import Hold, put_aside, staged
+from xal.lost import STORE_FILE
 from xal.project import Project
 from xal.workspace import state_folder
 
 MANIFEST = "xal-backup.json"
-SQLITE_FILE = "store.sqlite"
 DUMP = "store.dump"
 """What the advice calls the dump of a PostgreSQL database."""
 UNFINISHED = shutil.ignore_patterns(".*")
@@ -39,7 +39,7 @@ def backup(project: Project, target: Path) -> Path:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         if database == "sqlite":
-            project.store.backup(partial / SQLITE_FILE)
+            project.store.backup(partial / STORE_FILE)
         _copy_files(project.workspace.state, partial)
         manifest = {"pool": project.workspace.pool, "database": database, "made_at": time.time()}
         (partial / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
@@ -100,7 +100,7 @@ def _copy_files(state: Path, target: Path) -> None:
             if (task / kind).is_dir():
                 shutil.copytree(task / kind, target / task.name / kind, ignore=UNFINISHED)
     for file in state.iterdir():
-        if file.is_file() and not file.name.startswith((SQLITE_FILE, ".")):
+        if file.is_file() and not file.name.startswith((STORE_FILE, ".")):
             shutil.copy2(file, target / file.name)
 
 

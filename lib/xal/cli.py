@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
 def _open(given: argparse.Namespace) -> Project:
     if not is_address(given.studies) and not Path(given.studies).is_dir():
         raise XalError(f"--studies {given.studies} is no folder, and no archive's address")
-    return Project.open(load_task(given.task, TASKS), _studies(given), given.database)
+    return Project.open(load_task(given.task, TASKS), _studies(given), given.database, named=given.task)
 
 
 def _studies(given: argparse.Namespace) -> str:

@@ -21,10 +21,11 @@ from xal.bounded import remove, used
 from xal.cache import TensorCache
 from xal.colours import with_channels
 from xal.copies import NIFTI, Copies
-from xal.errors import BadInput, NotFound, TaskError, Unavailable, Unreadable
+from xal.errors import BadInput, NotFound, StoreLost, TaskError, Unavailable, Unreadable
 from xal.geometry import Prepared, prepare
 from xal.images import Volume, fingerprint, is_served_as_is, read_image, write_volume
 from xal.integrity import check_readable, is_passing
+from xal.lost import advice, check_store_file, check_store_knows
 from xal.network import Network, load, pick_device
 from xal.pacs.address import Address, is_address
 from xal.pacs.client import Archive
@@ -34,7 +35,7 @@ from xal.store import Store
 from xal.store.rows import THERE, ImageFile, ImageRow, VersionRow
 from xal.task import Task
 from xal.weights import checked_weights
-from xal.workspace import Workspace
+from xal.workspace import Workspace, state_folder
 
 logger = logging.getLogger(__name__)
 
@@ -109,11 +110,23 @@ class Project:
 
     @classmethod
     def open(
-        cls, task: Task, studies: str, database: str | None = None, archive: ArchiveOptions | None = None
+        cls,
+        task: Task,
+        studies: str,
+        database: str | None = None,
+        archive: ArchiveOptions | None = None,
+        named: str | None = None,
     ) -> Project:
-        """Open (and create, the first time) the project of `task` on the images at `studies`, folder or archive."""
-        workspace = Workspace.open(studies, task.name)
-        store = Store.open(workspace.database(database), workspace.pool, task.name)
+        """Open (and create, the first time) the project of `task` on the images at `studies`, folder or archive.
+
+        StoreLost, with the commands that help, if it was there before and is not now; `named` is what a command calls
+        the task, if not by its name.
+        """
+        try:
+            workspace, store = _open_store(task, studies, database)
+        except StoreLost as error:
+            hint = advice(state_folder(studies), studies, named or task.name, database)
+            raise StoreLost(f"{error}.\n{hint}") from error
         _keep_findings(store, task)
         if archive is None:  # a command beside the server: as the server was last started
             archive = ArchiveOptions(**store.get_setting(CONF_ARCHIVE, {}))
@@ -308,6 +321,15 @@ class Project:
                 self._model = Model(version, load(path, self.task, self.device))
                 logger.info("model v%d is in use on %s", version.version, self.device)
             return self._model
+
+
+def _open_store(task: Task, studies: str, database: str | None) -> tuple[Workspace, Store]:
+    workspace = Workspace.open(studies, task.name)
+    url = workspace.database(database)
+    check_store_file(workspace.state, url)
+    store = Store.open(url, workspace.pool, task.name)
+    check_store_knows(store, workspace.labels)
+    return workspace, store
 
 
 def _check_same(row: ImageRow, found: ImageRow) -> None:

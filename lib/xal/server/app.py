@@ -31,6 +31,7 @@ from xal.server.routes import install
 from xal.server.scoring import XalScoring
 from xal.server.sessions import remove_expired
 from xal.server.shutdown import end_children_with_server
+from xal.server.startup import in_words
 from xal.server.strategy import bound_to_loopback, strategies
 from xal.server.train import ClassifierTrain
 from xal.server.watch import Watch
@@ -50,10 +51,11 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
 
     def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
         """Open the project; nothing here is slow, because training and scoring processes run it too."""
-        chosen = parse_conf(conf)
-        self._chosen = chosen
-        task = load_task(chosen.task, Path(app_dir) / "tasks")
-        self.project = Project.open(task, _without_login(studies), chosen.database, chosen.archive)
+        with in_words():
+            chosen = parse_conf(conf)
+            self._chosen = chosen
+            task = load_task(chosen.task, Path(app_dir) / "tasks")
+            self.project = Project.open(task, _without_login(studies), chosen.database, chosen.archive, chosen.task)
         super().__init__(
             app_dir=app_dir,
             studies=studies,
@@ -132,6 +134,10 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
 
     def on_init_complete(self) -> None:
         """Called once in the server, not in its child processes: take over, catch up, watch."""
+        with in_words():
+            self._begin()
+
+    def _begin(self) -> None:
         mark_as_server()
         end_children_with_server()
         reap_orphans(self.project.store)

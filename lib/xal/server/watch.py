@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from xal.errors import NotFound, Unavailable, Unreadable, XalError
+from xal.errors import NotFound, StoreLost, Unavailable, Unreadable, XalError
 from xal.lineup import is_due
 from xal.pacs.source import DicomWebSource
 from xal.project import Project
@@ -54,6 +54,7 @@ class Watch:
         self._ready = Ready(project)
         self._later: dict[str, float] = {}
         self._problems: dict[Callable[[], Any], str | None] = {}
+        self._said: set[str] = set()
         self._waits: dict[Callable[[], Any], tuple[float, float, str | None]] = {}
         self._ask = ask_for_scoring
         self._tidy_up = tidy_up
@@ -99,6 +100,11 @@ class Watch:
         wait = min(max(2 * wait, TICK_SECONDS), LONGEST_WAIT_SECONDS)
         try:
             duty()
+        except StoreLost as error:  # what every duty meets, until a person has helped
+            problem = str(error)
+            if problem not in self._said:
+                self._said.add(problem)
+                logger.error("%s. Stop the server, then restore or rebuild the store: starting it says how", error)
         except XalError as error:
             problem = str(error)
             logger.warning("%s; next try in %.0f s", error, wait)
