@@ -19,6 +19,7 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, RLELossless, g
 from xal.errors import Unreadable
 from xal.images import (
     Volume,
+    channel_as_nifti,
     fingerprint,
     image_id,
     is_served_as_is,
@@ -27,7 +28,6 @@ from xal.images import (
     stored_window,
     suffix_of,
     write_label,
-    write_volume,
 )
 from xal.task import Task
 
@@ -494,7 +494,7 @@ def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mo
 def test_the_display_channel_is_stored_without_loss(tmp_path: Path):
     whole = random_pixels(2, 5, 6, 7).astype(np.float32)
     for pixels in (whole, whole / 3):
-        write_volume(tmp_path / "a.nii.gz", Volume(pixels, OBLIQUE), 1)
+        (tmp_path / "a.nii.gz").write_bytes(channel_as_nifti(Volume(pixels, OBLIQUE), 1))
         again = read_image(tmp_path / "a.nii.gz")
         assert np.array_equal(again.pixels[0], pixels[1])
         assert np.allclose(again.affine, OBLIQUE, atol=1e-5)

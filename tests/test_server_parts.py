@@ -12,7 +12,7 @@ from harness.local import Local
 from harness.pools import write_pool
 
 from xal.errors import BadInput, Conflict, XalError
-from xal.images import fingerprint, read_image, suffix_of, write_volume
+from xal.images import channel_as_nifti, fingerprint, read_image, suffix_of
 from xal.server.conf import parse_conf
 from xal.server.datastore import LARGE_POOL, XalDatastore
 from xal.server.infer import _contiguous
@@ -129,7 +129,7 @@ def test_an_upload_never_takes_the_place_of_an_image_in_another_format(tmp_path:
     local = Local(tmp_path, 3)
     datastore = XalDatastore(local.project)
     pixels = read_image(local.studies / f"{local.ids[0]}.png")
-    write_volume(tmp_path / "other.nii.gz", pixels, 0)
+    (tmp_path / "other.nii.gz").write_bytes(channel_as_nifti(pixels, 0))
     with pytest.raises(Conflict, match="exists already"):
         datastore.add_image(local.ids[0], str(tmp_path / "other.nii.gz"), {})
     datastore.remove_image(local.ids[1])
@@ -158,7 +158,7 @@ def test_next_sample_passes_over_a_file_that_vanished_a_moment_ago(tmp_path: Pat
     assert local.project.store.image(head).state == "gone"
 
 
-def test_a_dataset_keeps_the_label_of_an_image_that_cannot_be_read_and_leaves_no_file_behind(
+def test_a_dataset_names_what_it_lacks_and_leaves_no_file_behind_where_it_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     import tempfile
@@ -178,7 +178,16 @@ def test_a_dataset_keeps_the_label_of_an_image_that_cannot_be_read_and_leaves_no
     assert label in names
     assert gone not in names
     Path(archive).unlink()
-    next((local.project.workspace.labels / local.ids[1]).iterdir()).unlink()
-    with pytest.raises(FileNotFoundError):
+    next((local.project.workspace.labels / local.ids[1]).glob("*.nii.gz")).unlink()
+    with zipfile.ZipFile(archive := datastore.get_dataset_archive(None)) as content:
+        missing = content.read("missing.txt").decode()
+    assert f"{local.ids[1]}: the label file of annotation 2 ({local.ids[1]}, ada r1) is missing" in missing
+    Path(archive).unlink()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", full)
+    with pytest.raises(OSError, match="No space left"):
         datastore.get_dataset_archive(None)
     assert not list(tmp_path.glob("dataset-*"))

@@ -7,6 +7,7 @@ numpy's z, y, x into RAS affines and (channel, i, j, k) arrays.
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 import re
 import tempfile
@@ -16,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import nrrd
 import numpy as np
 import numpy.typing as npt
 import SimpleITK
@@ -25,6 +27,7 @@ from xal.colours import is_grey
 from xal.dicom import reading
 from xal.durable import write_atomically
 from xal.integrity import Kind, check_complete, sniff, unreadable
+from xal.nifti import FAST, compact, nifti
 from xal.task import Task
 
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -143,16 +146,45 @@ def fingerprint(volume: Volume) -> str:
     return digest.hexdigest()
 
 
+def label_as_nifti(mask: LabelArray, affine: FloatArray) -> bytes:
+    """The content of a .nii.gz file with this label map (X, Y, Z)."""
+    return nifti(np.asarray(mask, dtype=np.uint8), affine)
+
+
+def label_as_nrrd(mask: LabelArray, affine: FloatArray) -> bytes:
+    """The content of an .nrrd file with this label map (X, Y, Z)."""
+    lps = _LPS @ affine
+    header = {
+        "space": "left-posterior-superior",
+        "space directions": lps[:3, :3].T,
+        "space origin": lps[:3, 3],
+        "kinds": ["domain"] * 3,
+        "encoding": "gzip",
+    }
+    content = io.BytesIO()
+    nrrd.write(content, np.asarray(mask, dtype=np.uint8), header, compression_level=FAST)
+    return content.getvalue()
+
+
 def write_label(path: Path, mask: LabelArray, affine: FloatArray) -> None:
-    """Store a label map (X, Y, Z) as compressed .nii.gz or .nrrd, by suffix; after a crash it is whole or not there."""
-    _write(path, np.asarray(mask, dtype=np.uint8), affine)
+    """Store a label map as compressed .nii.gz or .nrrd, by suffix; after a crash it is whole or not there."""
+    make = {".nii.gz": label_as_nifti, ".nrrd": label_as_nrrd}.get(suffix_of(path.name) or "")
+    if make is None:
+        raise ValueError(f"{path.name}: label maps are written as .nii.gz or .nrrd")
+    write_atomically(path, make(mask, affine))
 
 
-def write_volume(path: Path, volume: Volume, channel: int) -> None:
-    """Store one channel as a client can load it; whole numbers as int16, which halves what is sent."""
+def channel_as_nifti(volume: Volume, channel: int) -> bytes:
+    """One channel as a client can load it; whole numbers as int16, which halves what is sent."""
     pixels = volume.pixels[channel]
     small = np.abs(pixels).max() <= np.iinfo(np.int16).max and np.array_equal(pixels, np.rint(pixels))
-    _write(path, pixels.astype(np.int16 if small else np.float32), volume.affine)
+    return nifti(pixels.astype(np.int16 if small else np.float32), volume.affine, FAST)
+
+
+def volume_as_nifti(volume: Volume) -> bytes:
+    """All channels of a volume, and its window: `read_image` gives the same again."""
+    channels = np.moveaxis(volume.pixels, 0, -1)
+    return nifti(compact(channels[..., 0] if len(volume.pixels) == 1 else channels), volume.affine, FAST, volume.window)
 
 
 def is_served_as_is(path: Path, task: Task) -> bool:
@@ -393,16 +425,3 @@ def _check_regular(path: Path, stated: FloatArray, affine: FloatArray, what: str
             f"its {count} {what} are not evenly stacked (distances {steps.min():.3g} to {steps.max():.3g} mm, up to "
             f"{off:.3g} mm out of place): {what} are missing or doubled, or the gantry was tilted",
         )
-
-
-def _write(path: Path, values: AnyArray, affine: FloatArray) -> None:
-    if not path.name.endswith((".nii.gz", ".nrrd")):
-        raise ValueError(f"{path.name}: volumes are written as .nii.gz or .nrrd")
-    lps = _LPS @ affine
-    spacing = np.linalg.norm(lps[:3, :3], axis=0)
-    image = SimpleITK.GetImageFromArray(np.ascontiguousarray(values.T))
-    image.SetSpacing(spacing.tolist())
-    image.SetOrigin(lps[:3, 3].tolist())
-    image.SetDirection((lps[:3, :3] / spacing).ravel().tolist())
-    suffix = ".nii.gz" if path.name.endswith(".nii.gz") else ".nrrd"
-    write_atomically(path, suffix, lambda temporary: SimpleITK.WriteImage(image, str(temporary), True))

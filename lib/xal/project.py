@@ -17,13 +17,13 @@ from typing import Any, TypeVar
 
 import torch
 
-from xal.bounded import remove, used
+from xal.bounded import remove
 from xal.cache import TensorCache
 from xal.colours import with_channels
 from xal.copies import NIFTI, Copies
 from xal.errors import BadInput, NotFound, StoreLost, TaskError, Unavailable, Unreadable
 from xal.geometry import Prepared, prepare
-from xal.images import Volume, fingerprint, is_served_as_is, read_image, write_volume
+from xal.images import Volume, channel_as_nifti, fingerprint, is_served_as_is, read_image
 from xal.integrity import check_readable, is_passing
 from xal.lost import advice, check_store_file, check_store_knows
 from xal.network import Network, load, pick_device
@@ -258,7 +258,7 @@ class Project:
         path = file
         if not as_is:
             path = self._place(row, SERVED, NIFTI)
-            if not used(path):  # it had to make room
+            if not self._copies.has(path):  # it had to make room
                 volume, row = self._reading(row)
                 made = replace(row, checksum=self._checksum(row, file, volume))
                 if made != row:  # the task shows another channel now, or another release wrote the first
@@ -266,13 +266,13 @@ class Project:
                 row = made
         return path, str(row.checksum)
 
-    def copy(self, row: ImageRow, kind: str, suffix: str, write: Callable[[Path], object]) -> Path:
-        """A file made from an image, by `write` if it is not kept."""
+    def copy(self, row: ImageRow, kind: str, suffix: str, make: Callable[[], bytes]) -> Path:
+        """A file made from an image, by `make` if it is not kept."""
         if row.fingerprint is None:
             row = self.store.image(row.id)
         path = self._place(row, kind, suffix)
-        if not used(path):
-            self._copies.put(path, suffix, write)
+        if not self._copies.has(path):
+            self._copies.put(path, make())
         return path
 
     def _place(self, row: ImageRow, kind: str, suffix: str) -> Path:
@@ -285,7 +285,7 @@ class Project:
         if not is_served_as_is(path, self.task):
             path = self._place(row, SERVED, NIFTI)
             seen = replace(volume, pixels=with_channels(volume.pixels, self.task.image.channels))
-            self._copies.put(path, NIFTI, lambda draft: write_volume(draft, seen, self.task.image.display_channel))
+            self._copies.put(path, channel_as_nifti(seen, self.task.image.display_channel))
         return _digest(path)
 
     def _keep_facts(self, found: ImageRow) -> None:

@@ -12,6 +12,7 @@ from xal.attention import area_average
 from xal.geometry import roi_to_grid
 from xal.images import FloatArray as Affine
 from xal.images import read_label
+from xal.label_check import checked_label
 from xal.project import Project
 from xal.store.rows import AnnotationRow, OutlineRow
 
@@ -43,7 +44,7 @@ def coarse(roi: FloatArray, grid: Sequence[int]) -> FloatArray:
 
 def drawn_mask(project: Project, annotation: AnnotationRow) -> tuple[BoolArray, Affine]:
     """The voxels of the image that a reader outlined as the finding, and their affine; Unreadable without its file."""
-    voxels, affine = read_label(project.workspace.labels / annotation.label_path)
+    voxels, affine = read_label(checked_label(project, annotation))
     return voxels == project.task.roi_findings.index(annotation.finding) + 1, affine
 
 

@@ -200,6 +200,9 @@ annotation_table = _table(
     Column("created_at", Float, nullable=False),
     Column("withdrawn_at", Float),
     Column("withdrawn_by", Text),
+    Column("file_size", BigInteger),  # of the label file
+    Column("file_sha256", Text),
+    Column("file_problem", Text),  # what is wrong with it
     UniqueConstraint("pool", "task", "image", "reader", "revision"),
     _of_image(),
 )  # fmt: skip
@@ -212,6 +215,12 @@ Index(
     annotation_table.c.pool, annotation_table.c.task, annotation_table.c.finding, annotation_table.c.id,
 )  # fmt: skip
 Index("annotations_in_order", annotation_table.c.pool, annotation_table.c.task, annotation_table.c.id)
+_damaged = annotation_table.c.file_problem.is_not(None)
+Index(
+    "annotations_damaged",
+    annotation_table.c.pool, annotation_table.c.task, annotation_table.c.id,
+    sqlite_where=_damaged, postgresql_where=_damaged,
+)  # fmt: skip
 Index("annotations_by_submission", annotation_table.c.pool, annotation_table.c.task, annotation_table.c.submission_id)
 
 readings = _table(
