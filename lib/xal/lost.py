@@ -21,7 +21,7 @@ STORE_FILE = "store.sqlite"
 BACKUPS = "backups"
 """The folder, beside the store, of the copies that the server keeps by itself."""
 BACKUP_NAMES = "store-*.sqlite"
-LABEL_NAME = re.compile(r"(?P<reader>[A-Za-z0-9_-]+)\.r(?P<revision>[1-9][0-9]*)\.nii\.gz")
+LABEL_NAME = re.compile(r"(?P<reader>[A-Za-z0-9_-]+)\.r(?P<revision>[1-9][0-9]*)(-[0-9]+)?\.nii\.gz")
 """Of a label file, in its image's folder; hidden folders hold what is not in its place."""
 
 

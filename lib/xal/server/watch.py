@@ -54,7 +54,8 @@ class Watch:
         self._ready = Ready(project)
         self._later: dict[str, float] = {}
         self._problems: dict[Callable[[], Any], str | None] = {}
-        self._said: set[str] = set()
+        self._to_say_lost = threading.Lock()
+        """Taken, for good, by the first thread that finds the store lost: it says so for all."""
         self._waits: dict[Callable[[], Any], tuple[float, float, str | None]] = {}
         self._ask = ask_for_scoring
         self._tidy_up = tidy_up
@@ -102,8 +103,7 @@ class Watch:
             duty()
         except StoreLost as error:  # what every duty meets, until a person has helped
             problem = str(error)
-            if problem not in self._said:
-                self._said.add(problem)
+            if self._to_say_lost.acquire(blocking=False):
                 logger.error("%s. Stop the server, then restore or rebuild the store: starting it says how", error)
         except XalError as error:
             problem = str(error)
