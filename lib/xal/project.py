@@ -127,7 +127,7 @@ class Project:
         except StoreLost as error:
             hint = advice(state_folder(studies), studies, named or task.name, database)
             raise StoreLost(f"{error}.\n{hint}") from error
-        _keep_findings(store, task)
+        keep_findings(store, task)
         if archive is None:  # a command beside the server: as the server was last started
             archive = ArchiveOptions(**store.get_setting(CONF_ARCHIVE, {}))
         return cls(task, workspace, _source(task, workspace, studies, archive), store, archive)
@@ -355,7 +355,7 @@ def _source(task: Task, workspace: Workspace, studies: str, options: ArchiveOpti
     return DicomWebSource(archive, modalities, workspace.state, options.bytes_for(FETCHED))
 
 
-def _keep_findings(store: Store, task: Task) -> None:
+def keep_findings(store: Store, task: Task) -> None:
     """Refuse a task file under which annotations would change their meaning: label files number the findings."""
     ours: dict[str, Any] = {"roi": list(task.roi_findings), "absent": task.absent}
     known = store.get_setting(FINDINGS)

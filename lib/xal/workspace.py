@@ -88,6 +88,11 @@ def state_folder(studies: str) -> Path:
     return (_user_data() / "xal" / pool if is_address(studies) else Path(place) / ".xal").resolve()
 
 
+def pool_of(studies: str) -> str:
+    """The pool that is begun for studies that have none."""
+    return _place(studies)[1]
+
+
 def _place(studies: str) -> tuple[str, str]:
     """The studies in their one spelling, and the pool that is begun for them."""
     if is_address(studies):

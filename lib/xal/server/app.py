@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from monailabel.config import settings as server_settings
 from monailabel.interfaces.app import MONAILabelApp
 
+from xal.adopting import adopt_leftovers
 from xal.errors import BadInput, NotFound, Unavailable, XalError
 from xal.jobs import mark_as_server, reap_orphans
 from xal.legacy import import_at_start
 from xal.manage import follow_settings, keep_conf_alpha, keep_conf_archive
+from xal.notes import Notes
 from xal.pacs.address import PASSWORD, USERNAME, Address, is_address
 from xal.pacs.arriving import Search
 from xal.pacs.client import Archive
@@ -22,6 +26,7 @@ from xal.pacs.sending import Sending, checked_kinds
 from xal.pacs.source import DicomWebSource
 from xal.project import Project
 from xal.reader import reviewers_in
+from xal.rotation import Rotation
 from xal.server.conf import parse_conf
 from xal.server.datastore import XalDatastore
 from xal.server.errands import Errands
@@ -37,6 +42,7 @@ from xal.server.train import ClassifierTrain
 from xal.server.watch import Watch
 from xal.submission import forget_drafts
 from xal.task import load_task
+from xal.temporary import use_own_folder
 
 logger = logging.getLogger(__name__)
 
@@ -139,15 +145,17 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
 
     def _begin(self) -> None:
         mark_as_server()
-        end_children_with_server()
+        self._temporary = use_own_folder(self.project.workspace.state)
         reap_orphans(self.project.store)
         forget_drafts(self.project)
         keep_conf_alpha(self.project, self._chosen.alpha)
         keep_conf_archive(self.project, self._chosen.archive)
         ask = self.async_scoring if self._chosen.auto_score else None
         every = self._chosen.scan_seconds or (FOLDER_SECONDS if self.archive is None else ARCHIVE_SECONDS)
-        watch = Watch(self.project, ask, self.cleanup_sessions, every, self._errands(every))
+        watch = Watch(self.project, ask, self._tidy_up, every, self._errands(every), self._keeping())
+        end_children_with_server(partial(self._end, watch))
         self._look_first(watch)
+        adopt_leftovers(self.project.store, self.project.workspace.labels, self.project.task)
         import_at_start(self.project)
         follow_settings(self.project)
         install(self, reviewers_in(self._chosen.reviewers), self._chosen.show_patient)
@@ -163,6 +171,32 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
             counts["open"],
             server_settings.MONAI_LABEL_SERVER_PORT,
         )
+
+    def _keeping(self) -> tuple[Callable[[], None], ...]:
+        """What a lost store would be made anew from."""
+        store, keep = self.project.store, self._chosen.backups
+        notes = Notes(self.project).keep
+        if not keep:
+            return (notes,)
+        if store.url.get_backend_name() != "sqlite":
+            logger.info("the server makes no copies of a PostgreSQL database: have it dumped by pg_dump every day")
+            return (notes,)
+        state = self.project.workspace.state
+        return (notes, Rotation(store, state, keep, self._chosen.reserve_mb << 20).turn)
+
+    def _tidy_up(self) -> None:
+        self.cleanup_sessions()
+        forget_drafts(self.project)
+
+    def _end(self, watch: Watch) -> None:
+        """Once the last request was answered: what is kept is one file, and nothing temporary is left."""
+        watch.leave()
+        try:
+            self.project.store.checkpoint()
+        except XalError as error:
+            logger.error("%s", error)
+        self.project.store.close()
+        shutil.rmtree(self._temporary, ignore_errors=True)
 
     def _errands(self, every: float) -> tuple[Callable[[], None], ...]:
         source = self.project.source

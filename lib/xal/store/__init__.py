@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from xal.errors import Conflict, StoreError
+from xal.store.adopting import Adopting
 from xal.store.annotations import Annotations
 from xal.store.deliveries import Deliveries
 from xal.store.engine import open_database
@@ -71,7 +72,13 @@ __all__ = [
 ]
 
 
-class Store(Images, Annotations, Readings, Versions, Jobs, Log, Listing, Looking, Reviewing, Outlines, Deliveries):
+CHECKPOINT_MILLISECONDS = 2000
+"""How long the end of a server waits for others that read."""
+
+
+class Store(
+    Adopting, Images, Annotations, Readings, Versions, Jobs, Log, Listing, Looking, Reviewing, Outlines, Deliveries
+):
     """The state of one task on one pool; one object serves all threads of a process and survives a fork."""
 
     @classmethod
@@ -85,6 +92,22 @@ class Store(Images, Annotations, Readings, Versions, Jobs, Log, Listing, Looking
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled to another process it is opened there anew."""
         return type(self).open, (self.url.render_as_string(hide_password=False), self.pool, self.task)
+
+    def checkpoint(self) -> None:
+        """Write SQLite's WAL into the database and empty it, if nobody reads just now."""
+
+        def work(_: list[str]) -> None:
+            self._check_in_place()
+            with in_use(), self._engine.connect() as connection:
+                raw: Any = connection.connection.dbapi_connection
+                try:
+                    raw.execute(f"PRAGMA busy_timeout={CHECKPOINT_MILLISECONDS}")
+                    raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                except sqlite3.Error as error:
+                    raise StoreError(f"the WAL of {self.where} stays: {error}") from error
+
+        if self._is_sqlite:
+            self._attempt(work)
 
     def close(self) -> None:
         """Close this process's connections."""
