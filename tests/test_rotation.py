@@ -152,7 +152,7 @@ def test_a_disk_that_fills_up_while_it_is_copied_leaves_nothing(local: Local, mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(local.project.store, "backup", full)
-    with pytest.raises(StoreError, match="was not copied: .*No space"):
+    with pytest.raises(StoreError, match=r"was not copied: .*No space"):
         clock.later(0)
     assert list(folder(local).iterdir()) == []
 
