@@ -24,6 +24,7 @@ from xal.notes import Notes, withdrawn_note
 from xal.project import Project
 from xal.rebuild import rebuild
 from xal.rotation import Rotation, copies
+from xal.space import Space
 from xal.store.rows import AnnotationRow
 from xal.weights import digest
 
@@ -76,7 +77,7 @@ def opened(local: Local) -> Project:
 
 def copy_now(local: Local) -> Path:
     """A copy of the store as the server's rotation makes it."""
-    Rotation(local.project.store, state(local), 7, 0).turn()
+    Rotation(local.project.store, state(local), 7, Space(state(local), 0)).turn()
     return copies(state(local) / "backups")[0]
 
 

@@ -15,10 +15,11 @@ import pytest
 from harness.local import Local
 from harness.room import open_room
 
-from xal import rotation
+from xal import rotation, space
 from xal.backup import backup
 from xal.errors import StoreError, StoreLost
 from xal.rotation import NAME, Rotation, copies, made_at, surplus
+from xal.space import Space
 
 
 @pytest.fixture
@@ -46,7 +47,9 @@ class Clock:
         self.restart()
 
     def restart(self) -> None:
-        self.rotation = Rotation(self.local.project.store, self.local.studies / ".xal", self.keep, self.reserve)
+        self.rotation = Rotation(
+            self.local.project.store, self.local.studies / ".xal", self.keep, Space(self.local.studies, self.reserve)
+        )
 
     def later(self, seconds: float) -> int:
         """How many copies there are after one more turn."""
@@ -135,11 +138,11 @@ def test_a_disk_that_is_nearly_full_gets_no_copy_and_one_word(
     size = (local.studies / ".xal" / "store.sqlite").stat().st_size
     usage = namedtuple("usage", "total used free")
     free = [(200 << 20) + size // 2]
-    monkeypatch.setattr(rotation.shutil, "disk_usage", lambda path: usage(0, 0, free[0]))
+    monkeypatch.setattr(space.shutil, "disk_usage", lambda path: usage(0, 0, free[0]))
     with caplog.at_level(logging.WARNING):
         assert clock.later(0) == 0
         assert clock.later(100) == 0
-    assert len([record for record in caplog.records if "no copy of the store" in record.message]) == 1
+    assert len([record for record in caplog.records if "the store is not copied" in record.message]) == 1
     free[0] = 300 << 20
     assert clock.later(100) == 1
 

@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("image")
     sub.add_argument("reason")
     command("include", _include, "Take an exclusion back").add_argument("image")
-    command("problems", _problems, "List images that cannot be read, or are not those that were annotated")
+    command("problems", _problems, "List images and label files that cannot be read, or are not those that they were")
     command("versions", _versions, "List model versions")
     command("publish", _publish, "Bring a model version back").add_argument("version", type=int)
     command("alpha", _alpha, "Weigh uncertainty against misalignment").add_argument("alpha", type=float)
@@ -145,6 +145,10 @@ def _status(given: argparse.Namespace) -> None:
         metric = version.metrics.get("best_metric", 0.0)
         _say(f"model     v{version.version}, balanced accuracy {metric:.3f} on the validation set")
         _say(f"unscored  {project.store.stale_count(version.version)}")
+    if problem := project.space.problem():
+        _say(f"space     {problem}")
+    if damaged := project.store.damaged_label_count():
+        _say(f"damaged   {damaged} label files: see `xal problems`")
     for job in project.store.jobs(limit=5):
         _say(f"job       {job.kind} {job.state} {json.dumps(job.progress)} {job.message or ''}".rstrip())
 
@@ -177,6 +181,7 @@ def _include(given: argparse.Namespace) -> None:
 
 def _problems(given: argparse.Namespace) -> None:
     from xal.adopting import orphans
+    from xal.label_check import check_all
 
     project = _open(given)
     store = project.store
@@ -191,6 +196,8 @@ def _problems(given: argparse.Namespace) -> None:
             )
     for label in orphans(project.workspace.labels):
         _say(f"{label}: no annotation names this label file; `xal rebuild` tries to take it up")
+    for damaged in check_all(project):
+        _say(f"{damaged.file_problem}. Put the file back from a backup, or hand the image in again")
 
 
 def _versions(given: argparse.Namespace) -> None:

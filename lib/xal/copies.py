@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
@@ -15,6 +16,7 @@ from xal.bounded import IN_USE_SECONDS, BoundedFolder, remove, used
 from xal.durable import write_atomically
 
 NIFTI, PNG = ".nii.gz", ".png"
+_REMEMBERED = 10_000
 
 
 class Copies:
@@ -40,6 +42,8 @@ class Copies:
         try:
             state = _state(path)
             if self._whole.get(path) != state:
+                if len(self._whole) >= _REMEMBERED:
+                    self._whole.clear()
                 _read_to_the_end(path)
                 self._whole[path] = state
         except (OSError, EOFError, zlib.error, SyntaxError):  # SyntaxError: what Pillow says of a damaged PNG
@@ -53,6 +57,10 @@ class Copies:
         write_atomically(path, content, durable=False)
         self._files.added(path, replaced)
 
+    def give_way(self, enough: Callable[[], bool]) -> None:
+        """Remove files until there is enough space for others."""
+        self._files.give_way(enough)
+
 
 def _state(path: Path) -> tuple[int, int, int]:
     status = path.stat()
@@ -65,6 +73,8 @@ def _read_to_the_end(path: Path) -> None:
         with Image.open(path) as picture:
             picture.verify()
         return
+    if path.stat().st_size == 0:  # which gzip takes for an archive of nothing
+        raise EOFError
     with gzip.open(path) as stream:
         while stream.read(1 << 20):
             pass

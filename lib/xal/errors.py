@@ -7,9 +7,9 @@ XalError
 │   ├── NotFound   no such image, label, finding, model, version         (HTTP 404)
 │   ├── Conflict   it contradicts what is stored                         (HTTP 409)
 │   ├── TooLarge   it is larger than this server takes                   (HTTP 413)
-│   ├── Full       there is no space left for it                         (HTTP 507)
 │   └── Unavailable  where images come from cannot give them now: try later  (HTTP 503)
-│       └── NoAnswer  it does not answer at all
+│       ├── NoAnswer  it does not answer at all
+│       └── Full      there is no space left here                        (HTTP 507)
 ├── TaskError      the task file is wrong: names file, key, value and what would be right
 ├── Unreadable     an image or label file that cannot be decoded
 └── StoreError     the store cannot be opened or is not what we expect
@@ -57,12 +57,6 @@ class TooLarge(Refused):
     status = 413
 
 
-class Full(Refused):
-    """There is no space left for it; the text says where."""
-
-    status = 507
-
-
 class Unavailable(Refused):
     """Where images come from does not answer, or not as it should; later it may."""
 
@@ -71,6 +65,12 @@ class Unavailable(Refused):
 
 class NoAnswer(Unavailable):
     """Where images come from does not answer at all, or stopped in the middle."""
+
+
+class Full(Unavailable):
+    """There is no space left on the server's disk, or none that is not reserved for labels."""
+
+    status = 507
 
 
 class TaskError(XalError):

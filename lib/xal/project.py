@@ -21,7 +21,7 @@ from xal.bounded import remove
 from xal.cache import TensorCache
 from xal.colours import with_channels
 from xal.copies import NIFTI, Copies
-from xal.errors import BadInput, NotFound, StoreLost, TaskError, Unavailable, Unreadable
+from xal.errors import BadInput, Full, NotFound, StoreLost, TaskError, Unavailable, Unreadable
 from xal.geometry import Prepared, prepare
 from xal.images import Volume, channel_as_nifti, fingerprint, is_served_as_is, read_image
 from xal.integrity import check_readable, is_passing
@@ -31,6 +31,7 @@ from xal.pacs.address import Address, is_address
 from xal.pacs.client import Archive
 from xal.pacs.source import DicomWebSource, default_modalities
 from xal.source import FolderSource, ImageSource
+from xal.space import MB, Space
 from xal.store import Store
 from xal.store.rows import THERE, ImageFile, ImageRow, VersionRow
 from xal.task import Task
@@ -74,6 +75,8 @@ class ArchiveOptions:
     """Of which modalities series are images; none: what is usual for the task's dimensions."""
     cache_gb: float = 20.0
     """How much is kept of what was fetched or made and can be fetched or made again, from a folder's images, too."""
+    reserve_mb: int = 200
+    """Below so much free space nothing is kept but labels."""
 
     def bytes_for(self, share: float) -> int:
         """This share of it."""
@@ -84,7 +87,13 @@ class Project:
     """A task, its images, its store and its files."""
 
     def __init__(
-        self, task: Task, workspace: Workspace, source: ImageSource, store: Store, options: ArchiveOptions
+        self,
+        task: Task,
+        workspace: Workspace,
+        source: ImageSource,
+        store: Store,
+        options: ArchiveOptions,
+        space: Space,
     ) -> None:
         """Tie the parts together; `open` is what callers use."""
         self.task = task
@@ -96,6 +105,8 @@ class Project:
         """Why the source cannot be looked at now, as the server's watch found."""
         self.fetches = isinstance(source, DicomWebSource)
         """Whether the images are an archive's: then no text is logged that may quote their headers."""
+        self.space = space
+        """On the disk of the state."""
         self._tensors = TensorCache(workspace.cache / "tensors", options.bytes_for(PREPARED))
         copies = COPIES if self.fetches else COPIES + FETCHED
         self._copies = Copies(workspace.cache / "copies", options.bytes_for(copies))
@@ -130,7 +141,8 @@ class Project:
         keep_findings(store, task)
         if archive is None:  # a command beside the server: as the server was last started
             archive = ArchiveOptions(**store.get_setting(CONF_ARCHIVE, {}))
-        return cls(task, workspace, _source(task, workspace, studies, archive), store, archive)
+        space = Space(workspace.state, archive.reserve_mb * MB)
+        return cls(task, workspace, _source(task, workspace, studies, archive, space), store, archive, space)
 
     # images
 
@@ -216,7 +228,7 @@ class Project:
         found = replace(row, fingerprint=fingerprint(volume))
         found = replace(found, checksum=self._checksum(found, path, volume))
         if found != row:
-            self._tensors.put(self._key(found), prepare(volume, self.task))
+            self._keep_prepared(found, prepare(volume, self.task))
             self._keep_facts(found)
         self._compared[row.id] = state, found.fingerprint, found.checksum
         return volume, found
@@ -241,8 +253,12 @@ class Project:
         except BadInput as error:  # it fitted the task before the task file was changed
             self._mark_unreadable(row, error)
             raise Unreadable(str(error)) from error
-        self._tensors.put(self._key(found), prepared)
+        self._keep_prepared(found, prepared)
         return prepared
+
+    def _keep_prepared(self, row: ImageRow, prepared: Prepared) -> None:
+        if not self.space.is_low():
+            self._tensors.put(self._key(row), prepared)
 
     def served(self, row: ImageRow) -> tuple[Path, str]:
         """The file that clients are sent, the image itself or its display channel as NIfTI, and its SHA-256."""
@@ -264,6 +280,8 @@ class Project:
                 if made != row:  # the task shows another channel now, or another release wrote the first
                     self._keep_facts(made)
                 row = made
+                if not self._copies.has(path):
+                    raise Full(f"there is no space for a copy of image {row.id!r}, which is what is sent: make space")
         return path, str(row.checksum)
 
     def copy(self, row: ImageRow, kind: str, suffix: str, make: Callable[[], bytes]) -> Path:
@@ -272,8 +290,12 @@ class Project:
             row = self.store.image(row.id)
         path = self._place(row, kind, suffix)
         if not self._copies.has(path):
-            self._copies.put(path, make())
+            self._keep_copy(path, make())
         return path
+
+    def _keep_copy(self, path: Path, content: bytes) -> None:
+        self.space.check("no copy of the image can be made")
+        self._copies.put(path, content)
 
     def _place(self, row: ImageRow, kind: str, suffix: str) -> Path:
         """Another place as soon as the image's file, its pixels or what the task shows changes."""
@@ -283,9 +305,13 @@ class Project:
     def _checksum(self, row: ImageRow, path: Path, volume: Volume) -> str:
         """Of what clients are sent; if that is not the image's file itself, it is made."""
         if not is_served_as_is(path, self.task):
-            path = self._place(row, SERVED, NIFTI)
             seen = replace(volume, pixels=with_channels(volume.pixels, self.task.image.channels))
-            self._copies.put(path, channel_as_nifti(seen, self.task.image.display_channel))
+            content = channel_as_nifti(seen, self.task.image.display_channel)
+            try:
+                self._keep_copy(self._place(row, SERVED, NIFTI), content)
+            except (OSError, Full) as error:  # made again when it is asked for; a label can be handed in without
+                logger.warning("the copy of image %s is not kept: %s", row.id, error)
+            return hashlib.sha256(content).hexdigest()
         return _digest(path)
 
     def _keep_facts(self, found: ImageRow) -> None:
@@ -297,6 +323,12 @@ class Project:
 
     def _mark_unreadable(self, row: ImageRow, error: Exception) -> None:
         self.store.set_facts(row.id, problem=str(error), size=row.size, mtime_ns=row.mtime_ns)
+
+    def give_way(self) -> None:
+        """Remove what can be made or fetched again, what costs least first, until there is space for labels."""
+        for kept in (self._tensors, self._copies, self.source):
+            if not self.space.is_relieved():
+                kept.give_way(self.space.is_relieved)
 
     # settings
 
@@ -347,12 +379,12 @@ def _state(path: Path) -> tuple[int, int]:
     return status.st_ino, status.st_mtime_ns
 
 
-def _source(task: Task, workspace: Workspace, studies: str, options: ArchiveOptions) -> ImageSource:
+def _source(task: Task, workspace: Workspace, studies: str, options: ArchiveOptions, space: Space) -> ImageSource:
     if not is_address(studies):
         return FolderSource(Path(studies))
     archive = Archive(Address.parse(studies))
     modalities = options.modalities or default_modalities(task.image.dimensions)
-    return DicomWebSource(archive, modalities, workspace.state, options.bytes_for(FETCHED))
+    return DicomWebSource(archive, modalities, workspace.state, options.bytes_for(FETCHED), space)
 
 
 def keep_findings(store: Store, task: Task) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from xal.durable import sync_to_disk
 from xal.errors import StoreError
 from xal.lost import BACKUP_NAMES, BACKUPS, STORE_FILE
+from xal.space import MB, Space
 from xal.store import Store
 from xal.store_file import check_whole, last_numbers_in, pools_in
 
@@ -37,13 +38,13 @@ REST = 100
 class Rotation:
     """Copies the store if it changed and it is time to, and removes what is too much."""
 
-    def __init__(self, store: Store, state: Path, keep: int, reserve: int) -> None:
-        """Keep so many copies; none is made that would leave less than `reserve` bytes on the disk."""
+    def __init__(self, store: Store, state: Path, keep: int, space: Space) -> None:
+        """Keep so many copies; none is made that would take space reserved for labels."""
         self._store = store
         self._folder = state / BACKUPS
         self._file = state / STORE_FILE
         self._keep = keep
-        self._reserve = reserve
+        self._space = space
         self._in_copy: tuple[int, int] | None = None
         """The last event and annotation in the newest copy."""
         self._next_look = 0.0
@@ -77,12 +78,13 @@ class Rotation:
 
     def _fits(self) -> bool:
         size = sum(file.stat().st_size for file in self._file.parent.glob(f"{STORE_FILE}*"))
-        free = shutil.disk_usage(self._file.parent).free
-        fits = free - size >= self._reserve
+        free = self._space.free()
+        fits = free - size >= self._space.reserve
         if not fits and not self._skipped:
             logger.warning(
-                "no copy of the store is made while the disk of %s has %d MB free: it takes %d MB, and %d MB stay free",
-                self._folder, free >> 20, size >> 20, self._reserve >> 20,
+                "the store is not copied to %s until there is space: %d MB are free, a copy takes %d MB, and %d MB are "
+                "reserved for labels",
+                self._folder, free // MB, size // MB, self._space.reserve // MB,
             )  # fmt: skip
         self._skipped = not fits
         return fits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -43,6 +43,10 @@ class ImageSource(Protocol):
 
     def add(self, identifier: str, file: Path, suffix: str) -> ImageFile:
         """Take a copy of `file` into the source under a new id."""
+        ...
+
+    def give_way(self, enough: Callable[[], bool]) -> None:
+        """Remove what can be had again, the longest unused first, until there is enough space for others."""
         ...
 
     def infos(self, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -128,19 +132,22 @@ class FolderSource:
         """Move `file` into the folder, atomically; Conflict if that name is taken."""
         target = self.folder / f"{checked_id(identifier)}{suffix}"
         partial = self.folder / f".{target.name}.partial"
-        with file.open("rb") as source, partial.open("wb") as copy:
-            while chunk := source.read(1 << 20):
-                copy.write(chunk)
-            copy.flush()
-            os.fsync(copy.fileno())
         try:
+            with file.open("rb") as source, partial.open("wb") as copy:
+                while chunk := source.read(1 << 20):
+                    copy.write(chunk)
+                copy.flush()
+                os.fsync(copy.fileno())
             os.link(partial, target)
         except FileExistsError as error:
             raise Conflict(f"image {identifier!r} exists already") from error
         finally:
-            partial.unlink()
+            partial.unlink(missing_ok=True)
         status = target.stat()
         return ImageFile(identifier, target.name, status.st_size, status.st_mtime_ns)
+
+    def give_way(self, enough: Callable[[], bool]) -> None:
+        """Nothing: what lies in the folder is nobody's copy."""
 
     def infos(self, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Nothing: files say of themselves what they are."""

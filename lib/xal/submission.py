@@ -20,7 +20,7 @@ from xal.acquisition import roi_confidence, sentence
 from xal.annotation import BoolArray, Decoded, decode_label
 from xal.attention import energy_in_roi, overlap
 from xal.durable import write_atomically
-from xal.errors import BadInput, Conflict, NotFound, StoreError, Unavailable
+from xal.errors import BadInput, Conflict, NotFound, Unavailable, XalError
 from xal.geometry import roi_to_grid
 from xal.images import Volume, fingerprint, label_as_nifti
 from xal.label_file import LABEL, checksum, give_name, take_back
@@ -156,7 +156,7 @@ def _store(project: Project, new: NewAnnotation, content: bytes, revises: int | 
 
 def _take_back(project: Project, named: Sequence[str]) -> None:
     """Remove files that became no annotation; where the store cannot say, they stay: the next start looks again."""
-    with suppress(StoreError):
+    with suppress(XalError):
         for name in named:
             if not project.store.names_label(name):
                 take_back(project.workspace.labels, name)

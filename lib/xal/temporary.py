@@ -19,11 +19,18 @@ FOLDER = ".tmp"
 """In the state folder; no task is called so."""
 
 
-def use_own_folder(state: Path) -> Path:
-    """From now on this process and its children have their temporary files here; those of dead ones are removed."""
-    parent = temporary_files(state)
-    _remove_dead(parent)
-    folder = _locked(parent)
+def use_own_folder(state: Path) -> Path | None:
+    """From now on this process and its children have their temporary files here; those of dead ones are removed.
+
+    None, and they have them in the system's folder, where the state's disk is full.
+    """
+    try:
+        parent = temporary_files(state)
+        _remove_dead(parent)
+        folder = _locked(parent)
+    except OSError as error:
+        logger.warning("temporary files go into %s: %s", tempfile.gettempdir(), error)
+        return None
     tempfile.tempdir = str(folder)
     os.environ["TMPDIR"] = str(folder)
     return folder

@@ -139,6 +139,10 @@ class Server:
         """POST JSON to a path."""
         return requests.post(self.url + path, json=body, params=query, timeout=120)
 
+    def put(self, path: str, **how: Any) -> requests.Response:
+        """PUT to a path."""
+        return requests.put(self.url + path, timeout=120, **how)
+
     def status(self) -> dict[str, Any]:
         """`/xal/api/status`."""
         reply = self.get("/xal/api/status")

@@ -71,6 +71,10 @@ class SeriesCache:
                     self._files.added(path)
         return path
 
+    def give_way(self, enough: Callable[[], bool]) -> None:
+        """Remove files until there is enough space for others."""
+        self._files.give_way(enough)
+
     def _decoded(self, image: str, count: int, instances: Iterable[Dataset]) -> Volume:
         with self._incoming() as place:
             folder = place / image  # what cannot be decoded is named after it

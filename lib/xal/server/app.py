@@ -14,7 +14,7 @@ from monailabel.config import settings as server_settings
 from monailabel.interfaces.app import MONAILabelApp
 
 from xal.adopting import adopt_leftovers
-from xal.errors import BadInput, NotFound, Unavailable, XalError
+from xal.errors import BadInput, Full, NotFound, Unavailable, XalError
 from xal.jobs import mark_as_server, reap_orphans
 from xal.legacy import import_at_start
 from xal.manage import follow_settings, keep_conf_alpha, keep_conf_archive
@@ -155,7 +155,7 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
         watch = Watch(self.project, ask, self._tidy_up, every, self._errands(every), self._keeping())
         end_children_with_server(partial(self._end, watch))
         self._look_first(watch)
-        adopt_leftovers(self.project.store, self.project.workspace.labels, self.project.task)
+        self._adopt_leftovers()
         import_at_start(self.project)
         follow_settings(self.project)
         install(self, reviewers_in(self._chosen.reviewers), self._chosen.show_patient)
@@ -172,6 +172,12 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
             server_settings.MONAI_LABEL_SERVER_PORT,
         )
 
+    def _adopt_leftovers(self) -> None:
+        try:
+            adopt_leftovers(self.project.store, self.project.workspace.labels, self.project.task)
+        except (Full, OSError) as error:  # a full disk; they stay where they are until the next start
+            logger.error("label files that no annotation names are not looked at: %s", error)
+
     def _keeping(self) -> tuple[Callable[[], None], ...]:
         """What a lost store would be made anew from."""
         store, keep = self.project.store, self._chosen.backups
@@ -181,8 +187,7 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
         if store.url.get_backend_name() != "sqlite":
             logger.info("the server makes no copies of a PostgreSQL database: have it dumped by pg_dump every day")
             return (notes,)
-        state = self.project.workspace.state
-        return (notes, Rotation(store, state, keep, self._chosen.reserve_mb << 20).turn)
+        return (notes, Rotation(store, self.project.workspace.state, keep, self.project.space).turn)
 
     def _tidy_up(self) -> None:
         self.cleanup_sessions()
@@ -196,7 +201,8 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
         except XalError as error:
             logger.error("%s", error)
         self.project.store.close()
-        shutil.rmtree(self._temporary, ignore_errors=True)
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
 
     def _errands(self, every: float) -> tuple[Callable[[], None], ...]:
         source = self.project.source

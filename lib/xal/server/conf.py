@@ -53,7 +53,7 @@ class Conf(Limits):
     def archive(self) -> ArchiveOptions:
         """What concerns an archive's images."""
         named = (name.strip().upper() for name in self.modalities.split(","))
-        return ArchiveOptions(tuple(name for name in named if name), self.cache_gb)
+        return ArchiveOptions(tuple(name for name in named if name), self.cache_gb, self.reserve_mb)
 
 
 def parse_conf(conf: dict[str, str]) -> Conf:

@@ -115,6 +115,7 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
         if suffix is None:
             raise BadInput(f"{file.name!r} has no suffix of an image format")
         identifier = checked_id(image_id or _id_of(file))
+        self._project.space.check("no image is taken")
         try:
             volume = read_image(file)
             prepare(volume, self._project.task)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator
@@ -18,7 +19,8 @@ from fastapi.routing import APIRoute
 from monailabel.config import settings as server_settings
 from monailabel.endpoints.user.auth import RBAC, User
 
-from xal.errors import BadInput, Forbidden, Refused, StoreError, Unavailable, Unreadable
+from xal.durable import is_full
+from xal.errors import BadInput, Forbidden, Full, Refused, StoreError, Unavailable, Unreadable
 from xal.images import suffix_of
 from xal.pacs.waiting import for_somebody
 from xal.reader import Reader, reader_of
@@ -29,8 +31,11 @@ Reviewer = Annotated[User, Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_RE
 Admin = Annotated[User, Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_ADMIN))]
 Json = dict[str, Any]
 
+logger = logging.getLogger(__name__)
+
 RETRY_SECONDS = 10
 """After which a client may ask again for what the archive could not give."""
+FULL = "The server's disk is full, so this could not be kept. Nothing was changed; make space there, then try again"
 LABEL_SUFFIXES = (".seg.nrrd", ".nrrd", ".nii.gz", ".nii")
 
 
@@ -56,6 +61,11 @@ class XalRoute(APIRoute):
                 raise HTTPException(409, str(error)) from error
             except StoreError as error:
                 raise HTTPException(503, str(error)) from error
+            except Exception as error:
+                if not is_full(error):
+                    raise
+                logger.error("a disk is full: %s", error)
+                raise HTTPException(Full.status, FULL, {"Retry-After": str(RETRY_SECONDS)}) from error
 
         return translated
 

@@ -33,6 +33,7 @@ from xal.server.infer import Subject, checked_request
 from xal.server.pages import page_routes
 from xal.server.proxy import keep_searches_out_of_logs, proxy_routes
 from xal.server.train import training_settings
+from xal.space import MB
 from xal.store.rows import JobKind
 from xal.submission import FINAL, Receipt
 from xal.task import TrainingSettings
@@ -72,8 +73,9 @@ def _info(app: XalApp) -> APIRouter:
 
     @router.get("/", summary="What this app offers, and how far it is")
     def info(user: AnyUser) -> Json:
-        known: Json = app.info()
-        return known
+        space = app.project.space
+        room = {"free_mb": space.free() // MB, "reserve_mb": space.reserve // MB, "problem": space.problem()}
+        return {**app.info(), "space": room}
 
     return router
 
@@ -177,6 +179,7 @@ def _work(app: XalApp) -> APIRouter:
         if model not in app._trainers:
             raise NotFound(f"no trainer {model!r}; there are: {', '.join(app._trainers)}")
         training_settings(app.project.task.training, params)
+        app.project.space.check("no training is started")
         options = {key: value for key, value in params.items() if key in TrainingSettings.model_fields}
         with patiently():
             task, detail = AsyncTask.run(

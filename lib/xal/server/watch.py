@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from xal.errors import NotFound, StoreLost, Unavailable, Unreadable, XalError
+from xal.label_check import Sweep
 from xal.lineup import is_due
 from xal.pacs.source import DicomWebSource
 from xal.project import Project
@@ -28,6 +29,7 @@ RETRY_SECONDS = 60.0
 LONGEST_WAIT_SECONDS = 60.0
 """Between two tries while the source does not answer."""
 TIDY_SECONDS = 300.0
+GIVE_WAY_SECONDS = 5.0
 READ_AHEAD_IMAGES = 100
 READ_AHEAD_SECONDS = 0.5
 """Per tick: reading a pool for the first time must not starve those who use the server."""
@@ -66,6 +68,9 @@ class Watch:
         self._ask = ask_for_scoring
         self._tidy_up = tidy_up
         self._tidying = Pace(TIDY_SECONDS)
+        self._giving_way = Pace(GIVE_WAY_SECONDS)
+        self._space_problem: str | None = None
+        self._sweep = Sweep(project)
         self._scans = Pace(scan_seconds)
         self._asked_for: tuple[int, int, float | None] | None = None
         self._asked_at = 0.0
@@ -75,7 +80,7 @@ class Watch:
         for name, duties in (
             ("source", (self.scan, self._read_ahead, *self._errands)),
             ("ready", (self._ready.keep,)),
-            ("watch", (self._bury, self._score, self._look_again, self._tidy)),
+            ("watch", (self._keep_space, self._bury, self._score, self._look_again, self._labels, self._tidy)),
             ("keeping", self._keeping),
         ):
             thread = threading.Thread(target=self._run, args=(duties, name), daemon=True, name=name)
@@ -145,7 +150,7 @@ class Watch:
     def _score(self) -> None:
         """Ask for scoring when scores, or the images chosen by them, are out of date and nobody is on it."""
         version = self._project.store.current_version()
-        if self._ask is None or version is None or not scoring_is_due():
+        if self._ask is None or version is None or self._project.space.is_low() or not scoring_is_due():
             return
         stale, unchosen = self._project.store.stale_count(version.version), is_due(self._project, version.version)
         wanted = (version.version, stale, self._project.alpha() if unchosen else None)
@@ -164,6 +169,18 @@ class Watch:
     def _look_again(self) -> None:
         """Compare what was just handed in with what others said, and notice what looks wrong."""
         look_again(self._project, LOOK_AGAIN_SECONDS)
+
+    def _labels(self) -> None:
+        """See that label files are still what was handed in."""
+        self._sweep.go_on(LOOK_AGAIN_SECONDS)
+
+    def _keep_space(self) -> None:
+        """Let caches give way to labels, and say once that space is short, and that it is not any more."""
+        self._giving_way.run(self._project.give_way)
+        problem = self._project.space.problem()
+        if (problem is None) != (self._space_problem is None):
+            logger.warning("%s", problem or "There is space on the disk again")
+        self._space_problem = problem
 
     def _tidy(self) -> None:
         self._tidying.run(self._tidy_up)

@@ -21,7 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError, StatementError
 
-from xal.errors import BadInput, StoreError, StoreLost, XalError
+from xal.errors import BadInput, Full, StoreError, StoreLost, XalError
 from xal.store import fork, migrations, schema
 
 T = TypeVar("T")
@@ -248,7 +248,7 @@ def _in_words(error: StatementError, where: str, *, committing: bool) -> XalErro
     if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
         return StoreLost(f"{where} is damaged or no SQLite database ({cause}); nothing was changed")
     if name.startswith("SQLITE_FULL"):
-        return StoreError(f"the disk that holds {where} is full; nothing was changed")
+        return Full(f"the disk that holds {where} is full; nothing was changed")
     if _is_busy(cause):
         return StoreError(f"{where} is kept locked by another process; nothing was changed")
     doubt = "whether the last change was made is unknown" if committing else "nothing was changed"
