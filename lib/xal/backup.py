@@ -14,7 +14,7 @@ from pathlib import Path
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from xal.adopting import put_unnamed_aside
+from xal.adopting import ORPHANS, put_unnamed_aside
 from xal.durable import create, sync_to_disk
 from xal.errors import BadInput, Conflict, StoreError, StoreLost
 from xal.holding import Hold, put_aside, staged
@@ -28,8 +28,6 @@ from xal.workspace import POOL_FILE, named_pool, state_folder
 MANIFEST = "xal-backup.json"
 DUMP = "store.dump"
 """What the advice calls the dump of a PostgreSQL database."""
-UNFINISHED = shutil.ignore_patterns(".*")
-"""Files that are being written; no label or model is called so."""
 
 
 def backup(project: Project, target: Path) -> Path:
@@ -163,10 +161,15 @@ def _copy_files(state: Path, target: Path) -> None:
     for task in sorted(folder for folder in state.iterdir() if (folder / "labels").is_dir()):
         for kind in ("labels", "models"):
             if (task / kind).is_dir():
-                shutil.copytree(task / kind, target / task.name / kind, ignore=UNFINISHED)
+                shutil.copytree(task / kind, target / task.name / kind, ignore=_unfinished)
     for file in state.iterdir():
         if file.is_file() and not file.name.startswith((STORE_FILE, ".")):
             shutil.copy2(file, target / file.name)
+
+
+def _unfinished(_folder: str, names: list[str]) -> list[str]:
+    """Files that are being written; no label or model is called so."""
+    return [name for name in names if name.startswith(".") and name != ORPHANS]
 
 
 def _manifest(source: Path) -> dict[str, str]:

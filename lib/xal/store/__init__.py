@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
 
@@ -121,13 +122,7 @@ class Store(
             raise Conflict(f"{target} exists already; a backup never overwrites")
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".backup-") as folder:
             copy = Path(folder) / target.name
-            with in_use(), self._engine.connect() as connection:
-                source: Any = connection.connection.dbapi_connection
-                destination = sqlite3.connect(copy)
-                try:
-                    source.backup(destination)
-                finally:
-                    destination.close()
+            self._attempt(lambda _: self._copy_to(copy))
             with copy.open("rb") as file:
                 os.fsync(file.fileno())
             copy.rename(target)
@@ -136,3 +131,12 @@ class Store(
             os.fsync(parent)
         finally:
             os.close(parent)
+
+    def _copy_to(self, copy: Path) -> None:
+        self._check_in_place()
+        with in_use(), self._engine.connect() as connection, closing(sqlite3.connect(copy)) as destination:
+            source: Any = connection.connection.dbapi_connection
+            try:
+                source.backup(destination)
+            except sqlite3.Error as error:
+                raise StoreError(f"{self.where} was not copied: {error}") from error
