@@ -13,6 +13,7 @@ XalError
 ├── TaskError      the task file is wrong: names file, key, value and what would be right
 ├── Unreadable     an image or label file that cannot be decoded
 └── StoreError     the store cannot be opened or is not what we expect
+    └── StoreLost  it is missing or damaged, though it was there before
 """
 
 from __future__ import annotations
@@ -82,3 +83,7 @@ class Unreadable(XalError):  # noqa: N818 - as above
 
 class StoreError(XalError):
     """The store cannot be opened, or holds something this version cannot use."""
+
+
+class StoreLost(StoreError):  # noqa: N818 - as above
+    """The store, or a part of it, is missing or damaged, though it was there before; it can be restored or rebuilt."""

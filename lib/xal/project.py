@@ -21,10 +21,11 @@ from xal.bounded import remove
 from xal.cache import TensorCache
 from xal.colours import with_channels
 from xal.copies import NIFTI, Copies
-from xal.errors import BadInput, Full, NotFound, TaskError, Unavailable, Unreadable
+from xal.errors import BadInput, Full, NotFound, StoreLost, TaskError, Unavailable, Unreadable
 from xal.geometry import Prepared, prepare
 from xal.images import Volume, channel_as_nifti, fingerprint, is_served_as_is, read_image
 from xal.integrity import check_readable, is_passing
+from xal.lost import advice, check_store_file, check_store_knows
 from xal.network import Network, load, pick_device
 from xal.pacs.address import Address, is_address
 from xal.pacs.client import Archive
@@ -35,7 +36,7 @@ from xal.store import Store
 from xal.store.rows import THERE, ImageFile, ImageRow, VersionRow
 from xal.task import Task
 from xal.weights import checked_weights
-from xal.workspace import Workspace
+from xal.workspace import Workspace, state_folder
 
 logger = logging.getLogger(__name__)
 
@@ -120,12 +121,24 @@ class Project:
 
     @classmethod
     def open(
-        cls, task: Task, studies: str, database: str | None = None, archive: ArchiveOptions | None = None
+        cls,
+        task: Task,
+        studies: str,
+        database: str | None = None,
+        archive: ArchiveOptions | None = None,
+        named: str | None = None,
     ) -> Project:
-        """Open (and create, the first time) the project of `task` on the images at `studies`, folder or archive."""
-        workspace = Workspace.open(studies, task.name)
-        store = Store.open(workspace.database(database), workspace.pool, task.name)
-        _keep_findings(store, task)
+        """Open (and create, the first time) the project of `task` on the images at `studies`, folder or archive.
+
+        StoreLost, with the commands that help, if it was there before and is not now; `named` is what a command calls
+        the task, if not by its name.
+        """
+        try:
+            workspace, store = _open_store(task, studies, database)
+        except StoreLost as error:
+            hint = advice(state_folder(studies), studies, named or task.name, database)
+            raise StoreLost(f"{error}.\n{hint}") from error
+        keep_findings(store, task)
         if archive is None:  # a command beside the server: as the server was last started
             archive = ArchiveOptions(**store.get_setting(CONF_ARCHIVE, {}))
         space = Space(workspace.state, archive.reserve_mb * MB)
@@ -342,6 +355,15 @@ class Project:
             return self._model
 
 
+def _open_store(task: Task, studies: str, database: str | None) -> tuple[Workspace, Store]:
+    workspace = Workspace.open(studies, task.name)
+    url = workspace.database(database)
+    check_store_file(workspace.state, url)
+    store = Store.open(url, workspace.pool, task.name)
+    check_store_knows(store, workspace.labels)
+    return workspace, store
+
+
 def _check_same(row: ImageRow, found: ImageRow) -> None:
     if row.fingerprint not in (None, found.fingerprint):
         raise Unavailable(f"image {row.id!r} has other pixels in the archive than it had: ask again")
@@ -365,7 +387,7 @@ def _source(task: Task, workspace: Workspace, studies: str, options: ArchiveOpti
     return DicomWebSource(archive, modalities, workspace.state, options.bytes_for(FETCHED), space)
 
 
-def _keep_findings(store: Store, task: Task) -> None:
+def keep_findings(store: Store, task: Task) -> None:
     """Refuse a task file under which annotations would change their meaning: label files number the findings."""
     ours: dict[str, Any] = {"roi": list(task.roi_findings), "absent": task.absent}
     known = store.get_setting(FINDINGS)

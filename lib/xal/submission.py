@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import time
 import uuid
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 from xal.acquisition import roi_confidence, sentence
 from xal.annotation import BoolArray, Decoded, decode_label
@@ -32,7 +34,7 @@ STATED = ("finding", "submission_id", "pool", "task", "checksum", "pixels")
 """Short texts that a client may send with a label."""
 INCOMING = ".incoming"
 """Below the folder of labels: files whose submission is not stored yet."""
-DRAFT_SECONDS = 86_400
+DRAFT_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def _drawn_on_others(submission: Submission, volume: Volume, checksum: str | Non
 def _store(project: Project, new: NewAnnotation, content: bytes, revises: int | None) -> tuple[AnnotationRow, bool]:
     """Write the label file before the transaction, in which others wait; there it is only given its name."""
     labels = project.workspace.labels
-    draft = labels / INCOMING / f"{uuid.uuid4().hex}{LABEL}"
+    draft = labels / INCOMING / f"{os.getpid()}-{uuid.uuid4().hex}{LABEL}"
     at = time.time()
     record = {"pool": project.store.pool, "task": project.task.name, "created_at": at, **asdict(new)}
     named: list[str] = []
@@ -161,10 +163,17 @@ def _take_back(project: Project, named: Sequence[str]) -> None:
 
 
 def forget_drafts(project: Project) -> None:
-    """Remove the files of submissions that were cut off long ago; nobody was told that they had arrived."""
+    """Remove the files of submissions that were cut off; nobody was told that they had arrived."""
     for draft in (project.workspace.labels / INCOMING).glob("*"):
-        if time.time() - draft.stat().st_mtime > DRAFT_SECONDS:
-            draft.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # it was cut off so lately that it was not cut off at all
+            if _is_dead(draft) or time.time() - draft.stat().st_mtime > DRAFT_SECONDS:
+                draft.unlink()
+
+
+def _is_dead(draft: Path) -> bool:
+    """Whether the process that began it has ended."""
+    pid = draft.name.partition("-")[0]
+    return pid.isdecimal() and not psutil.pid_exists(int(pid))
 
 
 def parse_submission(image: str, reader: str, file: Path, tag: str | None, params: Mapping[str, Any]) -> Submission:
