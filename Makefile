@@ -9,6 +9,9 @@ DATABASE  ?=
 REVIEWERS ?=
 CONF      ?=
 INSECURE  ?=
+RUNS      ?=
+MINUTES   ?=
+ONLY      ?=
 
 PY      := .venv/bin/python
 PIP     := $(PY) -m pip --disable-pip-version-check --quiet
@@ -21,7 +24,7 @@ SLICER_CORE := slicer-core==5.13.31053.0
 PLAYWRIGHT  := playwright==1.65.2
 
 .DEFAULT_GOAL := help
-.PHONY: help env page serve pacs demo pictures test test-all test-rest e2e-needs lint lock clean
+.PHONY: help env page serve pacs demo pictures test flaky test-all test-rest e2e-needs lint lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +67,9 @@ pictures: $(STAMP) $(PAGE) $(BROWSER) e2e-needs ## the pictures of the page in d
 
 test: $(STAMP) ## all tests but those marked e2e or soak
 	$(PY) -m pytest -m "not e2e and not soak"
+
+flaky: $(STAMP) ## the quick tests ten times, in other orders and on other machines; RUNS, MINUTES, ONLY override
+	$(PY) scripts/flaky.py $(if $(RUNS),--runs $(RUNS)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ONLY),--only $(ONLY))
 
 test-all: test test-rest ## every test; installs what they need (as root also with apt)
 

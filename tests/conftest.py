@@ -1,13 +1,45 @@
-"""Servers and pools that several test files share."""
+"""Servers and pools that several test files share, and the order of the tests."""
 
 from __future__ import annotations
 
+import random
+import sys
 from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
 
 import pytest
 from harness.room import Room, open_room
 
 pytest_plugins = ["harness.browser", "harness.postgres", "harness.reviewing"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--shuffle", type=int, metavar="SEED", help="run in an order of chance, the same for the same seed"
+    )
+
+
+@pytest.hookimpl(tryfirst=True)  # pytest then brings together again what shares a parametrized fixture
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Shuffle modules, and tests within them: what the tests of a module share is made once."""
+    seed = config.getoption("--shuffle")
+    if seed is None:
+        return
+    modules: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        modules.setdefault(item.path, []).append(item)
+    chance, order = random.Random(seed), list(modules.values())
+    for tests in (order, *order):
+        chance.shuffle(tests)
+    items[:] = chain(*order)
+
+
+@pytest.fixture(autouse=True)
+def same_chance() -> None:
+    """What torch draws does not depend on the tests that came before."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture(scope="module")

@@ -40,6 +40,14 @@ def unread(room: Room, number: int) -> str:
     return left[number]
 
 
+def given_to(room: Room, reader: str) -> dict:
+    """What Next Sample gives this reader: none of the pictures that tests take for themselves."""
+    taken = {unread(room, number) for number in range(8)}
+    while (sample := room.server.post("/activelearning/xal", {"client_id": reader}).json())["id"] in taken:
+        assert room.server.post(f"/xal/api/images/{sample['id']}/release", {"client_id": reader}).ok
+    return sample
+
+
 def opened(content: bytes) -> nibabel.Nifti1Image:
     return nibabel.Nifti1Image.from_bytes(gzip.decompress(content))
 
@@ -88,7 +96,7 @@ def test_an_image_says_what_may_be_known_of_it(room: Room):
 
 
 def test_a_leased_image_says_whose_it_is(room: Room):
-    sample = room.server.post("/activelearning/xal", {"client_id": "leaseholder"}).json()
+    sample = given_to(room, "leaseholder")
     lease = get(room, f"/images/{sample['id']}", "ada").json()["lease"]
     assert lease["reader"] == "leaseholder"
     assert lease["until"] == pytest.approx(sample["xal"]["lease_until"], abs=1)
@@ -117,9 +125,7 @@ def test_blind_before_and_not_after(room: Room):
 
 
 def test_why_tells_what_the_model_had_thought_when_it_was_handed_in(room: Room):
-    sample = room.server.post("/activelearning/xal", {"client_id": "asker"}).json()["id"]
-    opened_by_hand = unread(room, 3)
-    assert sample != opened_by_hand
+    sample, opened_by_hand = given_to(room, "asker")["id"], unread(room, 3)
     for image, chosen in ((sample, True), (opened_by_hand, False)):
         receipt = room.hand_in(image, "asker")["xal"]
         said = get(room, f"/images/{image}/why", "asker").json()

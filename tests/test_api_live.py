@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 import requests
@@ -34,7 +35,7 @@ class Listener:
     def close(self) -> None:
         self._reply.close()
 
-    def wait(self, ready, seconds: float = 20) -> dict:
+    def wait(self, ready, seconds: float = 80) -> dict:
         until = time.monotonic() + seconds
         while not (self.states and ready(self.states[-1])):
             assert time.monotonic() < until, self.states
@@ -57,9 +58,9 @@ def test_a_page_is_told_the_state_at_once_and_whenever_it_changes(room: Room, li
     image = sorted(room.pictures)[0]
     assert room.server.post(f"/xal/api/images/{image}/exclude", {"reason": "test", "client_id": "dr_x"}).ok
     listener.wait(lambda state: state["excluded"] == first["excluded"] + 1)
-    told = len(listener.states)
     time.sleep(2.5)
-    assert len(listener.states) == told, "nothing changed, and still it was said again"
+    told = list(listener.states)
+    assert all(before != after for before, after in pairwise(told)), "nothing changed, and still it was said again"
 
 
 def test_open_pages_do_not_keep_a_server_from_ending(tmp_path):
@@ -69,7 +70,7 @@ def test_open_pages_do_not_keep_a_server_from_ending(tmp_path):
     listener.wait(lambda state: True)
     room.server.terminate()
     assert room.server.exit_code(15) is not None
-    assert listener.ended.wait(5)
+    assert listener.ended.wait(60)
 
 
 def test_an_image_is_taken_by_name_by_one_reader_only(room: Room):

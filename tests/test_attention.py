@@ -18,6 +18,7 @@ from xal.attention import (
     pointing_game,
     relative_dice,
     soft_dice,
+    support,
     upsample,
 )
 from xal.network import build
@@ -170,6 +171,30 @@ def test_energy_and_pointing():
     assert pointing_game(np.flip(attention_).copy(), roi) == 0
     nothing = np.zeros((4, 4), np.float32)
     assert energy_in_roi(nothing, roi) == pointing_game(nothing, roi) == 0
+
+
+NOISE = [-1e-7, 0.0, 1e-7]
+"""What another processor may add to a float32."""
+
+
+@pytest.mark.parametrize("noise", NOISE)
+def test_of_two_strongest_cells_each_counts_half_whatever_rounding_says(noise: float):
+    attention_ = np.array([[1.0, 0.2], [0.2, 1.0 + noise]], np.float32)
+    assert pointing_game(attention_, np.array([[1, 0], [0, 0]], np.float32)) == 0.5
+
+
+@pytest.mark.parametrize("noise", NOISE)
+def test_binary_dice_keeps_what_lies_on_the_threshold_whatever_rounding_says(noise: float):
+    half = np.array([[0.5 + noise, 0.0], [0.0, 1.0]], np.float32)
+    assert binary_dice(half, np.array([[1, 0], [0, 1]], np.float32), 0.5) == 1
+    assert binary_dice(np.array([[1, 0], [0, 1]], np.float32), half, 0.5) == 1
+
+
+@pytest.mark.parametrize("noise", NOISE)
+def test_of_two_findings_that_tie_support_is_the_first_ones_as_it_is_the_one_named(noise: float):
+    evidence = np.array([[[2.0, 0.0]], [[0.0, 2.0 + 5 * noise]]], np.float32)
+    first = support(evidence, np.array([[1, 0]], np.float32))
+    assert first == pytest.approx(np.exp(2) / (np.exp(2) + 1))
 
 
 def test_bands_begin_at_their_levels():

@@ -5,7 +5,7 @@ import pytest
 import torch
 from synthetic import BAR, DOT, NONE, make_cases, make_task
 
-from xal.evaluation import Evaluation, accuracy_interval, evaluate
+from xal.evaluation import Evaluation, accuracy_interval, evaluate, roc_area
 from xal.network import build
 
 CPU = torch.device("cpu")
@@ -27,6 +27,31 @@ def test_auroc_is_the_mean_chance_that_a_case_of_a_finding_scores_above_the_rest
     dot = (1 + 1 + 0 + 0.5) / 4  # .6 and .2, each against .3 and .2
     assert judged(logits, [0, 0, 1, 2]).auroc == pytest.approx((dot + 1 + 1) / 3)
     assert judged(logits[:1], [0]).auroc is None
+
+
+@pytest.mark.parametrize("to", [0, 1])
+def test_scores_that_differ_by_rounding_alone_are_a_tie_in_the_auroc(to):
+    positive, score = np.array([True, False]), np.float64(0.3)
+    for steps in range(1, 4):
+        other = score
+        for _ in range(steps):
+            other = np.nextafter(other, to)
+        assert roc_area(np.array([score, other]), positive) == 0.5
+    assert roc_area(np.array([score, np.float64(np.nextafter(np.float32(score), np.float32(to)))]), positive) == 0.5
+
+
+@pytest.mark.parametrize("noise", [-1e-6, 0.0, 1e-6])
+def test_a_model_that_tells_nothing_apart_has_an_auroc_of_one_half_on_every_processor(noise):
+    logits = np.zeros((6, 3))
+    logits[::2] += [noise, 0, -noise]
+    tied = judged(logits, [0, 1, 2, 0, 1, 2])
+    assert tied.auroc == 0.5
+    assert tied.recall == {DOT: 1.0, BAR: 0.0, NONE: 0.0}, "of findings that tie the first is named"
+    assert tied.ece() == pytest.approx(0, abs=1e-6)
+
+
+def test_an_auroc_tells_apart_what_a_sure_model_says_of_two_cases():
+    assert judged([[18, 0, 0], [16, 0, 0]], [0, 1]).auroc == 1.0
 
 
 def test_a_temperature_changes_how_sure_the_model_is_but_not_what_it_names():

@@ -89,6 +89,17 @@ def test_a_batch_reads_like_its_images_one_by_one_whatever_mode_the_network_was_
         assert np.abs(alone.probabilities - reading.probabilities).max() <= 1e-5
 
 
+@pytest.mark.parametrize("noise", [-1e-7, 0.0, 1e-7])
+def test_of_findings_that_tie_within_rounding_the_first_is_named(noise: float):
+    torch.manual_seed(0)
+    task = make_task()
+    network = build(task)
+    with torch.no_grad():
+        network.finding_head.weight.zero_()
+        network.finding_head.bias.copy_(torch.tensor([0.5, 0.5 + noise, 0.5 - noise]))
+    assert {reading.finding for reading in read(network, torch.rand(3, 1, 32, 32), task)} == {DOT}
+
+
 def test_attention_of_another_finding_can_be_asked_for():
     torch.manual_seed(0)
     task = make_task(size=32)

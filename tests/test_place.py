@@ -75,6 +75,17 @@ def test_cells_that_touch_at_a_corner_are_one_place():
     assert np.argwhere(strongest(attention)).tolist() == [[3, 3], [4, 4], [5, 5]]
 
 
+@pytest.mark.parametrize("noise", [-1e-7, 0.0, 1e-7])
+def test_rounding_does_not_move_the_place(noise: float):
+    mirrored = spot((9, 9), 0, 0) + (1 + noise) * spot((9, 9), 0, 8)
+    assert on_picture(mirrored) == "at the upper left", "of two as strong the first"
+    on_the_line = spot((6, 6), 2, 3) + (1 + noise) * spot((6, 6), 2, 4)
+    assert on_picture(on_the_line) == "at the centre"
+    half = spot((9, 9), 8, 0) + (0.5 + noise) * spot((9, 9), 8, 1)
+    assert strongest(half).sum() == 2
+    assert on_picture(np.full((5, 5), 0.7) + noise * spot((5, 5), 0, 0)) == NOWHERE
+
+
 @pytest.mark.parametrize("value", [0.0, 0.7])
 def test_a_flat_map_looks_nowhere(value: float):
     assert on_picture(np.full((5, 5), value, np.float32)) == NOWHERE

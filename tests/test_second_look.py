@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from harness.local import INFO, Local
+from harness.stopwatch import fastest
 
+from xal import second_look
 from xal.images import write_label
 from xal.second_look import NEARBY, look_again, model_doubt, outlier_bound
 from xal.store import AnnotationRow
@@ -176,6 +177,15 @@ def test_an_outline_at_one_of_two_usual_places_is_none(local: Local):
     assert doubts(local) == []
 
 
+def test_an_outline_on_the_bound_is_no_doubt_whatever_rounding_says(local: Local, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(second_look, "NEARBY", float(np.nextafter(0.5, 0)))
+    for image in range(10):
+        draw(local, image, 8, 8)
+    draw(local, 10, 8, 24)  # half the image away
+    look_again(local.project, 60)
+    assert doubts(local) == []
+
+
 def test_the_bound_is_the_formula():
     rng = np.random.default_rng(0)
     points = rng.random((30, 3))
@@ -200,6 +210,4 @@ def test_the_bound_never_falls_below_a_harmless_step():
 
 def test_a_thousand_outlines_are_weighed_in_milliseconds():
     points = np.random.default_rng(0).random((1000, 3))
-    start = time.perf_counter()
-    outlier_bound(points)
-    assert time.perf_counter() - start < 0.2
+    assert fastest(lambda: outlier_bound(points), 5) < 0.2

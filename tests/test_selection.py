@@ -33,6 +33,12 @@ def test_ties_fall_by_chance():
     assert {tuple(pick(pool([0.5] * 4), 1, seed)) for seed in range(40)} == {(0,), (1,), (2,), (3,)}
 
 
+def test_what_is_equal_within_rounding_falls_by_chance_too():
+    nearly = [0.5, np.nextafter(0.5, 1), np.nextafter(0.5, 0), float(np.float32(0.5) + np.float32(6e-8))]
+    assert {tuple(pick(pool(nearly), 1, seed)) for seed in range(40)} == {(0,), (1,), (2,), (3,)}
+    assert [pick(pool(nearly), 4, seed) for seed in range(5)] == [pick(pool([0.5] * 4), 4, seed) for seed in range(5)]
+
+
 def test_a_batch_larger_than_the_pool_is_the_pool():
     for rule in ("top", "power", "spread"):
         assert sorted(pick(pool([0.1, 0.9, 0.5]), 10, rule=rule)) == [0, 1, 2]
@@ -116,6 +122,17 @@ def test_apart_takes_far_points_more_often_and_never_the_same_place_twice():
     second = [apart(points, 0, 2, np.random.default_rng(seed))[1] for seed in range(1000)]
     np.testing.assert_allclose(np.bincount(second, minlength=4) / 1000, [0, 0, 0.1, 0.9], atol=0.03)
     assert sorted(apart(points, 0, 4, np.random.default_rng(0))) == [0, 2, 3]
+
+
+def test_copies_that_differ_by_rounding_are_one_place():
+    points = np.array([[3.0, 4], [3, np.nextafter(4, 5)], [3 + 1e-6, 4], [3, 4]])
+    assert apart(points, 0, 4, np.random.default_rng(0)).tolist() == [0]
+
+
+@pytest.mark.parametrize("off", [-1e-7, 0.0, 1e-7])
+def test_spread_takes_the_better_of_two_that_are_as_far_whatever_rounding_says(off: float):
+    given = pool([0.9, 0.5], embeddings=[[1, 0], [-1 - off, 0]], labelled=[[0, 0]])
+    assert pick(given, 1, rule="spread", breadth=2.0) == [0]
 
 
 def test_choosing_ahead_takes_everything_once_and_keeps_away_from_what_it_took():

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from harness.server import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 spec = importlib.util.spec_from_file_location("serve", ROOT / "scripts" / "serve.py")
@@ -103,14 +104,12 @@ def test_printed_address_can_be_opened(host, address):
 
 def test_greets_once_the_server_answers_and_returns_its_status(tmp_path, capfd):
     (tmp_path / "info").mkdir()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    program = (
-        "import http.server, threading, time, os, functools;"
+    port = free_port()
+    program = (  # it ends a while after it was asked for the first time
+        "import http.server, time, os, functools;"
         f"handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory={str(tmp_path)!r});"
-        f"server = http.server.ThreadingHTTPServer(('127.0.0.1', {port}), handler);"
-        "threading.Thread(target=server.serve_forever, daemon=True).start(); time.sleep(2.5); os._exit(3)"
+        f"server = http.server.HTTPServer(('127.0.0.1', {port}), handler);"
+        "server.handle_request(); time.sleep(2.5); os._exit(3)"
     )
     assert serve.run([sys.executable, "-c", program], f"http://127.0.0.1:{port}", "open this", {}) == 3
     assert "open this" in capfd.readouterr().out

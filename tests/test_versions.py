@@ -48,6 +48,15 @@ def test_the_same_model_again_is_published():
     assert judge(model, model).publish
 
 
+def test_the_same_model_read_with_other_rounding_is_published():
+    model, again = evaluation(first_wrong(80, 10)), evaluation(first_wrong(80, 10))
+    named = model.truth[model.correct]
+    again.logits[model.correct, named] -= 1e-6  # every loss is larger, by rounding alone
+    verdict = judge(again, model)
+    assert verdict.publish
+    assert verdict.worse == 0
+
+
 def test_a_small_fall_that_may_be_chance_is_accepted():
     current, candidate = first_wrong(400, 40), first_wrong(400, 40)
     candidate[60:68], candidate[30:34] = False, True

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from xal.rounding import at_least, largest
 from xal.task import ATTENTION_LEVELS, AcquisitionSettings
 
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -86,8 +87,9 @@ def binary_dice(attention: FloatArray, roi: FloatArray, threshold: float) -> flo
 
     An ROI too small to cover half a cell anywhere is its fullest cells: it must not vanish.
     """
-    outlined = (roi >= min(0.5, float(roi.max()))) & (roi > 0)
-    return soft_dice(((attention >= threshold) & (attention > 0)).astype(np.float64), outlined.astype(np.float64))
+    outlined = at_least(roi, min(0.5, float(roi.max()))) & (roi > 0)
+    seen = at_least(attention, threshold) & (attention > 0)
+    return soft_dice(seen.astype(np.float64), outlined.astype(np.float64))
 
 
 def best_dice(roi: FloatArray) -> float:
@@ -120,11 +122,11 @@ def support(evidence: FloatArray, roi: FloatArray) -> float:
     """Probability of the predicted finding if only the ROI counted: softmax over findings of Σ r·e / Σ r.
 
     `evidence` (F, *grid) are the class maps of all findings, with bias and temperature: averaged over all cells they
-    are the logits, so the finding predicted is the one with the largest sum.
+    are the logits, so the finding predicted is the one with the largest mean.
     """
     coarse = roi if evidence.shape[1:] == roi.shape else area_average(_batch(roi), evidence.shape[1:])[0].numpy()
     inside = (evidence * coarse).reshape(len(evidence), -1).sum(1) / coarse.sum()
-    predicted = int(evidence.reshape(len(evidence), -1).sum(1).argmax())
+    predicted = int(largest(evidence.reshape(len(evidence), -1).mean(1)))
     weights = np.exp(inside - inside.max())
     return float(weights[predicted] / weights.sum())
 
@@ -138,7 +140,7 @@ def energy_in_roi(attention: FloatArray, roi: FloatArray) -> float:
 def pointing_game(attention: FloatArray, roi: FloatArray) -> float:
     """1 if the strongest cell touches the ROI, else 0; of several strongest ones the share; 0 without attention."""
     strongest = attention.max()
-    return float((roi[attention == strongest] > 0).mean()) if strongest > 0 else 0.0
+    return float((roi[at_least(attention, strongest)] > 0).mean()) if strongest > 0 else 0.0
 
 
 def bands(attention: FloatArray) -> npt.NDArray[np.uint8]:

@@ -15,6 +15,8 @@ import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
+from xal.rounding import ROUNDING
+
 Floats = npt.NDArray[np.float64]
 
 LOWEST, HIGHEST = 0.25, 10.0
@@ -53,22 +55,22 @@ def fit_temperature(logits: npt.NDArray[np.floating[Any]], truth: npt.NDArray[np
     return math.exp(minimize_scalar(cost, bounds=bounds, method="bounded", options={"xatol": 1e-6}).x)
 
 
-def reliability(probabilities: Floats, truth: npt.NDArray[np.int64], bins: int = 10) -> list[Bin]:
-    """Confidence beside accuracy in `bins` equal parts of [0, 1]."""
-    confidence, correct = probabilities.max(1), probabilities.argmax(1) == truth
-    place = np.minimum((confidence * bins).astype(int), bins - 1)
+def reliability(probabilities: Floats, correct: npt.NDArray[np.bool_], bins: int = 10) -> list[Bin]:
+    """Confidence beside accuracy in `bins` equal parts of [0, 1]; what is on an edge within rounding lies above it."""
+    confidence = probabilities.max(1)
+    place = np.minimum(((confidence + ROUNDING) * bins).astype(int), bins - 1)
     inside = [place == k for k in range(bins)]
     return [Bin(int(i.sum()), _mean(confidence[i]), _mean(correct[i])) for i in inside]
 
 
-def ece(probabilities: Floats, truth: npt.NDArray[np.int64], bins: int = 15) -> float:
+def ece(probabilities: Floats, correct: npt.NDArray[np.bool_], bins: int = 15) -> float:
     """Expected calibration error: Σ over bins of their share of the cases · |confidence − accuracy|."""
     gaps = [
         part.count * abs(part.confidence - part.accuracy)
-        for part in reliability(probabilities, truth, bins)
+        for part in reliability(probabilities, correct, bins)
         if part.confidence is not None and part.accuracy is not None
     ]
-    return sum(gaps) / len(truth)
+    return sum(gaps) / len(correct)
 
 
 def _mean(values: npt.NDArray[Any]) -> float | None:

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.special import logit
 from torch import Tensor
 
 from xal import calibration
 from xal.attention import area_average, energy_in_roi, pointing_game, soft_dice
 from xal.network import BATCH, Network, read
+from xal.rounding import ROUNDING, largest
 from xal.task import Task
 
 _SMALLEST = 1e-7
@@ -64,7 +66,7 @@ class Evaluation:
     @property
     def correct(self) -> npt.NDArray[np.bool_]:
         """Which cases got their true finding."""
-        result: npt.NDArray[np.bool_] = self.logits.argmax(1) == self.truth
+        result: npt.NDArray[np.bool_] = largest(self.logits) == self.truth
         return result
 
     @property
@@ -81,11 +83,13 @@ class Evaluation:
     @property
     def auroc(self) -> float | None:
         """Mean over the findings of the area under the ROC curve of one against the rest; None without two findings."""
-        return _mean([roc_area(self.probabilities[:, k], self.truth == k) for k in range(len(self.findings))])
+        # In log odds rounding is as large where the model is sure as where it is not.
+        odds = logit(self.probabilities)
+        return _mean([roc_area(odds[:, k], self.truth == k) for k in range(len(self.findings))])
 
     def ece(self, bins: int = 15) -> float | None:
         """Expected calibration error; None without a case."""
-        return calibration.ece(self.probabilities, self.truth, bins) if len(self.truth) else None
+        return calibration.ece(self.probabilities, self.correct, bins) if len(self.truth) else None
 
     def metrics(self) -> dict[str, Any]:
         """Everything as finite numbers for JSON; without a case, or an ROI, to judge by, a metric is None."""
@@ -100,7 +104,7 @@ class Evaluation:
             "log_loss": None if empty else float(self.losses.mean()),
             "log_loss_raw": None if empty else float(_log_losses(self.raw_probabilities, self.truth).mean()),
             "ece": self.ece(),
-            "ece_raw": None if empty else calibration.ece(self.raw_probabilities, self.truth),
+            "ece_raw": None if empty else calibration.ece(self.raw_probabilities, self.correct),
             "temperature": self.temperature,
             "energy_in_roi": _mean(self.energy),
             "pointing": _mean(self.pointing),
@@ -150,12 +154,13 @@ def _log_losses(probabilities: npt.NDArray[np.float64], truth: npt.NDArray[np.in
 
 
 def roc_area(scores: npt.NDArray[np.float64], positive: npt.NDArray[np.bool_]) -> float | None:
-    """The chance that a positive case scores above a negative one, ties counting one half."""
+    """The chance that a positive case scores above a negative one; what is equal within rounding counts one half."""
     if positive.all() or not positive.any():
         return None
-    rest = np.sort(scores[~positive])
-    below = [np.searchsorted(rest, scores[positive], side) for side in ("left", "right")]
-    return float(np.mean(below)) / len(rest)
+    rest, own = np.sort(scores[~positive]), scores[positive]
+    reach = ROUNDING * np.maximum(1.0, np.abs(own))
+    below, not_above = np.searchsorted(rest, own - reach, "left"), np.searchsorted(rest, own + reach, "right")
+    return float(np.mean([below, not_above])) / len(rest)
 
 
 def _judge_attention(case: Case, attention: npt.NDArray[np.float32]) -> tuple[float, float, float] | None:

@@ -18,6 +18,7 @@ from xal.attention import all_maps, gradcam
 from xal.backbones import build_backbone, output_shape
 from xal.durable import write_atomically
 from xal.errors import BadInput, Conflict, NotFound, Unreadable
+from xal.rounding import largest
 from xal.task import Task
 
 FloatArray = npt.NDArray[np.float32]
@@ -107,7 +108,7 @@ def read(network: Network, batch: Tensor, task: Task, findings: Sequence[str] | 
     with torch.inference_mode():
         output = network(batch.to(device))
         probabilities = (output.logits / network.temperature).softmax(1)
-        predicted = output.logits.argmax(1)
+        predicted = torch.from_numpy(largest(_numpy(output.logits))).to(device)
         shown = predicted if findings is None else torch.tensor([task.index(f) for f in findings], device=device)
         attention = gradcam(output.features, network.finding_head.weight, shown)
         evidence = all_maps(output.features, network.finding_head) / network.temperature

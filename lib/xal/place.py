@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from xal.rounding import ROUNDING, at_least, largest
+
 FloatArray = npt.NDArray[np.floating[Any]]
 BoolArray = npt.NDArray[np.bool_]
 
@@ -23,10 +25,10 @@ _PICTURE = (
 
 def strongest(attention: FloatArray) -> BoolArray:
     """The cells of the strongest part, which is one piece; none of a flat map."""
-    if np.ptp(attention) == 0:
+    if at_least(attention, attention.max()).all():
         return np.zeros(attention.shape, bool)
-    pieces, _ = ndimage.label(attention >= _STRONG * attention.max(), np.ones((3,) * attention.ndim))
-    strong: BoolArray = pieces == pieces[np.unravel_index(np.argmax(attention), attention.shape)]
+    pieces, _ = ndimage.label(at_least(attention, _STRONG * attention.max()), np.ones((3,) * attention.ndim))
+    strong: BoolArray = pieces == pieces.flat[largest(attention.reshape(-1))]
     return strong
 
 
@@ -62,4 +64,4 @@ def _thirds(attention: FloatArray) -> tuple[int, ...]:
     """Along each axis: whether the strongest part's centre of mass lies in the first third (-1) or the last (1)."""
     centre = ndimage.center_of_mass(np.where(strongest(attention), attention, 0))
     shares = [(position + 0.5) / cells for position, cells in zip(centre, attention.shape, strict=True)]
-    return tuple(int(share > 2 / 3) - int(share < 1 / 3) for share in shares)
+    return tuple(int(share > 2 / 3 + ROUNDING) - int(share < 1 / 3 - ROUNDING) for share in shares)

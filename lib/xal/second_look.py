@@ -20,6 +20,7 @@ from xal.agreement import dice
 from xal.errors import Unreadable
 from xal.project import Project
 from xal.roi import drawn_mask
+from xal.rounding import ROUNDING
 from xal.store.looking import Comparison, NewDoubt
 from xal.store.rows import AnnotationRow
 
@@ -90,7 +91,11 @@ def _far_doubt(project: Project, row: AnnotationRow) -> NewDoubt | None:
     others = np.array(known, np.float64)
     distance = float(np.linalg.norm(others - np.array(row.centre), axis=1).min())
     bound = outlier_bound(others)
-    return NewDoubt("far", {"others": len(others), "distance": distance, "bound": bound}) if distance > bound else None
+    return (
+        NewDoubt("far", {"others": len(others), "distance": distance, "bound": bound})
+        if distance > bound + ROUNDING
+        else None
+    )
 
 
 def _compare_early_ones(project: Project, row: AnnotationRow) -> None:

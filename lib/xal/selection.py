@@ -15,6 +15,7 @@ import numpy.typing as npt
 from scipy.cluster.vq import kmeans2
 from scipy.spatial.distance import cdist
 
+from xal.rounding import ROUNDING, levels
 from xal.task import BatchSettings
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -79,19 +80,23 @@ def choose_ahead(pool: Pool, count: int, together: int, settings: BatchSettings,
 def apart(points: Floats, first: int, count: int, rng: np.random.Generator) -> Ints:
     """k-means++: `first`, then up to `count` points, each drawn in proportion to its squared distance to those taken.
 
-    Fewer where all that is left coincides with what was taken.
+    Fewer where all that is left coincides with what was taken, within rounding.
     """
     taken = [first]
-    distance = ((points - points[first]) ** 2).sum(1)
-    while len(taken) < count and distance.max() > 0:
-        taken.append(int(rng.choice(len(points), p=distance / distance.sum())))
+    nothing = ROUNDING**2 * (points**2).sum(1).max()
+    distance = np.full(len(points), np.inf)
+    while True:
         distance = np.minimum(distance, ((points - points[taken[-1]]) ** 2).sum(1))
+        distance[distance <= nothing] = 0
+        if len(taken) >= count or not distance.any():
+            break
+        taken.append(int(rng.choice(len(points), p=distance / distance.sum())))
     return np.array(taken, np.int64)
 
 
 def _ranking(values: Floats, settings: BatchSettings, rng: np.random.Generator) -> Ints:
-    """Best first; ties fall by chance."""
-    ranking: Ints = np.lexsort((rng.random(len(values)), -values))
+    """Best first; what is equal within rounding falls by chance."""
+    ranking: Ints = np.lexsort((rng.random(len(values)), -levels(values)))
     if settings.rule != "power":
         return ranking
     # Gumbel noise on log-weights and sorting is drawing without replacement, proportionally to the weights.
@@ -144,12 +149,17 @@ def _farthest_first(pool: Pool, ranking: Ints, count: int, *, balance: bool) -> 
         if balance:
             rarest = min((k for k in have if free[predicted == k].any()), key=lambda k: (have[k], k))
             allowed = free & (predicted == rarest)
-        best = int(np.where(allowed, distance, -1.0).argmax())
+        best = _farthest(np.where(allowed, distance, -1.0))
         taken[i], free[best] = best, False
         have[int(predicted[best])] += 1
         distance = np.minimum(distance, ((points - points[best]) ** 2).sum(1))
     chosen: Ints = ranking[taken]
     return chosen
+
+
+def _farthest(distance: npt.NDArray[np.float64]) -> int:
+    """Of these squared distances the first that is the largest within rounding."""
+    return int((distance >= distance.max() * (1 - ROUNDING)).argmax())
 
 
 def _distance_to_nearest(points: Floats, near: Floats) -> npt.NDArray[np.float64]:

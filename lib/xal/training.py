@@ -25,6 +25,7 @@ from xal.errors import BadInput
 from xal.evaluation import Case, Evaluation, balanced_accuracy, evaluate
 from xal.losses import Target, episode, objective, prototype_head
 from xal.network import Network
+from xal.rounding import largest
 from xal.task import Task, TrainingSettings
 
 __all__ = ["Case", "Evaluation", "Progress", "Trained", "evaluate", "train"]
@@ -230,8 +231,8 @@ class _Run:
                 total += float(objective(self.averaged.finding_head.weight, output, target, self.settings)) * len(
                     images
                 )
-                correct.append((output.logits.argmax(1) == target.findings).cpu().numpy())
                 truth.append(target.findings.cpu().numpy())
+                correct.append(largest(output.logits.cpu().numpy()) == truth[-1])
         return total / len(self.validation), balanced_accuracy(np.concatenate(truth), np.concatenate(correct))
 
     def _batches(self, cases: Sequence[Case]) -> Iterator[tuple[torch.Tensor, Target]]:

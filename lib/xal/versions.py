@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xal.evaluation import Evaluation, balanced_accuracy
+from xal.rounding import ROUNDING
 from xal.task import GateSettings
 
 _DRAWS = 1000
@@ -132,6 +133,7 @@ def _share_worse(candidate: Evaluation, current: Evaluation, rng: np.random.Gene
     loss = np.zeros(_DRAWS)
     gain = candidate.correct.astype(np.float64) - current.correct
     rise: npt.NDArray[np.float64] = candidate.losses - current.losses
+    rise[np.abs(rise) <= ROUNDING] = 0  # the same model read once more is not worse
     present = np.unique(candidate.truth)
     for finding in present:
         cases = np.flatnonzero(candidate.truth == finding)

@@ -42,7 +42,6 @@ def damaged(whole, seed):
         return None
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 @pytest.mark.parametrize("make", OBJECTS.values(), ids=OBJECTS)
 def test_a_damaged_file_is_read_or_refused_without_a_word_of_the_patient(make):

@@ -35,9 +35,23 @@ def test_images_are_taken_a_few_at_a_time_and_the_figures_stay_the_same(task: Ta
     assert faithfulness(network, [], task) == (None, None)
 
 
+def test_cells_of_equal_attention_go_in_the_same_order_whatever_rounding_says(
+    task: Task, monkeypatch: pytest.MonkeyPatch
+):
+    torch.manual_seed(0)
+    network, cases = build(task), make_cases(4)
+    found = []
+    for noise in (0.0, 1e-7):
+        maps = 0.5 + noise * torch.randn(4, 32, 32, generator=torch.Generator().manual_seed(0))
+        monkeypatch.setattr("xal.evaluate.measures.upsample", lambda _maps, _size, maps=maps: maps)
+        found.append(faithfulness(network, cases, task))
+    assert found[0] == pytest.approx(found[1], abs=1e-7)
+
+
 def test_a_correlation_that_says_nothing_is_none():
     rising = np.arange(20.0)
     assert correlation(rising, rising**3) == pytest.approx(1)
     assert correlation(rising, np.ones(20)) is None
+    assert correlation(rising, 1 + 1e-7 * rising) is None, "rounding is no order"
     assert correlation(rising[:9], rising[:9]) is None
     assert correlation(np.where(rising < 12, np.nan, rising), rising) is None

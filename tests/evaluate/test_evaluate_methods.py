@@ -25,6 +25,7 @@ def candidates(n: int = 40, seed: int = 0, **given) -> Candidates:
     probabilities = rng.dirichlet([0.5] * 3, n)
     values = {
         "probabilities": probabilities,
+        "predicted": given.get("probabilities", probabilities).argmax(1),
         "embeddings": rng.normal(size=(n, 8)),
         "uncertainty": -(probabilities * np.log(probabilities)).sum(1) / np.log(3),
         "misalignment": rng.random(n),

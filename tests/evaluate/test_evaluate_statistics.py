@@ -119,6 +119,19 @@ def test_an_arm_with_a_single_shared_seed_is_not_in_the_matrix():
     assert [(pair.first, pair.second) for pair in pairs] == [("a", "b")]
 
 
+def test_a_mean_that_rounding_left_below_the_target_reaches_it():
+    x, target = np.array([10.0, 20, 30]), 0.1 + 0.2
+    assert first_reach(x, np.array([0.1, 0.3, 0.3]), target) == 20 < first_reach(x, np.array([0.1, 0.2, 0.3]), target)
+    assert first_reach(x, np.array([0.1, 0.2, 0.3]), target) == 30
+
+
+def test_sums_that_differ_by_rounding_alone_are_no_gain():
+    same = paired({0: 0.1 + 0.2, 1: 0.1 + 0.2}, {0: 0.3, 1: 0.3})
+    assert same.values == (0, 0)
+    assert not same.above
+    assert same.p == 1
+
+
 @pytest.mark.parametrize(
     ("target", "reach"), [(0.5, 10), (0.6, 15), (0.7, 20), (0.65, 17.5), (0.9, 40), (0.91, INFINITE)]
 )

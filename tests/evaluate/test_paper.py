@@ -111,7 +111,7 @@ def test_what_was_killed_goes_on_with_the_same_command(tmp_path: Path, capsys: p
         [sys.executable, "-m", "xal.cli", *again], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         start_new_session=True,
     )  # fmt: skip
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not list(config.with_suffix("").glob("*.jsonl")):
         assert process.poll() is None
         assert time.monotonic() < deadline

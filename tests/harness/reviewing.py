@@ -19,8 +19,11 @@ AGREED, LENT = "picture_0000", "picture_0016"
 
 @pytest.fixture(scope="module")
 def reviewed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
-    """A server whose images take two readings: twelve discs in the middle, one far off, and three to look at again."""
-    room = open_room(tmp_path_factory.mktemp("review"), 18, "  per_image: 2\n", reviewers="boss, chief")
+    """A server whose images take two readings: twelve discs in the middle, one far off, and three to look at again.
+
+    Of the last ones nobody has said anything: what a test changes is to be its own.
+    """
+    room = open_room(tmp_path_factory.mktemp("review"), 28, "  per_image: 2\n", reviewers="boss, chief")
     with room.server:
         for number in range(12):
             draw(room, f"picture_{number:04d}", "disc")
@@ -31,12 +34,17 @@ def reviewed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
             draw(room, image, "disc")
             draw(room, image, "square", reader="dr_b")
         draw(room, AGREED, "disc", reader="dr_b", corner=(12, 14))
-        room.server.wait(lambda: _pending(room) == 0, 30, "the second look")
+        look_again(room)
         yield room
 
 
-def _pending(room: Room) -> int:
-    return int(room.server.get("/xal/api/progress").json()["agreement"]["pending"])
+def look_again(room: Room) -> None:
+    """Wait until the server has had a second look at all that was handed in."""
+
+    def pending() -> int:
+        return int(room.server.get("/xal/api/progress").json()["agreement"]["pending"])
+
+    room.server.wait(lambda: pending() == 0, 30, "the second look")
 
 
 def draw(room: Room, image: str, finding: str, reader: str = "dr_a", corner: tuple[int, int] = (12, 12)) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -19,14 +21,21 @@ import psutil
 import requests
 
 APP = Path(__file__).resolve().parents[2] / "apps" / "xal_radiology"
-START_SECONDS = 90.0
+START_SECONDS = 240.0
+PATIENCE = 4
+"""So many times as long as on an idle machine is waited: neighbours may be at work."""
+PORTS = range(20_000, 32_000)
+"""Below those that the system gives to whoever connects somewhere: a port stays free until its server starts, and while
+it is down."""
 
 
 def free_port() -> int:
     """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        port = secrets.choice(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Server:
@@ -64,7 +73,7 @@ class Server:
         command += self._options
         for key, value in self._conf.items():
             command += ["--conf", key, str(value)]
-        environment = {**os.environ, "MONAI_LABEL_SESSION_PATH": str(self.folder / "sessions"), "OMP_NUM_THREADS": "2"}
+        environment = {"OMP_NUM_THREADS": "2", **os.environ, "MONAI_LABEL_SESSION_PATH": str(self.folder / "sessions")}
         environment["PYTHONFAULTHANDLER"] = "1"  # a crash says where
         environment |= self.environment
         with self.log.open("ab") as log:
@@ -107,9 +116,9 @@ class Server:
         self._process.send_signal(signal.SIGTERM)
 
     def exit_code(self, seconds: float) -> int:
-        """What it ended with; fails if it has not within so many seconds."""
+        """What it ended with; fails if it has not within so many seconds of an idle machine."""
         assert self._process is not None
-        return self._process.wait(seconds)
+        return self._process.wait(PATIENCE * seconds)
 
     @property
     def pid(self) -> int:
@@ -179,14 +188,20 @@ class Server:
         return dict(self.get(f"/xal/api/versions/{newest['version']}").json())
 
     def wait_scored(self, seconds: float = 120) -> dict[str, Any]:
-        """Wait until no image of the pool waits for its score."""
-        self.wait(lambda: self.status()["unscored"] == 0, seconds, "scores")
+        """Wait until no image of the pool waits for its score, and the pool is in the order of its scores."""
+
+        def scored() -> bool:
+            jobs = self.get("/xal/api/jobs").json()["items"]
+            ordering = any(job["kind"] == "score" and job["state"] == "running" for job in jobs)
+            return self.status()["unscored"] == 0 and not ordering
+
+        self.wait(scored, seconds, "scores")
         return self.status()
 
     def wait(self, ready: Any, seconds: float, what: str) -> None:
-        """Wait for something to become true, or fail with the server's last words."""
-        until = time.monotonic() + seconds
+        """Wait for what takes so long at most on an idle machine, or fail with the server's last words."""
+        until = time.monotonic() + PATIENCE * seconds
         time.sleep(0.3)
         while not ready():
-            assert time.monotonic() < until, f"waited {seconds:.0f} s for {what}:\n{self.tail()}"
+            assert time.monotonic() < until, f"waited {PATIENCE * seconds:.0f} s for {what}:\n{self.tail()}"
             time.sleep(0.3)

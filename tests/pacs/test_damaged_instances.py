@@ -6,7 +6,6 @@ import errno
 import logging
 import struct
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -171,15 +170,18 @@ def test_reading_ahead_and_keeping_ready_survive_it(
     assert NAME.decode() not in kept_words(project, caplog)
 
 
+@pytest.mark.parametrize("place", range(6))
 def test_readers_get_the_other_images_and_nobody_keeps_that_one(
-    stumbling: tuple[Project, str], caplog: pytest.LogCaptureFixture
+    stumbling: tuple[Project, str], caplog: pytest.LogCaptureFixture, place: int
 ):
     project, image = stumbling
+    line = [row.id for row in project.store.head(6) if row.id != image]  # by chance, another one for every pool
+    project.store.line_up([*line[:place], image, *line[place:]])
     given = strategies(project, False)["xal"]
     others = {given({"client_id": f"reader_{number}"}, None)["id"] for number in range(5)}
     assert len(others) == 5
     assert image not in others
-    with suppress(Unavailable):
+    with pytest.raises(Unavailable):
         given({"client_id": "reader_5"}, None)
     assert image not in {lease.image for lease in project.store.leases()}
     assert f"image {image} cannot be given: IndexError" in caplog.text

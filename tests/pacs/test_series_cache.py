@@ -42,13 +42,13 @@ def test_a_client_does_not_wait_for_ever_for_who_has_more_patience(tmp_path: Pat
 
     def fetch():
         began.set()
-        hang.wait(20)
+        hang.wait(60)
         return case.instances
 
     kept = SeriesCache(tmp_path / "cache", ROOMY)
     background = threading.Thread(target=kept.get, args=(case.series, "study/series", 1, fetch))
     background.start()
-    began.wait(20)
+    assert began.wait(60)
     with pytest.raises(Unavailable, match="is being fetched"), for_somebody():
         kept.get(case.series, "study/series", 1, fetch)
     hang.set()

@@ -17,13 +17,13 @@ from xal.pacs.waiting import AT_ONCE, IN_LINE, Turns, for_somebody, patiently
 
 
 def test_of_many_clients_few_wait_and_the_others_are_told_at_once(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(waiting, "IN_LINE_SECONDS", 0.5)
+    monkeypatch.setattr(waiting, "IN_LINE_SECONDS", 3)
     turns, hang, took = Turns(), threading.Event(), []
 
     def ask(_: int) -> bool:
         began = time.monotonic()
         with suppress(Unavailable), for_somebody(), turns.one():
-            hang.wait(20)
+            hang.wait(60)
             return True
         took.append(time.monotonic() - began)
         return False
@@ -36,7 +36,7 @@ def test_of_many_clients_few_wait_and_the_others_are_told_at_once(monkeypatch: p
             pass  # the background is not counted
         hang.set()
         assert sum(asked) == AT_ONCE
-    assert sum(seconds > 0.4 for seconds in took) <= IN_LINE
+    assert sum(seconds > 2.5 for seconds in took) <= IN_LINE
     with for_somebody(), turns.one():
         pass  # all turns are free again
 
@@ -75,4 +75,4 @@ def test_what_a_client_waits_for_is_asked_for_once(monkeypatch: pytest.MonkeyPat
     began = time.monotonic()
     with pytest.raises(NoAnswer), for_somebody():
         archive.headers("1.2", "1.2.3")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30

@@ -17,6 +17,7 @@ from xal.evaluate.reading import PoolReading
 from xal.evaluate.rows import Attention, Pool, Reliability
 from xal.evaluation import Case, Evaluation, evaluate
 from xal.network import BATCH, Network, build, read
+from xal.rounding import ROUNDING, levels
 from xal.task import Task
 
 Floats = npt.NDArray[np.float64]
@@ -35,7 +36,7 @@ def of_test(evaluation: Evaluation) -> dict[str, Any]:
     metrics = evaluation.metrics()
     kept = ("balanced_accuracy", "auroc", "log_loss", "ece", "ece_raw", "temperature", "recall")
     said = {"raw": evaluation.raw_probabilities, "scaled": evaluation.probabilities}
-    bins = {name: reliability(probabilities, evaluation.truth) for name, probabilities in said.items()}
+    bins = {name: reliability(probabilities, evaluation.correct) for name, probabilities in said.items()}
     tuples = {name: tuple((b.count, b.confidence, b.accuracy) for b in rows) for name, rows in bins.items()}
     return {**{name: metrics[name] for name in kept}, "reliability": Reliability(**tuples)}
 
@@ -73,9 +74,10 @@ def of_pool(pool: PoolReading, task: Task) -> Pool:
 def correlation(a: Floats, b: Floats) -> float | None:
     """Spearman's, of the images where both have a meaning; None where that says nothing."""
     known = ~(np.isnan(a) | np.isnan(b))
-    if known.sum() < _FEWEST or np.ptp(a[known]) == 0 or np.ptp(b[known]) == 0:
+    if known.sum() < _FEWEST:
         return None
-    return float(spearmanr(a[known], b[known]).statistic)
+    first, second = levels(a[known]), levels(b[known])
+    return float(spearmanr(first, second).statistic) if first.any() and second.any() else None
 
 
 def baselines(cases: Sequence[Case], task: Task, device: torch.device) -> Mapping[str, Attention]:
@@ -116,7 +118,7 @@ def _faithfulness(network: Network, images: Tensor, task: Task) -> Floats:
     predicted = [task.index(reading.finding) for reading in readings]
     maps = upsample(torch.from_numpy(np.stack([reading.attention for reading in readings])), images.shape[2:])
     # Cells of equal attention (most are 0) go from the first to the last, as in any stable sort.
-    order = maps.flatten(1).argsort(dim=1, descending=True, stable=True)
+    order = torch.round(maps.flatten(1) / ROUNDING).argsort(dim=1, descending=True, stable=True)
     rank = torch.empty_like(order).scatter_(1, order, torch.arange(order.shape[1]).expand_as(order))
     place = (rank.view(maps.shape) / order.shape[1])[:, None]
     empty = images.mean(tuple(range(2, images.dim())), keepdim=True).expand_as(images)

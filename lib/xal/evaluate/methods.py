@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from xal.acquisition import score, uncertainty
 from xal.calibration import softmax
+from xal.rounding import largest
 from xal.selection import Ints, Pool, apart, choose
 from xal.task import BatchSettings, Task
 
@@ -29,6 +30,8 @@ class Candidates:
 
     probabilities: Floats
     """(n, F)."""
+    predicted: Ints
+    """(n,): the predicted finding's index."""
     embeddings: Floats
     """(n, K)."""
     uncertainty: Floats
@@ -43,12 +46,6 @@ class Candidates:
     """(F, K) of the finding head."""
     bias: Floats
     temperature: float
-
-    @property
-    def predicted(self) -> Ints:
-        """(n,): the predicted finding's index."""
-        predicted: Ints = self.probabilities.argmax(1)
-        return predicted
 
 
 @dataclass(frozen=True)
@@ -121,7 +118,7 @@ def badge(candidates: Candidates, setting: Setting) -> Ints:
     residual = candidates.probabilities - np.eye(candidates.probabilities.shape[1])[candidates.predicted]
     gradients = (residual[:, :, None] * candidates.embeddings[:, None, :]).reshape(len(residual), -1)
     count = min(setting.count, len(gradients))
-    chosen = apart(gradients, int((gradients**2).sum(1).argmax()), count, setting.rng)
+    chosen = apart(gradients, int(largest((gradients**2).sum(1))), count, setting.rng)
     others = np.setdiff1d(np.arange(len(gradients)), chosen)  # where the rest coincides, any will do
     return np.concatenate([chosen, setting.rng.permutation(others)[: count - len(chosen)]])
 

@@ -128,7 +128,7 @@ def _disc(grid: Sequence[int], share: float) -> Coverage:
     """A ball in the middle that covers about this share of the grid."""
     axes = np.meshgrid(*((np.arange(n) + 0.5) / n - 0.5 for n in grid), indexing="ij")
     distance = np.sqrt(sum(axis**2 for axis in axes))
-    nearest = np.argsort(distance, axis=None)[: max(1, round(share * distance.size))]
+    nearest = np.argsort(distance, axis=None, kind="stable")[: max(1, round(share * distance.size))]
     disc = np.zeros(distance.shape, np.float32)
     disc.flat[nearest] = 1.0
     return disc

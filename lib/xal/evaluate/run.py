@@ -28,6 +28,7 @@ from xal.evaluate.rows import End, Header, Round, Seconds, append, read_run, run
 from xal.evaluate.split import Split, split
 from xal.evaluation import evaluate
 from xal.network import Network, load, save
+from xal.rounding import levels
 from xal.task import Task
 from xal.training import train
 
@@ -179,6 +180,7 @@ class _Run:
         own = read_pool(network, self.data, labelled, "oracle", self.task, self.job.seed, self.device)
         candidates = Candidates(
             probabilities=pool.probabilities,
+            predicted=np.array([self.task.index(reading.finding) for reading in pool.readings], np.int64),
             embeddings=pool.embeddings,
             uncertainty=pool.uncertainty,
             misalignment=pool.misalignment,
@@ -237,7 +239,7 @@ def drawn_of(picked: Ints, share: float, rng: np.random.Generator, wrong: Floats
     """The share of a batch that is outlined: any of its images or, where it is known, those that are most `wrong`."""
     order = rng.permutation(len(picked))
     if wrong is not None:
-        order = order[np.argsort(-wrong[order], kind="stable")]
+        order = order[np.argsort(-levels(wrong)[order], kind="stable")]
     drawn: Ints = picked[np.sort(order[: round(share * len(picked))])]
     return drawn
 

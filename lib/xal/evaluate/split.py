@@ -82,7 +82,7 @@ def _in_proportion(images: Ints, findings: Ints, count: int, rng: np.random.Gene
     present, sizes = np.unique(findings[images], return_counts=True)
     shares = count * sizes / sizes.sum()
     wanted = np.maximum(np.floor(shares).astype(np.int64), np.minimum(_FEWEST, sizes))
-    for position in np.argsort(-(shares - np.floor(shares))):
+    for position in np.argsort(-(shares - np.floor(shares)), kind="stable"):
         if wanted.sum() < count and wanted[position] < sizes[position]:
             wanted[position] += 1
     while wanted.sum() > count:

@@ -20,6 +20,8 @@ FloatArray = npt.NDArray[np.floating[Any]]
 
 CONFIDENCE = 0.95
 _DRAWS = 10_000
+_EQUAL = 1e-12
+"""Means of accuracies that differ by less are the same, added up in another order."""
 _SEED = 20_230_601
 """Of the bootstrap: the same rows give the same report."""
 
@@ -139,6 +141,7 @@ def paired(first: Mapping[int, float], second: Mapping[int, float]) -> Differenc
     if not seeds:
         return None
     values = np.array([first[seed] - second[seed] for seed in seeds])
+    values[np.abs(values) < _EQUAL] = 0  # sums of the same heights in another order are no gain
     return Difference(
         seeds,
         tuple(values.tolist()),
@@ -167,13 +170,14 @@ def win_matrix(arms: Mapping[str, Mapping[int, float]]) -> list[Pair]:
 
 def first_reach(x: FloatArray, y: FloatArray, target: float) -> float:
     """The first x at which the curve, straight between its points, is as high as `target`; infinite if none."""
-    high = np.flatnonzero(y >= target)
+    high = np.flatnonzero(y >= target - _EQUAL)
     if not high.size:
         return float("inf")
     k = int(high[0])
     if k == 0:
         return float(x[0])
-    return float(x[k - 1] + (x[k] - x[k - 1]) * (target - y[k - 1]) / (y[k] - y[k - 1]))
+    share = min(1.0, (target - y[k - 1]) / (y[k] - y[k - 1]))
+    return float(x[k - 1] + (x[k] - x[k - 1]) * share)
 
 
 def labels_to_target(x: FloatArray, y: FloatArray, base_x: FloatArray, base_y: FloatArray) -> Reach:

@@ -57,7 +57,7 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
 
     def _first_at_hand(self, reader: Reader, passed_over: list[Offer]) -> dict[str, Any]:
         """The best image that can be had: one that the archive cannot give keeps nobody from the next ones."""
-        failed: list[Exception] = []
+        failed: list[Unavailable] = []
         while True:
             offer = self._project.store.next_sample(reader.name, self._order, self._project.task.lease_minutes * 60)
             if offer is None or offer.image.id in {one.image.id for one in passed_over}:
@@ -79,15 +79,14 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
                 failed.append(error)
                 if self._project.source_problem is None:  # it is the image, not the archive
                     self._not_before[offer.image.id] = time.monotonic() + RETRY_SECONDS
-                if len(failed) >= GIVE_UP:
-                    raise
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - told in the log; its text may quote a patient, so nobody gets it
                 tell(logger, error, not self._project.fetches, "image %s cannot be given", offer.image.id)
+                what = f"image {offer.image.id} cannot be given ({type(error).__name__}); the server's log says more"
                 passed_over.append(offer)
-                failed.append(error)
+                failed.append(Unavailable(what))
                 self._not_before[offer.image.id] = time.monotonic() + RETRY_SECONDS
-                if len(failed) >= GIVE_UP:
-                    raise
+            if len(failed) >= GIVE_UP:
+                raise failed[-1]
 
     def _reply(self, offer: Offer, reader: Reader) -> dict[str, Any]:
         row = offer.image

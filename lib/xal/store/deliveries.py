@@ -94,7 +94,9 @@ class Deliveries(Base):
         """Why something that waits is not sent: what failed goes before what is not even tried."""
         waiting = deliveries.c.state.in_(ON_THE_WAY) & deliveries.c.problem.is_not(None)
         query = select(deliveries.c.problem).where(self._mine(deliveries), waiting)
-        failed_first = query.order_by((deliveries.c.tries > 0).desc(), deliveries.c.next_try.desc())
+        failed_first = query.order_by(
+            (deliveries.c.tries > 0).desc(), deliveries.c.next_try.desc(), deliveries.c.annotation
+        )
         return self._read(lambda c: c.execute(failed_first.limit(1)).scalar())
 
     def _set_delivery(self, annotation: int, **values: Any) -> None:

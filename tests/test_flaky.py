@@ -1,0 +1,60 @@
+"""Running the tests again and again: in another order, on other machines, and what is finished only once."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SOME = ["tests/test_rounding.py", "tests/test_place.py", "tests/test_agreement.py"]
+
+spec = importlib.util.spec_from_file_location("flaky", ROOT / "scripts" / "flaky.py")
+flaky = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(flaky)
+
+
+def order(*options: str) -> list[str]:
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *SOME, *options]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.splitlines()
+    return [line for line in said if "::" in line]
+
+
+def test_a_seed_shuffles_modules_and_tests_within_them_and_is_an_order():
+    first, again = order("--shuffle", "1"), order("--shuffle", "1")
+    assert len(first) > 50
+    assert first == again != sorted(first)
+    assert len([module for module, _ in groupby(first, key=lambda test: test.partition("::")[0])]) == len(SOME)
+
+
+def test_ten_runs_meet_every_machine_setting_and_a_neighbour():
+    machines = [flaky.MACHINES[number * flaky.STRIDE % len(flaky.MACHINES)] for number in range(10)]
+    assert len(set(machines)) == 10
+    assert [set(values) for values in zip(*machines, strict=True)] == [
+        {"1", "2"},
+        {None, "default", "avx2"},
+        {None, "SSE41"},
+    ]
+
+
+def test_what_is_finished_is_not_run_again_and_a_failure_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(flaky, "FOLDER", tmp_path)
+    monkeypatch.setattr(flaky, "RUNS", tmp_path / "runs.jsonl")
+
+    def go(*options: str) -> tuple[int, int]:
+        monkeypatch.setattr(sys, "argv", ["flaky.py", *options])
+        return flaky.main(), len(flaky.finished())
+
+    only = ["--only", "tests/test_rounding.py", "largest"]
+    assert go("--runs", "1", *only) == (0, 1)
+    assert go("--runs", "1", *only) == (0, 1)
+    assert go("--runs", "9", "--minutes", "0", *only) == (0, 1)
+    assert "1 of 9 runs, 0 failures" in capsys.readouterr().out
+    assert go("--runs", "1", "--only", "tests/test_rounding.py", "no_such_test") == (1, 2)
+    assert "1 × pytest ended with 5" in capsys.readouterr().out
