@@ -24,8 +24,10 @@ from pydicom.dataset import Dataset
 from xal.colours import is_grey
 from xal.dicom import reading
 from xal.durable import write_atomically
-from xal.integrity import Kind, check_complete, sniff, unreadable
+from xal.integrity import Kind, check_complete, oversized, sniff, unreadable
+from xal.limits import in_force
 from xal.task import Task
+from xal.turns import decoding
 
 FloatArray = npt.NDArray[np.floating[Any]]
 AnyArray = npt.NDArray[Any]
@@ -71,6 +73,13 @@ class Header:
     layers: int
     affine: FloatArray
     fields: Mapping[str, str]
+    itemsize: int = 1
+    """Bytes of one value."""
+
+    @property
+    def values(self) -> int:
+        """How many, of all voxels and layers."""
+        return math.prod(self.shape) * self.layers
 
 
 def suffix_of(name: str) -> str | None:
@@ -116,23 +125,25 @@ def read_label(path: Path) -> tuple[LabelArray, FloatArray]:
 
 
 def read_header(path: Path) -> Header:
-    """Geometry and header fields, without decoding a voxel."""
+    """Geometry and header fields, without decoding a voxel; Oversized where the voxels would be too many."""
     kind = sniff(path)
     if kind is not Kind.DICOM:
-        return _itk_header(path, _reader(path, kind), kind)
+        return _checked_size(path, _itk_header(path, _reader(path, kind), kind))
     told = _dicom(path)
     with _damaged_as_unreadable(path):
         enough, spacing = reading.itk_is_enough(told), reading.ultrasound_spacing(told)
     header = _itk_header(path, _reader(path, kind), kind) if enough else _stand_in_header(path)
+    _checked_size(path, header)
     return header if spacing is None else replace(header, affine=header.affine @ np.diag([*spacing, 1, 1]))
 
 
 def read_layers(path: Path, header: Header) -> AnyArray:
     """The stored values (layers, X, Y, Z) in the file's own type, after making sure that all of them are there."""
-    check_complete(path, header.kind)
-    if header.kind is Kind.DICOM and not reading.itk_is_enough(_dicom(path)):
-        return _stand_in_layers(path)
-    return _itk_layers(path, _reader(path, header.kind))
+    with decoding(header.values):
+        check_complete(path, header.kind, header.values * header.itemsize)
+        if header.kind is Kind.DICOM and not reading.itk_is_enough(_dicom(path)):
+            return _stand_in_layers(path)
+        return _itk_layers(path, _reader(path, header.kind))
 
 
 def fingerprint(volume: Volume) -> str:
@@ -228,7 +239,25 @@ def _itk_header(path: Path, reader: SimpleITK.ImageFileReader, kind: Kind) -> He
         layers=int(reader.GetNumberOfComponents() * np.prod(size[3:], dtype=np.int64)),
         affine=_affine_of(path, reader),
         fields={key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()},
+        itemsize=SimpleITK.Image([1, 1], reader.GetPixelID(), 1).GetSizeOfPixelComponent(),
     )
+
+
+def _checked_size(path: Path, header: Header) -> Header:
+    """The header of what may be decoded."""
+    limits = in_force()
+    if header.layers > limits.max_layers:
+        raise oversized(path, f"has {header.layers} layers or channels", str(limits.max_layers), "max_layers")
+    _check_count(path, header.values)
+    if header.values * header.itemsize > limits.max_unpacked:
+        has = f"has {header.values * header.itemsize >> 20} MB of voxels"
+        raise oversized(path, has, f"{limits.max_unpacked_mb} MB", "max_unpacked_mb")
+    return header
+
+
+def _check_count(path: Path, values: int) -> None:
+    if values > in_force().max_voxels:
+        raise oversized(path, f"has {values:,} pixels or voxels", f"{in_force().max_voxels:,}", "max_voxels")
 
 
 def _itk_layers(path: Path, reader: SimpleITK.ImageFileReader) -> AnyArray:
@@ -251,7 +280,10 @@ def _damaged_as_unreadable(path: Path) -> Iterator[None]:
 def _dicom(path: Path, pixels: bool = False) -> Dataset:
     """What a file says of its image, by pydicom; refused if pixels are missing."""
     with _damaged_as_unreadable(path):
+        if reading.unpacked_beyond(path, in_force().max_unpacked):
+            raise oversized(path, "unpacks to more", f"{in_force().max_unpacked_mb} MB", "max_unpacked_mb")
         told = reading.read(path, pixels)
+        _check_count(path, reading.stored_values(told))
         missing = reading.missing_bytes(told)
     if missing:
         raise unreadable(path, f"is truncated: {missing} bytes of pixels are missing")
@@ -335,10 +367,13 @@ def _read_series(folder: Path) -> tuple[AnyArray, FloatArray, Window | None]:
     silent = sum(len(position) != 3 for position in positions)
     if silent:
         raise unreadable(folder, f"{silent} of {len(names)} files do not say where they lie, so they are no volume")
-    if all(reading.itk_is_enough(told) for told in slices):
-        layers, affine, fields = _stack_by_itk(folder, names)
-    else:
-        layers, affine, fields = _stack_one_by_one(folder, names, positions)
+    values = sum(reading.stored_values(told) for told in slices)
+    _check_count(folder, values)
+    with decoding(values):
+        if all(reading.itk_is_enough(told) for told in slices):
+            layers, affine, fields = _stack_by_itk(folder, names)
+        else:
+            layers, affine, fields = _stack_one_by_one(folder, names, positions)
     _check_regular(folder, np.array(positions), affine, "slices")
     windows = {stored_window(told) for told in fields}
     return layers, affine, windows.pop() if len(windows) == 1 else None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import math
 import struct
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +23,10 @@ import pydicom
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.filereader import read_dataset, read_preamble
 from pydicom.pixel_data_handlers.util import apply_modality_lut
-from pydicom.uid import RLELossless, SecondaryCaptureImageStorage
+from pydicom.tag import BaseTag
+from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless, SecondaryCaptureImageStorage
 
 from xal.dicom.planes import LPS, Place, Plane, functional_group, place
 
@@ -31,7 +34,7 @@ Array = npt.NDArray[Any]
 
 DAMAGED = (
     InvalidDicomError, BytesLengthException, OSError, EOFError, ValueError, TypeError, AttributeError, LookupError,
-    NotImplementedError, ArithmeticError, struct.error,
+    NotImplementedError, ArithmeticError, RecursionError, struct.error, zlib.error,
 )  # fmt: skip
 """What pydicom raises at a damaged file. Its texts can quote the header, and so the patient: do not show them."""
 
@@ -74,13 +77,36 @@ def read(path: Path, pixels: bool) -> Dataset:
     return pydicom.dcmread(path, force=True, defer_size=None if pixels else _LARGE, specific_tags=list(_READ))
 
 
+def unpacked_beyond(path: Path, most: int) -> bool:
+    """Whether a deflated file unpacks to more than so many bytes: pydicom unpacks it whole."""
+    with path.open("rb") as file:
+        read_preamble(file, force=True)
+        meta = read_dataset(file, is_implicit_VR=False, is_little_endian=True, stop_when=_behind_meta)
+        if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+            return False
+        stream, packed, size = zlib.decompressobj(-zlib.MAX_WBITS), file.read(_LARGE), 0
+        while packed and not stream.eof and size <= most:
+            size += len(stream.decompress(packed, _LARGE))
+            packed = stream.unconsumed_tail or file.read(_LARGE)
+        return size > most
+
+
+def _behind_meta(tag: BaseTag, _representation: str | None, _length: int) -> bool:
+    return tag.group != 2
+
+
+def stored_values(dataset: Dataset) -> int:
+    """How many values its pixels are, all frames and samples, as the header says."""
+    counts = (dataset.get(key) for key in ("Rows", "Columns", "SamplesPerPixel", "NumberOfFrames"))
+    return math.prod(int(count or 1) for count in counts)
+
+
 def missing_bytes(dataset: Dataset) -> int:
     """How many bytes of pixels an uncompressed file lacks: GDCM makes them up."""
     syntax = dataset.file_meta.get("TransferSyntaxUID")
     if "PixelData" not in dataset or (syntax is not None and syntax.is_encapsulated):
         return 0
-    samples = int(dataset.get("SamplesPerPixel") or 1) * int(dataset.get("NumberOfFrames") or 1)
-    values = int(dataset.Rows) * int(dataset.Columns) * samples
+    values = stored_values(dataset)
     if dataset.get("PhotometricInterpretation") == "YBR_FULL_422":
         values = values * 2 // 3
     element = dataset.get_item("PixelData")
