@@ -11,7 +11,7 @@ import math
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ import SimpleITK
 from pydicom.dataset import Dataset
 
 from xal.colours import is_grey
-from xal.dicom import reading
+from xal.dicom import nesting, reading
 from xal.durable import write_atomically
 from xal.integrity import Kind, check_complete, oversized, sniff, unreadable
 from xal.limits import in_force
@@ -280,14 +280,21 @@ def _damaged_as_unreadable(path: Path) -> Iterator[None]:
 def _dicom(path: Path, pixels: bool = False) -> Dataset:
     """What a file says of its image, by pydicom; refused if pixels are missing."""
     with _damaged_as_unreadable(path):
-        if reading.unpacked_beyond(path, in_force().max_unpacked):
-            raise oversized(path, "unpacks to more", f"{in_force().max_unpacked_mb} MB", "max_unpacked_mb")
+        _check_nesting(path)
         told = reading.read(path, pixels)
         _check_count(path, reading.stored_values(told))
         missing = reading.missing_bytes(told)
     if missing:
         raise unreadable(path, f"is truncated: {missing} bytes of pixels are missing")
     return told
+
+
+def _check_nesting(path: Path) -> None:
+    depth = nesting.depth(path, in_force().max_unpacked)
+    if depth is None:
+        raise oversized(path, "unpacks to more", f"{in_force().max_unpacked_mb} MB", "max_unpacked_mb")
+    if depth > nesting.DEEPEST:
+        raise unreadable(path, f"has sequences in each other more than {nesting.DEEPEST} deep")
 
 
 def _stand_in_header(path: Path) -> Header:
@@ -355,6 +362,10 @@ def _read_file(path: Path) -> tuple[AnyArray, FloatArray, Window | None]:
 
 def _read_series(folder: Path) -> tuple[AnyArray, FloatArray, Window | None]:
     """Voxels, geometry, and the window, if it is the same in all slices."""
+    for file in folder.iterdir():
+        if file.is_file():
+            with suppress(*reading.DAMAGED):  # what is no DICOM file is passed over by GDCM, too
+                _check_nesting(file)
     series = SimpleITK.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
     if len(series) != 1:
         raise unreadable(folder, f"a folder is one image if it holds one DICOM series; this one holds {len(series)}")

@@ -23,10 +23,8 @@ import pydicom
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.filereader import read_dataset, read_preamble
 from pydicom.pixel_data_handlers.util import apply_modality_lut
-from pydicom.tag import BaseTag
-from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless, SecondaryCaptureImageStorage
+from pydicom.uid import RLELossless, SecondaryCaptureImageStorage
 
 from xal.dicom.planes import LPS, Place, Plane, functional_group, place
 
@@ -75,24 +73,6 @@ class Stack:
 def read(path: Path, pixels: bool) -> Dataset:
     """The elements that say what an image shows, with or without the pixels; raises one of DAMAGED."""
     return pydicom.dcmread(path, force=True, defer_size=None if pixels else _LARGE, specific_tags=list(_READ))
-
-
-def unpacked_beyond(path: Path, most: int) -> bool:
-    """Whether a deflated file unpacks to more than so many bytes: pydicom unpacks it whole."""
-    with path.open("rb") as file:
-        read_preamble(file, force=True)
-        meta = read_dataset(file, is_implicit_VR=False, is_little_endian=True, stop_when=_behind_meta)
-        if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
-            return False
-        stream, packed, size = zlib.decompressobj(-zlib.MAX_WBITS), file.read(_LARGE), 0
-        while packed and not stream.eof and size <= most:
-            size += len(stream.decompress(packed, _LARGE))
-            packed = stream.unconsumed_tail or file.read(_LARGE)
-        return size > most
-
-
-def _behind_meta(tag: BaseTag, _representation: str | None, _length: int) -> bool:
-    return tag.group != 2
 
 
 def stored_values(dataset: Dataset) -> int:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import logging
 import shutil
 import subprocess
+import threading
 from collections import deque
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -18,6 +20,7 @@ from fastapi.responses import FileResponse, JSONResponse
 from monailabel.utils.async_tasks.task import AsyncTask
 from requests_toolbelt import MultipartEncoder
 from starlette.background import BackgroundTask
+from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from xal.blind import BLIND, may_see
@@ -28,11 +31,12 @@ from xal.reader import Reader
 from xal.server import sessions
 from xal.server.api import api_router
 from xal.server.api.common import Asker, checked_decider
-from xal.server.http import Admin, Annotator, AnyUser, Json, XalRoute, parse_params, reader_in, received
+from xal.server.bodies import LimitBodies
+from xal.server.http import Admin, Annotator, AnyUser, Json, XalRoute, heavy, parse_params, reader_in, received
 from xal.server.infer import Subject, checked_request
 from xal.server.pages import page_routes
 from xal.server.proxy import keep_searches_out_of_logs, proxy_routes
-from xal.server.train import training_settings
+from xal.server.train import check_trainings, training_settings
 from xal.store.rows import JobKind
 from xal.submission import FINAL, Receipt
 from xal.task import TrainingSettings
@@ -60,6 +64,8 @@ def install(app: XalApp, reviewers: frozenset[str], show_patient: bool) -> None:
         routes += router.routes
     routes += page_routes()
     server.router.routes[0:0] = routes
+    server.user_middleware.insert(0, Middleware(LimitBodies))
+    server.middleware_stack = None  # made again with it at the next request
     server.openapi_schema = None
 
 
@@ -101,6 +107,7 @@ def _infer(app: XalApp) -> APIRouter:
         return app.infer_wsi({"model": model})
 
     @router.post("/infer/{model}", summary="Run a model on an image of the pool, of a session, or of this request")
+    @heavy
     def infer(
         request: Request,
         model: str,
@@ -136,6 +143,7 @@ def _infer(app: XalApp) -> APIRouter:
         return _infer_reply(result, output)
 
     @router.put("/session/", summary="Bring an image along for a while", tags=["Session"])
+    @heavy
     def create_session(
         user: AnyUser, files: Annotated[list[UploadFile], File()], uncompress: bool = False, expiry: int = 0
     ) -> Json:
@@ -172,13 +180,15 @@ def _infer_reply(result: Json, output: str | None) -> Response:
 
 def _work(app: XalApp) -> APIRouter:
     router = _router("", "Train")
+    starting = threading.Lock()
 
     def start(model: str, params: Json, run_sync: bool, enqueue: bool) -> Json:
         if model not in app._trainers:
             raise NotFound(f"no trainer {model!r}; there are: {', '.join(app._trainers)}")
         training_settings(app.project.task.training, params)
         options = {key: value for key, value in params.items() if key in TrainingSettings.model_fields}
-        with patiently():
+        with nullcontext() if run_sync else starting, patiently():
+            check_trainings()
             task, detail = AsyncTask.run(
                 "train", request=options, params={"model": model}, force_sync=run_sync, enqueue=enqueue
             )
@@ -250,6 +260,7 @@ def _images(app: XalApp) -> APIRouter:
 
     @router.put("/", include_in_schema=False)
     @router.put("/image", summary="Upload an image into the pool")
+    @heavy
     def add(
         user: Annotator,
         file: Annotated[UploadFile, File()],
@@ -301,6 +312,7 @@ def _labels(app: XalApp) -> APIRouter:
     store: XalDatastore = app.datastore()
 
     @router.put("/label", summary="Hand in a label")
+    @heavy
     def save(
         request: Request,
         image: str,
