@@ -32,7 +32,8 @@ _CHUNK = 1 << 20
 _HEAD = 348
 """Bytes of a NIfTI-1 header, enough to know every format by."""
 _LARGEST_HEAD = 1 << 26
-_LARGEST_NRRD_HEAD = 1 << 23
+_LARGEST_NRRD_HEAD, _MOST_NRRD_LINES = 1 << 23, 4096
+"""ITK compares each line of a NRRD header with all before it; a segment has about ten."""
 _MOST_SCANS = 100
 """Of a JPEG file: a progressive one has about ten, and each is a pass over the whole picture."""
 KINDS = {
@@ -206,9 +207,13 @@ def _check_nrrd(path: Path, needed: int) -> None:
 
 def _nrrd_encoding(path: Path) -> tuple[str, int]:
     """How the voxels are encoded and where they start; refused if they are in another file."""
-    encoding = ""
+    encoding, lines = "", 0
     with path.open("rb") as file:
         while line := file.readline(_CHUNK).strip():
+            lines += 1
+            if lines > _MOST_NRRD_LINES or file.tell() > _LARGEST_NRRD_HEAD:
+                largest = f"{_MOST_NRRD_LINES} lines or {_LARGEST_NRRD_HEAD >> 20} MB"
+                raise unreadable(path, f"has a header of more than {largest}")
             if line.startswith(b"#") or b":=" in line:
                 continue
             field, _, value = line.partition(b":")
@@ -217,8 +222,6 @@ def _nrrd_encoding(path: Path) -> tuple[str, int]:
                 raise unreadable(path, "keeps its voxels in another file; send one file that holds both")
             if name == b"encoding":
                 encoding = value.strip().lower().decode("ascii", "replace")
-            if file.tell() > _LARGEST_NRRD_HEAD:
-                raise unreadable(path, f"has a header of more than {_LARGEST_NRRD_HEAD >> 20} MB")
         return encoding, file.tell()
 
 

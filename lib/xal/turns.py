@@ -25,6 +25,8 @@ IN_LINE = 3
 """So many clients may wait for a large image's turn; further ones are told at once to come back."""
 CLIENT_SECONDS, JOB_SECONDS = 10.0, 600.0
 """How long a client waits for a turn, and work in the background."""
+GLANCE_SECONDS = 0.5
+"""How long a client waits who can as well be given another image."""
 _BUSY = "the server is busy with other large images: try again in a moment"
 
 
@@ -39,15 +41,15 @@ class Turns:
         self._clients = 0
         self._changed = threading.Condition()
 
-    def take(self, share: int, capacity: int) -> None:
-        """Wait for a share; whoever is alone gets it, however large. Unavailable if that takes too long."""
+    def take(self, share: int, capacity: int, seconds: float = CLIENT_SECONDS) -> None:
+        """Wait for a share; whoever is alone gets it, however large. Unavailable if a client would wait too long."""
         client, ticket = somebody_waits(), object()
         with self._changed:
             free = not self._waiting and self._fits(share, capacity)
             if not free:
                 if client and self._in_line is not None and self._clients >= self._in_line:
                     raise Unavailable(_BUSY)
-                self._wait(ticket, share, capacity, client)
+                self._wait(ticket, share, capacity, client, seconds if client else JOB_SECONDS)
             self._used += share
 
     def give_back(self, share: int) -> None:
@@ -59,14 +61,11 @@ class Turns:
     def _fits(self, share: int, capacity: int) -> bool:
         return self._used == 0 or self._used + share <= capacity
 
-    def _wait(self, ticket: object, share: int, capacity: int, client: bool) -> None:
+    def _wait(self, ticket: object, share: int, capacity: int, client: bool, seconds: float) -> None:
         self._waiting.append(ticket)
         self._clients += client
         try:
-            if not self._changed.wait_for(
-                lambda: self._waiting[0] is ticket and self._fits(share, capacity),
-                CLIENT_SECONDS if client else JOB_SECONDS,
-            ):
+            if not self._changed.wait_for(lambda: self._waiting[0] is ticket and self._fits(share, capacity), seconds):
                 raise Unavailable(_BUSY)
         finally:
             self._waiting.remove(ticket)
@@ -81,6 +80,7 @@ _small, _large = Turns(None), Turns(IN_LINE)
 class _Held:
     """What a request holds: the share of its largest image so far."""
 
+    seconds: float = CLIENT_SECONDS
     turns: Turns = _small
     share: int = 0
 
@@ -90,7 +90,7 @@ class _Held:
             return
         self.give_back()  # before more is asked for: two that hold and wait would wait for each other
         turns, capacity = (_small, SMALL_AT_ONCE) if values <= SMALL else (_large, in_force().max_voxels)
-        turns.take(values, capacity)
+        turns.take(values, capacity, self.seconds)
         self.turns, self.share = turns, values
 
     def give_back(self) -> None:
@@ -104,9 +104,9 @@ _request: ContextVar[_Held | None] = ContextVar("held", default=None)
 
 
 @contextmanager
-def one_request() -> Iterator[None]:
-    """What is decoded in here is in memory until the end."""
-    held = _Held()
+def one_request(seconds: float = CLIENT_SECONDS) -> Iterator[None]:
+    """What is decoded in here is in memory until the end; a client waits so long for each turn."""
+    held = _Held(seconds)
     token = _request.set(held)
     try:
         yield

@@ -9,6 +9,7 @@ import mmap
 import struct
 import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 from pydicom.filereader import read_dataset, read_preamble
 from pydicom.tag import BaseTag
@@ -16,6 +17,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, Imp
 
 DEEPEST = 64
 """Structured reports, the deepest objects there are, have some fifteen levels."""
+_CHUNK = 1 << 16
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = (0xFFFE, 0xE000), (0xFFFE, 0xE00D), (0xFFFE, 0xE0DD)
 _PIXELS = (0x7FE0, 0x0010)
@@ -34,12 +36,22 @@ def depth(path: Path, most: int) -> int | None:
         syntax = meta.get("TransferSyntaxUID", ImplicitVRLittleEndian)
         start = file.tell()
         if syntax == DeflatedExplicitVRLittleEndian:
-            content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(file.read(), most + 1)
-            return None if len(content) > most else _depth(content, 0, False, "<")
+            if _unpacks_beyond(file, most):
+                return None
+            file.seek(start)
+            return _depth(zlib.decompress(file.read(), -zlib.MAX_WBITS), 0, False, "<")
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
             return _depth(
                 mapped, start, syntax == ImplicitVRLittleEndian, ">" if syntax == ExplicitVRBigEndian else "<"
             )
+
+
+def _unpacks_beyond(file: BinaryIO, most: int) -> bool:
+    stream, packed, size = zlib.decompressobj(-zlib.MAX_WBITS), file.read(_CHUNK), 0
+    while packed and not stream.eof and size <= most:
+        size += len(stream.decompress(packed, _CHUNK))
+        packed = stream.unconsumed_tail or file.read(_CHUNK)
+    return size > most
 
 
 def _behind_meta(tag: BaseTag, _representation: str | None, _length: int) -> bool:

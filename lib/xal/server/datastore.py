@@ -147,6 +147,8 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
         """Decode, check and store in one transaction; refused with nothing changed."""
         try:
             return submit(self._project, parse_submission(image, reader, file, tag, params))
+        except Oversized:
+            raise
         except Unreadable as error:
             raise Conflict(str(error)) from error
 
