@@ -16,7 +16,7 @@ from pydicom.encaps import encapsulate
 from pydicom.pixel_data_handlers import apply_windowing
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, RLELossless, generate_uid
 
-from xal.errors import Unreadable
+from xal.errors import Oversized, Unreadable
 from xal.images import (
     Volume,
     channel_as_nifti,
@@ -427,6 +427,14 @@ def test_a_monochrome1_series_is_turned_slice_by_slice(tmp_path: Path):
 def test_a_series_with_missing_or_doubled_slices_is_refused(tmp_path: Path, heights: list[float]):
     with pytest.raises(Unreadable, match="series: its 4 slices are not evenly stacked"):
         read_image(save_series(tmp_path / "series", random_pixels(8, 6, 4), heights))
+
+
+def test_a_series_is_as_large_as_its_files_together(tmp_path: Path, limited):
+    folder = save_series(tmp_path / "series", random_pixels(8, 6, 4), [0, 1, 2, 3])
+    assert read_image(folder).pixels.size == 192
+    limited(max_voxels=191)
+    with pytest.raises(Oversized, match="192 pixels"):
+        read_image(folder)
 
 
 def test_a_folder_must_hold_exactly_one_series(tmp_path: Path):

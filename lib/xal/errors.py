@@ -12,6 +12,7 @@ XalError
 │       └── Full      there is no space left here                        (HTTP 507)
 ├── TaskError      the task file is wrong: names file, key, value and what would be right
 ├── Unreadable     an image or label file that cannot be decoded
+│   └── Oversized  it is not decoded, because it would be too large: TooLarge, too
 └── StoreError     the store cannot be opened or is not what we expect
     └── StoreLost  it is missing or damaged, though it was there before
 """
@@ -79,6 +80,10 @@ class TaskError(XalError):
 
 class Unreadable(XalError):  # noqa: N818 - as above
     """A file that cannot be decoded; ``str()`` names the file and the reason."""
+
+
+class Oversized(Unreadable, TooLarge):
+    """A file that would take more memory than this server gives to one; known before it is decoded."""
 
 
 class StoreError(XalError):

@@ -25,6 +25,7 @@ from xal.errors import BadInput, Full, NotFound, StoreLost, TaskError, Unavailab
 from xal.geometry import Prepared, prepare
 from xal.images import Volume, channel_as_nifti, fingerprint, is_served_as_is, read_image
 from xal.integrity import check_readable, is_passing
+from xal.limits import Limits, enforce
 from xal.lost import advice, check_store_file, check_store_knows
 from xal.network import Network, load, pick_device
 from xal.pacs.address import Address, is_address
@@ -55,6 +56,8 @@ CONF_ALPHA = "conf_alpha"
 """The setting that holds what the server was last started with, so that every process knows it."""
 CONF_ARCHIVE = "conf_archive"
 """The same of the archive's images, and of how much is kept."""
+CONF_LIMITS = "conf_limits"
+"""The same of how large an image may be."""
 FINDINGS = "findings"
 """The setting that holds the findings annotations were made with, in order."""
 
@@ -126,12 +129,13 @@ class Project:
         studies: str,
         database: str | None = None,
         archive: ArchiveOptions | None = None,
+        limits: Limits | None = None,
         named: str | None = None,
     ) -> Project:
         """Open (and create, the first time) the project of `task` on the images at `studies`, folder or archive.
 
         StoreLost, with the commands that help, if it was there before and is not now; `named` is what a command calls
-        the task, if not by its name.
+        the task, if not by its name. From then on this process keeps to the limits.
         """
         try:
             workspace, store = _open_store(task, studies, database)
@@ -141,6 +145,7 @@ class Project:
         keep_findings(store, task)
         if archive is None:  # a command beside the server: as the server was last started
             archive = ArchiveOptions(**store.get_setting(CONF_ARCHIVE, {}))
+        enforce(Limits.model_validate(store.get_setting(CONF_LIMITS, {})) if limits is None else limits)
         space = Space(workspace.state, archive.reserve_mb * MB)
         return cls(task, workspace, _source(task, workspace, studies, archive, space), store, archive, space)
 
@@ -184,15 +189,19 @@ class Project:
 
     def _reading(self, row: ImageRow) -> tuple[Volume, ImageRow]:
         """The image, and the row with the facts as they are now."""
+        return self._with_file(row, lambda path: self._read(row, path))
+
+    def _with_file(self, row: ImageRow, work: Callable[[Path], T]) -> T:
+        """Do this with the image's file; Unreadable, which the store then knows, is the fault of the file as it is."""
         try:
-            return self._with_file(row, lambda path: self._read(row, path))
+            return self._tried(row, work)
         except (Unreadable, BadInput) as error:
             if self.source.still_is(row):
                 self._mark_unreadable(row, error)
             raise Unreadable(str(error)) from error
 
-    def _with_file(self, row: ImageRow, work: Callable[[Path], T]) -> T:
-        """Do this with the image's file, and once more if that was removed or replaced meanwhile, to make room or else.
+    def _tried(self, row: ImageRow, work: Callable[[Path], T]) -> T:
+        """Do it, and once more if the file was removed or replaced meanwhile, to make room or else.
 
         Unreadable is then the file's own fault, for as long as the file is this one. What may pass is Unavailable.
         """

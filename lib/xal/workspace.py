@@ -69,6 +69,11 @@ class Workspace:
         """What can be computed again."""
         return self.state / self.task / "cache"
 
+    @property
+    def sessions(self) -> Path:
+        """Images that clients brought along for a while."""
+        return self.state / "sessions"
+
     def database(self, url: str | None = None) -> str:
         """The store's URL: the one given, else SQLite in the state folder; StoreError on a network file system."""
         if url:

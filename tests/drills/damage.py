@@ -27,7 +27,7 @@ WAYS: dict[str, Callable[[Path], object]] = {
 
 
 def run(folder: Path, seconds: float) -> Outcome:
-    """Each way once, and again while there is time: hand in, stop or kill, damage, see the refusal, rebuild, compare."""
+    """Each way once, and again while there is time: hand in, stop, damage, see the refusal, rebuild, compare."""
     until, turns, failures, refusals, labels = time.monotonic() + seconds, 0, [], 0, 0
     while turns < len(WAYS) or time.monotonic() < until:
         way = list(WAYS)[turns % len(WAYS)]

@@ -1,4 +1,4 @@
-"""Readers who hand in as the page does: the same submission again and again, until the server says what became of it."""
+"""Readers who hand in as the page does: the same submission again, until the server says what became of it."""
 
 from __future__ import annotations
 

@@ -12,12 +12,13 @@ from typing import Any
 
 from monailabel.config import settings as server_settings
 from monailabel.interfaces.app import MONAILabelApp
+from monailabel.utils.sessions import Sessions
 
 from xal.adopting import adopt_leftovers
 from xal.errors import BadInput, Full, NotFound, Unavailable, XalError
 from xal.jobs import mark_as_server, reap_orphans
 from xal.legacy import import_at_start
-from xal.manage import follow_settings, keep_conf_alpha, keep_conf_archive
+from xal.manage import follow_settings, keep_conf_alpha, keep_conf_archive, keep_conf_limits
 from xal.notes import Notes
 from xal.pacs.address import PASSWORD, USERNAME, Address, is_address
 from xal.pacs.arriving import Search
@@ -61,7 +62,9 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
             chosen = parse_conf(conf)
             self._chosen = chosen
             task = load_task(chosen.task, Path(app_dir) / "tasks")
-            self.project = Project.open(task, _without_login(studies), chosen.database, chosen.archive, chosen.task)
+            self.project = Project.open(
+                task, _without_login(studies), chosen.database, chosen.archive, chosen.limits, chosen.task
+            )
         super().__init__(
             app_dir=app_dir,
             studies=studies,
@@ -100,6 +103,11 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
     def init_scoring_methods(self) -> dict[str, Any]:
         """The scoring method."""
         return {"xal": XalScoring(self.project)}
+
+    def _load_sessions(self, load: bool = False) -> Sessions | None:
+        """Images that clients bring along lie with all else, unless MONAI Label is told another place."""
+        place = server_settings.MONAI_LABEL_SESSION_PATH or str(self.project.workspace.sessions)
+        return Sessions(place, server_settings.MONAI_LABEL_SESSION_EXPIRY) if load else None
 
     # requests
 
@@ -150,6 +158,7 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
         forget_drafts(self.project)
         keep_conf_alpha(self.project, self._chosen.alpha)
         keep_conf_archive(self.project, self._chosen.archive)
+        keep_conf_limits(self.project)
         ask = self.async_scoring if self._chosen.auto_score else None
         every = self._chosen.scan_seconds or (FOLDER_SECONDS if self.archive is None else ARCHIVE_SECONDS)
         watch = Watch(self.project, ask, self._tidy_up, every, self._errands(every), self._keeping())

@@ -50,6 +50,11 @@ class Conf(Limits):
     """Answer other machines although there is no access control."""
 
     @property
+    def limits(self) -> Limits:
+        """What readers and files are held to."""
+        return Limits(**self.model_dump(include=set(Limits.model_fields)))
+
+    @property
     def archive(self) -> ArchiveOptions:
         """What concerns an archive's images."""
         named = (name.strip().upper() for name in self.modalities.split(","))

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from monailabel.interfaces.datastore import Datastore
 
-from xal.errors import BadInput, Conflict, NotFound, Refused, Unavailable, Unreadable
+from xal.errors import BadInput, Conflict, NotFound, Oversized, Refused, Unavailable, Unreadable
 from xal.geometry import prepare
 from xal.images import image_id, read_image, suffix_of
 from xal.label_check import checked_label
@@ -116,11 +116,7 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
             raise BadInput(f"{file.name!r} has no suffix of an image format")
         identifier = checked_id(image_id or _id_of(file))
         self._project.space.check("no image is taken")
-        try:
-            volume = read_image(file)
-            prepare(volume, self._project.task)
-        except Unreadable as error:
-            raise BadInput(f"the uploaded file is no image that can be read: {error}") from error
+        self._check_fits(file)
         with self._adding:
             if identifier in self._store.known_ids([identifier]):
                 raise Conflict(f"image {identifier!r} exists already")
@@ -129,6 +125,14 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
         if image_info:
             self._store.update_info(identifier, image_info)
         return identifier
+
+    def _check_fits(self, file: Path) -> None:
+        try:
+            prepare(read_image(file), self._project.task)
+        except Oversized:
+            raise
+        except Unreadable as error:
+            raise BadInput(f"the uploaded file is no image that can be read: {error}") from error
 
     def remove_image(self, image_id: str) -> None:
         """Take an image out of the pool for good; its file and its annotations are kept."""
@@ -146,6 +150,8 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
         """Decode, check and store in one transaction; refused with nothing changed."""
         try:
             return submit(self._project, parse_submission(image, reader, file, tag, params))
+        except Oversized:
+            raise
         except Unreadable as error:
             raise Conflict(str(error)) from error
 

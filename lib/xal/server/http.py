@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import logging
 import shutil
@@ -10,8 +11,9 @@ import tempfile
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ParamSpec, TypeVar
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, HTTPException, Request, Response, UploadFile
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
@@ -24,18 +26,24 @@ from xal.errors import BadInput, Forbidden, Full, Refused, StoreError, Unavailab
 from xal.images import suffix_of
 from xal.pacs.waiting import for_somebody
 from xal.reader import Reader, reader_of
+from xal.store.schema import is_text
+from xal.turns import one_request
 
 AnyUser = Annotated[User, Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_USER))]
 Annotator = Annotated[User, Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_ANNOTATOR))]
 Reviewer = Annotated[User, Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_REVIEWER))]
 Admin = Annotated[User, Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_ADMIN))]
 Json = dict[str, Any]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 10
 """After which a client may ask again for what the archive could not give."""
 FULL = "The server's disk is full, so this could not be kept. Nothing was changed; make space there, then try again"
+DEEPEST = 32
+"""Objects and lists in each other."""
 LABEL_SUFFIXES = (".seg.nrrd", ".nrrd", ".nii.gz", ".nii")
 
 
@@ -70,8 +78,27 @@ class XalRoute(APIRoute):
         return translated
 
 
+THREADS = 12
+"""For all requests that bring images or labels; the server's forty are everybody's."""
+_threads = CapacityLimiter(THREADS)
+
+
+def heavy(handler: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """A handler that decodes what it was sent: these wait for threads of their own, and keep nobody else waiting."""
+
+    @functools.wraps(handler)
+    async def answered(*args: P.args, **kwargs: P.kwargs) -> T:
+        def work() -> T:
+            with one_request():
+                return handler(*args, **kwargs)
+
+        return await to_thread.run_sync(work, limiter=_threads)
+
+    return answered
+
+
 def parse_params(text: str | None) -> dict[str, Any]:
-    """The JSON object clients send as a form field."""
+    """The JSON object clients send as a form field; all of it can be written back."""
     if not text:
         return {}
     try:
@@ -80,7 +107,18 @@ def parse_params(text: str | None) -> dict[str, Any]:
         raise BadInput(f"params is not JSON: {error}") from error
     if not isinstance(params, dict):
         raise BadInput(f"params must be a JSON object, not {type(params).__name__}")
+    _check_writable(params)
     return params
+
+
+def _check_writable(value: Any, depth: int = 0) -> None:
+    """Refuse what no reply could hold: nested too deep, or text with half a character in it."""
+    if depth > DEEPEST:
+        raise BadInput(f"params is nested more than {DEEPEST} deep")
+    if isinstance(value, str) and not is_text(value):
+        raise BadInput(f"params holds {value[:80]!r}, which is no text: it has half a character in it")
+    for part in [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _check_writable(part, depth + 1)
 
 
 def reader_in(request: Request, params: dict[str, Any], user: User) -> Reader:

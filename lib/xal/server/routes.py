@@ -9,7 +9,9 @@ from __future__ import annotations
 import logging
 import shutil
 import subprocess
+import threading
 from collections import deque
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -18,6 +20,7 @@ from fastapi.responses import FileResponse, JSONResponse
 from monailabel.utils.async_tasks.task import AsyncTask
 from requests_toolbelt import MultipartEncoder
 from starlette.background import BackgroundTask
+from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from xal.blind import BLIND, may_see
@@ -28,11 +31,12 @@ from xal.reader import Reader
 from xal.server import sessions
 from xal.server.api import api_router
 from xal.server.api.common import Asker, checked_decider
-from xal.server.http import Admin, Annotator, AnyUser, Json, XalRoute, parse_params, reader_in, received
+from xal.server.bodies import LimitBodies
+from xal.server.http import Admin, Annotator, AnyUser, Json, XalRoute, heavy, parse_params, reader_in, received
 from xal.server.infer import Subject, checked_request
 from xal.server.pages import page_routes
 from xal.server.proxy import keep_searches_out_of_logs, proxy_routes
-from xal.server.train import training_settings
+from xal.server.train import check_trainings, training_settings
 from xal.space import MB
 from xal.store.rows import JobKind
 from xal.submission import FINAL, Receipt
@@ -61,6 +65,8 @@ def install(app: XalApp, reviewers: frozenset[str], show_patient: bool) -> None:
         routes += router.routes
     routes += page_routes()
     server.router.routes[0:0] = routes
+    server.user_middleware.insert(0, Middleware(LimitBodies))
+    server.middleware_stack = None  # made again with it at the next request
     server.openapi_schema = None
 
 
@@ -103,6 +109,7 @@ def _infer(app: XalApp) -> APIRouter:
         return app.infer_wsi({"model": model})
 
     @router.post("/infer/{model}", summary="Run a model on an image of the pool, of a session, or of this request")
+    @heavy
     def infer(
         request: Request,
         model: str,
@@ -138,11 +145,13 @@ def _infer(app: XalApp) -> APIRouter:
         return _infer_reply(result, output)
 
     @router.put("/session/", summary="Bring an image along for a while", tags=["Session"])
+    @heavy
     def create_session(
         user: AnyUser, files: Annotated[list[UploadFile], File()], uncompress: bool = False, expiry: int = 0
     ) -> Json:
         if app.sessions() is None:
             raise NotFound("sessions are switched off on this server (MONAI_LABEL_SESSIONS)")
+        app.project.space.check("no session is begun")
         return sessions.create(app.sessions(), files, uncompress, expiry)
 
     return router
@@ -174,6 +183,7 @@ def _infer_reply(result: Json, output: str | None) -> Response:
 
 def _work(app: XalApp) -> APIRouter:
     router = _router("", "Train")
+    starting = threading.Lock()
 
     def start(model: str, params: Json, run_sync: bool, enqueue: bool) -> Json:
         if model not in app._trainers:
@@ -181,7 +191,8 @@ def _work(app: XalApp) -> APIRouter:
         training_settings(app.project.task.training, params)
         app.project.space.check("no training is started")
         options = {key: value for key, value in params.items() if key in TrainingSettings.model_fields}
-        with patiently():
+        with nullcontext() if run_sync else starting, patiently():
+            check_trainings()
             task, detail = AsyncTask.run(
                 "train", request=options, params={"model": model}, force_sync=run_sync, enqueue=enqueue
             )
@@ -253,6 +264,7 @@ def _images(app: XalApp) -> APIRouter:
 
     @router.put("/", include_in_schema=False)
     @router.put("/image", summary="Upload an image into the pool")
+    @heavy
     def add(
         user: Annotator,
         file: Annotated[UploadFile, File()],
@@ -304,6 +316,7 @@ def _labels(app: XalApp) -> APIRouter:
     store: XalDatastore = app.datastore()
 
     @router.put("/label", summary="Hand in a label")
+    @heavy
     def save(
         request: Request,
         image: str,

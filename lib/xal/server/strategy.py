@@ -20,6 +20,7 @@ from xal.reader import Reader, reader_of
 from xal.scoring import GIVE_UP
 from xal.store.rows import Offer, Order
 from xal.telling import tell
+from xal.turns import GLANCE_SECONDS, one_request
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,8 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
                 passed_over.append(offer)
                 continue
             try:
-                return self._reply(offer, reader)
+                with one_request(GLANCE_SECONDS):
+                    return self._reply(offer, reader)
             except Unreadable:  # found out just now: marked in the store, so the next call cannot give it again
                 continue
             except NotFound:  # its file vanished since the last scan; if it returns, a scan finds it

@@ -50,8 +50,24 @@ class Json(TypeDecorator[Any]):
         return None if value is None else json.dumps(value, allow_nan=False)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        """Text → Python value."""
-        return None if value is None else json.loads(value)
+        """Text → Python value; half characters, which earlier versions took and no reply can hold, become "?"."""
+        if value is None:
+            return None
+        known = json.loads(value)
+        return _healed(known) if "\\ud" in value else known
+
+
+def is_text(value: str) -> bool:
+    """Whether it can be written: JSON may hold half of a character that takes two."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _healed(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_healed(key): _healed(part) for key, part in value.items()}
+    return [_healed(part) for part in value] if isinstance(value, list) else value
 
 
 class HalfArray(TypeDecorator[Any]):
