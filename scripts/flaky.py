@@ -35,6 +35,12 @@ MACHINES = list(product(("1", "2"), (None, "default", "avx2"), (None, "SSE41")))
 """Values of these variables; None: not set."""
 STRIDE = 5
 """From one run to the next in that list: it shares no divisor with the length, so every one has its turn."""
+BURN = """
+import os
+parent = os.getppid()
+while os.getppid() == parent:
+    pass
+"""
 
 Row = dict[str, Any]
 
@@ -109,7 +115,7 @@ def chosen(only: list[str]) -> list[str]:
 def neighbour(burning: bool) -> Iterator[None]:
     """Somebody who keeps every core busy meanwhile."""
     count = (os.cpu_count() or 1) if burning else 0
-    burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    burners = [subprocess.Popen([sys.executable, "-c", BURN]) for _ in range(count)]
     try:
         yield
     finally:
