@@ -37,6 +37,8 @@ T = TypeVar("T")
 
 RETRY_SECONDS = 10
 """After which a client may ask again for what the archive could not give."""
+FIELDS = 20
+"""Of a form, besides files; each is kept in memory, and may have a megabyte."""
 DEEPEST = 32
 """Objects and lists in each other."""
 LABEL_SUFFIXES = (".seg.nrrd", ".nrrd", ".nii.gz", ".nii")
@@ -47,6 +49,7 @@ class XalRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The usual handler, with our errors translated; handlers of the app are frozen when we get to it."""
+        self.form_limits = {"max_fields": FIELDS}
         handle = super().get_route_handler()
 
         async def translated(request: Request) -> Response:
