@@ -145,6 +145,14 @@ def test_a_request_without_a_file_may_not_be_large(room: Room):
     assert room.server.post("/activelearning/xal", {"client_id": "x"}).ok, "the next one is taken"
 
 
+def test_a_form_has_few_fields(room: Room):
+    fields = {f"k{n}": (None, b"x" * 1_000_000) for n in range(100)}
+    with others_are_served(room.server):
+        reply = requests.put(f"{room.server.url}/session/", files=fields, timeout=60)
+    assert reply.status_code == 400
+    assert "Too many fields" in reply.text
+
+
 def test_forty_five_images_at_once_keep_nobody_waiting(room: Room):
     """The largest that are allowed: each takes seconds and 1.4 GB."""
     content = bombs.png(12_600)

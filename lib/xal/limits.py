@@ -31,8 +31,8 @@ class Limits(Settings):
     """Bytes behind the voxels of a file."""
     max_zip_entries: int = Field(2000, ge=1)
     """Files in a ZIP that a session is made of."""
-    max_session_files: int = Field(2000, ge=1)
-    """Files that a session is made of."""
+    max_session_files: int = Field(1000, ge=1, le=1000)
+    """Files that a session is made of; a form holds no more than a thousand."""
     max_trainings: int = Field(4, ge=1)
     """Trainings that run or wait."""
     max_leases: int = Field(20, ge=1)

@@ -42,6 +42,8 @@ logger = logging.getLogger(__name__)
 RETRY_SECONDS = 10
 """After which a client may ask again for what the archive could not give."""
 FULL = "The server's disk is full, so this could not be kept. Nothing was changed; make space there, then try again"
+FIELDS = 20
+"""Of a form, besides files; each is kept in memory, and may have a megabyte."""
 DEEPEST = 32
 """Objects and lists in each other."""
 LABEL_SUFFIXES = (".seg.nrrd", ".nrrd", ".nii.gz", ".nii")
@@ -52,6 +54,7 @@ class XalRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The usual handler, with our errors translated; handlers of the app are frozen when we get to it."""
+        self.form_limits = {"max_fields": FIELDS}
         handle = super().get_route_handler()
 
         async def translated(request: Request) -> Response:
