@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from monailabel.config import settings as server_settings
 from monailabel.interfaces.app import MONAILabelApp
@@ -22,16 +22,18 @@ from xal.pacs.sending import Sending, checked_kinds
 from xal.pacs.source import DicomWebSource
 from xal.project import Project
 from xal.reader import reviewers_in
+from xal.server.address import check_open, listening
 from xal.server.conf import parse_conf
 from xal.server.datastore import XalDatastore
 from xal.server.errands import Errands
+from xal.server.guard import rules
 from xal.server.infer import AttentionInfer, ClassifierInfer, checked_request
 from xal.server.queue import request_scoring
 from xal.server.routes import install
 from xal.server.scoring import XalScoring
 from xal.server.sessions import remove_expired
 from xal.server.shutdown import end_children_with_server
-from xal.server.strategy import bound_to_loopback, strategies
+from xal.server.strategy import strategies
 from xal.server.train import ClassifierTrain
 from xal.server.watch import Watch
 from xal.submission import forget_drafts
@@ -51,6 +53,10 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
     def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
         """Open the project; nothing here is slow, because training and scoring processes run it too."""
         chosen = parse_conf(conf)
+        try:
+            check_open(listening(), chosen.insecure)
+        except XalError as error:
+            _end(error)
         self._chosen = chosen
         task = load_task(chosen.task, Path(app_dir) / "tasks")
         self.project = Project.open(task, _without_login(studies), chosen.database, chosen.archive)
@@ -87,7 +93,7 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
 
     def init_strategies(self) -> dict[str, Any]:
         """The strategies."""
-        return dict(strategies(self.project, self._chosen.share_paths or bound_to_loopback()))
+        return dict(strategies(self.project, self._chosen.share_paths or listening().here_only))
 
     def init_scoring_methods(self) -> dict[str, Any]:
         """The scoring method."""
@@ -144,9 +150,13 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
         self._look_first(watch)
         import_at_start(self.project)
         follow_settings(self.project)
-        install(self, reviewers_in(self._chosen.reviewers), self._chosen.show_patient)
+        chosen, listens = self._chosen, listening()
+        guard = rules(listens, chosen.insecure, chosen.allowed_hosts, chosen.allowed_origins)
+        install(self, reviewers_in(chosen.reviewers), chosen.show_patient, guard)
         watch.start()
-        if not bound_to_loopback():
+        if guard.this_machine_only:
+            logger.warning("other machines are refused, since there is no access control: see --conf insecure")
+        elif not listens.here_only:
             logger.warning("this server may be reached from other machines, and it has no access control: see --host")
         counts = self.project.store.counts()
         logger.info(
@@ -174,6 +184,13 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
             watch.scan()
         except Unavailable as error:
             logger.warning("%s: the pool is empty until it is back", error)
+
+
+def _end(error: XalError) -> NoReturn:
+    """End the process with one line: uvicorn would make several tracebacks of it, since it starts the app."""
+    logger.critical("%s", error)
+    logging.shutdown()
+    os._exit(2)
 
 
 def _without_login(studies: str) -> str:
