@@ -31,10 +31,11 @@ HEAD_SECONDS = 10.0
 SILENT_SECONDS = 120.0
 """Until nothing more of a body is expected, or nobody to read an answer."""
 SWEEP_SECONDS = 1.0
+TELL_SECONDS = 60.0
 DESCRIPTORS = 65_536
 """More are of no use, and an unlimited number makes some programs slow."""
 _AT_ONCE = 0.1
-"""What makes room does so for this share of the connections, so that a flood costs one look at all in a hundred."""
+"""This share of an address's connections ends together, so that a flood does not cost a look at all for each."""
 
 
 @dataclass
@@ -60,6 +61,7 @@ class Connections:
         self._open: dict[Any, _Seen] = {}
         self._of: Counter[str] = Counter()
         self._sweeping = False
+        self._told = float("-inf")
 
     def opened(self, protocol: Any) -> None:
         """Another connection: where there are too many, those go that have kept us waiting longest."""
@@ -113,30 +115,35 @@ class Connections:
             loop.call_later(SWEEP_SECONDS, self._sweep, loop)
 
     def _make_room(self, newest: Any, address: str | None) -> None:
-        """End some of the connections (of one address) that wait for their client: never asked first, longest silent.
+        """End connections (of one address) that wait for their client, the longest silent first.
 
-        Where all are being answered, the newest one of the address with the most goes, so that one address cannot take
-        what others need.
+        Those that never asked anything go before all others, and some at once. Where all are being answered, the newest
+        one of the address with the most goes, so that one address cannot take what others need.
         """
         waiting = [
-            (protocol.cycle is not None, seen.heard, number, protocol)
-            for number, (protocol, seen) in enumerate(self._open.items())
-            if address in (None, seen.address) and protocol is not newest and _waits(protocol)
+            one
+            for one, seen in self._open.items()
+            if address in (None, seen.address) and one is not newest and _waits(one)
         ]
-        going = [protocol for *_, protocol in heapq.nsmallest(max(1, int(self._most * SHARE * _AT_ONCE)), waiting)]
+        never_asked = [one for one in waiting if one.cycle is None]
+        some = max(1, int(self._most * SHARE * _AT_ONCE))
+        going = heapq.nsmallest(
+            some if never_asked else 1, never_asked or waiting, key=lambda one: self._open[one].heard
+        )
         if not going:
             crowded = address or self._of.most_common(1)[0][0]
             going = [next(one for one in reversed(self._open) if self._open[one].address == crowded)]
-        logger.warning(
-            "%d connections are open, %d of them from %s: %d end that wait or are new",
-            len(self._open),
-            self._of[self._open[newest].address],
-            self._open[newest].address,
-            len(going),
-        )
+        self._tell(self._open[newest].address)
         for protocol in going:
             protocol.transport.abort()
             self.closed(protocol)
+
+    def _tell(self, address: str) -> None:
+        """Say so in the log, once in a while."""
+        if self._now() - self._told > TELL_SECONDS:
+            self._told = self._now()
+            count, own = len(self._open), self._of[address]
+            logger.warning("%d connections are open, %d from %s: those that ask nothing are ended", count, own, address)
 
 
 def watch_connections() -> None:
