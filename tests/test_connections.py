@@ -175,15 +175,24 @@ def test_a_slow_download_goes_on_and_who_does_not_read_at_all_is_not_waited_for(
 
 def test_idle_connections_make_room_for_whoever_asks_next():
     with serving(most=20, speed=1.0) as port:
-        kept = Caller(port).send(ASK)
-        assert kept.until(b"hello")
         idle = [Caller(port) for _ in range(60)]
         for address in ("127.0.0.1", "127.0.0.2"):
             began = time.monotonic()
             assert Caller(port, address).send(ASK).until(b"hello")
             assert time.monotonic() - began < 1.0
         assert sum(caller.is_open() for caller in idle) <= 10
-        assert kept.send(ASK).until(b"hello"), "who never asked goes before who did"
+
+
+def test_who_speaks_is_not_ended_for_who_is_silent():
+    with serving(most=20, speed=1.0) as port:
+        speaking = Caller(port).send(b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 30\r\n\r\n")
+        silent = []
+        for _ in range(30):
+            silent += [Caller(port)]
+            speaking.send(b"x")
+            time.sleep(0.02)
+        assert speaking.until(b"30")
+        assert sum(caller.is_open() for caller in silent) <= 10
 
 
 def test_requests_in_work_are_not_cut_off_for_newcomers_of_the_same_address():

@@ -84,6 +84,7 @@ def test_a_crowd_that_asks_nothing_keeps_nobody_waiting(served: Room, said: str)
         lines = live.iter_lines(chunk_size=1)
         assert next(lines) == b"event: state"
         with crowd(served, SAYING[said]):
+            time.sleep(1)  # to take all of them in takes a moment
             for _ in range(40):
                 for ask in (
                     lambda: server.get("/info/"),

@@ -8,14 +8,14 @@ descriptors that this process may have, and then nobody is answered.
 from __future__ import annotations
 
 import asyncio
-import heapq
 import ipaddress
 import logging
 import resource
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
@@ -43,6 +43,7 @@ class _Seen:
     """What is remembered of one connection."""
 
     address: str
+    opened: float
     heard: float
     """When something last came, or went."""
     head_since: float | None
@@ -59,6 +60,7 @@ class Connections:
         self._most = most
         self._now = now
         self._open: dict[Any, _Seen] = {}
+        """The longest silent first."""
         self._of: Counter[str] = Counter()
         self._sweeping = False
         self._told = float("-inf")
@@ -66,7 +68,7 @@ class Connections:
     def opened(self, protocol: Any) -> None:
         """Another connection: where there are too many, those go that have kept us waiting longest."""
         now = self._now()
-        seen = _Seen(_address(protocol.client), now, now)
+        seen = _Seen(_address(protocol.client), now, now, now)
         self._open[protocol] = seen
         self._of[seen.address] += 1
         if self._of[seen.address] > self._most * SHARE:
@@ -79,8 +81,10 @@ class Connections:
 
     def heard(self, protocol: Any) -> None:
         """Something came in."""
-        if protocol in self._open:
-            self._open[protocol].heard = self._now()
+        seen = self._open.pop(protocol, None)
+        if seen is not None:
+            seen.heard = self._now()
+            self._open[protocol] = seen
 
     def closed(self, protocol: Any) -> None:
         """A connection is gone."""
@@ -96,7 +100,8 @@ class Connections:
         for protocol, seen in list(self._open.items()):
             unsent = protocol.transport.get_write_buffer_size()
             if unsent != seen.unsent:
-                seen.unsent, seen.heard = unsent, now
+                seen.unsent = unsent
+                self.heard(protocol)
             if _wants_a_head(protocol):
                 if seen.head_since is None or protocol.cycle is not seen.cycle:
                     seen.head_since = now
@@ -115,28 +120,32 @@ class Connections:
             loop.call_later(SWEEP_SECONDS, self._sweep, loop)
 
     def _make_room(self, newest: Any, address: str | None) -> None:
-        """End connections (of one address) that wait for their client, the longest silent first.
+        """End the connection (of one address) that has kept us waiting longest, and some that are hardly better.
 
-        Those that never asked anything go before all others, and some at once. Where all are being answered, the newest
-        one of the address with the most goes, so that one address cannot take what others need.
+        Where all are being answered, the newest one of the address with the most goes, so that one address cannot take
+        what others need.
         """
-        waiting = [
-            one
-            for one, seen in self._open.items()
-            if address in (None, seen.address) and one is not newest and _waits(one)
-        ]
-        never_asked = [one for one in waiting if one.cycle is None]
-        some = max(1, int(self._most * SHARE * _AT_ONCE))
-        going = heapq.nsmallest(
-            some if never_asked else 1, never_asked or waiting, key=lambda one: self._open[one].heard
-        )
+        going = list(islice(self._silent(newest, address), max(1, int(self._most * SHARE * _AT_ONCE))))
         if not going:
             crowded = address or self._of.most_common(1)[0][0]
-            going = [next(one for one in reversed(self._open) if self._open[one].address == crowded)]
+            going = [max((one for one in self._open if self._open[one].address == crowded), key=self._opened)]
         self._tell(self._open[newest].address)
         for protocol in going:
             protocol.transport.abort()
             self.closed(protocol)
+
+    def _silent(self, newest: Any, address: str | None) -> Iterator[Any]:
+        """The longest silent one (of an address) whose turn it is, and all others that have been silent for a while."""
+        found, now = False, self._now()
+        for protocol, seen in self._open.items():
+            if found and now - seen.heard < SWEEP_SECONDS:
+                return
+            if address in (None, seen.address) and protocol is not newest and _waits(protocol):
+                found = True
+                yield protocol
+
+    def _opened(self, protocol: Any) -> float:
+        return self._open[protocol].opened
 
     def _tell(self, address: str) -> None:
         """Say so in the log, once in a while."""
