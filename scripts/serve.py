@@ -178,9 +178,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"make serve: {error}", file=sys.stderr)
         return 2
     address = base_address(chosen.host, chosen.port)
-    conf = {"database": chosen.database, "reviewers": chosen.reviewers, **more}
-    if chosen.insecure:
-        conf["insecure"] = "true"
+    insecure = "true" if chosen.insecure else None
+    conf = {"database": chosen.database, "reviewers": chosen.reviewers, "insecure": insecure, **more}
     command = server_command(studies, chosen.host, chosen.port, chosen.task, **conf)
     return run(command, address, what_to_open(address, studies, chosen.task), login)
 
