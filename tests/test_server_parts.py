@@ -16,7 +16,7 @@ from xal.images import channel_as_nifti, fingerprint, read_image, suffix_of
 from xal.server.conf import parse_conf
 from xal.server.datastore import LARGE_POOL, XalDatastore
 from xal.server.infer import _contiguous
-from xal.server.strategy import bound_to_loopback, strategies
+from xal.server.strategy import strategies
 from xal.server.train import ClassifierTrain, training_settings
 from xal.store.rows import ImageFile
 from xal.task import ImageSettings, TrainingSettings
@@ -78,22 +78,6 @@ def test_bands_have_no_gap_because_slicer_counts_values(levels: list[int], names
     present = sorted(set(values.tolist()) - {0})
     assert present == list(range(1, len(present) + 1))
     assert all(said[f"attention {level}"] == value for level, value in zip(given, values, strict=True) if level)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        ("start_server --host 127.0.0.1", True),
-        ("start_server -i localhost", True),
-        ("start_server --host=::1", True),
-        ("start_server -i127.0.0.1", True),
-        ("start_server", False),
-        ("start_server --host 0.0.0.0", False),
-        ("start_server --host 10.1.2.3", False),
-    ],
-)
-def test_paths_are_shared_only_by_a_server_on_loopback(arguments: str, expected: bool):
-    assert bound_to_loopback(arguments.split()) is expected
 
 
 def test_conf_is_validated():

@@ -48,9 +48,10 @@ class Server:
         task: str,
         environment: Mapping[str, str] = MappingProxyType({}),
         options: Sequence[str] = (),
+        host: str | None = "127.0.0.1",
         **conf: object,
     ) -> None:
-        """Prepare to serve `studies`, a folder or an archive; `folder` is the server's own."""
+        """Prepare to serve `studies`, a folder or an archive; `folder` is the server's own; no `host`: unsaid."""
         self.folder = folder
         self.studies = studies
         self.port = free_port()
@@ -58,6 +59,7 @@ class Server:
         self.log = folder / "server.log"
         self.environment = environment
         self._options = options
+        self._host = host
         self._conf = {"task": task, "scan_seconds": 1, **conf}
         self._app = folder / "app"
         self._process: subprocess.Popen[bytes] | None = None
@@ -69,7 +71,8 @@ class Server:
     def start(self) -> Self:
         """Start and wait until it answers."""
         command = [sys.executable, "-m", "monailabel.main", "start_server", "--app", str(self._app)]
-        command += ["--studies", str(self.studies), "--host", "127.0.0.1", "--port", str(self.port)]
+        command += ["--studies", str(self.studies), "--port", str(self.port)]
+        command += [] if self._host is None else ["--host", self._host]
         command += self._options
         for key, value in self._conf.items():
             command += ["--conf", key, str(value)]

@@ -28,9 +28,11 @@ from xal.pacs.source import DicomWebSource
 from xal.project import Project
 from xal.reader import reviewers_in
 from xal.rotation import Rotation
+from xal.server.address import check_open, listening
 from xal.server.conf import parse_conf
 from xal.server.datastore import XalDatastore
 from xal.server.errands import Errands
+from xal.server.guard import rules
 from xal.server.infer import AttentionInfer, ClassifierInfer, checked_request
 from xal.server.queue import request_scoring
 from xal.server.routes import install
@@ -38,7 +40,7 @@ from xal.server.scoring import XalScoring
 from xal.server.sessions import remove_expired
 from xal.server.shutdown import end_children_with_server
 from xal.server.startup import in_words
-from xal.server.strategy import bound_to_loopback, strategies
+from xal.server.strategy import strategies
 from xal.server.train import ClassifierTrain
 from xal.server.watch import Watch
 from xal.submission import forget_drafts
@@ -60,6 +62,7 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
         """Open the project; nothing here is slow, because training and scoring processes run it too."""
         with in_words():
             chosen = parse_conf(conf)
+            check_open(listening(), chosen.insecure)
             self._chosen = chosen
             task = load_task(chosen.task, Path(app_dir) / "tasks")
             self.project = Project.open(
@@ -98,7 +101,7 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
 
     def init_strategies(self) -> dict[str, Any]:
         """The strategies."""
-        return dict(strategies(self.project, self._chosen.share_paths or bound_to_loopback()))
+        return dict(strategies(self.project, self._chosen.share_paths or listening().here_only))
 
     def init_scoring_methods(self) -> dict[str, Any]:
         """The scoring method."""
@@ -167,9 +170,13 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
         self._adopt_leftovers()
         import_at_start(self.project)
         follow_settings(self.project)
-        install(self, reviewers_in(self._chosen.reviewers), self._chosen.show_patient)
+        chosen, listens = self._chosen, listening()
+        guard = rules(listens, chosen.insecure, chosen.allowed_hosts, chosen.allowed_origins)
+        install(self, reviewers_in(chosen.reviewers), chosen.show_patient, guard)
         watch.start()
-        if not bound_to_loopback():
+        if guard.this_machine_only:
+            logger.warning("other machines are refused, since there is no access control: see --conf insecure")
+        elif not listens.here_only:
             logger.warning("this server may be reached from other machines, and it has no access control: see --host")
         counts = self.project.store.counts()
         logger.info(

@@ -22,7 +22,7 @@ from monailabel.config import settings as server_settings
 from monailabel.endpoints.user.auth import RBAC, User
 
 from xal.durable import is_full
-from xal.errors import BadInput, Forbidden, Full, Refused, StoreError, Unavailable, Unreadable
+from xal.errors import BadInput, Full, Refused, StoreError, Unavailable, Unreadable
 from xal.images import suffix_of
 from xal.pacs.waiting import for_somebody
 from xal.reader import Reader, reader_of
@@ -129,18 +129,6 @@ def reader_in(request: Request, params: dict[str, Any], user: User) -> Reader:
     named = user.username if server_settings.MONAI_LABEL_AUTH_ENABLE else None
     reader = reader_of(params.get("client_id"), request.client.host if request.client else None, named)
     return replace(reader, reviewer=reader.name in request.app.state.xal_reviewers)
-
-
-def own_pages_only(request: Request) -> None:
-    """Refuse what a page of another site asks for: MONAI Label lets every page in a reader's browser read replies.
-
-    Browsers say who asks in at least one of these headers, and no page can change that; other clients send neither. A
-    proxy in front may speak another scheme than we do, so only host and port are compared.
-    """
-    origin, host = request.headers.get("origin"), request.headers.get("host", "")
-    elsewhere = origin is not None and origin.partition("://")[2].lower() != host.lower()
-    if elsewhere or request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
-        raise Forbidden("what names patients is not given to pages of other sites")
 
 
 @contextlib.contextmanager

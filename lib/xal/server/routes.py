@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, File, Form, HTTPException, Query, Request, Response, UploadFile
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
+from monailabel.config import settings as server_settings
 from monailabel.utils.async_tasks.task import AsyncTask
 from requests_toolbelt import MultipartEncoder
 from starlette.background import BackgroundTask
@@ -32,9 +33,11 @@ from xal.server import sessions
 from xal.server.api import api_router
 from xal.server.api.common import Asker, checked_decider
 from xal.server.bodies import LimitBodies
+from xal.server.connections import watch_connections
+from xal.server.guard import Rules, put_guard
 from xal.server.http import Admin, Annotator, AnyUser, Json, XalRoute, heavy, parse_params, reader_in, received
 from xal.server.infer import Subject, checked_request
-from xal.server.pages import page_routes
+from xal.server.pages import HEADERS, page_routes
 from xal.server.proxy import keep_searches_out_of_logs, proxy_routes
 from xal.server.train import check_trainings, training_settings
 from xal.space import MB
@@ -49,24 +52,25 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def install(app: XalApp, reviewers: frozenset[str], show_patient: bool) -> None:
+def install(app: XalApp, reviewers: frozenset[str], show_patient: bool, rules: Rules) -> None:
     """Put our routes in front of MONAI Label's; `reviewers` are the readers who see everything.
 
-    With `show_patient` the page may name the patient of an archive's image.
+    With `show_patient` the page may name the patient of an archive's image. `rules` say who may ask at all.
     """
     from monailabel.app import app as server
 
     server.state.xal_reviewers = reviewers
     server.state.xal_show_patient = show_patient and app.archive is not None
+    put_guard(server, rules)
+    server.user_middleware.append(Middleware(LimitBodies))
+    watch_connections()
     keep_searches_out_of_logs()
     routes: list[BaseRoute] = [*api_router(app.project).routes]
-    ours = (_info(app), _queue(app), _infer(app), _work(app), _images(app), _labels(app), _refused())
+    ours = (_info(app), _queue(app), _infer(app), _work(app), _images(app), _labels(app), _refused(), _logs())
     for router in (*ours, proxy_routes(app.archive)):
         routes += router.routes
     routes += page_routes()
     server.router.routes[0:0] = routes
-    server.user_middleware.insert(0, Middleware(LimitBodies))
-    server.middleware_stack = None  # made again with it at the next request
     server.openapi_schema = None
 
 
@@ -405,7 +409,27 @@ def _refused() -> APIRouter:
     def reload(user: AnyUser) -> None:
         raise Conflict("a running app is not reloaded: restart the server")
 
-    @router.get("/logs/gpu", include_in_schema=False)
+    return router
+
+
+def _logs() -> APIRouter:
+    router = _router("/logs", "Others")
+
+    @router.get("/", summary="The last lines of the log; with `refresh`, a browser asks anew after so many seconds")
+    def logs(
+        user: Admin,
+        lines: Annotated[int, Query(ge=1, le=100_000)] = 300,
+        refresh: Annotated[int, Query(ge=0, le=3600)] = 0,
+    ) -> PlainTextResponse:
+        file = Path(server_settings.MONAI_LABEL_APP_DIR) / "logs" / "app.log"
+        if not file.is_file():
+            raise NotFound("this server keeps no log in its folder")
+        with file.open(errors="replace") as log:
+            last = deque(log, lines)
+        headers = {**HEADERS, "refresh": str(max(refresh, 3))} if refresh else HEADERS
+        return PlainTextResponse("".join(last), headers=headers)
+
+    @router.get("/gpu", include_in_schema=False)
     def gpu(user: Admin) -> Response:
         tool = shutil.which("nvidia-smi")
         if tool is None:
