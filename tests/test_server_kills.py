@@ -139,7 +139,8 @@ def test_a_hand_in_that_is_killed_leaves_nothing_half_done_and_can_be_sent_again
     labels = project.workspace.labels
     forget_drafts(project)
     adopted = adopt_leftovers(project.store, labels, project.task)
-    assert [file.name for file in (labels / INCOMING).glob("*") if not file.name.startswith(".")] == []
+    assert list((labels / INCOMING).iterdir()) == []
+    assert list(project.workspace.state.rglob("*.tmp")) == []
     assert unnamed(project.store, labels) == []
     there = point in ("the file has its record and no row", "the row is not committed", "the row is committed")
     assert len(orphans(labels)) == (point == "the file has its name and no record")

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 UNFINISHED = f".{'[0-9a-f]' * 16}.tmp"
 """What is left behind if the process that writes is killed, as a pattern of names."""
 _CHUNK = 1 << 20
@@ -58,6 +60,21 @@ def is_full(error: BaseException | None) -> bool:
     return False
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Remove, below a folder, what processes that were killed had begun to write."""
+    for draft in folder.rglob(UNFINISHED):
+        if is_left_behind(draft, int(draft.name[1:9], 16)):
+            draft.unlink(missing_ok=True)
+
+
+def is_left_behind(file: Path, pid: int) -> bool:
+    """Whether the process that began a file has ended, be it that another one has its number by now."""
+    try:
+        return bool(psutil.Process(pid).create_time() > file.stat().st_mtime)
+    except (psutil.NoSuchProcess, FileNotFoundError):
+        return True
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder and those above it, in a way that a power cut does not undo."""
     new_folders = [parent for parent in (folder, *folder.parents) if not parent.exists()]
@@ -79,7 +96,7 @@ def sync_to_disk(path: Path) -> None:
 def _draft(path: Path) -> Iterator[Path]:
     """The name of a hidden file beside `path` that is gone afterwards."""
     make_folder(path.parent)
-    draft = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    draft = path.with_name(f".{os.getpid():08x}{secrets.token_hex(4)}.tmp")
     try:
         yield draft
     finally:

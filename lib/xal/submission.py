@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 
 from xal.acquisition import roi_confidence, sentence
 from xal.annotation import BoolArray, Decoded, decode_label
 from xal.attention import energy_in_roi, overlap
-from xal.durable import write_atomically
+from xal.durable import is_left_behind, remove_unfinished, write_atomically
 from xal.errors import BadInput, Conflict, NotFound, Unavailable, XalError
 from xal.geometry import roi_to_grid
 from xal.images import Volume, fingerprint, label_as_nifti
@@ -34,7 +33,6 @@ STATED = ("finding", "submission_id", "pool", "task", "checksum", "pixels")
 """Short texts that a client may send with a label."""
 INCOMING = ".incoming"
 """Below the folder of labels: files whose submission is not stored yet."""
-DRAFT_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -163,17 +161,13 @@ def _take_back(project: Project, named: Sequence[str]) -> None:
 
 
 def forget_drafts(project: Project) -> None:
-    """Remove the files of submissions that were cut off; nobody was told that they had arrived."""
-    for draft in (project.workspace.labels / INCOMING).glob("*"):
-        with suppress(FileNotFoundError):  # it was cut off so lately that it was not cut off at all
-            if _is_dead(draft) or time.time() - draft.stat().st_mtime > DRAFT_SECONDS:
-                draft.unlink()
-
-
-def _is_dead(draft: Path) -> bool:
-    """Whether the process that began it has ended."""
-    pid = draft.name.partition("-")[0]
-    return pid.isdecimal() and not psutil.pid_exists(int(pid))
+    """Remove what processes that were killed had begun to write; nobody was told that it had arrived."""
+    for draft in (project.workspace.labels / INCOMING).glob(f"*{LABEL}"):
+        pid = draft.name.partition("-")[0]
+        if not pid.isdecimal() or is_left_behind(draft, int(pid)):
+            draft.unlink(missing_ok=True)
+    for folder in (project.workspace.labels, project.workspace.models):
+        remove_unfinished(folder)
 
 
 def parse_submission(image: str, reader: str, file: Path, tag: str | None, params: Mapping[str, Any]) -> Submission:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
-FOLDER = ".tmp"
+FOLDER = ".temporary"
 """In the state folder; no task is called so."""
 
 

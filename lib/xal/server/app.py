@@ -164,7 +164,7 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
         keep_conf_limits(self.project)
         ask = self.async_scoring if self._chosen.auto_score else None
         every = self._chosen.scan_seconds or (FOLDER_SECONDS if self.archive is None else ARCHIVE_SECONDS)
-        watch = Watch(self.project, ask, self._tidy_up, every, self._errands(every), self._keeping())
+        watch = Watch(self.project, ask, self.cleanup_sessions, every, self._errands(every), self._keeping())
         end_children_with_server(partial(self._end, watch))
         self._look_first(watch)
         self._adopt_leftovers()
@@ -205,17 +205,13 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
             return (notes,)
         return (notes, Rotation(store, self.project.workspace.state, keep, self.project.space).turn)
 
-    def _tidy_up(self) -> None:
-        self.cleanup_sessions()
-        forget_drafts(self.project)
-
     def _end(self, watch: Watch) -> None:
         """Once the last request was answered: what is kept is one file, and nothing temporary is left."""
         watch.leave()
         try:
             self.project.store.checkpoint()
         except XalError as error:
-            logger.error("%s", error)
+            logger.warning("%s", error)
         self.project.store.close()
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
