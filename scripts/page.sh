@@ -20,9 +20,12 @@ rm -rf "$vendor"
 mkdir -p "$vendor/licenses"
 cp node_modules/@niivue/niivue/dist/index.js "$vendor/niivue.js"
 cp node_modules/chart.js/dist/chart.umd.min.js "$vendor/chart.js"
-sed -i '/^\/\/# sourceMappingURL=/d' "$vendor/niivue.js" "$vendor/chart.js"
+cp node_modules/swagger-ui-dist/swagger-ui-bundle.js "$vendor/swagger-ui.js"
+cp node_modules/swagger-ui-dist/swagger-ui.css "$vendor/swagger-ui.css"
+sed -i -e '/^\/\/# sourceMappingURL=/d' -e 's/^\/\*# sourceMappingURL=.*//' "$vendor"/*.js "$vendor"/*.css
 for licence in node_modules/*/[Ll][Ii][Cc][Ee][Nn][SsCc][Ee]* node_modules/@*/*/[Ll][Ii][Cc][Ee][Nn][SsCc][Ee]*; do
     [ -f "$licence" ] || continue
     name=$(dirname "${licence#node_modules/}" | tr / -)
     cp "$licence" "$vendor/licenses/$name.txt"
 done
+cat node_modules/swagger-ui-dist/NOTICE node_modules/swagger-ui-dist/swagger-ui-bundle.js.LICENSE.txt >>"$vendor/licenses/swagger-ui-dist.txt"

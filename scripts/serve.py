@@ -7,7 +7,6 @@ server as a child and, once it answers, prints what to open.
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import os
 import shutil
 import signal
@@ -24,6 +23,7 @@ from pathlib import Path
 
 from xal.errors import BadInput
 from xal.pacs.address import Address, is_address
+from xal.server.address import is_loopback
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -33,16 +33,6 @@ STUDIES_VARIABLE = "XAL_STUDIES"
 
 class ServeError(Exception):
     """Said to the user, instead of a traceback."""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server bound to `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def check_host(host: str, insecure: bool) -> None:
@@ -188,7 +178,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"make serve: {error}", file=sys.stderr)
         return 2
     address = base_address(chosen.host, chosen.port)
-    conf = {"database": chosen.database, "reviewers": chosen.reviewers, **more}
+    insecure = "true" if chosen.insecure else None
+    conf = {"database": chosen.database, "reviewers": chosen.reviewers, "insecure": insecure, **more}
     command = server_command(studies, chosen.host, chosen.port, chosen.task, **conf)
     return run(command, address, what_to_open(address, studies, chosen.task), login)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 
 import pytest
 from harness.room import Room, open_room
+
+from xal.limits import Limits, enforce
 
 pytest_plugins = ["harness.browser", "harness.postgres", "harness.reviewing"]
 
@@ -61,3 +63,10 @@ def trained_room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
         assert version["state"] == "published", version
         room.server.wait_scored()
         yield room
+
+
+@pytest.fixture
+def limited() -> Iterator[Callable[..., None]]:
+    """Let other limits be in force, for as long as the test runs."""
+    yield lambda **limits: enforce(Limits(**limits))
+    enforce(Limits())

@@ -48,9 +48,12 @@ def test_files_that_are_being_written_are_no_part_of_it(local: Local, tmp_path: 
     draft = local.project.workspace.labels / ".incoming" / "draft.nii.gz"
     draft.parent.mkdir(exist_ok=True)
     draft.write_bytes(b"half")
+    aside = local.project.workspace.labels / ".orphans" / "a" / "ada.r1.nii.gz"
+    aside.parent.mkdir(parents=True)
+    aside.write_bytes(b"what nobody knows the reader of")
     made = backup(local.project, tmp_path / "backup")
     assert not list(made.rglob("draft*"))
-    assert len(list(made.rglob("*.nii.gz"))) == 1
+    assert len(list(made.rglob("*.nii.gz"))) == 2
 
 
 def test_a_project_that_is_open_is_not_restored(local: Local, tmp_path: Path):

@@ -38,6 +38,16 @@ def test_exclude_and_include(local: Local, capsys: pytest.CaptureFixture[str]):
     assert "nowhere" in capsys.readouterr().err
 
 
+def test_problems_name_damaged_label_files(local: Local, capsys: pytest.CaptureFixture[str]):
+    row = local.hand_in(local.ids[0]).annotation
+    (local.project.workspace.labels / row.label_path).write_bytes(b"")
+    xal(local, "problems")
+    said = capsys.readouterr().out
+    assert f"the label file of annotation {row.id} ({row.image}, ada r1) has 0 bytes instead of {row.file_size}" in said
+    xal(local, "status")
+    assert "damaged   1 label files" in capsys.readouterr().out
+
+
 def test_annotations_and_withdraw(local: Local, capsys: pytest.CaptureFixture[str]):
     number = local.hand_in(local.ids[1], "ada").annotation.id
     assert xal(local, "annotations") == 0

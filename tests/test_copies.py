@@ -10,6 +10,7 @@ import pytest
 from harness.local import Local
 from PIL import Image
 
+from xal.errors import Full
 from xal.project import ArchiveOptions, Project
 from xal.store.rows import ImageRow
 from xal.views import display_file, thumbnail_file
@@ -75,3 +76,31 @@ def test_a_folder_keeps_its_bound_for_commands_beside_the_server(local: Local):
     for row in rows(beside):
         beside.served(row)
     assert len(kept(local)) <= 4
+
+
+@pytest.mark.parametrize("spoilt", [b"", b"\x1f\x8b", b"\x89PNG\r\n\x1a\n" + bytes(40)])
+@pytest.mark.parametrize("make", [lambda project, row: project.served(row)[0], display_file, thumbnail_file])
+def test_a_copy_that_was_cut_or_damaged_is_made_anew(local: Local, make, spoilt: bytes):
+    project = opened(local)
+    row = rows(project)[0]
+    project.volume(row)
+    whole = make(project, project.store.image(row.id)).read_bytes()
+    for path in kept(local):
+        path.write_bytes(spoilt)
+    again = opened(local)  # as after a power cut
+    assert make(again, again.store.image(row.id)).read_bytes() == whole
+
+
+def test_without_space_facts_are_learnt_and_copies_wait(local: Local):
+    local.project.sync()
+    project = Project.open(local.task, str(local.studies), archive=ArchiveOptions(reserve_mb=1 << 40))
+    row = rows(project)[0]
+    project.volume(row)
+    row = project.store.image(row.id)
+    assert row.checksum is not None
+    assert kept(local) == []
+    with pytest.raises(Full):
+        project.served(row)
+    with pytest.raises(Full, match="no space for a copy"):
+        thumbnail_file(project, row)
+    assert hashlib.sha256(opened(local).served(row)[0].read_bytes()).hexdigest() == row.checksum

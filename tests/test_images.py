@@ -16,9 +16,10 @@ from pydicom.encaps import encapsulate
 from pydicom.pixel_data_handlers import apply_windowing
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, RLELossless, generate_uid
 
-from xal.errors import Unreadable
+from xal.errors import Oversized, Unreadable
 from xal.images import (
     Volume,
+    channel_as_nifti,
     fingerprint,
     image_id,
     is_served_as_is,
@@ -27,7 +28,6 @@ from xal.images import (
     stored_window,
     suffix_of,
     write_label,
-    write_volume,
 )
 from xal.task import Task
 
@@ -429,6 +429,14 @@ def test_a_series_with_missing_or_doubled_slices_is_refused(tmp_path: Path, heig
         read_image(save_series(tmp_path / "series", random_pixels(8, 6, 4), heights))
 
 
+def test_a_series_is_as_large_as_its_files_together(tmp_path: Path, limited):
+    folder = save_series(tmp_path / "series", random_pixels(8, 6, 4), [0, 1, 2, 3])
+    assert read_image(folder).pixels.size == 192
+    limited(max_voxels=191)
+    with pytest.raises(Oversized, match="192 pixels"):
+        read_image(folder)
+
+
 def test_a_folder_must_hold_exactly_one_series(tmp_path: Path):
     folder = save_series(tmp_path / "series", random_pixels(8, 6, 2), [0, 1])
     save_dicom(folder / "other", random_pixels(6, 8), SeriesInstanceUID="1.2.3.5")
@@ -494,7 +502,7 @@ def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mo
 def test_the_display_channel_is_stored_without_loss(tmp_path: Path):
     whole = random_pixels(2, 5, 6, 7).astype(np.float32)
     for pixels in (whole, whole / 3):
-        write_volume(tmp_path / "a.nii.gz", Volume(pixels, OBLIQUE), 1)
+        (tmp_path / "a.nii.gz").write_bytes(channel_as_nifti(Volume(pixels, OBLIQUE), 1))
         again = read_image(tmp_path / "a.nii.gz")
         assert np.array_equal(again.pixels[0], pixels[1])
         assert np.allclose(again.affine, OBLIQUE, atol=1e-5)

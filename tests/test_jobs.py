@@ -141,3 +141,12 @@ def test_a_command_outlives_the_shell_that_started_it(local: Local, tmp_path: Pa
     psutil.Process(pid).kill()
     assert running is not None
     assert running.pid == pid
+
+
+def test_a_full_disk_is_said_in_words_not_in_a_librarys(local: Local):
+    with pytest.raises(RuntimeError), job(local.project.store, "train", {}):  # noqa: PT012 - as torch does
+        try:
+            raise OSError(28, "No space left on device")
+        except OSError as error:
+            raise RuntimeError("enforce fail at inline_container.cc") from error
+    assert local.project.store.jobs()[0].message.startswith("the server's disk is full")

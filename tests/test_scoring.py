@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import SimpleITK as sitk  # noqa: N813
 from harness.local import Local
 
 from xal.acquisition import roi_confidence
+from xal.errors import Full
 from xal.manage import publish_version, set_alpha
 from xal.rounds import train_round
 from xal.scoring import score_pool
@@ -120,3 +122,28 @@ def test_a_drawn_roi_is_preferred_to_a_proposed_one(tmp_path: Path):
     assert row.open
     assert row.roi_source == "drawn"
     assert row.misalignment is not None
+
+
+def test_a_damaged_outline_is_passed_over_and_noted(tmp_path: Path):
+    local = Local(tmp_path, 45, readings=ReadingSettings(per_image=2, double=0))
+    for image in local.ids[:36]:
+        for reader in ("ada", "bob"):
+            local.hand_in(image, reader)
+    train_round(local.project, TrainingSettings(max_epochs=1), lambda _: None, lambda: False)
+    row = local.hand_in(local.ids[36]).annotation
+    (local.project.workspace.labels / row.label_path).write_bytes(b"")
+    assert score(local).scored == 9
+    reading = local.project.store.reading(local.ids[36])
+    assert reading is not None
+    assert reading.roi_source != "drawn"
+    assert [noted.id for noted in local.project.store.damaged_labels()] == [row.id]
+
+
+def test_below_the_reserve_nothing_is_scored_trained_or_kept(scored: Local, monkeypatch: pytest.MonkeyPatch):
+    project = scored.project
+    monkeypatch.setattr(project, "space", replace(project.space, reserve=1 << 60))
+    project.store.put_images([ImageFile(f"{scored.ids[40]}", f"{scored.ids[40]}.png", 1, 2)])
+    with pytest.raises(Full, match="the pool is not scored further"):
+        score(scored)
+    with pytest.raises(Full, match="no training is started"):
+        train_round(project, TrainingSettings(max_epochs=1), lambda _: None, lambda: False)

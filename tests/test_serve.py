@@ -33,6 +33,19 @@ def test_refusal_is_one_line_and_an_exit_status(capsys):
     assert said.count("\n") == 1
 
 
+def test_who_means_it_is_believed_by_the_app_too(tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr(serve, "run", lambda command, *_: started.append(command) or 0)
+    for more in ([], ["--insecure", "--host", "0.0.0.0"]):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = str(probe.getsockname()[1])
+        assert serve.main(["--studies", str(tmp_path), "--port", port, *more]) == 0
+    careful, open_to_all = started
+    assert "insecure" not in careful
+    assert open_to_all[-3:] == ["--conf", "insecure", "true"]
+
+
 def test_a_port_in_use_is_said_before_anything_is_started():
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

@@ -12,11 +12,11 @@ from harness.local import Local
 from harness.pools import write_pool
 
 from xal.errors import BadInput, Conflict, XalError
-from xal.images import fingerprint, read_image, suffix_of, write_volume
+from xal.images import channel_as_nifti, fingerprint, read_image, suffix_of
 from xal.server.conf import parse_conf
 from xal.server.datastore import LARGE_POOL, XalDatastore
 from xal.server.infer import _contiguous
-from xal.server.strategy import bound_to_loopback, strategies
+from xal.server.strategy import strategies
 from xal.server.train import ClassifierTrain, training_settings
 from xal.store.rows import ImageFile
 from xal.task import ImageSettings, TrainingSettings
@@ -80,22 +80,6 @@ def test_bands_have_no_gap_because_slicer_counts_values(levels: list[int], names
     assert all(said[f"attention {level}"] == value for level, value in zip(given, values, strict=True) if level)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        ("start_server --host 127.0.0.1", True),
-        ("start_server -i localhost", True),
-        ("start_server --host=::1", True),
-        ("start_server -i127.0.0.1", True),
-        ("start_server", False),
-        ("start_server --host 0.0.0.0", False),
-        ("start_server --host 10.1.2.3", False),
-    ],
-)
-def test_paths_are_shared_only_by_a_server_on_loopback(arguments: str, expected: bool):
-    assert bound_to_loopback(arguments.split()) is expected
-
-
 def test_conf_is_validated():
     assert parse_conf({"alpha": "0.25", "share_paths": "true"}).alpha == 0.25
     with pytest.raises(XalError, match=r"alpah.*alpha"):
@@ -129,7 +113,7 @@ def test_an_upload_never_takes_the_place_of_an_image_in_another_format(tmp_path:
     local = Local(tmp_path, 3)
     datastore = XalDatastore(local.project)
     pixels = read_image(local.studies / f"{local.ids[0]}.png")
-    write_volume(tmp_path / "other.nii.gz", pixels, 0)
+    (tmp_path / "other.nii.gz").write_bytes(channel_as_nifti(pixels, 0))
     with pytest.raises(Conflict, match="exists already"):
         datastore.add_image(local.ids[0], str(tmp_path / "other.nii.gz"), {})
     datastore.remove_image(local.ids[1])
@@ -158,7 +142,7 @@ def test_next_sample_passes_over_a_file_that_vanished_a_moment_ago(tmp_path: Pat
     assert local.project.store.image(head).state == "gone"
 
 
-def test_a_dataset_keeps_the_label_of_an_image_that_cannot_be_read_and_leaves_no_file_behind(
+def test_a_dataset_names_what_it_lacks_and_leaves_no_file_behind_where_it_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     import tempfile
@@ -178,7 +162,16 @@ def test_a_dataset_keeps_the_label_of_an_image_that_cannot_be_read_and_leaves_no
     assert label in names
     assert gone not in names
     Path(archive).unlink()
-    next((local.project.workspace.labels / local.ids[1]).iterdir()).unlink()
-    with pytest.raises(FileNotFoundError):
+    next((local.project.workspace.labels / local.ids[1]).glob("*.nii.gz")).unlink()
+    with zipfile.ZipFile(archive := datastore.get_dataset_archive(None)) as content:
+        missing = content.read("missing.txt").decode()
+    assert f"{local.ids[1]}: the label file of annotation 2 ({local.ids[1]}, ada r1) is missing" in missing
+    Path(archive).unlink()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", full)
+    with pytest.raises(OSError, match="No space left"):
         datastore.get_dataset_archive(None)
     assert not list(tmp_path.glob("dataset-*"))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 
 import pytest
 
-from xal.errors import BadInput, Conflict
+from xal.errors import BadInput, Conflict, Unreadable
 from xal.source import FolderSource, checked_id
 
 
@@ -55,10 +57,70 @@ def test_a_file_added_beside_an_image_of_the_same_id_does_not_take_its_place(tmp
     assert [file.path for file in source.scan(known)] == ["a.png"]
 
 
-def test_what_cannot_be_looked_at_hides_nothing_else(tmp_path: Path):
-    (tmp_path / "a.png").write_bytes(b"x")
-    (tmp_path / "loop.png").symlink_to("loop.png")
-    assert names(tmp_path) == {"a": "a.png"}
+def listed(folder: Path) -> dict[str, str]:
+    """What is listed, and why it must not be opened."""
+    source, said = FolderSource(folder), {}
+    for file in source.scan():
+        try:
+            source.path(file)
+            said[file.id] = "fine"
+        except Unreadable as error:
+            said[file.id] = str(error)
+        assert source.still_is(file), "a problem of this very file"
+    return said
+
+
+def test_what_is_no_file_of_the_folder_is_named_and_hides_nothing_else(tmp_path: Path):
+    studies, outside = tmp_path / "studies", tmp_path / "outside.png"
+    studies.mkdir()
+    outside.write_bytes(b"x")
+    (studies / "a.png").write_bytes(b"x")
+    (studies / "loop.png").symlink_to("loop.png")
+    (studies / "nowhere.png").symlink_to("nothing")
+    (studies / "zero.png").symlink_to("/dev/zero")
+    (studies / "out.png").symlink_to(outside)
+    (studies / "folder out").symlink_to(tmp_path)
+    os.mkfifo(studies / "pipe.png")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(studies / "socket.png"))
+    said = listed(studies)
+    assert said.pop("a") == "fine"
+    assert {name: text.partition(": ")[2].partition(":")[0] for name, text in said.items()} == {
+        "loop": "is a link that leads nowhere",
+        "nowhere": "is a link that leads nowhere",
+        "zero": "is a link out of the studies folder",
+        "out": "is a link out of the studies folder",
+        "folder out": "is a link out of the studies folder",
+        "pipe": "is a FIFO, not a file",
+        "socket": "is a socket, not a file",
+    }
+
+
+def test_links_within_the_folder_and_a_linked_folder_are_fine(tmp_path: Path):
+    (tmp_path / "archive").mkdir()
+    (tmp_path / "archive" / "x.png").write_bytes(b"x")
+    (tmp_path / "archive" / "soft.png").symlink_to("x.png")
+    (tmp_path / "archive" / "hard.png").hardlink_to(tmp_path / "archive" / "x.png")
+    (tmp_path / "studies").symlink_to("archive")
+    assert set(listed(tmp_path / "studies").values()) == {"fine"}
+    assert len(listed(tmp_path / "studies")) == 3
+
+
+@pytest.mark.parametrize("name", ["2.dcm", "extra.png", ".hidden"])
+def test_a_series_with_a_fifo_in_its_folder_is_a_problem(tmp_path: Path, name: str):
+    (tmp_path / "series").mkdir()
+    (tmp_path / "series" / "1.dcm").write_bytes(b"\0" * 128 + b"DICM")
+    os.mkfifo(tmp_path / "series" / name)
+    assert listed(tmp_path) == {"series": f"series: holds {name!r}, which is a FIFO, not a file"}
+
+
+def test_a_series_of_links_out_of_the_folder_is_a_problem_and_a_folder_of_other_links_is_none(tmp_path: Path):
+    studies = tmp_path / "studies"
+    (tmp_path / "1.dcm").write_bytes(b"\0" * 128 + b"DICM")
+    for folder, name in (("series", "1.dcm"), ("tools", "python")):
+        (studies / folder).mkdir(parents=True)
+        (studies / folder / name).symlink_to(tmp_path / "1.dcm")
+    assert set(listed(studies)) == {"series"}
 
 
 def test_adding_never_overwrites(tmp_path: Path):

@@ -32,14 +32,14 @@ def test_a_scan_that_fails_as_nobody_foresaw_is_told_of_and_tried_at_growing_dis
         scans.append(now[0])
         raise error
 
-    def sleep(seconds: float) -> None:
+    def wait(seconds: float) -> None:
         now[0] += seconds
         if now[0] > 1020:
             raise _EnoughError
 
     monkeypatch.setattr(local.project.source, "scan", scan)
     monkeypatch.setattr(watch.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(watch.time, "sleep", sleep)
+    monkeypatch.setattr(watch.ending, "wait", wait)
     watching = Watch(local.project, None, lambda: None, scan_seconds=1)
     with pytest.raises(_EnoughError):
         watching._run([watching.scan], "source")

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from xal.errors import BadInput, Unreadable
+from xal.errors import BadInput, Oversized, TooLarge, Unreadable
 from xal.images import AnyArray, FloatArray, Header, LabelArray, Volume, read_header, read_layers
 from xal.integrity import Kind
+from xal.limits import in_force
 from xal.task import ATTENTION_BANDS, Task
 
 BoolArray = npt.NDArray[np.bool_]
@@ -28,6 +29,8 @@ _TOLERANCE = 0.1
 """How far a corner of the label may lie from its place in the image, in voxels: files store geometry as float32."""
 _LARGEST = 8
 """A segmentation with more than so many times the image's voxels is not of this image."""
+_REPRESENTABLE = (-(2**24), 2**24)
+"""Whole numbers that float32 tells apart."""
 _SEGMENT_KEY = re.compile(r"Segment(\d+)_(\w+)")
 
 
@@ -65,6 +68,8 @@ def decode_label(
     _check_stated(stated_finding, task)
     try:
         regions, note = _regions(path, label_info, image, stated_finding)
+    except Oversized:
+        raise
     except Unreadable as error:
         raise BadInput(f"the label file cannot be used: {error}") from error
     rois = _rois(regions, stated_finding, task)
@@ -150,6 +155,7 @@ def _regions(
         raise _misplaced(header, image)
     values = _whole_numbers(read_layers(path, header)[0])
     painted = _values(values)
+    _check_segments(len(painted), "values are painted")
     if label_info:
         return _by_position(values, painted, _names(label_info)), None
     if not painted:
@@ -187,11 +193,11 @@ def _whole_numbers(values: AnyArray) -> AnyArray:
         return values
     if values.dtype.kind != "f" or not np.isfinite(values).all():
         raise BadInput("the label map holds NaN, infinite or complex values; it must hold whole numbers")
-    rounded = np.rint(values)
-    if not np.array_equal(rounded, values):
-        wrong = float(values[rounded != values][0])
-        raise BadInput(f"the label map holds {wrong:g}; it must hold whole numbers")
-    return rounded.astype(np.int64)
+    whole = np.clip(values, *_REPRESENTABLE).astype(np.int32)
+    if not np.array_equal(whole, values):
+        wrong = float(values[whole != values][0])
+        raise BadInput(f"the label map holds {wrong:g}; it must hold whole numbers below {_REPRESENTABLE[1]:,}")
+    return whole
 
 
 @dataclass(frozen=True)
@@ -201,6 +207,13 @@ class _Segment:
     name: str
     layer: int
     value: int
+
+
+def _check_segments(count: int, what: str) -> None:
+    """Each is a mask of the whole image."""
+    most = in_force().max_layers
+    if count > most:
+        raise TooLarge(f"the label map is too large: {count} {what}; this server takes {most} at most (max_layers)")
 
 
 def _segments(header: Header) -> list[_Segment]:
@@ -231,7 +244,8 @@ def _segmentation(path: Path, header: Header, segments: list[_Segment], image: V
         raise _misplaced(header, image)
     if np.prod(header.shape, dtype=np.float64) > _LARGEST * np.prod(image.shape, dtype=np.float64):
         raise BadInput(f"the label has {_sizes(header.shape)} voxels, the image has {_sizes(image.shape)}")
-    layers = _whole_numbers(read_layers(path, header))
+    _check_segments(len(segments), "segments are listed")
+    layers = [_whole_numbers(values) for values in read_layers(path, header)]
     for layer, values in enumerate(layers):
         known = {segment.value for segment in segments if segment.layer == layer}
         strange = [value for value in _values(values) if value not in known]

@@ -38,9 +38,9 @@ class Aside:
         for image in ids:
             pause = min(2 * known[image][1], LONGEST_SECONDS) if image in known else ASIDE_SECONDS
             known[image] = (now + pause, pause)
-        content = json.dumps(known)
+        content = json.dumps(known).encode()
         try:
-            write_atomically(self._file, ".json", lambda draft: draft.write_text(content), durable=False)
+            write_atomically(self._file, content, durable=False)
         except OSError as error:  # they are met again, and that is all
             logger.warning("what was put aside could not be kept: %s", error.strerror)
 

@@ -5,24 +5,29 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+import tempfile
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from xal.durable import sync_to_disk
-from xal.errors import BadInput, Conflict, StoreError
+from xal.adopting import ORPHANS, put_unnamed_aside
+from xal.durable import create, sync_to_disk
+from xal.errors import BadInput, Conflict, StoreError, StoreLost
 from xal.holding import Hold, put_aside, staged
+from xal.lost import STORE_FILE
 from xal.project import Project
-from xal.workspace import state_folder
+from xal.store import Store
+from xal.store_file import new_folder_aside, pools_in, put_in_place, whole_copy
+from xal.temporary import temporary_files
+from xal.workspace import POOL_FILE, named_pool, state_folder
 
 MANIFEST = "xal-backup.json"
-SQLITE_FILE = "store.sqlite"
 DUMP = "store.dump"
 """What the advice calls the dump of a PostgreSQL database."""
-UNFINISHED = shutil.ignore_patterns(".*")
-"""Files that are being written; no label or model is called so."""
 
 
 def backup(project: Project, target: Path) -> Path:
@@ -39,7 +44,7 @@ def backup(project: Project, target: Path) -> Path:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         if database == "sqlite":
-            project.store.backup(partial / SQLITE_FILE)
+            project.store.backup(partial / STORE_FILE)
         _copy_files(project.workspace.state, partial)
         manifest = {"pool": project.workspace.pool, "database": database, "made_at": time.time()}
         (partial / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
@@ -61,6 +66,64 @@ def dump_advice(project: Project, target: Path) -> str | None:
         "What is handed in between the copy and a later dump lacks its label file: dump before the copy, or while "
         "nobody hands in"
     )
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a restore came to."""
+
+    aside: Path | None
+    """Where what was there before is."""
+    unnamed: int = 0
+    """Label files that the store does not know, as it was before they came; they are put aside, too."""
+
+
+def restore_copy(source: Path, studies: str, database: str | None = None) -> Restored:
+    """Put a copy that the server made in the place of the store, and of nothing else; nothing is erased.
+
+    Conflict while any process uses the state.
+    """
+    if _kind(database) != "sqlite":
+        raise BadInput(f"{source} is a copy of a store in sqlite: --database must say the same")
+    state = state_folder(studies)
+    try:
+        held = Hold(state, alone=True)
+        try:
+            with tempfile.TemporaryDirectory(dir=temporary_files(state)) as folder:
+                fresh = whole_copy(source, Path(folder))
+                pool = _pool_of(state, source, pools_in(fresh))
+                aside = put_in_place(fresh, state)
+            return Restored(aside, sum(_put_unnamed_aside(state, pool)))
+        finally:
+            held.release()
+    except OSError as error:
+        raise StoreError(f"the restore did not come to its end: {error}") from error
+
+
+def _pool_of(state: Path, source: Path, known: set[str]) -> str:
+    """The pool that the state is of; where nothing says which, it is the copy's."""
+    try:
+        pool = named_pool(state / POOL_FILE)
+    except StoreLost as error:
+        if len(known) != 1:
+            raise BadInput(f"{error}, and {source} holds {len(known)} pools: restore {POOL_FILE}, too") from error
+        (pool,) = known
+        if (state / POOL_FILE).exists():
+            (state / POOL_FILE).rename(new_folder_aside(state) / POOL_FILE)
+        create(state / POOL_FILE, json.dumps({"pool": pool}).encode())
+    if pool not in known:
+        raise BadInput(f"{source} is of another pool of images ({', '.join(sorted(known))}) than {state} ({pool})")
+    return pool
+
+
+def _put_unnamed_aside(state: Path, pool: str) -> Iterator[int]:
+    """Of each task: how many label files the store does not know."""
+    for labels in sorted(state.glob("*/labels")):
+        store = Store.open(f"sqlite:///{state / STORE_FILE}", pool, labels.parent.name)
+        try:
+            yield len(put_unnamed_aside(store, labels))
+        finally:
+            store.close()
 
 
 def restore(source: Path, studies: str, database: str | None = None) -> Path | None:
@@ -98,10 +161,15 @@ def _copy_files(state: Path, target: Path) -> None:
     for task in sorted(folder for folder in state.iterdir() if (folder / "labels").is_dir()):
         for kind in ("labels", "models"):
             if (task / kind).is_dir():
-                shutil.copytree(task / kind, target / task.name / kind, ignore=UNFINISHED)
+                shutil.copytree(task / kind, target / task.name / kind, ignore=_unfinished)
     for file in state.iterdir():
-        if file.is_file() and not file.name.startswith((SQLITE_FILE, ".")):
+        if file.is_file() and not file.name.startswith((STORE_FILE, ".")):
             shutil.copy2(file, target / file.name)
+
+
+def _unfinished(_folder: str, names: list[str]) -> list[str]:
+    """Files that are being written; no label or model is called so."""
+    return [name for name in names if name.startswith(".") and name != ORPHANS]
 
 
 def _manifest(source: Path) -> dict[str, str]:

@@ -11,7 +11,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from operator import itemgetter
 from pathlib import Path
 
@@ -65,15 +65,21 @@ class BoundedFolder:
             if self._bytes > self._max_bytes or self._unseen > self._max_bytes * _UNSEEN:
                 self._make_room()
 
+    def give_way(self, enough: Callable[[], bool]) -> None:
+        """Remove files, the longest unused first, until there is enough space for others."""
+        with self._lock:
+            self._remove_oldest(enough)
+
     def _make_room(self) -> None:
         """Count, and remove the longest unused files if there is too much."""
-        entries = list(self._entries())
-        self._bytes, self._unseen = sum(size for _, size, _ in entries), 0
-        if self._bytes <= self._max_bytes:
-            return
+        self._bytes, self._unseen = sum(size for _, size, _ in self._entries()), 0
+        if self._bytes > self._max_bytes:
+            self._remove_oldest(lambda: self._bytes <= self._max_bytes * _KEEP)
+
+    def _remove_oldest(self, enough: Callable[[], bool]) -> None:
         in_use = time.time() - self._in_use_seconds
-        for used_at, size, path in sorted(entries, key=itemgetter(0)):
-            if self._bytes <= self._max_bytes * _KEEP or used_at > in_use:
+        for used_at, size, path in sorted(self._entries(), key=itemgetter(0)):
+            if enough() or used_at > in_use:
                 break
             if _last_use(path) in (used_at, None):  # nobody has begun to use it while all of this was listed
                 remove(path)

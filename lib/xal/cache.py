@@ -12,6 +12,7 @@ import threading
 import time
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,10 @@ class TensorCache:
             remove(temporary)
             return
         self._files.added(path, replaced)
+
+    def give_way(self, enough: Callable[[], bool]) -> None:
+        """Remove entries until there is enough space for others."""
+        self._files.give_way(enough)
 
     def _path(self, key: str) -> Path:
         name = hashlib.sha256(key.encode()).hexdigest()

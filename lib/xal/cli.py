@@ -16,6 +16,7 @@ from typing import Any
 from xal.datasets.registry import ADAPTERS, known_options, read_options, read_source
 from xal.datasets.truth import TRUTH, TRUTH_FOLDER
 from xal.errors import XalError
+from xal.notes import note_withdrawn
 from xal.pacs.address import is_address
 from xal.project import Project
 from xal.task import load_task
@@ -64,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("image")
     sub.add_argument("reason")
     command("include", _include, "Take an exclusion back").add_argument("image")
-    command("problems", _problems, "List images that cannot be read, or are not those that were annotated")
+    command("problems", _problems, "List images and label files that cannot be read, or are not those that they were")
     command("versions", _versions, "List model versions")
     command("publish", _publish, "Bring a model version back").add_argument("version", type=int)
     command("alpha", _alpha, "Weigh uncertainty against misalignment").add_argument("alpha", type=float)
@@ -74,7 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("export", _export, "Write the settled images as a data set, which `xal import folder` reads")
     sub.add_argument("folder", type=Path, help="a new or empty folder; an export that was cut off goes on")
     command("backup", _backup, "Copy the whole state into a new folder").add_argument("target", type=Path)
-    command("restore", _restore, "Put a backup in place, once the server is stopped").add_argument("source", type=Path)
+    sub = command("restore", _restore, "Put a backup in place, once the server is stopped")
+    sub.add_argument("source", type=Path, help="a folder that `xal backup` made, or a copy that the server keeps")
+    command("rebuild", _rebuild, "Make the store anew from label files and models, once the server is stopped")
     sub = command("import", _import, "Turn a public data set into a studies folder", project=False)
     sub.add_argument("name", choices=list(ADAPTERS), help="of the set: its official layout")
     sub.add_argument("source", type=Path, help="where the set lies; it is only read")
@@ -116,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
 def _open(given: argparse.Namespace) -> Project:
     if not is_address(given.studies) and not Path(given.studies).is_dir():
         raise XalError(f"--studies {given.studies} is no folder, and no archive's address")
-    return Project.open(load_task(given.task, TASKS), _studies(given), given.database)
+    return Project.open(load_task(given.task, TASKS), _studies(given), given.database, named=given.task)
 
 
 def _studies(given: argparse.Namespace) -> str:
@@ -142,6 +145,10 @@ def _status(given: argparse.Namespace) -> None:
         metric = version.metrics.get("best_metric", 0.0)
         _say(f"model     v{version.version}, balanced accuracy {metric:.3f} on the validation set")
         _say(f"unscored  {project.store.stale_count(version.version)}")
+    if problem := project.space.problem():
+        _say(f"space     {problem}")
+    if damaged := project.store.damaged_label_count():
+        _say(f"damaged   {damaged} label files: see `xal problems`")
     for job in project.store.jobs(limit=5):
         _say(f"job       {job.kind} {job.state} {json.dumps(job.progress)} {job.message or ''}".rstrip())
 
@@ -157,7 +164,9 @@ def _annotations(given: argparse.Namespace) -> None:
 
 
 def _withdraw(given: argparse.Namespace) -> None:
-    row = _open(given).store.withdraw(given.annotation, by=given.reader)
+    project = _open(given)
+    row = project.store.withdraw(given.annotation, by=given.reader)
+    note_withdrawn(project.workspace.labels, [row])
     _say(f"annotation {row.id} of {row.image} is withdrawn")
 
 
@@ -171,7 +180,11 @@ def _include(given: argparse.Namespace) -> None:
 
 
 def _problems(given: argparse.Namespace) -> None:
-    store = _open(given).store
+    from xal.adopting import orphans
+    from xal.label_check import check_all
+
+    project = _open(given)
+    store = project.store
     for row in store.images():
         if row.state == "unreadable":
             _say(f"{row.id}: {row.problem}")
@@ -181,6 +194,10 @@ def _problems(given: argparse.Namespace) -> None:
                 f"{row.id}: its file was replaced by one with other pixels after it was annotated ({made}), so nothing "
                 "is learnt from it. Put the first file back, or withdraw the annotations to have it read anew"
             )
+    for label in orphans(project.workspace.labels):
+        _say(f"{label}: no annotation names this label file; `xal rebuild` tries to take it up")
+    for damaged in check_all(project):
+        _say(f"{damaged.file_problem}. Put the file back from a backup, or hand the image in again")
 
 
 def _versions(given: argparse.Namespace) -> None:
@@ -270,13 +287,29 @@ def _backup(given: argparse.Namespace) -> None:
 
 
 def _restore(given: argparse.Namespace) -> None:
-    from xal.backup import load_advice, restore
+    from xal.backup import load_advice, restore, restore_copy
 
+    if given.source.is_file():
+        restored = restore_copy(given.source, _studies(given), given.database)
+        _say("restored" if restored.aside is None else f"restored; the store that was there is in {restored.aside}")
+        if restored.unnamed:
+            _say(
+                f"{restored.unnamed} label files came after this copy was made: they are put aside, in .orphans among "
+                "the label files, and `xal rebuild` takes them up"
+            )
+        return
     aside = restore(given.source, _studies(given), given.database)
     _say("restored" if aside is None else f"restored; what was there before is in {aside}")
     advice = load_advice(given.source, given.database)
     if advice is not None:
         _say(advice)
+
+
+def _rebuild(given: argparse.Namespace) -> None:
+    from xal.rebuild import rebuild
+
+    for line in rebuild(load_task(given.task, TASKS), _studies(given), given.database).lines():
+        _say(line)
 
 
 def _import(given: argparse.Namespace) -> None:

@@ -1,45 +1,82 @@
-"""Files that are there whole or not at all, whatever happens while they are written."""
+"""Files that are there whole or not at all, whatever happens while they are written.
+
+What is written is bytes that are ready, by a call that raises where they cannot be written; before a file gets its name
+it is read back. A library that is told to fill a file may say nothing of a full disk.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
-from collections.abc import Callable
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-UNFINISHED = f".{'[0-9a-f]' * 16}.tmp*"
-"""What `write_atomically` leaves behind if its process is killed, as a pattern of names."""
+import psutil
+
+UNFINISHED = f".{'[0-9a-f]' * 16}.tmp"
+"""What is left behind if the process that writes is killed, as a pattern of names."""
+_CHUNK = 1 << 20
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-def write_atomically(path: Path, suffix: str, write: Callable[[Path], object], durable: bool = True) -> None:
-    """Let `write` fill a hidden file beside `path`, then put it in place; on any failure nothing is left behind.
+def write_atomically(path: Path, content: bytes, durable: bool = True) -> None:
+    """Put this content under `path`, in place of what is there; on any failure that stays, and nothing is left behind.
 
     What is not `durable` survives a killed process, not a power cut: for thousands of files that can be made again.
     """
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp{suffix}")
-    _make_folder(path.parent)
-    try:
-        try:
-            write(temporary)
-        except RuntimeError as error:
-            raise OSError(f"{path.name} could not be written: {error}") from error
+    with _draft(path) as draft:
+        _fill(draft, content, durable)
+        draft.replace(path)
         if durable:
-            sync_to_disk(temporary)
-            move_durably(temporary, path)
-        else:
-            temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+            sync_to_disk(path.parent)
 
 
-def move_durably(source: Path, target: Path) -> None:
-    """Give a written and synced file its name, in a way that a power cut does not undo."""
-    _make_folder(target.parent)
-    source.replace(target)
-    sync_to_disk(target.parent)
+def create(path: Path, content: bytes) -> None:
+    """Put this content, durably, under a name that nothing has: FileExistsError where there is a file, which stays."""
+    with _draft(path) as draft:
+        _fill(draft, content, durable=True)
+        path.hardlink_to(draft)
+        sync_to_disk(path.parent)
 
 
-def _make_folder(folder: Path) -> None:
+def copy_atomically(source: Path, path: Path) -> None:
+    """Put a copy of a file, with its time, under `path`; it survives a killed process, not a power cut."""
+    with _draft(path) as draft:
+        shutil.copy2(source, draft)
+        if draft.stat().st_size != source.stat().st_size:
+            raise OSError(errno.EIO, "the copy is not as large as the file", str(path))
+        draft.replace(path)
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether this, or what caused it, says that a disk is full or a quota used up."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _NO_SPACE:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove, below a folder, what processes that were killed had begun to write."""
+    for draft in folder.rglob(UNFINISHED):
+        if is_left_behind(draft, int(draft.name[1:9], 16)):
+            draft.unlink(missing_ok=True)
+
+
+def is_left_behind(file: Path, pid: int) -> bool:
+    """Whether the process that began a file has ended, be it that another one has its number by now."""
+    try:
+        return bool(psutil.Process(pid).create_time() > file.stat().st_mtime)
+    except (psutil.NoSuchProcess, FileNotFoundError):
+        return True
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, in a way that a power cut does not undo."""
     new_folders = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for new in new_folders:
@@ -53,3 +90,34 @@ def sync_to_disk(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _draft(path: Path) -> Iterator[Path]:
+    """The name of a hidden file beside `path` that is gone afterwards."""
+    make_folder(path.parent)
+    draft = path.with_name(f".{os.getpid():08x}{secrets.token_hex(4)}.tmp")
+    try:
+        yield draft
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _fill(file: Path, content: bytes, durable: bool) -> None:
+    with file.open("xb") as target:
+        target.write(content)
+        target.flush()
+        if durable:
+            os.fsync(target.fileno())
+    if not _holds(file, content):
+        raise OSError(errno.EIO, "what was written is not what can be read back", str(file))
+
+
+def _holds(file: Path, content: bytes) -> bool:
+    expected = memoryview(content)
+    with file.open("rb") as source:
+        while chunk := source.read(_CHUNK):
+            if chunk != expected[: len(chunk)]:
+                return False
+            expected = expected[len(chunk) :]
+    return not expected

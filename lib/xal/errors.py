@@ -7,12 +7,14 @@ XalError
 │   ├── NotFound   no such image, label, finding, model, version         (HTTP 404)
 │   ├── Conflict   it contradicts what is stored                         (HTTP 409)
 │   ├── TooLarge   it is larger than this server takes                   (HTTP 413)
-│   ├── Full       there is no space left for it                         (HTTP 507)
 │   └── Unavailable  where images come from cannot give them now: try later  (HTTP 503)
-│       └── NoAnswer  it does not answer at all
+│       ├── NoAnswer  it does not answer at all
+│       └── Full      there is no space left here                        (HTTP 507)
 ├── TaskError      the task file is wrong: names file, key, value and what would be right
 ├── Unreadable     an image or label file that cannot be decoded
+│   └── Oversized  it is not decoded, because it would be too large: TooLarge, too
 └── StoreError     the store cannot be opened or is not what we expect
+    └── StoreLost  it is missing or damaged, though it was there before
 """
 
 from __future__ import annotations
@@ -56,12 +58,6 @@ class TooLarge(Refused):
     status = 413
 
 
-class Full(Refused):
-    """There is no space left for it; the text says where."""
-
-    status = 507
-
-
 class Unavailable(Refused):
     """Where images come from does not answer, or not as it should; later it may."""
 
@@ -72,6 +68,12 @@ class NoAnswer(Unavailable):
     """Where images come from does not answer at all, or stopped in the middle."""
 
 
+class Full(Unavailable):
+    """There is no space left on the server's disk, or none that is not reserved for labels."""
+
+    status = 507
+
+
 class TaskError(XalError):
     """A task file that cannot be used."""
 
@@ -80,5 +82,13 @@ class Unreadable(XalError):  # noqa: N818 - as above
     """A file that cannot be decoded; ``str()`` names the file and the reason."""
 
 
+class Oversized(Unreadable, TooLarge):
+    """A file that would take more memory than this server gives to one; known before it is decoded."""
+
+
 class StoreError(XalError):
     """The store cannot be opened, or holds something this version cannot use."""
+
+
+class StoreLost(StoreError):  # noqa: N818 - as above
+    """The store, or a part of it, is missing or damaged, though it was there before; it can be restored or rebuilt."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 import time
 import zipfile
@@ -23,7 +22,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from xal.durable import write_atomically
+from xal.durable import copy_atomically, write_atomically
 from xal.errors import Conflict, NotFound, Refused, StoreError, Unavailable, Unreadable
 from xal.integrity import Kind, sniff
 from xal.nifti import nifti
@@ -96,11 +95,11 @@ class _Folder:
         try:
             os.link(source, target)
         except OSError:  # on another disk, or somebody else's
-            write_atomically(target, "", lambda draft: shutil.copy2(source, draft), durable=False)
+            copy_atomically(source, target)
 
     def write(self, name: str, content: bytes) -> None:
         self._names.add(name)
-        write_atomically(self._folder / name, "", lambda draft: draft.write_bytes(content), durable=False)
+        write_atomically(self._folder / name, content, durable=False)
 
     def tidy(self) -> None:
         """Remove what only an earlier run wanted here, or was cut off at."""

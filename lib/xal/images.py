@@ -7,25 +7,30 @@ numpy's z, y, x into RAS affines and (channel, i, j, k) arrays.
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import nrrd
 import numpy as np
 import numpy.typing as npt
 import SimpleITK
 from pydicom.dataset import Dataset
 
 from xal.colours import is_grey
-from xal.dicom import reading
+from xal.dicom import nesting, reading
 from xal.durable import write_atomically
-from xal.integrity import Kind, check_complete, sniff, unreadable
+from xal.integrity import Kind, check_complete, oversized, sniff, unreadable
+from xal.limits import in_force
+from xal.nifti import FAST, compact, nifti
 from xal.task import Task
+from xal.turns import decoding
 
 FloatArray = npt.NDArray[np.floating[Any]]
 AnyArray = npt.NDArray[Any]
@@ -71,6 +76,13 @@ class Header:
     layers: int
     affine: FloatArray
     fields: Mapping[str, str]
+    itemsize: int = 1
+    """Bytes of one value."""
+
+    @property
+    def values(self) -> int:
+        """How many, of all voxels and layers."""
+        return math.prod(self.shape) * self.layers
 
 
 def suffix_of(name: str) -> str | None:
@@ -116,23 +128,25 @@ def read_label(path: Path) -> tuple[LabelArray, FloatArray]:
 
 
 def read_header(path: Path) -> Header:
-    """Geometry and header fields, without decoding a voxel."""
+    """Geometry and header fields, without decoding a voxel; Oversized where the voxels would be too many."""
     kind = sniff(path)
     if kind is not Kind.DICOM:
-        return _itk_header(path, _reader(path, kind), kind)
+        return _checked_size(path, _itk_header(path, _reader(path, kind), kind))
     told = _dicom(path)
     with _damaged_as_unreadable(path):
         enough, spacing = reading.itk_is_enough(told), reading.ultrasound_spacing(told)
     header = _itk_header(path, _reader(path, kind), kind) if enough else _stand_in_header(path)
+    _checked_size(path, header)
     return header if spacing is None else replace(header, affine=header.affine @ np.diag([*spacing, 1, 1]))
 
 
 def read_layers(path: Path, header: Header) -> AnyArray:
     """The stored values (layers, X, Y, Z) in the file's own type, after making sure that all of them are there."""
-    check_complete(path, header.kind)
-    if header.kind is Kind.DICOM and not reading.itk_is_enough(_dicom(path)):
-        return _stand_in_layers(path)
-    return _itk_layers(path, _reader(path, header.kind))
+    with decoding(header.values):
+        check_complete(path, header.kind, header.values * header.itemsize)
+        if header.kind is Kind.DICOM and not reading.itk_is_enough(_dicom(path)):
+            return _stand_in_layers(path)
+        return _itk_layers(path, _reader(path, header.kind))
 
 
 def fingerprint(volume: Volume) -> str:
@@ -143,16 +157,45 @@ def fingerprint(volume: Volume) -> str:
     return digest.hexdigest()
 
 
+def label_as_nifti(mask: LabelArray, affine: FloatArray) -> bytes:
+    """The content of a .nii.gz file with this label map (X, Y, Z)."""
+    return nifti(np.asarray(mask, dtype=np.uint8), affine)
+
+
+def label_as_nrrd(mask: LabelArray, affine: FloatArray) -> bytes:
+    """The content of an .nrrd file with this label map (X, Y, Z)."""
+    lps = _LPS @ affine
+    header = {
+        "space": "left-posterior-superior",
+        "space directions": lps[:3, :3].T,
+        "space origin": lps[:3, 3],
+        "kinds": ["domain"] * 3,
+        "encoding": "gzip",
+    }
+    content = io.BytesIO()
+    nrrd.write(content, np.asarray(mask, dtype=np.uint8), header, compression_level=FAST)
+    return content.getvalue()
+
+
 def write_label(path: Path, mask: LabelArray, affine: FloatArray) -> None:
-    """Store a label map (X, Y, Z) as compressed .nii.gz or .nrrd, by suffix; after a crash it is whole or not there."""
-    _write(path, np.asarray(mask, dtype=np.uint8), affine)
+    """Store a label map as compressed .nii.gz or .nrrd, by suffix; after a crash it is whole or not there."""
+    make = {".nii.gz": label_as_nifti, ".nrrd": label_as_nrrd}.get(suffix_of(path.name) or "")
+    if make is None:
+        raise ValueError(f"{path.name}: label maps are written as .nii.gz or .nrrd")
+    write_atomically(path, make(mask, affine))
 
 
-def write_volume(path: Path, volume: Volume, channel: int) -> None:
-    """Store one channel as a client can load it; whole numbers as int16, which halves what is sent."""
+def channel_as_nifti(volume: Volume, channel: int) -> bytes:
+    """One channel as a client can load it; whole numbers as int16, which halves what is sent."""
     pixels = volume.pixels[channel]
     small = np.abs(pixels).max() <= np.iinfo(np.int16).max and np.array_equal(pixels, np.rint(pixels))
-    _write(path, pixels.astype(np.int16 if small else np.float32), volume.affine)
+    return nifti(pixels.astype(np.int16 if small else np.float32), volume.affine, FAST)
+
+
+def volume_as_nifti(volume: Volume) -> bytes:
+    """All channels of a volume, and its window: `read_image` gives the same again."""
+    channels = np.moveaxis(volume.pixels, 0, -1)
+    return nifti(compact(channels[..., 0] if len(volume.pixels) == 1 else channels), volume.affine, FAST, volume.window)
 
 
 def is_served_as_is(path: Path, task: Task) -> bool:
@@ -228,7 +271,25 @@ def _itk_header(path: Path, reader: SimpleITK.ImageFileReader, kind: Kind) -> He
         layers=int(reader.GetNumberOfComponents() * np.prod(size[3:], dtype=np.int64)),
         affine=_affine_of(path, reader),
         fields={key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()},
+        itemsize=SimpleITK.Image([1, 1], reader.GetPixelID(), 1).GetSizeOfPixelComponent(),
     )
+
+
+def _checked_size(path: Path, header: Header) -> Header:
+    """The header of what may be decoded."""
+    limits = in_force()
+    if header.layers > limits.max_layers:
+        raise oversized(path, f"has {header.layers} layers or channels", str(limits.max_layers), "max_layers")
+    _check_count(path, header.values)
+    if header.values * header.itemsize > limits.max_unpacked:
+        has = f"has {header.values * header.itemsize >> 20} MB of voxels"
+        raise oversized(path, has, f"{limits.max_unpacked_mb} MB", "max_unpacked_mb")
+    return header
+
+
+def _check_count(path: Path, values: int) -> None:
+    if values > in_force().max_voxels:
+        raise oversized(path, f"has {values:,} pixels or voxels", f"{in_force().max_voxels:,}", "max_voxels")
 
 
 def _itk_layers(path: Path, reader: SimpleITK.ImageFileReader) -> AnyArray:
@@ -251,11 +312,21 @@ def _damaged_as_unreadable(path: Path) -> Iterator[None]:
 def _dicom(path: Path, pixels: bool = False) -> Dataset:
     """What a file says of its image, by pydicom; refused if pixels are missing."""
     with _damaged_as_unreadable(path):
+        _check_nesting(path)
         told = reading.read(path, pixels)
+        _check_count(path, reading.stored_values(told))
         missing = reading.missing_bytes(told)
     if missing:
         raise unreadable(path, f"is truncated: {missing} bytes of pixels are missing")
     return told
+
+
+def _check_nesting(path: Path) -> None:
+    depth = nesting.depth(path, in_force().max_unpacked)
+    if depth is None:
+        raise oversized(path, "unpacks to more", f"{in_force().max_unpacked_mb} MB", "max_unpacked_mb")
+    if depth > nesting.DEEPEST:
+        raise unreadable(path, f"has sequences in each other more than {nesting.DEEPEST} deep")
 
 
 def _stand_in_header(path: Path) -> Header:
@@ -323,6 +394,10 @@ def _read_file(path: Path) -> tuple[AnyArray, FloatArray, Window | None]:
 
 def _read_series(folder: Path) -> tuple[AnyArray, FloatArray, Window | None]:
     """Voxels, geometry, and the window, if it is the same in all slices."""
+    for file in folder.iterdir():
+        if file.is_file():
+            with suppress(*reading.DAMAGED):  # what is no DICOM file is passed over by GDCM, too
+                _check_nesting(file)
     series = SimpleITK.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
     if len(series) != 1:
         raise unreadable(folder, f"a folder is one image if it holds one DICOM series; this one holds {len(series)}")
@@ -335,10 +410,13 @@ def _read_series(folder: Path) -> tuple[AnyArray, FloatArray, Window | None]:
     silent = sum(len(position) != 3 for position in positions)
     if silent:
         raise unreadable(folder, f"{silent} of {len(names)} files do not say where they lie, so they are no volume")
-    if all(reading.itk_is_enough(told) for told in slices):
-        layers, affine, fields = _stack_by_itk(folder, names)
-    else:
-        layers, affine, fields = _stack_one_by_one(folder, names, positions)
+    values = sum(reading.stored_values(told) for told in slices)
+    _check_count(folder, values)
+    with decoding(values):
+        if all(reading.itk_is_enough(told) for told in slices):
+            layers, affine, fields = _stack_by_itk(folder, names)
+        else:
+            layers, affine, fields = _stack_one_by_one(folder, names, positions)
     _check_regular(folder, np.array(positions), affine, "slices")
     windows = {stored_window(told) for told in fields}
     return layers, affine, windows.pop() if len(windows) == 1 else None
@@ -393,16 +471,3 @@ def _check_regular(path: Path, stated: FloatArray, affine: FloatArray, what: str
             f"its {count} {what} are not evenly stacked (distances {steps.min():.3g} to {steps.max():.3g} mm, up to "
             f"{off:.3g} mm out of place): {what} are missing or doubled, or the gantry was tilted",
         )
-
-
-def _write(path: Path, values: AnyArray, affine: FloatArray) -> None:
-    if not path.name.endswith((".nii.gz", ".nrrd")):
-        raise ValueError(f"{path.name}: volumes are written as .nii.gz or .nrrd")
-    lps = _LPS @ affine
-    spacing = np.linalg.norm(lps[:3, :3], axis=0)
-    image = SimpleITK.GetImageFromArray(np.ascontiguousarray(values.T))
-    image.SetSpacing(spacing.tolist())
-    image.SetOrigin(lps[:3, 3].tolist())
-    image.SetDirection((lps[:3, :3] / spacing).ravel().tolist())
-    suffix = ".nii.gz" if path.name.endswith(".nii.gz") else ".nrrd"
-    write_atomically(path, suffix, lambda temporary: SimpleITK.WriteImage(image, str(temporary), True))

@@ -3,6 +3,8 @@
 ITK fills the missing end of a cut NIfTI or JPEG file without an error, reads NaN in a NIfTI file as 0, and follows an
 NRRD header to any file it names. A lesion on slices that were never transferred must not be read as healthy tissue,
 so these are looked at first. PNG, TIFF and DICOM need no second look: ITK refuses them when they are cut.
+
+What is compressed is unpacked here bit by bit, and no further than its voxels go: some bytes can stand for gigabytes.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ from __future__ import annotations
 import gzip
 import io
 import math
+import os
+import stat
 import zlib
 from collections.abc import Iterator
 from enum import Enum
@@ -21,12 +25,23 @@ import numpy as np
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
-from xal.errors import Unreadable
+from xal.errors import Oversized, Unreadable
+from xal.limits import in_force
 
 _CHUNK = 1 << 20
 _HEAD = 348
 """Bytes of a NIfTI-1 header, enough to know every format by."""
 _LARGEST_HEAD = 1 << 26
+_LARGEST_NRRD_HEAD, _MOST_NRRD_LINES = 1 << 23, 4096
+"""ITK compares each line of a NRRD header with all before it; a segment has about ten."""
+_MOST_SCANS = 100
+"""Of a JPEG file: a progressive one has about ten, and each is a pass over the whole picture."""
+KINDS = {
+    stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
+    stat.S_IFDIR: "a folder",
+}  # fmt: skip
+"""What else may be found where a file should be."""
+_SCAN, _END = b"\xff\xda", b"\xff\xd9"
 
 
 class Kind(Enum):
@@ -45,10 +60,25 @@ def unreadable(path: Path, reason: str) -> Unreadable:
     return Unreadable(f"{path.name}: {reason}")
 
 
+def oversized(path: Path, has: str, most: str, setting: str) -> Oversized:
+    """The error for a file that is not decoded because of its size; an administrator may set another limit."""
+    return Oversized(f"{path.name}: {has}; this server takes {most} at most ({setting})")
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a file for reading, and nothing else: a FIFO would wait for ever, a device has no end."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
+    if kind != stat.S_IFREG:
+        os.close(descriptor)
+        raise unreadable(path, f"is {KINDS.get(kind, 'something else')}, not a file")
+    return os.fdopen(descriptor, "rb")
+
+
 def sniff(path: Path) -> Kind:
     """The format by the file's first bytes: files with the wrong suffix are common, and ITK goes by the bytes too."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             head = file.read(_HEAD)
     except OSError as error:
         raise unreadable(path, error.strerror or "cannot be opened") from error
@@ -78,12 +108,15 @@ def sniff(path: Path) -> Kind:
     raise unreadable(path, "is no image that can be read here (NIfTI, NRRD, PNG, JPEG, TIFF or DICOM)")
 
 
-def check_complete(path: Path, kind: Kind) -> None:
-    """Raise Unreadable if the file is cut, damaged as far as its checksums tell, or holds what ITK would hide."""
+def check_complete(path: Path, kind: Kind, needed: int) -> None:
+    """Raise Unreadable if the file is cut, damaged as far as its checksums tell, or holds what ITK would hide.
+
+    `needed` bytes are its voxels, unpacked; what holds many more is Oversized.
+    """
     if kind is Kind.NIFTI:
         _check_nifti(path)
     elif kind is Kind.NRRD:
-        _check_nrrd(path)
+        _check_nrrd(path, needed)
     elif kind is Kind.JPEG:
         _check_jpeg(path)
 
@@ -101,7 +134,7 @@ def is_passing(error: Unreadable) -> bool:
 def check_readable(path: Path) -> None:
     """Raise OSError if a file, or one of a folder's, cannot be read to its end: ITK's errors do not tell."""
     for file in path.iterdir() if path.is_dir() else (path,):
-        with file.open("rb") as stream:
+        with open_file(file) as stream:
             while stream.read(_CHUNK):
                 pass
 
@@ -118,9 +151,13 @@ def _unzipped_head(path: Path) -> bytes:
         return _read(path, cast(BinaryIO, file), _HEAD)
 
 
-def _chunks(path: Path, stream: BinaryIO) -> Iterator[bytes]:
-    """The rest of a stream; only reading a gzip stream to its very end checks its length and CRC."""
+def _chunks(path: Path, stream: BinaryIO, needed: int) -> Iterator[bytes]:
+    """The rest of a stream, the voxels; only reading a gzip stream to its very end checks its length and CRC."""
+    most, present = in_force().max_trailing_kb, 0
     while chunk := _read(path, stream, _CHUNK):
+        present += len(chunk)
+        if present > needed + most * 1024:
+            raise oversized(path, "holds much more behind its voxels", f"{most} kB", "max_trailing_kb")
         yield chunk
 
 
@@ -131,7 +168,7 @@ def _check_nifti(path: Path) -> None:
         dtype, offset, needed = _nifti_layout(path, _read(path, stream, _HEAD))
         _read(path, stream, offset - _HEAD)
         present = 0
-        for chunk in _chunks(path, stream):
+        for chunk in _chunks(path, stream, needed):
             here = chunk[: max(0, needed - present)]
             whole = len(here) // dtype.itemsize
             if dtype.kind in "fc" and not np.isfinite(np.frombuffer(here, dtype, count=whole)).all():
@@ -154,21 +191,29 @@ def _nifti_layout(path: Path, head: bytes) -> tuple[np.dtype[Any], int, int]:
         raise unreadable(path, f"has a damaged NIfTI header ({error})") from error
 
 
-def _check_nrrd(path: Path) -> None:
+def _check_nrrd(path: Path, needed: int) -> None:
     encoding, start = _nrrd_encoding(path)
     if encoding in {"gzip", "gz"}:
         with path.open("rb") as file:
             file.seek(start)
             with gzip.GzipFile(fileobj=file) as stream:
-                for _ in _chunks(path, cast(BinaryIO, stream)):
+                for _ in _chunks(path, cast(BinaryIO, stream), needed):
                     pass
+    elif encoding == "raw" and path.stat().st_size > start + needed + in_force().max_trailing_kb * 1024:
+        raise oversized(
+            path, "holds much more behind its voxels", f"{in_force().max_trailing_kb} kB", "max_trailing_kb"
+        )
 
 
 def _nrrd_encoding(path: Path) -> tuple[str, int]:
     """How the voxels are encoded and where they start; refused if they are in another file."""
-    encoding = ""
+    encoding, lines = "", 0
     with path.open("rb") as file:
         while line := file.readline(_CHUNK).strip():
+            lines += 1
+            if lines > _MOST_NRRD_LINES or file.tell() > _LARGEST_NRRD_HEAD:
+                largest = f"{_MOST_NRRD_LINES} lines or {_LARGEST_NRRD_HEAD >> 20} MB"
+                raise unreadable(path, f"has a header of more than {largest}")
             if line.startswith(b"#") or b":=" in line:
                 continue
             field, _, value = line.partition(b":")
@@ -182,6 +227,23 @@ def _nrrd_encoding(path: Path) -> tuple[str, int]:
 
 def _check_jpeg(path: Path) -> None:
     """An end-of-image marker must follow the last start of a scan (inside a scan neither can occur by chance)."""
-    content = path.read_bytes()
-    if content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda") or b"\xff\xda" not in content:
+    last_scan = last_end = -1
+    scans = start = 0
+    before = b""
+    with path.open("rb") as stream:
+        while new := _read(path, stream, _CHUNK):
+            chunk = before + new
+            scans += chunk.count(_SCAN)
+            last_scan = max(last_scan, _last(chunk, _SCAN, start))
+            last_end = max(last_end, _last(chunk, _END, start))
+            start, before = start + len(chunk) - 1, chunk[-1:]
+    if last_end < last_scan or last_scan < 0:
         raise unreadable(path, "is truncated: the picture's end is missing")
+    if scans > _MOST_SCANS:
+        raise unreadable(path, f"has {scans} scans, which no camera writes; {_MOST_SCANS} at most are read")
+
+
+def _last(chunk: bytes, marker: bytes, start: int) -> int:
+    """Where in the file the marker occurs last; -1 if not in this chunk, which begins at `start`."""
+    found = chunk.rfind(marker)
+    return -1 if found < 0 else start + found

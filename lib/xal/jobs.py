@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 import psutil
 
+from xal.durable import is_full
+from xal.errors import Full
 from xal.store import Store
 
 logger = logging.getLogger(__name__)
@@ -22,6 +24,7 @@ CHILD_MODULE = "monailabel.interfaces.utils.app"
 SERVER_PID = "XAL_SERVER_PID"
 """In the environment of a server's child processes: the process whose end is theirs."""
 Kind = Literal["train", "score"]
+FULL = "the server's disk is full: what was done by then is not kept, and nothing else has changed"
 
 
 class AnotherRuns(Exception):  # noqa: N818 - not an error: the work is being done
@@ -76,7 +79,9 @@ def job(store: Store, kind: Kind, request: dict[str, Any]) -> Iterator[Job]:
     try:
         yield running
     except BaseException as error:
-        store.finish_job(number, "failed", f"{type(error).__name__}: {error}")
+        said = FULL if is_full(error) else f"{type(error).__name__}: {error}"
+        with contextlib.suppress(Full):  # then the job is found dead, later
+            store.finish_job(number, "failed", said)
         raise
     else:
         store.finish_job(number, "stopped" if running.stopped() else "done", "")

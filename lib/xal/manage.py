@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
+from xal.limits import in_force
 from xal.lineup import is_due, order_at_once
-from xal.project import ALPHA, CONF_ALPHA, CONF_ARCHIVE, ArchiveOptions, Project
+from xal.project import ALPHA, CONF_ALPHA, CONF_ARCHIVE, CONF_LIMITS, ArchiveOptions, Project
 from xal.store.rows import VersionRow
 from xal.weights import checked_weights
 
@@ -22,9 +25,16 @@ def keep_conf_alpha(project: Project, alpha: float | None) -> None:
 
 def keep_conf_archive(project: Project, options: ArchiveOptions) -> None:
     """Let commands beside the server look for the same images, and keep as much."""
-    known = {"modalities": list(options.modalities), "cache_gb": options.cache_gb}
+    known = asdict(options) | {"modalities": list(options.modalities)}
     if project.store.get_setting(CONF_ARCHIVE) != known:
         project.store.set_setting(CONF_ARCHIVE, known, by="server")
+
+
+def keep_conf_limits(project: Project) -> None:
+    """Let commands beside the server keep to the same limits."""
+    known = in_force().model_dump()
+    if project.store.get_setting(CONF_LIMITS) != known:
+        project.store.set_setting(CONF_LIMITS, known, by="server")
 
 
 def follow_settings(project: Project) -> None:

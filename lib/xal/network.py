@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from xal import acquisition
 from xal.attention import all_maps, gradcam
 from xal.backbones import build_backbone, output_shape
+from xal.durable import write_atomically
 from xal.errors import BadInput, Conflict, NotFound, Unreadable
 from xal.rounding import largest
 from xal.task import Task
@@ -132,22 +132,9 @@ def save(path: Path, network: Network, task: Task, meta: Mapping[str, Any]) -> N
     """Write the weights with what they were trained for; complete under `path`, or not there at all."""
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     content = {"format": _FORMAT, "task": _identity(task), "state": state, "meta": dict(meta)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    whole = io.BytesIO()
+    torch.save(content, whole)
+    write_atomically(path, whole.getvalue())
 
 
 def load(path: Path, task: Task, device: torch.device) -> Network:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import gzip
+from typing import Any
 
 import nibabel
 import numpy as np
-
-from xal.images import AnyArray, FloatArray, Volume, Window
+import numpy.typing as npt
 
 FAST = 1
 """Compression for what is soon read again: a third of the size in a tenth of the time."""
@@ -15,7 +15,12 @@ _WHOLE = (np.uint8, np.int16, np.uint16, np.int32)
 """What whole numbers are stored as: the first that holds them."""
 
 
-def nifti(values: AnyArray, affine: FloatArray, level: int = 6, window: Window | None = None) -> bytes:
+def nifti(
+    values: npt.NDArray[Any],
+    affine: npt.NDArray[np.floating[Any]],
+    level: int = 6,
+    window: tuple[float, float] | None = None,
+) -> bytes:
     """The content of a file that says where it lies in both ways that there are, and what is to be black and white."""
     image = nibabel.Nifti1Image(values, affine)
     image.set_qform(affine, code=1)
@@ -26,13 +31,7 @@ def nifti(values: AnyArray, affine: FloatArray, level: int = 6, window: Window |
     return gzip.compress(image.to_bytes(), level, mtime=0)
 
 
-def whole_volume(volume: Volume) -> bytes:
-    """All channels of a volume, and its window: `read_image` gives the same again."""
-    channels = np.moveaxis(volume.pixels, 0, -1)
-    return nifti(compact(channels[..., 0] if len(volume.pixels) == 1 else channels), volume.affine, FAST, volume.window)
-
-
-def compact(values: FloatArray) -> AnyArray:
+def compact(values: npt.NDArray[np.floating[Any]]) -> npt.NDArray[Any]:
     """Whole numbers in the smallest type that holds them."""
     if not np.array_equal(values, np.rint(values)):
         return values

@@ -17,24 +17,27 @@ from typing import Any, TypeVar
 
 import torch
 
-from xal.bounded import remove, used
+from xal.bounded import remove
 from xal.cache import TensorCache
 from xal.colours import with_channels
 from xal.copies import NIFTI, Copies
-from xal.errors import BadInput, NotFound, TaskError, Unavailable, Unreadable
+from xal.errors import BadInput, Full, NotFound, StoreLost, TaskError, Unavailable, Unreadable
 from xal.geometry import Prepared, prepare
-from xal.images import Volume, fingerprint, is_served_as_is, read_image, write_volume
+from xal.images import Volume, channel_as_nifti, fingerprint, is_served_as_is, read_image
 from xal.integrity import check_readable, is_passing
+from xal.limits import Limits, enforce
+from xal.lost import advice, check_store_file, check_store_knows
 from xal.network import Network, load, pick_device
 from xal.pacs.address import Address, is_address
 from xal.pacs.client import Archive
 from xal.pacs.source import DicomWebSource, default_modalities
 from xal.source import FolderSource, ImageSource
+from xal.space import MB, Space
 from xal.store import Store
 from xal.store.rows import THERE, ImageFile, ImageRow, VersionRow
 from xal.task import Task
 from xal.weights import checked_weights
-from xal.workspace import Workspace
+from xal.workspace import Workspace, state_folder
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +56,8 @@ CONF_ALPHA = "conf_alpha"
 """The setting that holds what the server was last started with, so that every process knows it."""
 CONF_ARCHIVE = "conf_archive"
 """The same of the archive's images, and of how much is kept."""
+CONF_LIMITS = "conf_limits"
+"""The same of how large an image may be."""
 FINDINGS = "findings"
 """The setting that holds the findings annotations were made with, in order."""
 
@@ -73,6 +78,8 @@ class ArchiveOptions:
     """Of which modalities series are images; none: what is usual for the task's dimensions."""
     cache_gb: float = 20.0
     """How much is kept of what was fetched or made and can be fetched or made again, from a folder's images, too."""
+    reserve_mb: int = 200
+    """Below so much free space nothing is kept but labels."""
 
     def bytes_for(self, share: float) -> int:
         """This share of it."""
@@ -83,7 +90,13 @@ class Project:
     """A task, its images, its store and its files."""
 
     def __init__(
-        self, task: Task, workspace: Workspace, source: ImageSource, store: Store, options: ArchiveOptions
+        self,
+        task: Task,
+        workspace: Workspace,
+        source: ImageSource,
+        store: Store,
+        options: ArchiveOptions,
+        space: Space,
     ) -> None:
         """Tie the parts together; `open` is what callers use."""
         self.task = task
@@ -95,6 +108,8 @@ class Project:
         """Why the source cannot be looked at now, as the server's watch found."""
         self.fetches = isinstance(source, DicomWebSource)
         """Whether the images are an archive's: then no text is logged that may quote their headers."""
+        self.space = space
+        """On the disk of the state."""
         self._tensors = TensorCache(workspace.cache / "tensors", options.bytes_for(PREPARED))
         copies = COPIES if self.fetches else COPIES + FETCHED
         self._copies = Copies(workspace.cache / "copies", options.bytes_for(copies))
@@ -109,15 +124,30 @@ class Project:
 
     @classmethod
     def open(
-        cls, task: Task, studies: str, database: str | None = None, archive: ArchiveOptions | None = None
+        cls,
+        task: Task,
+        studies: str,
+        database: str | None = None,
+        archive: ArchiveOptions | None = None,
+        limits: Limits | None = None,
+        named: str | None = None,
     ) -> Project:
-        """Open (and create, the first time) the project of `task` on the images at `studies`, folder or archive."""
-        workspace = Workspace.open(studies, task.name)
-        store = Store.open(workspace.database(database), workspace.pool, task.name)
-        _keep_findings(store, task)
+        """Open (and create, the first time) the project of `task` on the images at `studies`, folder or archive.
+
+        StoreLost, with the commands that help, if it was there before and is not now; `named` is what a command calls
+        the task, if not by its name. From then on this process keeps to the limits.
+        """
+        try:
+            workspace, store = _open_store(task, studies, database)
+        except StoreLost as error:
+            hint = advice(state_folder(studies), studies, named or task.name, database)
+            raise StoreLost(f"{error}.\n{hint}") from error
+        keep_findings(store, task)
         if archive is None:  # a command beside the server: as the server was last started
             archive = ArchiveOptions(**store.get_setting(CONF_ARCHIVE, {}))
-        return cls(task, workspace, _source(task, workspace, studies, archive), store, archive)
+        enforce(Limits.model_validate(store.get_setting(CONF_LIMITS, {})) if limits is None else limits)
+        space = Space(workspace.state, archive.reserve_mb * MB)
+        return cls(task, workspace, _source(task, workspace, studies, archive, space), store, archive, space)
 
     # images
 
@@ -159,15 +189,19 @@ class Project:
 
     def _reading(self, row: ImageRow) -> tuple[Volume, ImageRow]:
         """The image, and the row with the facts as they are now."""
+        return self._with_file(row, lambda path: self._read(row, path))
+
+    def _with_file(self, row: ImageRow, work: Callable[[Path], T]) -> T:
+        """Do this with the image's file; Unreadable, which the store then knows, is the fault of the file as it is."""
         try:
-            return self._with_file(row, lambda path: self._read(row, path))
+            return self._tried(row, work)
         except (Unreadable, BadInput) as error:
             if self.source.still_is(row):
                 self._mark_unreadable(row, error)
             raise Unreadable(str(error)) from error
 
-    def _with_file(self, row: ImageRow, work: Callable[[Path], T]) -> T:
-        """Do this with the image's file, and once more if that was removed or replaced meanwhile, to make room or else.
+    def _tried(self, row: ImageRow, work: Callable[[Path], T]) -> T:
+        """Do it, and once more if the file was removed or replaced meanwhile, to make room or else.
 
         Unreadable is then the file's own fault, for as long as the file is this one. What may pass is Unavailable.
         """
@@ -203,7 +237,7 @@ class Project:
         found = replace(row, fingerprint=fingerprint(volume))
         found = replace(found, checksum=self._checksum(found, path, volume))
         if found != row:
-            self._tensors.put(self._key(found), prepare(volume, self.task))
+            self._keep_prepared(found, prepare(volume, self.task))
             self._keep_facts(found)
         self._compared[row.id] = state, found.fingerprint, found.checksum
         return volume, found
@@ -228,8 +262,12 @@ class Project:
         except BadInput as error:  # it fitted the task before the task file was changed
             self._mark_unreadable(row, error)
             raise Unreadable(str(error)) from error
-        self._tensors.put(self._key(found), prepared)
+        self._keep_prepared(found, prepared)
         return prepared
+
+    def _keep_prepared(self, row: ImageRow, prepared: Prepared) -> None:
+        if not self.space.is_low():
+            self._tensors.put(self._key(row), prepared)
 
     def served(self, row: ImageRow) -> tuple[Path, str]:
         """The file that clients are sent, the image itself or its display channel as NIfTI, and its SHA-256."""
@@ -245,22 +283,28 @@ class Project:
         path = file
         if not as_is:
             path = self._place(row, SERVED, NIFTI)
-            if not used(path):  # it had to make room
+            if not self._copies.has(path):  # it had to make room
                 volume, row = self._reading(row)
                 made = replace(row, checksum=self._checksum(row, file, volume))
                 if made != row:  # the task shows another channel now, or another release wrote the first
                     self._keep_facts(made)
                 row = made
+                if not self._copies.has(path):
+                    raise Full(f"there is no space for a copy of image {row.id!r}, which is what is sent: make space")
         return path, str(row.checksum)
 
-    def copy(self, row: ImageRow, kind: str, suffix: str, write: Callable[[Path], object]) -> Path:
-        """A file made from an image, by `write` if it is not kept."""
+    def copy(self, row: ImageRow, kind: str, suffix: str, make: Callable[[], bytes]) -> Path:
+        """A file made from an image, by `make` if it is not kept."""
         if row.fingerprint is None:
             row = self.store.image(row.id)
         path = self._place(row, kind, suffix)
-        if not used(path):
-            self._copies.put(path, suffix, write)
+        if not self._copies.has(path):
+            self._keep_copy(path, make())
         return path
+
+    def _keep_copy(self, path: Path, content: bytes) -> None:
+        self.space.check("no copy of the image can be made")
+        self._copies.put(path, content)
 
     def _place(self, row: ImageRow, kind: str, suffix: str) -> Path:
         """Another place as soon as the image's file, its pixels or what the task shows changes."""
@@ -270,9 +314,13 @@ class Project:
     def _checksum(self, row: ImageRow, path: Path, volume: Volume) -> str:
         """Of what clients are sent; if that is not the image's file itself, it is made."""
         if not is_served_as_is(path, self.task):
-            path = self._place(row, SERVED, NIFTI)
             seen = replace(volume, pixels=with_channels(volume.pixels, self.task.image.channels))
-            self._copies.put(path, NIFTI, lambda draft: write_volume(draft, seen, self.task.image.display_channel))
+            content = channel_as_nifti(seen, self.task.image.display_channel)
+            try:
+                self._keep_copy(self._place(row, SERVED, NIFTI), content)
+            except (OSError, Full) as error:  # made again when it is asked for; a label can be handed in without
+                logger.warning("the copy of image %s is not kept: %s", row.id, error)
+            return hashlib.sha256(content).hexdigest()
         return _digest(path)
 
     def _keep_facts(self, found: ImageRow) -> None:
@@ -284,6 +332,12 @@ class Project:
 
     def _mark_unreadable(self, row: ImageRow, error: Exception) -> None:
         self.store.set_facts(row.id, problem=str(error), size=row.size, mtime_ns=row.mtime_ns)
+
+    def give_way(self) -> None:
+        """Remove what can be made or fetched again, what costs least first, until there is space for labels."""
+        for kept in (self._tensors, self._copies, self.source):
+            if not self.space.is_relieved():
+                kept.give_way(self.space.is_relieved)
 
     # settings
 
@@ -310,6 +364,15 @@ class Project:
             return self._model
 
 
+def _open_store(task: Task, studies: str, database: str | None) -> tuple[Workspace, Store]:
+    workspace = Workspace.open(studies, task.name)
+    url = workspace.database(database)
+    check_store_file(workspace.state, url)
+    store = Store.open(url, workspace.pool, task.name)
+    check_store_knows(store, workspace.labels)
+    return workspace, store
+
+
 def _check_same(row: ImageRow, found: ImageRow) -> None:
     if row.fingerprint not in (None, found.fingerprint):
         raise Unavailable(f"image {row.id!r} has other pixels in the archive than it had: ask again")
@@ -325,15 +388,15 @@ def _state(path: Path) -> tuple[int, int]:
     return status.st_ino, status.st_mtime_ns
 
 
-def _source(task: Task, workspace: Workspace, studies: str, options: ArchiveOptions) -> ImageSource:
+def _source(task: Task, workspace: Workspace, studies: str, options: ArchiveOptions, space: Space) -> ImageSource:
     if not is_address(studies):
         return FolderSource(Path(studies))
     archive = Archive(Address.parse(studies))
     modalities = options.modalities or default_modalities(task.image.dimensions)
-    return DicomWebSource(archive, modalities, workspace.state, options.bytes_for(FETCHED))
+    return DicomWebSource(archive, modalities, workspace.state, options.bytes_for(FETCHED), space)
 
 
-def _keep_findings(store: Store, task: Task) -> None:
+def keep_findings(store: Store, task: Task) -> None:
     """Refuse a task file under which annotations would change their meaning: label files number the findings."""
     ours: dict[str, Any] = {"roi": list(task.roi_findings), "absent": task.absent}
     known = store.get_setting(FINDINGS)

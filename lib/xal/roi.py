@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,8 @@ from xal.attention import area_average
 from xal.geometry import roi_to_grid
 from xal.images import FloatArray as Affine
 from xal.images import read_label
+from xal.label_check import checked_label
+from xal.label_file import Damaged
 from xal.project import Project
 from xal.store.rows import AnnotationRow, OutlineRow
 
@@ -20,8 +23,16 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 def drawn_roi(project: Project, annotations: Sequence[AnnotationRow]) -> FloatArray | None:
-    """What readers outlined, on the network's grid: the mean of their ROIs; None if nobody outlined anything."""
-    return _mean(project, [drawn_mask(project, row) for row in annotations if row.roi_voxels > 0])
+    """What readers outlined, on the network's grid: the mean of their ROIs; None if nobody outlined anything.
+
+    A damaged label file is noted as a problem and left out here: one of them must not keep the pool from being scored.
+    """
+    masks = []
+    for row in annotations:
+        if row.roi_voxels > 0:
+            with suppress(Damaged):
+                masks.append(drawn_mask(project, row))
+    return _mean(project, masks)
 
 
 def known_roi(project: Project, image: str) -> FloatArray | None:
@@ -43,7 +54,7 @@ def coarse(roi: FloatArray, grid: Sequence[int]) -> FloatArray:
 
 def drawn_mask(project: Project, annotation: AnnotationRow) -> tuple[BoolArray, Affine]:
     """The voxels of the image that a reader outlined as the finding, and their affine; Unreadable without its file."""
-    voxels, affine = read_label(project.workspace.labels / annotation.label_path)
+    voxels, affine = read_label(checked_label(project, annotation))
     return voxels == project.task.roi_findings.index(annotation.finding) + 1, affine
 
 

@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -44,6 +45,7 @@ def train_round(
     stop: Callable[[], bool],
 ) -> Round:
     """Train a candidate, judge it beside the published model, publish it if it is not worse."""
+    project.space.check("no training is started")
     _look_at_annotated(project)
     settled = project.store.settled()
     _require_enough(project, settled)
@@ -58,8 +60,12 @@ def train_round(
     network = base.network if base else None
     trained = train(project.task, learning, judging, settings, project.device, on_epoch, stop, network)
     current, broken = _current(project)  # now, not before: a reviewer may have brought another one back meanwhile
-    missing = {"not_given": not_given} if not_given else {}
+    missing: dict[str, list[Any]] = {"not_given": not_given} if not_given else {}
+    damaged = [row.id for row in project.store.damaged_labels() if row.active]
+    if damaged:  # their findings are learnt, and not their outlines
+        missing["damaged_labels"] = damaged
     started_from = base.version.version if base else None
+    project.space.check("the trained weights are not kept")
     version = project.store.add_version(
         metrics={**trained.metrics, "started_from": started_from, "history": trained.history, **missing},
         settings=settings.model_dump(mode="json"),

@@ -65,6 +65,7 @@ def score_pool(
     version: int | None = None
     after: str | None = None
     while not stop():
+        project.space.check("the pool is not scored further")
         model = project.model()
         if model is None:
             break

@@ -7,15 +7,29 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from xal.errors import TaskError
+
+
+def no_truth_value(value: Any) -> Any:
+    """Refuse true and false where a number belongs: pydantic would take them for 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError("it must be a number, not true or false")
+    return value
 
 
 class Settings(BaseModel):
     """What all settings have in common: unknown keys are mistakes, and nothing changes after it was read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_values(cls, value: Any, info: ValidationInfo) -> Any:
+        kind = cls.model_fields[str(info.field_name)].annotation
+        kinds = {kind, *get_args(kind)}
+        return no_truth_value(value) if kinds & {int, float} and bool not in kinds else value
 
 
 S = TypeVar("S", bound=Settings)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Mapping
+import stat
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
 from xal.errors import BadInput, Conflict, NotFound
 from xal.images import IMAGE_SUFFIXES, image_id
+from xal.integrity import KINDS, unreadable
 from xal.store.rows import ImageFile, ImageRow
 
 logger = logging.getLogger(__name__)
 
+Entry = os.DirEntry[str] | Path
+"""What is asked of an entry while a folder is listed costs no further look at the disk."""
 LABELS_FOLDER = "labels"
 """MONAI Label's own folder for label files: never scanned for images."""
 LONGEST_ID = 128
@@ -45,6 +49,10 @@ class ImageSource(Protocol):
         """Take a copy of `file` into the source under a new id."""
         ...
 
+    def give_way(self, enough: Callable[[], bool]) -> None:
+        """Remove what can be had again, the longest unused first, until there is enough space for others."""
+        ...
+
     def infos(self, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
         """What the last scan learnt of these images."""
         ...
@@ -72,7 +80,11 @@ def checked_id(identifier: str) -> str:
 
 
 class FolderSource:
-    """A flat folder: every image file is an image, every sub-folder of DICOM files is one series."""
+    """A flat folder: every image file is an image, every sub-folder of DICOM files is one series.
+
+    Links may lead to anything inside it. What leads elsewhere, or is no file, is listed and never opened: `path` says
+    why, so that it becomes a problem by name.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Serve the images of `folder`."""
@@ -102,23 +114,23 @@ class FolderSource:
         return list(found.values())
 
     def path(self, row: ImageRow) -> Path:
-        """Where the image lies; NotFound if it has vanished since the last scan."""
+        """Where the image lies; NotFound if it has vanished since the scan, Unreadable if it must not be opened."""
         path = self.folder / row.path
-        if not path.exists():
-            raise NotFound(f"the file of image {row.id!r} has vanished from the studies folder")
+        try:
+            problem = self._problem(path)
+        except FileNotFoundError as error:
+            raise NotFound(f"the file of image {row.id!r} has vanished from the studies folder") from error
+        if problem is not None:
+            raise unreadable(path, problem)
         return path
 
     def still_is(self, row: ImageRow) -> bool:
         """Whether the file or folder has the size and time that the row has."""
-        path = self.folder / row.path
         try:
-            if path.is_dir():
-                series = self._as_series(path)
-                return series is not None and (series.size, series.mtime_ns) == (row.size, row.mtime_ns)
-            status = path.stat()
+            now = self._looked_up(self.folder / row.path)
         except OSError:
             return False
-        return (status.st_size, status.st_mtime_ns) == (row.size, row.mtime_ns)
+        return now is not None and (now.size, now.mtime_ns) == (row.size, row.mtime_ns)
 
     def answers(self) -> bool:
         """Whether the folder is there."""
@@ -128,19 +140,22 @@ class FolderSource:
         """Move `file` into the folder, atomically; Conflict if that name is taken."""
         target = self.folder / f"{checked_id(identifier)}{suffix}"
         partial = self.folder / f".{target.name}.partial"
-        with file.open("rb") as source, partial.open("wb") as copy:
-            while chunk := source.read(1 << 20):
-                copy.write(chunk)
-            copy.flush()
-            os.fsync(copy.fileno())
         try:
+            with file.open("rb") as source, partial.open("wb") as copy:
+                while chunk := source.read(1 << 20):
+                    copy.write(chunk)
+                copy.flush()
+                os.fsync(copy.fileno())
             os.link(partial, target)
         except FileExistsError as error:
             raise Conflict(f"image {identifier!r} exists already") from error
         finally:
-            partial.unlink()
+            partial.unlink(missing_ok=True)
         status = target.stat()
         return ImageFile(identifier, target.name, status.st_size, status.st_mtime_ns)
+
+    def give_way(self, enough: Callable[[], bool]) -> None:
+        """Nothing: what lies in the folder is nobody's copy."""
 
     def infos(self, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Nothing: files say of themselves what they are."""
@@ -154,30 +169,58 @@ class FolderSource:
         if entry.name.startswith("."):
             return None
         try:
-            if entry.is_dir():
-                return None if entry.name == LABELS_FOLDER else self._as_series(Path(entry.path))
-            identifier = image_id(entry.name)
-            if identifier is None:
-                return None
-            checked_id(identifier)
-            status = entry.stat()
+            return None if entry.name == LABELS_FOLDER else self._looked_up(entry)
         except FileNotFoundError:  # vanished between listing and looking: not there
             return None
         except (BadInput, OSError) as error:  # one folder that may not be opened must not hide all the others
             self._warn_once(entry.name, f"{entry.name} is ignored: {error}")
             return None
-        return ImageFile(identifier, entry.name, status.st_size, status.st_mtime_ns)
+
+    def _looked_up(self, entry: Entry) -> ImageFile | None:
+        """A file or folder as an image; of what must not be opened, the entry itself."""
+        fine = self._misplaced(entry) is None
+        if fine and entry.is_dir():
+            return self._as_series(Path(entry))
+        identifier = image_id(entry.name) or (entry.name if entry.is_dir() else None)
+        if identifier is None:
+            return None
+        status = entry.stat(follow_symlinks=fine)
+        return ImageFile(checked_id(identifier), entry.name, status.st_size, status.st_mtime_ns)
+
+    def _problem(self, path: Path) -> str | None:
+        """Why a file or folder must not be opened; GDCM opens whatever lies in a folder."""
+        problem = self._misplaced(path)
+        if problem is None and path.is_dir():
+            with os.scandir(path) as entries:
+                others = ((entry.name, self._misplaced(entry)) for entry in entries)
+                problem = next((f"holds {name!r}, which {why}" for name, why in others if why), None)
+        return problem
+
+    def _misplaced(self, entry: Entry) -> str | None:
+        """What is wrong with an entry that is no file or folder in the studies folder, links followed."""
+        if entry.is_symlink():
+            try:
+                if not Path(entry).resolve(strict=True).is_relative_to(self.folder.resolve()):
+                    return "is a link out of the studies folder: copy or hard-link what it leads to"
+            except (OSError, RuntimeError):  # Python 3.11 says RuntimeError of links that lead in circles
+                return "is a link that leads nowhere"
+        if entry.is_file() or entry.is_dir():
+            return None
+        return f"is {KINDS.get(stat.S_IFMT(entry.stat().st_mode), 'something else')}, not a file"
 
     def _as_series(self, folder: Path) -> ImageFile | None:
         """A folder of DICOM files as one image: its size is the sum, its time the newest."""
-        sizes, newest, one_of_them = 0, 0, ""
+        sizes, newest, one_of_them, only_links = 0, 0, "", False
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.is_file() and not entry.name.startswith(".") and _may_be_dicom(entry.name):
-                    status = entry.stat()
-                    sizes, newest = sizes + status.st_size, max(newest, status.st_mtime_ns)
-                    one_of_them = entry.path
-        if newest == 0 or not self._is_dicom(Path(one_of_them), (sizes, newest)):
+                fine = self._misplaced(entry) is None
+                if (fine and entry.is_dir()) or entry.name.startswith(".") or not _may_be_dicom(entry.name):
+                    continue
+                status = entry.stat(follow_symlinks=fine)
+                sizes, newest = sizes + status.st_size, max(newest, status.st_mtime_ns)
+                one_of_them = entry.path if fine else one_of_them
+                only_links |= entry.name.lower().endswith(".dcm")
+        if not (self._is_dicom(Path(one_of_them), (sizes, newest)) if one_of_them else only_links):
             return None
         return ImageFile(checked_id(folder.name), folder.name, sizes, newest)
 

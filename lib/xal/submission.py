@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,11 @@ import numpy as np
 from xal.acquisition import roi_confidence, sentence
 from xal.annotation import BoolArray, Decoded, decode_label
 from xal.attention import energy_in_roi, overlap
-from xal.durable import move_durably
-from xal.errors import BadInput, Conflict, NotFound, Unavailable
+from xal.durable import is_left_behind, remove_unfinished, write_atomically
+from xal.errors import BadInput, Conflict, NotFound, Unavailable, XalError
 from xal.geometry import roi_to_grid
-from xal.images import Volume, fingerprint, write_label
+from xal.images import Volume, fingerprint, label_as_nifti
+from xal.label_file import LABEL, checksum, give_name, take_back
 from xal.project import Project
 from xal.roi import coarse
 from xal.store.rows import AnnotationRow, NewAnnotation, Source
@@ -30,7 +33,6 @@ STATED = ("finding", "submission_id", "pool", "task", "checksum", "pixels")
 """Short texts that a client may send with a label."""
 INCOMING = ".incoming"
 """Below the folder of labels: files whose submission is not stored yet."""
-DRAFT_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ def submit(project: Project, submission: Submission) -> Receipt:
     if _drawn_on_others(submission, volume, project.store.image(row.id).checksum):
         raise Conflict(f"the file of image {row.id!r} was replaced since this was outlined: please outline it anew")
     decoded = decode_label(submission.file, submission.label_info, volume, project.task, submission.finding)
+    content = label_as_nifti(decoded.mask, volume.affine)
     new = NewAnnotation(
         image=row.id,
         reader=submission.reader,
@@ -101,9 +104,10 @@ def submit(project: Project, submission: Submission) -> Receipt:
         source=submission.source,
         fingerprint=fingerprint(volume),
         centre=_centre(decoded.roi),
+        file_size=len(content),
+        file_sha256=checksum(content),
     )
-
-    annotation, created = _store(project, new, decoded, volume, submission.revises)
+    annotation, created = _store(project, new, content, submission.revises)
     note = f"{decoded.note}. " if decoded.note else ""
     return Receipt(annotation, created, note + _sentence(annotation))
 
@@ -122,32 +126,48 @@ def _drawn_on_others(submission: Submission, volume: Volume, checksum: str | Non
     return submission.checksum not in (None, checksum) and submission.pixels != fingerprint(volume)
 
 
-def _store(
-    project: Project, new: NewAnnotation, decoded: Decoded, volume: Volume, revises: int | None
-) -> tuple[AnnotationRow, bool]:
+def _store(project: Project, new: NewAnnotation, content: bytes, revises: int | None) -> tuple[AnnotationRow, bool]:
     """Write the label file before the transaction, in which others wait; there it is only given its name."""
     labels = project.workspace.labels
-    draft = labels / INCOMING / f"{uuid.uuid4().hex}.nii.gz"
-    write_label(draft, decoded.mask, volume.affine)
+    draft = labels / INCOMING / f"{os.getpid()}-{uuid.uuid4().hex}{LABEL}"
+    at = time.time()
+    record = {"pool": project.store.pool, "task": project.task.name, "created_at": at, **asdict(new)}
+    named: list[str] = []
 
     def name_it(revision: int) -> str:
-        relative = label_path(new.image, new.reader, revision)
-        if not draft.exists():  # named before, in a transaction that the database wants tried again
-            write_label(draft, decoded.mask, volume.affine)
-        move_durably(draft, labels / relative)
-        return relative
+        while named:  # in a transaction that the database wants tried again
+            take_back(labels, named.pop())
+        path = label_path(new.image, new.reader, revision)
+        named.append(give_name(draft, labels, path, record | {"revision": revision}))
+        return named[0]
 
+    stored = False
     try:
-        return project.store.add_annotation(new, name_it, project.task.readings, revises=revises)
+        write_atomically(draft, content)
+        row, stored = project.store.add_annotation(new, name_it, project.task.readings, revises=revises, now=at)
+        return row, stored
     finally:
+        if not stored:
+            _take_back(project, named)
         draft.unlink(missing_ok=True)
 
 
+def _take_back(project: Project, named: Sequence[str]) -> None:
+    """Remove files that became no annotation; where the store cannot say, they stay: the next start looks again."""
+    with suppress(XalError):
+        for name in named:
+            if not project.store.names_label(name):
+                take_back(project.workspace.labels, name)
+
+
 def forget_drafts(project: Project) -> None:
-    """Remove the files of submissions that were cut off long ago; nobody was told that they had arrived."""
-    for draft in (project.workspace.labels / INCOMING).glob("*"):
-        if time.time() - draft.stat().st_mtime > DRAFT_SECONDS:
+    """Remove what processes that were killed had begun to write; nobody was told that it had arrived."""
+    for draft in (project.workspace.labels / INCOMING).glob(f"*{LABEL}"):
+        pid = draft.name.partition("-")[0]
+        if not pid.isdecimal() or is_left_behind(draft, int(pid)):
             draft.unlink(missing_ok=True)
+    for folder in (project.workspace.labels, project.workspace.models):
+        remove_unfinished(folder)
 
 
 def parse_submission(image: str, reader: str, file: Path, tag: str | None, params: Mapping[str, Any]) -> Submission:
@@ -176,7 +196,7 @@ def label_path(image: str, reader: str, revision: int) -> str:
     slug = re.sub(r"[^A-Za-z0-9_-]", "_", reader)[:40]
     if slug != reader:
         slug = f"{slug}-{hashlib.sha256(reader.encode()).hexdigest()[:8]}"
-    return f"{image}/{slug}.r{revision}.nii.gz"
+    return f"{image}/{slug}.r{revision}{LABEL}"
 
 
 def _sentence(annotation: AnnotationRow) -> str:

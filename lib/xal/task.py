@@ -10,17 +10,17 @@ import difflib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from xal.errors import TaskError
-from xal.settings import Settings, read_settings
+from xal.settings import Settings, no_truth_value, read_settings
 
 ATTENTION_BANDS: tuple[str, ...] = ("attention 1", "attention 2", "attention 3", "attention 4")
 ATTENTION_LEVELS: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8)
 RESERVED_NAMES: frozenset[str] = frozenset({"background", "foreground_scribbles", "background_scribbles"})
 """Names that 3D Slicer's module drops from the segments it exports."""
 
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Share = Annotated[float, Field(ge=0.0, le=1.0), BeforeValidator(no_truth_value)]
 
 
 class Code(Settings):

@@ -6,6 +6,7 @@ are sent where both read the same in it, and else a copy that leaves no choice.
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -37,21 +38,23 @@ def display_file(project: Project, row: ImageRow) -> Path:
     if _leaves_no_choice(served):
         return served
 
-    def write(draft: Path) -> None:
+    def make() -> bytes:
         shown = _shown(project, row, served)
-        draft.write_bytes(nifti(compact(shown.pixels[0]), shown.affine))
+        return nifti(compact(shown.pixels[0]), shown.affine)
 
-    return project.copy(row, "display", NIFTI, write)
+    return project.copy(row, "display", NIFTI, make)
 
 
 def thumbnail_file(project: Project, row: ImageRow) -> Path:
     """The middle slice of the display channel as a small PNG."""
 
-    def write(draft: Path) -> None:
+    def make() -> bytes:
         shown = _shown(project, row, project.served(row)[0])
-        thumbnail(shown.pixels[0], shown.affine, THUMBNAIL_SIDE).save(draft, "PNG")
+        picture = io.BytesIO()
+        thumbnail(shown.pixels[0], shown.affine, THUMBNAIL_SIDE).save(picture, "PNG")
+        return picture.getvalue()
 
-    return project.copy(row, "thumbnails", PNG, write)
+    return project.copy(row, "thumbnails", PNG, make)
 
 
 def attention_nifti(attention: AnyArray, header: Header, task: Task) -> bytes:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from xal.errors import StoreError
+from xal.errors import StoreError, StoreLost
 from xal.holding import Hold
+from xal.lost import STORE_FILE, check_pool_known
 from xal.pacs.address import Address, is_address
 from xal.store.engine import network_filesystem
 
@@ -40,6 +41,7 @@ class Workspace:
         folder = (state or state_folder(studies)).expanduser().resolve()
         try:
             hold = Hold(folder)
+            check_pool_known(folder, folder / POOL_FILE)
             workspace = cls(place, _kept_pool(folder, pool, place), task, folder, hold)
             for needed in (workspace.labels, workspace.models, workspace.cache):
                 needed.mkdir(parents=True, exist_ok=True)
@@ -67,6 +69,11 @@ class Workspace:
         """What can be computed again."""
         return self.state / self.task / "cache"
 
+    @property
+    def sessions(self) -> Path:
+        """Images that clients brought along for a while."""
+        return self.state / "sessions"
+
     def database(self, url: str | None = None) -> str:
         """The store's URL: the one given, else SQLite in the state folder; StoreError on a network file system."""
         if url:
@@ -77,13 +84,18 @@ class Workspace:
                 f"{self.state} lies on a network file system ({kind}), where SQLite would lose data; "
                 "keep the state in a local folder, or name a PostgreSQL database"
             )
-        return f"sqlite:///{self.state / 'store.sqlite'}"
+        return f"sqlite:///{self.state / STORE_FILE}"
 
 
 def state_folder(studies: str) -> Path:
     """Where the state of the studies is kept, be it there or not."""
     place, pool = _place(studies)
     return (_user_data() / "xal" / pool if is_address(studies) else Path(place) / ".xal").resolve()
+
+
+def pool_of(studies: str) -> str:
+    """The pool that is begun for studies that have none."""
+    return _place(studies)[1]
 
 
 def _place(studies: str) -> tuple[str, str]:
@@ -118,8 +130,12 @@ def _kept_pool(folder: Path, pool: str, place: str) -> str:
             os.fsync(draft.fileno())
             with suppress(FileExistsError):
                 file.hardlink_to(draft.name)
+    return named_pool(file)
+
+
+def named_pool(file: Path) -> str:
+    """The pool that a state folder's file names; StoreLost if it does not."""
     try:
-        kept = json.loads(file.read_text(encoding="utf-8"))["pool"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{file} does not name a pool: {error}; restore it from a backup") from error
-    return str(kept)
+        return str(json.loads(file.read_text(encoding="utf-8"))["pool"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreLost(f"{file} does not name a pool ({error})") from error

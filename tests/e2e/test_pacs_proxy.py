@@ -18,6 +18,8 @@ from xal.server.proxy import AT_ONCE
 pytestmark = pytest.mark.e2e
 
 STALL_SECONDS = 15.0
+PROXY = "xal.hospital.example"
+"""What readers call the server where a proxy stands before it."""
 
 
 @dataclass
@@ -51,7 +53,7 @@ class Setting:
 @pytest.fixture(scope="module")
 def setting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setting]:
     folder = tmp_path_factory.mktemp("proxied")
-    hospital = Hospital.build(folder, quick_task(folder), show_patient="true")
+    hospital = Hospital.build(folder, quick_task(folder), show_patient="true", allowed_hosts=PROXY)
     with hospital.archive, FaultyProxy(hospital.archive.url) as proxy:
         case = hospital.admit("dx")
         hospital.server.studies = proxy.dicom_web
@@ -68,7 +70,7 @@ def own(setting: Setting) -> list[dict[str, str]]:
         {"Sec-Fetch-Site": "same-origin"},
         {"Sec-Fetch-Site": "none"},
         {"Origin": f"http://{here}"},
-        {"Origin": "https://xal.hospital.example", "Host": "xal.hospital.example", "Sec-Fetch-Site": "same-origin"},
+        {"Origin": f"https://{PROXY}", "Host": PROXY, "Sec-Fetch-Site": "same-origin"},
     ]
 
 
@@ -96,7 +98,6 @@ def test_pages_of_other_sites_do_not(setting: Setting, headers: dict[str, str]):
         assert reply.status_code == 403, address
         assert "pages of other sites" in reply.text
     assert setting.archive.count("/proxy/|/dicom-web/studies") == asked
-    assert requests.get(f"{setting.url}/info/", headers=headers, timeout=60).ok, "what names nobody is MONAI Label's"
 
 
 def test_bodies_that_do_not_end_keep_their_place_until_they_do_or_nobody_wants_them(setting: Setting):

@@ -48,9 +48,10 @@ class Server:
         task: str,
         environment: Mapping[str, str] = MappingProxyType({}),
         options: Sequence[str] = (),
+        host: str | None = "127.0.0.1",
         **conf: object,
     ) -> None:
-        """Prepare to serve `studies`, a folder or an archive; `folder` is the server's own."""
+        """Prepare to serve `studies`, a folder or an archive; `folder` is the server's own; no `host`: unsaid."""
         self.folder = folder
         self.studies = studies
         self.port = free_port()
@@ -58,6 +59,7 @@ class Server:
         self.log = folder / "server.log"
         self.environment = environment
         self._options = options
+        self._host = host
         self._conf = {"task": task, "scan_seconds": 1, **conf}
         self._app = folder / "app"
         self._process: subprocess.Popen[bytes] | None = None
@@ -69,7 +71,8 @@ class Server:
     def start(self) -> Self:
         """Start and wait until it answers."""
         command = [sys.executable, "-m", "monailabel.main", "start_server", "--app", str(self._app)]
-        command += ["--studies", str(self.studies), "--host", "127.0.0.1", "--port", str(self.port)]
+        command += ["--studies", str(self.studies), "--port", str(self.port)]
+        command += [] if self._host is None else ["--host", self._host]
         command += self._options
         for key, value in self._conf.items():
             command += ["--conf", key, str(value)]
@@ -147,6 +150,10 @@ class Server:
     def post(self, path: str, body: object = None, **query: object) -> requests.Response:
         """POST JSON to a path."""
         return requests.post(self.url + path, json=body, params=query, timeout=120)
+
+    def put(self, path: str, **how: Any) -> requests.Response:
+        """PUT to a path."""
+        return requests.put(self.url + path, timeout=120, **how)
 
     def status(self) -> dict[str, Any]:
         """`/xal/api/status`."""

@@ -16,6 +16,7 @@ import pytest
 from xal.pacs.address import Address
 from xal.pacs.client import Archive
 from xal.pacs.source import DicomWebSource
+from xal.space import Space
 
 TAGS = {
     "study": "0020000D", "series": "0020000E", "instance": "00080018", "number": "00200013", "count": "00201209",
@@ -50,7 +51,7 @@ def answers() -> Iterator[tuple[str, list[dict[str, object]]]]:
 
 
 def source_on(address: str, modality: str, folder: Path) -> DicomWebSource:
-    return DicomWebSource(Archive(Address.parse(address, {})), (modality,), folder, 1 << 30)
+    return DicomWebSource(Archive(Address.parse(address, {})), (modality,), folder, 1 << 30, Space(folder, 0))
 
 
 @pytest.mark.parametrize(

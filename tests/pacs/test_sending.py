@@ -11,6 +11,7 @@ from xal.pacs.address import Address
 from xal.pacs.client import Archive
 from xal.pacs.sending import Sending
 from xal.pacs.source import DicomWebSource
+from xal.space import Space
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def sending(local: Local, tmp_path: Path) -> Sending:
     """To an archive where nobody is."""
     (tmp_path / "state").mkdir()
     archive = Archive(Address.parse("http://127.0.0.1:9/dicom-web", {}), tries=0)
-    return Sending(local.project, DicomWebSource(archive, ("DX",), tmp_path / "state", 1 << 20))
+    return Sending(local.project, DicomWebSource(archive, ("DX",), tmp_path / "state", 1 << 20, Space(tmp_path, 0)))
 
 
 def exclude(local: Local, image: str) -> None:

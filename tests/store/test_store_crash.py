@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import create_engine, event, text
 from store_helpers import ONCE, assert_consistent, files, names, new, reading, submit, write_file
 
-from xal.errors import StoreError
+from xal.errors import Full
 from xal.store import Store
 
 
@@ -101,7 +101,7 @@ def test_a_full_disk_is_named_and_loses_nothing(tmp_path):
     with store._engine.connect() as connection:
         pages = connection.execute(text("PRAGMA page_count")).scalar()
     event.listen(store._engine, "begin", lambda c: c.exec_driver_sql(f"PRAGMA max_page_count={pages + 20}"))
-    with pytest.raises(StoreError, match=r"disk .* is full; nothing was changed"):
+    with pytest.raises(Full, match=r"disk .* is full; nothing was changed"):
         store.put_images(files(names(5000)))
     assert len(store.images()) == 50
     assert submit(store, names(1)[0]).revision == 1

@@ -95,6 +95,20 @@ def test_a_store_of_version_3_takes_outlines_and_deliveries(url, open_store):
     assert [row.id for _, row in store.due_deliveries(10)] == [number]
 
 
+def test_a_store_of_version_4_learns_of_label_files(url, open_store):
+    store = open_store()
+    store.put_images(files(["a"]))
+    number = submit(store, "a").id
+    _back_to_version_4(url)
+    store = open_store()
+    assert store.annotation(number).file_sha256 is None
+    store.set_label_file(number, size=7, sha256="known", problem="gone")
+    assert [(row.id, row.file_size) for row in store.damaged_labels()] == [(number, 7)]
+    store.set_label_file(number, size=8, sha256="other")
+    row = store.annotation(number)
+    assert (row.file_size, row.file_sha256, store.damaged_label_count()) == (7, "known", 0)
+
+
 def test_a_migration_that_fails_changes_nothing(monkeypatch, open_store):
     open_store().put_images(files(["a"]))
 
@@ -286,7 +300,15 @@ def _execute(url: str, statement: str) -> None:
     database.dispose()
 
 
+def _back_to_version_4(url):
+    _execute(url, "DROP INDEX annotations_damaged")
+    for column in ("file_size", "file_sha256", "file_problem"):
+        _execute(url, f"ALTER TABLE annotations DROP COLUMN {column}")
+    _execute(url, "UPDATE xal_schema SET version = 4")
+
+
 def _back_to_version_3(url):
+    _back_to_version_4(url)
     for table in ("outlines", "arrivals", "deliveries"):
         _execute(url, f"DROP TABLE {table}")
     _execute(url, "UPDATE xal_schema SET version = 3")

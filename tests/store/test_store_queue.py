@@ -196,7 +196,7 @@ def test_eight_readers_at_once_never_get_the_same_image(store):
     given: list[str] = []
 
     def read(reader: str) -> None:
-        for image in _take(store, reader, 25):
+        for image in _take(store, reader, 20):
             given.append(image)
             submit(store, image, reader)
 
@@ -205,15 +205,15 @@ def test_eight_readers_at_once_never_get_the_same_image(store):
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(given) == 200
+    assert len(given) == 160
     assert Counter(given).most_common(1)[0][1] == 1
-    assert store.counts()["completed"] == 200
+    assert store.counts()["completed"] == 160
     assert_consistent(store)
 
 
 def _take_in_child(url: str, reader: str, results: multiprocessing.Queue) -> None:
     store = Store.open(url, "pool", "task")
-    results.put(_take(store, reader, 25))
+    results.put(_take(store, reader, 20))
     store.close()
 
 
@@ -227,7 +227,7 @@ def test_eight_processes_at_once_never_get_the_same_image(url, store):
     given = [image for _ in workers for image in results.get(timeout=60)]
     for worker in workers:
         worker.join(60)
-    assert len(given) == len(set(given)) == 200
+    assert len(given) == len(set(given)) == 160
 
 
 @pytest.fixture(scope="module", params=BOTH)
@@ -292,3 +292,36 @@ def test_what_was_given_lately_is_known_until_it_is_handed_in(store):
     assert store.given_lately(0.0, 1) == [order[2]]
     submit(store, order[2], "cem")
     assert store.given_lately(0.0, 10) == [order[1], order[0]]
+
+
+def test_a_reader_holds_so_many_images_and_gives_up_the_one_held_longest(store, limited):
+    limited(max_leases=3)
+    store.put_images(files(names(6)))
+    given = [store.next_sample("ann", "xal", 60, now=1000 + n).image.id for n in range(4)]
+    assert {lease.image for lease in store.leases(1004)} == set(given[1:])
+    assert store.next_sample("bob", "uniform", 60, now=1004).image.id in {*names(6)} - set(given[1:])
+    free = next(name for name in names(6) if store.leased_by(name, 1005) is None)
+    store.lease(free, "ann", 60, now=1005)
+    assert {lease.image for lease in store.leases(1005) if lease.reader == "ann"} == {*given[2:], free}
+
+
+def test_invented_names_do_not_keep_images_from_those_who_read(store, limited):
+    limited(max_leases=2)
+    store.put_images(files(names(6)))
+    first = store.next_sample("ann", "uniform", 600, now=1000).image.id
+    submit(store, first, "ann")
+    taken = [store.next_sample(f"invented {n}", "uniform", 600, now=1001 + n).image.id for n in range(5)]
+    assert len({*taken, first}) == 6, "nothing is left"
+    given = []
+    while (offer := store.next_sample("ann", "uniform", 600, now=1010)) is not None:
+        given.append(offer.image.id)
+        submit(store, offer.image.id, "ann")
+    assert given == taken[:3], "those held longest, until no more than two are held so"
+
+
+def test_few_newcomers_keep_what_they_hold(store, limited):
+    limited(max_leases=2)
+    store.put_images(files(names(2)))
+    for n in range(2):
+        store.next_sample(f"newcomer {n}", "uniform", 600, now=1000)
+    assert store.next_sample("ann", "uniform", 600, now=1001) is None

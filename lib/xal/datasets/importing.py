@@ -262,7 +262,7 @@ def _keep_settings(file: Path, ours: Mapping[str, Any], begun: bool) -> None:
             )
         if other:
             raise Conflict(f"this studies folder was filled with {said}: go on with that, or name another one")
-    write_atomically(file, ".json", lambda draft: draft.write_text(json.dumps(ours, indent=1) + "\n"))
+    write_atomically(file, (json.dumps(ours, indent=1) + "\n").encode())
 
 
 def _write_problems(file: Path, problems: Sequence[Problem]) -> None:
@@ -270,4 +270,4 @@ def _write_problems(file: Path, problems: Sequence[Problem]) -> None:
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["name", "imported", "reason"])
     table.writerows([problem.name, "yes" if problem.kept else "no", problem.reason] for problem in problems)
-    write_atomically(file, ".csv", lambda draft: draft.write_text(text.getvalue(), encoding="utf-8"))
+    write_atomically(file, text.getvalue().encode())

@@ -30,7 +30,7 @@ class OwnTask:
     def keep(self) -> None:
         """Write the file; one that is there stays as it is, because people may have changed it."""
         if not self.file.exists():
-            write_atomically(self.file, ".yaml", lambda draft: draft.write_text(self.text, encoding="utf-8"))
+            write_atomically(self.file, self.text.encode())
 
 
 def own_task(studies: Path, shipped: Path, findings: Sequence[str], absent: str | None) -> OwnTask:

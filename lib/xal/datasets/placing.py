@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import secrets
 import shutil
@@ -17,6 +18,7 @@ from xal.durable import UNFINISHED, write_atomically
 from xal.errors import BadInput
 from xal.images import Volume, suffix_of
 from xal.integrity import Kind, sniff
+from xal.nifti import FAST
 
 DRAFT = ".import-"
 """How the names of unfinished files and folders begin."""
@@ -89,5 +91,5 @@ def _write(target: Path, volume: Volume) -> str:
         values = values.astype(np.int16 if small and np.array_equal(values, np.rint(values)) else np.float32)
     image = nibabel.Nifti1Image(values, volume.affine)
     image.header.set_xyzt_units("mm")
-    write_atomically(target, ".nii.gz", lambda draft: nibabel.save(image, draft), durable=False)
+    write_atomically(target, gzip.compress(image.to_bytes(), FAST, mtime=0), durable=False)
     return target.name

@@ -35,7 +35,7 @@ def write_start(studies: Path, name: str, images: Sequence[Placed], roi_findings
         for one in sorted(images, key=lambda one: one.truth.image)
     )
     content = listing(name, f"Imported by xal import {name}", rows, roi_findings, READER)
-    write_atomically(studies / LISTING, ".json", lambda draft: draft.write_bytes(content))
+    write_atomically(studies / LISTING, content)
     return len(chosen)
 
 

@@ -83,7 +83,7 @@ def write_truth(folder: Path, rows: Iterable[TruthRow]) -> None:
     table.writerow([*_COLUMNS, *extra])
     for row in listed:
         table.writerow([row.image, row.finding, row.group, *(row.provenance.get(name, "") for name in extra)])
-    write_atomically(folder / TRUTH, ".csv", lambda draft: draft.write_text(text.getvalue(), encoding="utf-8"))
+    write_atomically(folder / TRUTH, text.getvalue().encode())
 
 
 def write_mask(folder: Path, image: str, roi: Mask, affine: FloatArray) -> Path:
@@ -94,5 +94,7 @@ def write_mask(folder: Path, image: str, roi: Mask, affine: FloatArray) -> Path:
         return path
     path = folder / MASKS / f"{image}.png"
     picture = Image.fromarray(np.ascontiguousarray(roi[:, :, 0].T))
-    write_atomically(path, ".png", lambda draft: picture.save(draft, "PNG"), durable=False)
+    content = io.BytesIO()
+    picture.save(content, "PNG")
+    write_atomically(path, content.getvalue(), durable=False)
     return path

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import math
 import struct
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ Array = npt.NDArray[Any]
 
 DAMAGED = (
     InvalidDicomError, BytesLengthException, OSError, EOFError, ValueError, TypeError, AttributeError, LookupError,
-    NotImplementedError, ArithmeticError, struct.error,
+    NotImplementedError, ArithmeticError, RecursionError, struct.error, zlib.error,
 )  # fmt: skip
 """What pydicom raises at a damaged file. Its texts can quote the header, and so the patient: do not show them."""
 
@@ -74,13 +75,18 @@ def read(path: Path, pixels: bool) -> Dataset:
     return pydicom.dcmread(path, force=True, defer_size=None if pixels else _LARGE, specific_tags=list(_READ))
 
 
+def stored_values(dataset: Dataset) -> int:
+    """How many values its pixels are, all frames and samples, as the header says."""
+    counts = (dataset.get(key) for key in ("Rows", "Columns", "SamplesPerPixel", "NumberOfFrames"))
+    return math.prod(int(count or 1) for count in counts)
+
+
 def missing_bytes(dataset: Dataset) -> int:
     """How many bytes of pixels an uncompressed file lacks: GDCM makes them up."""
     syntax = dataset.file_meta.get("TransferSyntaxUID")
     if "PixelData" not in dataset or (syntax is not None and syntax.is_encapsulated):
         return 0
-    samples = int(dataset.get("SamplesPerPixel") or 1) * int(dataset.get("NumberOfFrames") or 1)
-    values = int(dataset.Rows) * int(dataset.Columns) * samples
+    values = stored_values(dataset)
     if dataset.get("PhotometricInterpretation") == "YBR_FULL_422":
         values = values * 2 // 3
     element = dataset.get_item("PixelData")

@@ -22,9 +22,8 @@ from xal.bounded import IN_USE_SECONDS, BoundedFolder, used
 from xal.dicom.reading import DAMAGED
 from xal.durable import write_atomically
 from xal.errors import Unavailable, Unreadable, XalError
-from xal.images import Volume, read_image
+from xal.images import Volume, read_image, volume_as_nifti
 from xal.integrity import check_readable, is_passing
-from xal.nifti import whole_volume
 from xal.pacs.scrub import scrubbed
 from xal.pacs.waiting import READ_SECONDS, somebody_waits
 from xal.telling import tell
@@ -67,10 +66,14 @@ class SeriesCache:
         with turn(), self._alone(path):
             if not used(path):
                 with _without_quotes(image):
-                    content = whole_volume(self._decoded(image, count, fetch()))
-                    write_atomically(path, _SUFFIX, lambda draft: draft.write_bytes(content), durable=False)
+                    content = volume_as_nifti(self._decoded(image, count, fetch()))
+                    write_atomically(path, content, durable=False)
                     self._files.added(path)
         return path
+
+    def give_way(self, enough: Callable[[], bool]) -> None:
+        """Remove files until there is enough space for others."""
+        self._files.give_way(enough)
 
     def _decoded(self, image: str, count: int, instances: Iterable[Dataset]) -> Volume:
         with self._incoming() as place:

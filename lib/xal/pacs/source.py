@@ -8,7 +8,7 @@ import logging
 import os
 import secrets
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +21,7 @@ from xal.pacs.cache import SeriesCache
 from xal.pacs.client import Answer, Archive
 from xal.pacs.waiting import Turns
 from xal.source import checked_id
+from xal.space import Space
 from xal.store.rows import THERE, ImageFile, ImageRow
 
 logger = logging.getLogger(__name__)
@@ -42,9 +43,12 @@ class DicomWebSource:
     settled when the series is first seen and never changes, because outlines are kept by id.
     """
 
-    def __init__(self, archive: Archive, modalities: Sequence[str], folder: Path, cache_bytes: int) -> None:
+    def __init__(
+        self, archive: Archive, modalities: Sequence[str], folder: Path, cache_bytes: int, space: Space
+    ) -> None:
         """Serve `archive`; `folder` is the pool's state: it keeps the key that hides patients, and what was fetched."""
         self.archive = archive
+        self._space = space
         self._modalities = modalities
         self._key = _kept_key(folder / _KEY)
         self.turns = Turns()
@@ -103,7 +107,15 @@ class DicomWebSource:
 
     def path(self, row: ImageRow) -> Path:
         """The image as NIfTI, fetched if it has to be."""
-        return self._cache.get(row.id, row.path, row.size, lambda: self.archive.fetch(*_place(row)), self.turns.one)
+        return self._cache.get(row.id, row.path, row.size, lambda: self._fetch(row), self.turns.one)
+
+    def _fetch(self, row: ImageRow) -> Iterable[Dataset]:
+        self._space.check("the image is not fetched")
+        return self.archive.fetch(*_place(row))
+
+    def give_way(self, enough: Callable[[], bool]) -> None:
+        """Forget what was fetched until there is enough space for others."""
+        self._cache.give_way(enough)
 
     def still_is(self, row: ImageRow) -> bool:
         """Whether the last scan saw as many instances; a process that never scanned believes the row."""

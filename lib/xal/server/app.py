@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from monailabel.config import settings as server_settings
 from monailabel.interfaces.app import MONAILabelApp
+from monailabel.utils.sessions import Sessions
 
-from xal.errors import BadInput, NotFound, Unavailable, XalError
+from xal.adopting import adopt_leftovers
+from xal.errors import BadInput, Full, NotFound, Unavailable, XalError
 from xal.jobs import mark_as_server, reap_orphans
 from xal.legacy import import_at_start
-from xal.manage import follow_settings, keep_conf_alpha, keep_conf_archive
+from xal.manage import follow_settings, keep_conf_alpha, keep_conf_archive, keep_conf_limits
+from xal.notes import Notes
 from xal.pacs.address import PASSWORD, USERNAME, Address, is_address
 from xal.pacs.arriving import Search
 from xal.pacs.client import Archive
@@ -22,20 +27,25 @@ from xal.pacs.sending import Sending, checked_kinds
 from xal.pacs.source import DicomWebSource
 from xal.project import Project
 from xal.reader import reviewers_in
+from xal.rotation import Rotation
+from xal.server.address import check_open, listening
 from xal.server.conf import parse_conf
 from xal.server.datastore import XalDatastore
 from xal.server.errands import Errands
+from xal.server.guard import rules
 from xal.server.infer import AttentionInfer, ClassifierInfer, checked_request
 from xal.server.queue import request_scoring
 from xal.server.routes import install
 from xal.server.scoring import XalScoring
 from xal.server.sessions import remove_expired
 from xal.server.shutdown import end_children_with_server
-from xal.server.strategy import bound_to_loopback, strategies
+from xal.server.startup import in_words
+from xal.server.strategy import strategies
 from xal.server.train import ClassifierTrain
 from xal.server.watch import Watch
 from xal.submission import forget_drafts
 from xal.task import load_task
+from xal.temporary import use_own_folder
 
 logger = logging.getLogger(__name__)
 
@@ -50,10 +60,14 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
 
     def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
         """Open the project; nothing here is slow, because training and scoring processes run it too."""
-        chosen = parse_conf(conf)
-        self._chosen = chosen
-        task = load_task(chosen.task, Path(app_dir) / "tasks")
-        self.project = Project.open(task, _without_login(studies), chosen.database, chosen.archive)
+        with in_words():
+            chosen = parse_conf(conf)
+            check_open(listening(), chosen.insecure)
+            self._chosen = chosen
+            task = load_task(chosen.task, Path(app_dir) / "tasks")
+            self.project = Project.open(
+                task, _without_login(studies), chosen.database, chosen.archive, chosen.limits, chosen.task
+            )
         super().__init__(
             app_dir=app_dir,
             studies=studies,
@@ -87,11 +101,16 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
 
     def init_strategies(self) -> dict[str, Any]:
         """The strategies."""
-        return dict(strategies(self.project, self._chosen.share_paths or bound_to_loopback()))
+        return dict(strategies(self.project, self._chosen.share_paths or listening().here_only))
 
     def init_scoring_methods(self) -> dict[str, Any]:
         """The scoring method."""
         return {"xal": XalScoring(self.project)}
+
+    def _load_sessions(self, load: bool = False) -> Sessions | None:
+        """Images that clients bring along lie with all else, unless MONAI Label is told another place."""
+        place = server_settings.MONAI_LABEL_SESSION_PATH or str(self.project.workspace.sessions)
+        return Sessions(place, server_settings.MONAI_LABEL_SESSION_EXPIRY) if load else None
 
     # requests
 
@@ -132,21 +151,32 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
 
     def on_init_complete(self) -> None:
         """Called once in the server, not in its child processes: take over, catch up, watch."""
+        with in_words():
+            self._begin()
+
+    def _begin(self) -> None:
         mark_as_server()
-        end_children_with_server()
+        self._temporary = use_own_folder(self.project.workspace.state)
         reap_orphans(self.project.store)
         forget_drafts(self.project)
         keep_conf_alpha(self.project, self._chosen.alpha)
         keep_conf_archive(self.project, self._chosen.archive)
+        keep_conf_limits(self.project)
         ask = self.async_scoring if self._chosen.auto_score else None
         every = self._chosen.scan_seconds or (FOLDER_SECONDS if self.archive is None else ARCHIVE_SECONDS)
-        watch = Watch(self.project, ask, self.cleanup_sessions, every, self._errands(every))
+        watch = Watch(self.project, ask, self.cleanup_sessions, every, self._errands(every), self._keeping())
+        end_children_with_server(partial(self._end, watch))
         self._look_first(watch)
+        self._adopt_leftovers()
         import_at_start(self.project)
         follow_settings(self.project)
-        install(self, reviewers_in(self._chosen.reviewers), self._chosen.show_patient)
+        chosen, listens = self._chosen, listening()
+        guard = rules(listens, chosen.insecure, chosen.allowed_hosts, chosen.allowed_origins)
+        install(self, reviewers_in(chosen.reviewers), chosen.show_patient, guard)
         watch.start()
-        if not bound_to_loopback():
+        if guard.this_machine_only:
+            logger.warning("other machines are refused, since there is no access control: see --conf insecure")
+        elif not listens.here_only:
             logger.warning("this server may be reached from other machines, and it has no access control: see --host")
         counts = self.project.store.counts()
         logger.info(
@@ -157,6 +187,34 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
             counts["open"],
             server_settings.MONAI_LABEL_SERVER_PORT,
         )
+
+    def _adopt_leftovers(self) -> None:
+        try:
+            adopt_leftovers(self.project.store, self.project.workspace.labels, self.project.task)
+        except (Full, OSError) as error:  # a full disk; they stay where they are until the next start
+            logger.error("label files that no annotation names are not looked at: %s", error)
+
+    def _keeping(self) -> tuple[Callable[[], None], ...]:
+        """What a lost store would be made anew from."""
+        store, keep = self.project.store, self._chosen.backups
+        notes = Notes(self.project).keep
+        if not keep:
+            return (notes,)
+        if store.url.get_backend_name() != "sqlite":
+            logger.info("the server makes no copies of a PostgreSQL database: have it dumped by pg_dump every day")
+            return (notes,)
+        return (notes, Rotation(store, self.project.workspace.state, keep, self.project.space).turn)
+
+    def _end(self, watch: Watch) -> None:
+        """Once the last request was answered: what is kept is one file, and nothing temporary is left."""
+        watch.leave()
+        try:
+            self.project.store.checkpoint()
+        except XalError as error:
+            logger.warning("%s", error)
+        self.project.store.close()
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
 
     def _errands(self, every: float) -> tuple[Callable[[], None], ...]:
         source = self.project.source

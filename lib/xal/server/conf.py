@@ -50,10 +50,15 @@ class Conf(Limits):
     """Answer other machines although there is no access control."""
 
     @property
+    def limits(self) -> Limits:
+        """What readers and files are held to."""
+        return Limits(**self.model_dump(include=set(Limits.model_fields)))
+
+    @property
     def archive(self) -> ArchiveOptions:
         """What concerns an archive's images."""
         named = (name.strip().upper() for name in self.modalities.split(","))
-        return ArchiveOptions(tuple(name for name in named if name), self.cache_gb)
+        return ArchiveOptions(tuple(name for name in named if name), self.cache_gb, self.reserve_mb)
 
 
 def parse_conf(conf: dict[str, str]) -> Conf:

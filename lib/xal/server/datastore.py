@@ -12,9 +12,11 @@ from typing import IO, Any
 
 from monailabel.interfaces.datastore import Datastore
 
-from xal.errors import BadInput, Conflict, NotFound, Refused, Unavailable, Unreadable
+from xal.errors import BadInput, Conflict, NotFound, Oversized, Refused, Unavailable, Unreadable
 from xal.geometry import prepare
 from xal.images import image_id, read_image, suffix_of
+from xal.label_check import checked_label
+from xal.label_file import Damaged
 from xal.pacs.source import DicomWebSource
 from xal.pacs.waiting import patiently
 from xal.project import Project
@@ -25,7 +27,7 @@ from xal.submission import FINAL, Receipt, parse_submission, submit
 logger = logging.getLogger(__name__)
 
 MISSING = "missing.txt"
-"""In the ZIP of the data set: labels whose image is not there, and why."""
+"""In the ZIP of the data set: images of which something is not there, and why."""
 LARGE_POOL = 10_000
 """Above so many images, the listing of everything holds only those with labels."""
 
@@ -113,11 +115,8 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
         if suffix is None:
             raise BadInput(f"{file.name!r} has no suffix of an image format")
         identifier = checked_id(image_id or _id_of(file))
-        try:
-            volume = read_image(file)
-            prepare(volume, self._project.task)
-        except Unreadable as error:
-            raise BadInput(f"the uploaded file is no image that can be read: {error}") from error
+        self._project.space.check("no image is taken")
+        self._check_fits(file)
         with self._adding:
             if identifier in self._store.known_ids([identifier]):
                 raise Conflict(f"image {identifier!r} exists already")
@@ -126,6 +125,14 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
         if image_info:
             self._store.update_info(identifier, image_info)
         return identifier
+
+    def _check_fits(self, file: Path) -> None:
+        try:
+            prepare(read_image(file), self._project.task)
+        except Oversized:
+            raise
+        except Unreadable as error:
+            raise BadInput(f"the uploaded file is no image that can be read: {error}") from error
 
     def remove_image(self, image_id: str) -> None:
         """Take an image out of the pool for good; its file and its annotations are kept."""
@@ -143,6 +150,8 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
         """Decode, check and store in one transaction; refused with nothing changed."""
         try:
             return submit(self._project, parse_submission(image, reader, file, tag, params))
+        except Oversized:
+            raise
         except Unreadable as error:
             raise Conflict(str(error)) from error
 
@@ -159,8 +168,11 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
         return Path(self.get_label_uri(label_id, label_tag)).read_bytes()
 
     def get_label_uri(self, label_id: str, label_tag: str) -> str:
-        """The latest label file of an image."""
-        return str(self._project.workspace.labels / self._latest(label_id, label_tag).label_path)
+        """The latest label file of an image; Conflict if it is not the one that was handed in."""
+        try:
+            return str(checked_label(self._project, self._latest(label_id, label_tag)))
+        except Damaged as error:
+            raise Conflict(str(error)) from error
 
     def get_label_info(self, label_id: str, label_tag: str) -> dict[str, Any]:
         """Who handed in the latest label, what it shows and what its voxel values mean."""
@@ -199,11 +211,10 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
 
     def datalist(self) -> list[dict[str, Any]]:
         """The settled images with their label files."""
-        labels = self._project.workspace.labels
         return [
             {
                 "image": str(self._project.served(settled.image)[0]),
-                "label": str(labels / settled.annotations[-1].label_path),
+                "label": str(checked_label(self._project, settled.annotations[-1])),
             }
             for settled in self._store.settled()
         ]
@@ -230,18 +241,18 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
         return file.name
 
     def _write_archive(self, file: IO[bytes], rows: list[ImageRow]) -> None:
-        """An image that cannot be had (any more) costs only itself: its label is there, and the reason in a list."""
+        """An image or a label that cannot be had (any more) costs only itself: the reason is in a list."""
         missing: dict[str, str] = {}
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             for row in rows:
-                archive.write(self.get_label_uri(row.id, FINAL), f"label/{row.id}.nii.gz")
                 try:
+                    archive.write(self.get_label_uri(row.id, FINAL), f"label/{row.id}.nii.gz")
                     path = Path(self.get_image_uri(row.id))
                 except Refused as error:
                     if isinstance(error, Unavailable) and not self._project.source.answers():
                         raise
                     missing[row.id] = str(error)
-                    logger.warning("the dataset has no image for the label of %s: %s", row.id, error)
+                    logger.warning("the dataset lacks something of %s: %s", row.id, error)
                     continue
                 archive.write(path, f"image/{row.id}{suffix_of(path.name)}")
             if missing:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
+import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ParamSpec, TypeVar
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, HTTPException, Request, Response, UploadFile
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
@@ -18,19 +21,31 @@ from fastapi.routing import APIRoute
 from monailabel.config import settings as server_settings
 from monailabel.endpoints.user.auth import RBAC, User
 
-from xal.errors import BadInput, Forbidden, Refused, StoreError, Unavailable, Unreadable
+from xal.durable import is_full
+from xal.errors import BadInput, Full, Refused, StoreError, Unavailable, Unreadable
 from xal.images import suffix_of
 from xal.pacs.waiting import for_somebody
 from xal.reader import Reader, reader_of
+from xal.store.schema import is_text
+from xal.turns import one_request
 
 AnyUser = Annotated[User, Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_USER))]
 Annotator = Annotated[User, Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_ANNOTATOR))]
 Reviewer = Annotated[User, Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_REVIEWER))]
 Admin = Annotated[User, Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_ADMIN))]
 Json = dict[str, Any]
+P = ParamSpec("P")
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 10
 """After which a client may ask again for what the archive could not give."""
+FULL = "The server's disk is full, so this could not be kept. Nothing was changed; make space there, then try again"
+FIELDS = 20
+"""Of a form, besides files; each is kept in memory, and may have a megabyte."""
+DEEPEST = 32
+"""Objects and lists in each other."""
 LABEL_SUFFIXES = (".seg.nrrd", ".nrrd", ".nii.gz", ".nii")
 
 
@@ -39,6 +54,7 @@ class XalRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The usual handler, with our errors translated; handlers of the app are frozen when we get to it."""
+        self.form_limits = {"max_fields": FIELDS}
         handle = super().get_route_handler()
 
         async def translated(request: Request) -> Response:
@@ -56,12 +72,36 @@ class XalRoute(APIRoute):
                 raise HTTPException(409, str(error)) from error
             except StoreError as error:
                 raise HTTPException(503, str(error)) from error
+            except Exception as error:
+                if not is_full(error):
+                    raise
+                logger.error("a disk is full: %s", error)
+                raise HTTPException(Full.status, FULL, {"Retry-After": str(RETRY_SECONDS)}) from error
 
         return translated
 
 
+THREADS = 12
+"""For all requests that bring images or labels; the server's forty are everybody's."""
+_threads = CapacityLimiter(THREADS)
+
+
+def heavy(handler: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """A handler that decodes what it was sent: these wait for threads of their own, and keep nobody else waiting."""
+
+    @functools.wraps(handler)
+    async def answered(*args: P.args, **kwargs: P.kwargs) -> T:
+        def work() -> T:
+            with one_request():
+                return handler(*args, **kwargs)
+
+        return await to_thread.run_sync(work, limiter=_threads)
+
+    return answered
+
+
 def parse_params(text: str | None) -> dict[str, Any]:
-    """The JSON object clients send as a form field."""
+    """The JSON object clients send as a form field; all of it can be written back."""
     if not text:
         return {}
     try:
@@ -70,7 +110,18 @@ def parse_params(text: str | None) -> dict[str, Any]:
         raise BadInput(f"params is not JSON: {error}") from error
     if not isinstance(params, dict):
         raise BadInput(f"params must be a JSON object, not {type(params).__name__}")
+    _check_writable(params)
     return params
+
+
+def _check_writable(value: Any, depth: int = 0) -> None:
+    """Refuse what no reply could hold: nested too deep, or text with half a character in it."""
+    if depth > DEEPEST:
+        raise BadInput(f"params is nested more than {DEEPEST} deep")
+    if isinstance(value, str) and not is_text(value):
+        raise BadInput(f"params holds {value[:80]!r}, which is no text: it has half a character in it")
+    for part in [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _check_writable(part, depth + 1)
 
 
 def reader_in(request: Request, params: dict[str, Any], user: User) -> Reader:
@@ -78,18 +129,6 @@ def reader_in(request: Request, params: dict[str, Any], user: User) -> Reader:
     named = user.username if server_settings.MONAI_LABEL_AUTH_ENABLE else None
     reader = reader_of(params.get("client_id"), request.client.host if request.client else None, named)
     return replace(reader, reviewer=reader.name in request.app.state.xal_reviewers)
-
-
-def own_pages_only(request: Request) -> None:
-    """Refuse what a page of another site asks for: MONAI Label lets every page in a reader's browser read replies.
-
-    Browsers say who asks in at least one of these headers, and no page can change that; other clients send neither. A
-    proxy in front may speak another scheme than we do, so only host and port are compared.
-    """
-    origin, host = request.headers.get("origin"), request.headers.get("host", "")
-    elsewhere = origin is not None and origin.partition("://")[2].lower() != host.lower()
-    if elsewhere or request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
-        raise Forbidden("what names patients is not given to pages of other sites")
 
 
 @contextlib.contextmanager

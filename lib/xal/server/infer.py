@@ -13,7 +13,7 @@ from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
 from xal.attention import bands, energy_in_roi, overlap
 from xal.blind import BLIND, may_see
-from xal.errors import BadInput, Forbidden, NotFound, Unreadable
+from xal.errors import BadInput, Forbidden, NotFound, Oversized, Unreadable
 from xal.geometry import grid_to_image, prepare
 from xal.images import LabelArray, Volume, fingerprint, read_image, write_label
 from xal.network import Reading, read
@@ -39,6 +39,8 @@ class Subject:
             return project.volume(self.row)
         try:
             return read_image(Path(str(self.file)))
+        except Oversized:
+            raise
         except Unreadable as error:
             raise BadInput(str(error)) from error
 

@@ -1,10 +1,10 @@
-"""The page at `/xal/`: files from this folder's `page/`, and the rules under which a browser may run them."""
+"""The pages at `/xal/` and `/`: files from this folder's `page/`, and the rules under which a browser may run them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -45,8 +45,13 @@ class PageFiles(StaticFiles):
 
 
 def page_routes() -> list[BaseRoute]:
-    """`/xal` and everything below it that no API route has taken."""
+    """`/xal` and everything below it that no API route has taken, and the REST interface at `/`.
+
+    MONAI Label's own pages for that, there and at `/docs`, load scripts from other hosts.
+    """
     return [
+        Route("/", lambda _: FileResponse(FOLDER / "rest.html", headers=HEADERS)),
+        Route("/docs", lambda _: RedirectResponse("/")),
         Route("/xal", lambda _: RedirectResponse("/xal/")),
         Mount("/xal", PageFiles(directory=FOLDER, html=True), name="page"),
     ]

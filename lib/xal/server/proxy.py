@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import requests
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from xal.errors import Forbidden, NotFound, Unavailable
 from xal.pacs.client import Archive
-from xal.server.http import AnyUser, XalRoute, own_pages_only
+from xal.server.http import AnyUser, XalRoute
 from xal.server.ohif import ARCHIVE, ohif_routes
 
 PREFIX = ARCHIVE
@@ -40,7 +40,7 @@ def proxy_routes(archive: Archive | None) -> APIRouter:
     free = threading.Semaphore(AT_ONCE)
     router.include_router(ohif_routes())
 
-    @router.get(PREFIX + "/{path:path}", include_in_schema=False, dependencies=[Depends(own_pages_only)])
+    @router.get(PREFIX + "/{path:path}", include_in_schema=False)
     def read(request: Request, path: str, user: AnyUser) -> Response:
         if archive is None or session is None:
             raise NotFound("the studies are a folder, not a DICOMweb server")

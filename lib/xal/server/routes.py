@@ -9,15 +9,19 @@ from __future__ import annotations
 import logging
 import shutil
 import subprocess
+import threading
 from collections import deque
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, File, Form, HTTPException, Query, Request, Response, UploadFile
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
+from monailabel.config import settings as server_settings
 from monailabel.utils.async_tasks.task import AsyncTask
 from requests_toolbelt import MultipartEncoder
 from starlette.background import BackgroundTask
+from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from xal.blind import BLIND, may_see
@@ -28,11 +32,15 @@ from xal.reader import Reader
 from xal.server import sessions
 from xal.server.api import api_router
 from xal.server.api.common import Asker, checked_decider
-from xal.server.http import Admin, Annotator, AnyUser, Json, XalRoute, parse_params, reader_in, received
+from xal.server.bodies import LimitBodies
+from xal.server.connections import watch_connections
+from xal.server.guard import Rules, put_guard
+from xal.server.http import Admin, Annotator, AnyUser, Json, XalRoute, heavy, parse_params, reader_in, received
 from xal.server.infer import Subject, checked_request
-from xal.server.pages import page_routes
+from xal.server.pages import HEADERS, page_routes
 from xal.server.proxy import keep_searches_out_of_logs, proxy_routes
-from xal.server.train import training_settings
+from xal.server.train import check_trainings, training_settings
+from xal.space import MB
 from xal.store.rows import JobKind
 from xal.submission import FINAL, Receipt
 from xal.task import TrainingSettings
@@ -44,18 +52,21 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def install(app: XalApp, reviewers: frozenset[str], show_patient: bool) -> None:
+def install(app: XalApp, reviewers: frozenset[str], show_patient: bool, rules: Rules) -> None:
     """Put our routes in front of MONAI Label's; `reviewers` are the readers who see everything.
 
-    With `show_patient` the page may name the patient of an archive's image.
+    With `show_patient` the page may name the patient of an archive's image. `rules` say who may ask at all.
     """
     from monailabel.app import app as server
 
     server.state.xal_reviewers = reviewers
     server.state.xal_show_patient = show_patient and app.archive is not None
+    put_guard(server, rules)
+    server.user_middleware.append(Middleware(LimitBodies))
+    watch_connections()
     keep_searches_out_of_logs()
     routes: list[BaseRoute] = [*api_router(app.project).routes]
-    ours = (_info(app), _queue(app), _infer(app), _work(app), _images(app), _labels(app), _refused())
+    ours = (_info(app), _queue(app), _infer(app), _work(app), _images(app), _labels(app), _refused(), _logs())
     for router in (*ours, proxy_routes(app.archive)):
         routes += router.routes
     routes += page_routes()
@@ -72,8 +83,9 @@ def _info(app: XalApp) -> APIRouter:
 
     @router.get("/", summary="What this app offers, and how far it is")
     def info(user: AnyUser) -> Json:
-        known: Json = app.info()
-        return known
+        space = app.project.space
+        room = {"free_mb": space.free() // MB, "reserve_mb": space.reserve // MB, "problem": space.problem()}
+        return {**app.info(), "space": room}
 
     return router
 
@@ -101,6 +113,7 @@ def _infer(app: XalApp) -> APIRouter:
         return app.infer_wsi({"model": model})
 
     @router.post("/infer/{model}", summary="Run a model on an image of the pool, of a session, or of this request")
+    @heavy
     def infer(
         request: Request,
         model: str,
@@ -136,11 +149,13 @@ def _infer(app: XalApp) -> APIRouter:
         return _infer_reply(result, output)
 
     @router.put("/session/", summary="Bring an image along for a while", tags=["Session"])
+    @heavy
     def create_session(
         user: AnyUser, files: Annotated[list[UploadFile], File()], uncompress: bool = False, expiry: int = 0
     ) -> Json:
         if app.sessions() is None:
             raise NotFound("sessions are switched off on this server (MONAI_LABEL_SESSIONS)")
+        app.project.space.check("no session is begun")
         return sessions.create(app.sessions(), files, uncompress, expiry)
 
     return router
@@ -172,13 +187,16 @@ def _infer_reply(result: Json, output: str | None) -> Response:
 
 def _work(app: XalApp) -> APIRouter:
     router = _router("", "Train")
+    starting = threading.Lock()
 
     def start(model: str, params: Json, run_sync: bool, enqueue: bool) -> Json:
         if model not in app._trainers:
             raise NotFound(f"no trainer {model!r}; there are: {', '.join(app._trainers)}")
         training_settings(app.project.task.training, params)
+        app.project.space.check("no training is started")
         options = {key: value for key, value in params.items() if key in TrainingSettings.model_fields}
-        with patiently():
+        with nullcontext() if run_sync else starting, patiently():
+            check_trainings()
             task, detail = AsyncTask.run(
                 "train", request=options, params={"model": model}, force_sync=run_sync, enqueue=enqueue
             )
@@ -250,6 +268,7 @@ def _images(app: XalApp) -> APIRouter:
 
     @router.put("/", include_in_schema=False)
     @router.put("/image", summary="Upload an image into the pool")
+    @heavy
     def add(
         user: Annotator,
         file: Annotated[UploadFile, File()],
@@ -301,6 +320,7 @@ def _labels(app: XalApp) -> APIRouter:
     store: XalDatastore = app.datastore()
 
     @router.put("/label", summary="Hand in a label")
+    @heavy
     def save(
         request: Request,
         image: str,
@@ -389,7 +409,27 @@ def _refused() -> APIRouter:
     def reload(user: AnyUser) -> None:
         raise Conflict("a running app is not reloaded: restart the server")
 
-    @router.get("/logs/gpu", include_in_schema=False)
+    return router
+
+
+def _logs() -> APIRouter:
+    router = _router("/logs", "Others")
+
+    @router.get("/", summary="The last lines of the log; with `refresh`, a browser asks anew after so many seconds")
+    def logs(
+        user: Admin,
+        lines: Annotated[int, Query(ge=1, le=100_000)] = 300,
+        refresh: Annotated[int, Query(ge=0, le=3600)] = 0,
+    ) -> PlainTextResponse:
+        file = Path(server_settings.MONAI_LABEL_APP_DIR) / "logs" / "app.log"
+        if not file.is_file():
+            raise NotFound("this server keeps no log in its folder")
+        with file.open(errors="replace") as log:
+            last = deque(log, lines)
+        headers = {**HEADERS, "refresh": str(max(refresh, 3))} if refresh else HEADERS
+        return PlainTextResponse("".join(last), headers=headers)
+
+    @router.get("/gpu", include_in_schema=False)
     def gpu(user: Admin) -> Response:
         tool = shutil.which("nvidia-smi")
         if tool is None:

@@ -1,7 +1,7 @@
 """Images that a client brings along for a while: taken in safely, and forgotten when their time is over.
 
-MONAI Label unpacks what it is sent wherever an archive's names lead, and looks for expired sessions only among those
-that it has in memory.
+MONAI Label unpacks what it is sent wherever an archive's names lead and however large that becomes, and looks for
+expired sessions only among those that it has in memory.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import struct
 import tempfile
 import time
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,11 +21,22 @@ from typing import Any
 from fastapi import UploadFile
 from monailabel.utils.sessions import Sessions
 
-from xal.errors import BadInput
+from xal.errors import BadInput, TooLarge
+from xal.limits import in_force
+
+_CHUNK = 1 << 20
+_TAIL = 22 + (1 << 16)
+"""Bytes at a ZIP's end that hold the record of where its list of files is, and a comment."""
+_LISTED = 1 << 10
+"""Bytes of the list of a ZIP, per file."""
+DEEPEST = 8
+"""Folders in each other."""
 
 
 def create(sessions: Sessions, files: Sequence[UploadFile], uncompress: bool, expiry: int) -> dict[str, Any]:
     """Keep an image file, a ZIP of one image, or the files of one series; MONAI Label's reply."""
+    if len(files) > in_force().max_session_files:
+        raise _too_large(f"{len(files)} files", str(in_force().max_session_files), "max_session_files")
     with tempfile.TemporaryDirectory(prefix="xal-session-") as folder:
         received = Path(folder) / "images"
         received.mkdir()
@@ -74,7 +87,56 @@ def _unzipped(folder: Path) -> Path:
     if not archive.is_file() or not zipfile.is_zipfile(archive):
         raise BadInput("what is to be uncompressed must be one ZIP file")
     try:
-        shutil.unpack_archive(archive, target, "zip")  # which leaves out names that lead elsewhere
-    except (zipfile.BadZipFile, shutil.ReadError, OSError, RuntimeError, NotImplementedError) as error:
+        _check_list(archive)
+        with zipfile.ZipFile(archive) as packed:
+            _unpack(packed, target)
+    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError, zlib.error) as error:
         raise BadInput(f"the ZIP file cannot be unpacked: {error}") from error
     return target
+
+
+def _check_list(archive: Path) -> None:
+    """Refuse a list of more files than there may be before Python makes objects of them.
+
+    What needs the larger numbers of ZIP64 has too many files or bytes anyway.
+    """
+    with archive.open("rb") as file:
+        file.seek(-min(_TAIL, archive.stat().st_size), 2)
+        tail = file.read()
+    end = tail.rfind(b"PK\5\6")
+    record = tail[end : end + 22]
+    if end < 0 or len(record) < 22:
+        raise zipfile.BadZipFile("its list of files is missing")
+    *_, listed, _offset, _comment = struct.unpack("<4s4H2LH", record)
+    most = in_force().max_zip_entries
+    if listed > most * _LISTED or tail[end - 20 : end - 16] == b"PK\6\7":
+        raise _too_large("a ZIP of more files", str(most), "max_zip_entries")
+
+
+def _unpack(packed: zipfile.ZipFile, target: Path) -> None:
+    """Write the files of a ZIP; names that lead elsewhere are left out."""
+    files = [one for one in packed.infolist() if not one.is_dir()]
+    limits = in_force()
+    if len(files) > limits.max_zip_entries:
+        raise _too_large(f"a ZIP of {len(files)} files", str(limits.max_zip_entries), "max_zip_entries")
+    left = limits.max_unpacked
+    if sum(one.file_size for one in files) > left:
+        raise _too_large("a ZIP that unpacks to more", f"{limits.max_unpacked_mb} MB", "max_unpacked_mb")
+    target.mkdir()
+    for one in files:
+        inside = Path(one.filename)
+        if inside.is_absolute() or ".." in inside.parts:
+            continue
+        if len(inside.parts) > DEEPEST:
+            raise BadInput(f"the ZIP file has more than {DEEPEST} folders in each other")
+        if one.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise BadInput("the ZIP file is compressed in an unusual way: only deflate is read")
+        file = target / inside
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with packed.open(one) as content, file.open("wb") as copy:
+            while chunk := content.read(_CHUNK):  # no longer than the list says: Python sees to that
+                copy.write(chunk)
+
+
+def _too_large(what: str, most: str, setting: str) -> TooLarge:
+    return TooLarge(f"a session of {what} is too large: this server takes {most} at most ({setting})")

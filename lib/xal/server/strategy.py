@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from monailabel.interfaces.datastore import Datastore
@@ -20,6 +18,7 @@ from xal.reader import Reader, reader_of
 from xal.scoring import GIVE_UP
 from xal.store.rows import Offer, Order
 from xal.telling import tell
+from xal.turns import GLANCE_SECONDS, one_request
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +68,8 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
                 passed_over.append(offer)
                 continue
             try:
-                return self._reply(offer, reader)
+                with one_request(GLANCE_SECONDS):
+                    return self._reply(offer, reader)
             except Unreadable:  # found out just now: marked in the store, so the next call cannot give it again
                 continue
             except NotFound:  # its file vanished since the last scan; if it returns, a scan finds it
@@ -142,20 +142,3 @@ def lonely_name(identifier: str, name: str) -> str:
     """
     letters = str.maketrans("0123456789", "ghijklmnop")
     return f"{identifier}.{hashlib.sha256(identifier.encode()).hexdigest()[:12].translate(letters)}{suffix_of(name)}"
-
-
-def bound_to_loopback(arguments: list[str] | None = None) -> bool:
-    """True if this process was started as a server that only this machine can reach.
-
-    MONAI Label does not tell the app its address, so the command line is read; its default is every address.
-    """
-    given = sys.argv[1:] if arguments is None else arguments
-    host = "0.0.0.0"
-    for position, argument in enumerate(given):
-        name, _, value = argument.partition("=")
-        if name in ("--host", "-i"):
-            host = value or (given[position + 1] if position + 1 < len(given) else host)
-        elif argument.startswith("-i") and len(argument) > 2 and not argument.startswith("--"):
-            host = argument[2:]
-    server = Path(sys.argv[0]).name if arguments is None else "main.py"
-    return server in ("main.py", "monailabel") and (host in ("localhost", "::1") or host.startswith("127."))

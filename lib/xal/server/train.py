@@ -8,12 +8,15 @@ import logging
 import math
 from typing import Any
 
+from fastapi import HTTPException
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.train import TrainTask
+from monailabel.utils.async_tasks.utils import tasks
 from pydantic import ValidationError
 
 from xal.errors import BadInput
 from xal.jobs import AnotherRuns, job
+from xal.limits import in_force
 from xal.project import Project
 from xal.rounds import train_round
 from xal.task import TrainingSettings
@@ -97,6 +100,14 @@ class ClassifierTrain(TrainTask):  # type: ignore[misc]  # monailabel has no typ
             "reason": outcome.verdict.reason,
             "best_metric": outcome.version.metrics["best_metric"],
         }
+
+
+def check_trainings() -> None:
+    """Refuse another training where enough of them run or wait."""
+    waiting = sum(task["status"] in ("SUBMITTED", "RUNNING") for task in tasks("train"))
+    most = in_force().max_trainings
+    if waiting >= most:
+        raise HTTPException(429, f"{waiting} trainings run or wait; this server takes {most} at most (max_trainings)")
 
 
 def _finite(value: Any) -> float:

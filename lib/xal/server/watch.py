@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from xal.errors import NotFound, Unavailable, Unreadable, XalError
+from xal.errors import NotFound, StoreLost, Unavailable, Unreadable, XalError
+from xal.label_check import Sweep
 from xal.lineup import is_due
 from xal.pacs.source import DicomWebSource
 from xal.project import Project
@@ -17,6 +18,7 @@ from xal.second_look import look_again
 from xal.server.pace import Pace
 from xal.server.queue import scoring_is_due
 from xal.server.ready import Ready
+from xal.server.shutdown import ending
 from xal.telling import tell
 
 logger = logging.getLogger(__name__)
@@ -27,9 +29,12 @@ RETRY_SECONDS = 60.0
 LONGEST_WAIT_SECONDS = 60.0
 """Between two tries while the source does not answer."""
 TIDY_SECONDS = 300.0
+GIVE_WAY_SECONDS = 5.0
 READ_AHEAD_IMAGES = 100
 READ_AHEAD_SECONDS = 0.5
 """Per tick: reading a pool for the first time must not starve those who use the server."""
+LEAVE_SECONDS = 3.0
+"""How long the end of the server waits for what the watch is doing."""
 LOOK_AGAIN_SECONDS = 0.3
 """Per tick, for the same reason; after a large import it goes on for a while."""
 
@@ -44,45 +49,64 @@ class Watch:
         tidy_up: Callable[[], Any],
         scan_seconds: float,
         errands: Sequence[Callable[[], Any]] = (),
+        keeping: Sequence[Callable[[], Any]] = (),
     ) -> None:
         """Watch `project`; `ask_for_scoring` is None where scoring is only started by hand.
 
-        `errands` are what else needs the source.
+        `errands` are what else needs the source, `keeping` what keeps that from being lost which the store holds.
         """
         self._project = project
         self._errands = errands
+        self._keeping = keeping
         self._ready = Ready(project)
         self._later: dict[str, float] = {}
         self._problems: dict[Callable[[], Any], str | None] = {}
+        self._threads: list[threading.Thread] = []
+        self._to_say_lost = threading.Lock()
+        """Taken, for good, by the first thread that finds the store lost: it says so for all."""
         self._waits: dict[Callable[[], Any], tuple[float, float, str | None]] = {}
         self._ask = ask_for_scoring
         self._tidy_up = tidy_up
         self._tidying = Pace(TIDY_SECONDS)
+        self._giving_way = Pace(GIVE_WAY_SECONDS)
+        self._space_problem: str | None = None
+        self._sweep = Sweep(project)
         self._scans = Pace(scan_seconds)
         self._asked_for: tuple[int, int, float | None] | None = None
         self._asked_at = 0.0
 
     def start(self) -> None:
-        """Begin; the threads end with the process."""
+        """Begin; the threads end with the server, at the latest with the process."""
         for name, duties in (
             ("source", (self.scan, self._read_ahead, *self._errands)),
             ("ready", (self._ready.keep,)),
-            ("watch", (self._bury, self._score, self._look_again, self._tidy)),
+            ("watch", (self._keep_space, self._bury, self._score, self._look_again, self._labels, self._tidy)),
+            ("keeping", self._keeping),
         ):
-            threading.Thread(target=self._run, args=(duties, name), daemon=True, name=name).start()
+            thread = threading.Thread(target=self._run, args=(duties, name), daemon=True, name=name)
+            thread.start()
+            self._threads.append(thread)
+
+    def leave(self) -> None:
+        """Once the server is ending: wait a moment for the threads to end what they are at."""
+        until = time.monotonic() + LEAVE_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
 
     def _run(self, duties: Sequence[Callable[[], Any]], name: str) -> None:
-        """Do these for ever: a watch that dies silently would leave a server that no longer notices anything."""
-        of_source = name != "watch"
+        """Do these until the server ends: if the watch died silently, the server would no longer notice anything."""
+        of_source = name in ("source", "ready")
         if name == "ready":  # so that decoders are set up by one thread, before a second one uses them
-            time.sleep(TICK_SECONDS)
-        while True:
+            ending.wait(TICK_SECONDS)
+        while not ending.is_set():
             for duty in duties:
+                if ending.is_set():
+                    return
                 problem = self._done(duty)
                 if of_source:  # everybody sees what keeps it from being looked at
                     self._problems[duty] = problem
                     self._tell(dict(self._problems))
-            time.sleep(TICK_SECONDS)
+            ending.wait(TICK_SECONDS)
 
     def _tell(self, problems: Mapping[Callable[[], Any], str | None]) -> None:
         """Of the source's problems; while images cannot be had, no client waits for them either."""
@@ -99,6 +123,10 @@ class Watch:
         wait = min(max(2 * wait, TICK_SECONDS), LONGEST_WAIT_SECONDS)
         try:
             duty()
+        except StoreLost as error:  # what every duty meets, until a person has helped
+            problem = str(error)
+            if self._to_say_lost.acquire(blocking=False):
+                logger.error("%s. Stop the server, then restore or rebuild the store: starting it says how", error)
         except XalError as error:
             problem = str(error)
             logger.warning("%s; next try in %.0f s", error, wait)
@@ -122,7 +150,7 @@ class Watch:
     def _score(self) -> None:
         """Ask for scoring when scores, or the images chosen by them, are out of date and nobody is on it."""
         version = self._project.store.current_version()
-        if self._ask is None or version is None or not scoring_is_due():
+        if self._ask is None or version is None or self._project.space.is_low() or not scoring_is_due():
             return
         stale, unchosen = self._project.store.stale_count(version.version), is_due(self._project, version.version)
         wanted = (version.version, stale, self._project.alpha() if unchosen else None)
@@ -141,6 +169,18 @@ class Watch:
     def _look_again(self) -> None:
         """Compare what was just handed in with what others said, and notice what looks wrong."""
         look_again(self._project, LOOK_AGAIN_SECONDS)
+
+    def _labels(self) -> None:
+        """See that label files are still what was handed in."""
+        self._sweep.go_on(LOOK_AGAIN_SECONDS)
+
+    def _keep_space(self) -> None:
+        """Let caches give way to labels, and say once that space is short, and that it is not any more."""
+        self._giving_way.run(self._project.give_way)
+        problem = self._project.space.problem()
+        if (problem is None) != (self._space_problem is None):
+            logger.warning("%s", problem or "There is space on the disk again")
+        self._space_problem = problem
 
     def _tidy(self) -> None:
         self._tidying.run(self._tidy_up)

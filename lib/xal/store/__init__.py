@@ -10,10 +10,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
 
 from xal.errors import Conflict, StoreError
+from xal.store.adopting import Adopting
 from xal.store.annotations import Annotations
 from xal.store.deliveries import Deliveries
 from xal.store.engine import open_database
@@ -71,7 +73,13 @@ __all__ = [
 ]
 
 
-class Store(Images, Annotations, Readings, Versions, Jobs, Log, Listing, Looking, Reviewing, Outlines, Deliveries):
+CHECKPOINT_MILLISECONDS = 2000
+"""How long the end of a server waits for others that read."""
+
+
+class Store(
+    Adopting, Images, Annotations, Readings, Versions, Jobs, Log, Listing, Looking, Reviewing, Outlines, Deliveries
+):
     """The state of one task on one pool; one object serves all threads of a process and survives a fork."""
 
     @classmethod
@@ -86,6 +94,22 @@ class Store(Images, Annotations, Readings, Versions, Jobs, Log, Listing, Looking
         """Pickled to another process it is opened there anew."""
         return type(self).open, (self.url.render_as_string(hide_password=False), self.pool, self.task)
 
+    def checkpoint(self) -> None:
+        """Write SQLite's WAL into the database and empty it, if nobody reads just now."""
+
+        def work(_: list[str]) -> None:
+            self._check_in_place()
+            with in_use(), self._engine.connect() as connection:
+                raw: Any = connection.connection.dbapi_connection
+                try:
+                    raw.execute(f"PRAGMA busy_timeout={CHECKPOINT_MILLISECONDS}")
+                    raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                except sqlite3.Error as error:
+                    raise StoreError(f"the WAL of {self.where} stays: {error}") from error
+
+        if self._is_sqlite:
+            self._attempt(work)
+
     def close(self) -> None:
         """Close this process's connections."""
         self._engine.dispose()
@@ -98,13 +122,7 @@ class Store(Images, Annotations, Readings, Versions, Jobs, Log, Listing, Looking
             raise Conflict(f"{target} exists already; a backup never overwrites")
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".backup-") as folder:
             copy = Path(folder) / target.name
-            with in_use(), self._engine.connect() as connection:
-                source: Any = connection.connection.dbapi_connection
-                destination = sqlite3.connect(copy)
-                try:
-                    source.backup(destination)
-                finally:
-                    destination.close()
+            self._attempt(lambda _: self._copy_to(copy))
             with copy.open("rb") as file:
                 os.fsync(file.fileno())
             copy.rename(target)
@@ -113,3 +131,12 @@ class Store(Images, Annotations, Readings, Versions, Jobs, Log, Listing, Looking
             os.fsync(parent)
         finally:
             os.close(parent)
+
+    def _copy_to(self, copy: Path) -> None:
+        self._check_in_place()
+        with in_use(), self._engine.connect() as connection, closing(sqlite3.connect(copy)) as destination:
+            source: Any = connection.connection.dbapi_connection
+            try:
+                source.backup(destination)
+            except sqlite3.Error as error:
+                raise StoreError(f"{self.where} was not copied: {error}") from error

@@ -259,6 +259,36 @@ class Annotations(Queue, Settling):
         offer = self._mine(given) & (given.c.image == image) & (given.c.reader == reader)
         return self._read(lambda c: c.execute(select(given.c.at).where(offer)).first()) is not None
 
+    def set_label_file(
+        self, annotation: int, *, size: int | None = None, sha256: str | None = None, problem: str | None = None
+    ) -> None:
+        """Note what is wrong with a label file, or that nothing is; and its size and digest where none are known."""
+        known = annotation_table.c
+        values = {
+            "file_size": func.coalesce(known.file_size, size),
+            "file_sha256": func.coalesce(known.file_sha256, sha256),
+            "file_problem": problem,
+        }
+        mine = self._mine(annotation_table) & (known.id == annotation)
+        self._write(lambda c: c.execute(annotation_table.update().where(mine).values(values)))
+
+    def damaged_labels(self, limit: int | None = None, after: int = 0) -> list[AnnotationRow]:
+        """Annotations whose label file is not as it was handed in, oldest first; at most `limit` of those `after`."""
+        mine = self._mine(annotation_table) & annotation_table.c.file_problem.is_not(None)
+        query = select(annotation_table).where(mine, annotation_table.c.id > after).order_by(annotation_table.c.id)
+        return [annotation_row(row) for row in self._read(lambda c: c.execute(query.limit(limit)).mappings().all())]
+
+    def damaged_label_count(self) -> int:
+        """How many these are."""
+        mine = self._mine(annotation_table) & annotation_table.c.file_problem.is_not(None)
+        query = select(func.count()).select_from(annotation_table).where(mine)
+        return int(self._read(lambda c: c.execute(query).scalar()) or 0)
+
+    def names_label(self, path: str) -> bool:
+        """Whether an annotation has its label file there."""
+        mine = self._mine(annotation_table) & (annotation_table.c.label_path == path)
+        return self._read(lambda c: c.execute(select(annotation_table.c.id).where(mine).limit(1)).first()) is not None
+
     def label_counts(self) -> list[tuple[str, str, int]]:
         """Finding, reader, and how many annotations that stand are this finding by this reader."""
         columns = (annotation_table.c.finding, annotation_table.c.reader)

@@ -21,7 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError, StatementError
 
-from xal.errors import BadInput, StoreError, XalError
+from xal.errors import BadInput, Full, StoreError, StoreLost, XalError
 from xal.store import fork, migrations, schema
 
 T = TypeVar("T")
@@ -61,6 +61,7 @@ class Base:
         self.task = task
         self.url = url
         self._engine = _engine(url)
+        self._file = _identity(url) if self._is_sqlite else None
         fork.watch(self._engine)
         # SQLite's writers in other processes poll for the lock; threads of this one need not.
         self._turn: AbstractContextManager[Any] = threading.Lock() if self._is_sqlite else nullcontext()
@@ -91,6 +92,7 @@ class Base:
         return self._attempt(lambda outcome: self._run(work, writes=True, outcome=outcome))
 
     def _run(self, work: Callable[[Connection], T], *, writes: bool, outcome: list[str]) -> T:
+        self._check_in_place()
         with fork.in_use(), self._turn if writes else nullcontext(), self._engine.connect() as connection:
             if writes:
                 connection = connection.execution_options(xal_writes=True)
@@ -100,6 +102,11 @@ class Base:
                 result = work(connection)
                 outcome.append("committing")
             return result
+
+    def _check_in_place(self) -> None:
+        """SQLite goes on writing to a file that was removed, and begins a new one beside it: what is said is lost."""
+        if self._file is not None and _identity(self.url) != self._file:
+            raise StoreLost(f"{self.where} was removed or replaced while it was in use; nothing was changed")
 
     def _attempt(self, run: Callable[[list[str]], T]) -> T:
         for attempt in range(1, ATTEMPTS + 1):
@@ -178,6 +185,15 @@ def _check_file(url: URL) -> None:
         )
 
 
+def _identity(url: URL) -> tuple[int, int] | None:
+    """Which file an SQLite database is; None if there is none."""
+    try:
+        status = Path(str(url.database)).stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() == "postgresql":
         return create_engine(url, pool_size=4, max_overflow=28, pool_timeout=60, pool_pre_ping=True)
@@ -230,9 +246,9 @@ def _in_words(error: StatementError, where: str, *, committing: bool) -> XalErro
     if isinstance(error, DataError) or isinstance(cause, ValueError | TypeError):
         return BadInput(f"this cannot be stored: {cause}")
     if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-        return StoreError(f"{where} is damaged or no SQLite database ({cause}); nothing was changed, restore a backup")
+        return StoreLost(f"{where} is damaged or no SQLite database ({cause}); nothing was changed")
     if name.startswith("SQLITE_FULL"):
-        return StoreError(f"the disk that holds {where} is full; nothing was changed")
+        return Full(f"the disk that holds {where} is full; nothing was changed")
     if _is_busy(cause):
         return StoreError(f"{where} is kept locked by another process; nothing was changed")
     doubt = "whether the last change was made is unknown" if committing else "nothing was changed"

@@ -27,6 +27,11 @@ class Images(Settling):
         query = select(*columns).where(self._mine(images))
         return {row["id"]: ImageFile(**row) for row in self._read(lambda c: c.execute(query).mappings().all())}
 
+    def knows_images(self) -> bool:
+        """Whether this pool and task ever had an image."""
+        query = select(images.c.id).where(self._mine(images)).limit(1)
+        return self._read(lambda c: c.execute(query).first()) is not None
+
     def known_ids(self, ids: Sequence[str]) -> set[str]:
         """Those of the ids that are taken, be it by an image whose file is gone or that was deleted."""
         return set(self._read(lambda c: self._rows(c, ids)))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Table, func, select
 
 from xal.store.engine import Base
 from xal.store.rows import Event
-from xal.store.schema import events, settings
+from xal.store.schema import annotation_table, events, settings
 
 
 class Log(Base):
@@ -34,6 +34,13 @@ class Log(Base):
     ) -> int:
         """Note that something was done; the event's number. The store's own writers note theirs themselves."""
         return self._write(lambda c: self._log(c, kind, reader, image, detail))
+
+    def last_numbers(self) -> tuple[int, int]:
+        """Of the last event and the last annotation; 0 where there is none. Both change with whatever people do."""
+        return self._read(lambda c: (self._last(c, events), self._last(c, annotation_table)))
+
+    def _last(self, connection: Connection, table: Table) -> int:
+        return int(connection.execute(select(func.max(table.c.id)).where(self._mine(table))).scalar() or 0)
 
     def events(self, limit: int = 100, after: int | None = None) -> list[Event]:
         """Oldest first: the last `limit` events, or the first `limit` after event number `after`."""

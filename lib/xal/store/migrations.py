@@ -54,14 +54,21 @@ def _add_archive(connection: Connection) -> None:
         table.create(connection)
 
 
+def _add_label_files(connection: Connection) -> None:
+    """Version 5: annotations know size and digest of their label files."""
+    for column in ("file_size BIGINT", "file_sha256 TEXT", "file_problem TEXT"):
+        connection.execute(text(f"ALTER TABLE {annotation_table.name} ADD COLUMN {column}"))
+    _index(annotation_table, "annotations_damaged").create(connection)
+
+
 def _index(table: Table, name: str) -> Index:
     return next(index for index in table.indexes if index.name == name)
 
 
 Migration = Callable[[Connection], None]
-MIGRATIONS: dict[int, Migration] = {1: _add_place, 2: _add_review, 3: _add_archive}
+MIGRATIONS: dict[int, Migration] = {1: _add_place, 2: _add_review, 3: _add_archive, 4: _add_label_files}
 """Schema version n → the statements that make it n + 1. A new database is made from the tables above instead."""
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 
 def prepare(connection: Connection, where: str) -> None:

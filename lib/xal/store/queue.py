@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from xal.errors import BadInput, Conflict
+from xal.limits import in_force
+from xal.store.engine import CHUNK
 from xal.store.pool import Pool, Values, image_row
 from xal.store.rows import ImageRow, Lease, Offer, Order
 from xal.store.schema import annotation_table, given, images, leases, readers
@@ -31,19 +33,24 @@ class Queue(Pool):
         First come images never given to this reader, by place in the line-up and score, by uncertainty, or by shuffle
         (unscored ones after scored ones); then those given before, oldest first, which may be one this reader still
         leases. An image that this reader has read already is never given again while its annotation stands.
+
+        A reader who holds too many gives up the one held longest. Where nothing is left, but readers who never handed
+        anything in hold too many together, the one of these held longest is given: names cost nothing.
         """
         if order not in ORDERS:
             raise BadInput(f"there is no order {order!r}; known are {', '.join(ORDERS)}")
 
         def work(connection: Connection) -> Offer | None:
             at = time.time() if now is None else now
-            row = connection.execute(self.new_to(reader, order, at)).mappings().first()
+            row: Values | None = connection.execute(self.new_to(reader, order, at)).mappings().first()
             turn_before = lease_before = None
             if row is None:
                 row = connection.execute(self.given_before(reader, at)).mappings().first()
-                if row is None:
-                    return None
-                turn_before, lease_before = self._had(connection, row["id"], reader, at)
+                if row is not None:
+                    turn_before, lease_before = self._had(connection, row["id"], reader, at)
+            row = row or self._held_idly(connection, reader, at)
+            if row is None:
+                return None
             self._meet(connection, reader, at)
             self._give(connection, row, reader, at, at + lease_seconds)
             return Offer(image_row(row), at + lease_seconds, turn_before, lease_before)
@@ -114,9 +121,42 @@ class Queue(Pool):
     def _give(self, connection: Connection, row: Values, reader: str, now: float, until: float) -> None:
         last = select(func.max(given.c.turn)).where(self._mine(given), given.c.reader == reader)
         turn = (connection.execute(last).scalar() or 0) + 1
+        self._hold(connection, row["id"], reader, now, until)
         key = {**self._scope, "image": row["id"], "reader": reader}
-        self._upsert(connection, leases, [{**key, "until": until}])
         self._upsert(connection, given, [{**key, "turn": turn, "at": now}])
+
+    def _hold(self, connection: Connection, image: str, reader: str, now: float, until: float) -> None:
+        """Lease the image; what this reader then holds too many of are those held longest."""
+        self._upsert(connection, leases, [{**self._scope, "image": image, "reader": reader, "until": until}])
+        held = self._mine(leases) & (leases.c.reader == reader)
+        others = (
+            select(leases.c.image)
+            .where(held, leases.c.until > now, leases.c.image != image)
+            .order_by(leases.c.until.desc(), leases.c.image)
+            .offset(in_force().max_leases - 1)
+        )
+        too_many = connection.execute(others).scalars().all()
+        for start in range(0, len(too_many), CHUNK):
+            some = leases.c.image.in_(too_many[start : start + CHUNK])
+            connection.execute(leases.delete().where(held, some))
+
+    def _held_idly(self, connection: Connection, reader: str, now: float) -> Values | None:
+        """Where readers who never handed anything in hold too many images together, the one they hold longest."""
+        handed_in = select(annotation_table.c.id).where(
+            self._mine(annotation_table), annotation_table.c.reader == leases.c.reader
+        )
+        idle = self._mine(leases) & (leases.c.until > now) & (leases.c.reader != reader) & ~handed_in.exists()
+        count = connection.execute(select(func.count()).select_from(leases).where(idle)).scalar() or 0
+        if count <= in_force().max_leases:
+            return None
+        query = (
+            select(images)
+            .join(leases, (leases.c.image == images.c.id) & idle)
+            .where(self._mine(images), images.c.open.is_(True), ~self._read_by(reader).exists())
+            .order_by(leases.c.until, images.c.id)
+            .limit(1)
+        )
+        return connection.execute(query).mappings().first()
 
     def _had(
         self, connection: Connection, image: str, reader: str, now: float
@@ -174,8 +214,7 @@ class Queue(Pool):
             if row["excluded"] is not None:
                 raise Conflict(f"image {image!r} is excluded: {row['excluded']}")
             self._meet(connection, reader, at)
-            key = {**self._scope, "image": image, "reader": reader}
-            self._upsert(connection, leases, [{**key, "until": at + lease_seconds}])
+            self._hold(connection, image, reader, at, at + lease_seconds)
             return at + lease_seconds
 
         return self._write(work)

@@ -120,6 +120,9 @@ class NewAnnotation:
     """Of the pixels it was drawn on."""
     centre: list[float] | None = None
     """Of the ROI, as a share of the image along each of its axes."""
+    file_size: int | None = None
+    file_sha256: str | None = None
+    """Of the label file."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,11 @@ class AnnotationRow:
     created_at: float
     withdrawn_at: float | None
     withdrawn_by: str | None
+    file_size: int | None
+    """Of the label file; None for one of an older version that nobody has looked at yet."""
+    file_sha256: str | None
+    file_problem: str | None
+    """What is wrong with the label file."""
 
 
 @dataclass(frozen=True)

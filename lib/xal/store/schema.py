@@ -50,8 +50,24 @@ class Json(TypeDecorator[Any]):
         return None if value is None else json.dumps(value, allow_nan=False)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        """Text → Python value."""
-        return None if value is None else json.loads(value)
+        """Text → Python value; half characters, which earlier versions took and no reply can hold, become "?"."""
+        if value is None:
+            return None
+        known = json.loads(value)
+        return _healed(known) if "\\ud" in value else known
+
+
+def is_text(value: str) -> bool:
+    """Whether it can be written: JSON may hold half of a character that takes two."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _healed(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_healed(key): _healed(part) for key, part in value.items()}
+    return [_healed(part) for part in value] if isinstance(value, list) else value
 
 
 class HalfArray(TypeDecorator[Any]):
@@ -200,6 +216,9 @@ annotation_table = _table(
     Column("created_at", Float, nullable=False),
     Column("withdrawn_at", Float),
     Column("withdrawn_by", Text),
+    Column("file_size", BigInteger),  # of the label file
+    Column("file_sha256", Text),
+    Column("file_problem", Text),  # what is wrong with it
     UniqueConstraint("pool", "task", "image", "reader", "revision"),
     _of_image(),
 )  # fmt: skip
@@ -212,6 +231,12 @@ Index(
     annotation_table.c.pool, annotation_table.c.task, annotation_table.c.finding, annotation_table.c.id,
 )  # fmt: skip
 Index("annotations_in_order", annotation_table.c.pool, annotation_table.c.task, annotation_table.c.id)
+_damaged = annotation_table.c.file_problem.is_not(None)
+Index(
+    "annotations_damaged",
+    annotation_table.c.pool, annotation_table.c.task, annotation_table.c.id,
+    sqlite_where=_damaged, postgresql_where=_damaged,
+)  # fmt: skip
 Index("annotations_by_submission", annotation_table.c.pool, annotation_table.c.task, annotation_table.c.submission_id)
 
 readings = _table(

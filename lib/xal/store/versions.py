@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from sqlalchemy import Connection, func, select
@@ -51,6 +51,16 @@ class Versions(Base):
             return number
 
         return self._write(work)
+
+    def adopt_version(self, row: Mapping[str, Any]) -> None:
+        """Take up a model version that no row tells of; it is in use only if none is."""
+
+        def work(connection: Connection) -> None:
+            current = bool(row["current"]) and self._current(connection) is None
+            connection.execute(versions.insert(), {**self._scope, **row, "current": current})
+            self._log(connection, "adopt version", detail={"version": row["version"], "current": current})
+
+        self._write(work)
 
     def set_version(
         self,

@@ -92,6 +92,10 @@ class State(Reply):
     """Images that wait for a score of the model in use; null without a model."""
     jobs: list[Job]
     """The last five, newest first."""
+    damaged_labels: int
+    """Annotations whose label file is not as it was handed in."""
+    space_problem: str | None
+    """What waits because the server's disk is nearly full; null while there is space."""
     archive: ArchiveState | None
     """Null where the images are a folder's."""
 
@@ -115,6 +119,16 @@ class Image(Reply):
     excluded_by: str | None
     finding: str | None
     open: bool
+
+
+class DamagedLabel(Reply):
+    """An annotation whose label file is missing or was changed; its finding, reader and time are known all the same."""
+
+    annotation: int
+    image: str
+    reader: str
+    revision: int
+    problem: str
 
 
 class AlphaReply(Reply):
@@ -189,6 +203,11 @@ def add_routes(router: APIRouter, project: Project) -> None:
         seen = may_see_all(project, asker, [row.id for row in page.items])
         return PageOf(items=[_image(row, row.id in seen) for row in page.items], next=page.next)
 
+    @router.get("/problems/labels", summary="Annotations whose label file is not as it was handed in, and why")
+    def damaged_labels(user: AnyUser, cursor: Cursor = None, limit: Limit = PAGE) -> PageOf[DamagedLabel]:
+        page = paged("damaged", "id", lambda after, count: store.damaged_labels(count, after or 0), limit, cursor)
+        return PageOf(items=[_damaged(row) for row in page.items], next=page.next)
+
     @router.put("/settings/alpha", summary="Weigh uncertainty against misalignment anew")
     def alpha(request: Request, user: Reviewer, body: Alpha) -> AlphaReply:
         set_alpha(project, body.alpha, by=checked_decider(request, asking(request, body, user)).name)
@@ -217,6 +236,8 @@ def state_of(project: Project) -> State:
         looked_at=store.last_looked_at(),
         unscored=store.stale_count(version.version) if version else None,
         jobs=[_job(row) for row in store.jobs(limit=5)],
+        damaged_labels=store.damaged_label_count(),
+        space_problem=project.space.problem(),
         archive=_archive(project) if isinstance(project.source, DicomWebSource) else None,
     )
 
@@ -244,6 +265,12 @@ def _annotation(row: AnnotationRow, seen: bool) -> Annotation:
         source=row.source,
         withdrawn_at=row.withdrawn_at,
         withdrawn_by=row.withdrawn_by,
+    )
+
+
+def _damaged(row: AnnotationRow) -> DamagedLabel:
+    return DamagedLabel(
+        annotation=row.id, image=row.image, reader=row.reader, revision=row.revision, problem=str(row.file_problem)
     )
 
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from xal.blind import BLIND, may_see, score_alone
 from xal.errors import Conflict, Forbidden, NotFound, Unreadable
 from xal.images import Header
+from xal.label_check import checked_label
 from xal.project import Project
 from xal.reader import Reader
 from xal.server.api.common import (
@@ -143,9 +144,7 @@ def add_routes(router: APIRouter, project: Project) -> None:
         row = store.annotation(annotation)
         if row.reader != reader.name and not may_see(project, reader, row.image):
             raise Forbidden(BLIND)
-        path = project.workspace.labels / row.label_path
-        if not path.is_file():
-            raise NotFound(f"the label file of annotation {annotation} is missing")
+        path = checked_label(project, row)
         # the number alone names nothing for good: another pool, or a restored backup, gives it to another annotation
         return send_file(request, path, GZIP, ASK_AGAIN, content=(store.pool, row.id, row.digest))
 

@@ -191,7 +191,7 @@ async function countWaiting() {
 
 /** What is on its way; and what was refused, until it has been looked at. */
 function showBanner(count, refused) {
-  const said = [other === null ? sayWaiting(count) : sayOther(), refused.length > 0 && sayRefused(refused)].filter(Boolean);
+  const said = [other === null ? sayWaiting(count) : sayOther(), refused.length > 0 && sayRefused(refused), troubles].filter(Boolean);
   const text = said.flat(Infinity).map((part) => part.textContent ?? part).join("");
   const banner = byId("banner");
   banner.hidden = said.length === 0;
@@ -222,9 +222,18 @@ async function showConnection() {
 
 // what goes on
 
+let troubles = ""; // what the server's disk is short of, or has lost
+
+const troublesOf = ({ space_problem: space, damaged_labels: damaged }) =>
+  [space && `${space}. `, damaged > 0 && `${counted(damaged, "label file")} damaged on the server: whoever looks after it finds them by “xal problems”. `].filter(Boolean).join("");
+
 function showState() {
   const { state } = live;
   if (!state) return;
+  if (troubles !== troublesOf(state)) {
+    troubles = troublesOf(state);
+    countWaiting();
+  }
   const running = state.jobs.find((job) => job.state === "running");
   const away = state.archive?.problem;
   const text = away ?? (running ? describeJob(running) : state.model_version ? `model v${state.model_version}` : "no model yet");

@@ -1,0 +1,84 @@
+"""What the store takes up again: annotations that it does not know, though their label files are there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from xal.errors import Conflict
+from xal.store.annotations import Annotations
+from xal.store.images import Images
+from xal.store.rows import AnnotationRow, ImageFile, NewAnnotation
+from xal.store.schema import annotation_table, readers
+from xal.task import ReadingSettings
+
+
+@dataclass(frozen=True)
+class FoundAnnotation:
+    """An annotation as its label file tells of it."""
+
+    new: NewAnnotation
+    revision: int
+    created_at: float
+    withdrawn_at: float | None = None
+    withdrawn_by: str | None = None
+
+
+class Adopting(Images, Annotations):
+    """The part of the store that takes up what it does not know."""
+
+    def label_paths(self) -> set[str]:
+        """Where the label files of all annotations lie, below the folder of labels."""
+        query = select(annotation_table.c.label_path).where(self._mine(annotation_table))
+        return set(self._read(lambda c: c.execute(query).scalars().all()))
+
+    def reader_names(self) -> set[str]:
+        """Of everybody who ever handed in."""
+        met = select(readers.c.reader).where(self._mine(readers))
+        said = select(annotation_table.c.reader).where(self._mine(annotation_table)).distinct()
+        return set(self._read(lambda c: [*c.execute(met).scalars(), *c.execute(said).scalars()]))
+
+    def adopt_annotation(
+        self, label_path: str, find: Callable[[], FoundAnnotation], settings: ReadingSettings
+    ) -> AnnotationRow | None:
+        """Take up the annotation of a label file that no row names, as `find` reads it; None if one names it by now.
+
+        `find` is called while nobody hands in. Conflict if another annotation of this reader has that revision.
+        """
+
+        def work(connection: Connection) -> AnnotationRow | None:
+            here = self._mine(annotation_table) & (annotation_table.c.label_path == label_path)
+            if connection.execute(select(annotation_table.c.id).where(here).limit(1)).first() is not None:
+                return None
+            found = find()
+            new = found.new
+            taken = self._by(new.image, new.reader) & (annotation_table.c.revision == found.revision)
+            if connection.execute(select(annotation_table.c.id).where(taken)).first() is not None:
+                raise Conflict(f"there is another revision {found.revision} of {new.image!r} by {new.reader!r}")
+            image = self._image_of(connection, new.image)
+            if new.source == "reader":
+                self._meet(connection, new.reader, found.created_at)
+                if not image["labelled"] or image["required"] is None:
+                    image = {**image, "required": self._required(connection, new, settings)}
+            gone = {"withdrawn_at": found.withdrawn_at, "withdrawn_by": found.withdrawn_by}
+            when = {"revision": found.revision, "created_at": found.created_at}
+            values = {**asdict(new), **when, **gone, "label_path": label_path, "active": False}
+            number = self._insert(connection, annotation_table, values)
+            self._log(connection, "adopt", new.reader, new.image, {"annotation": number, "revision": found.revision})
+            if found.withdrawn_at is None:
+                self._settle(connection, image, new.reader)
+            return self._annotation(connection, number)
+
+        return self._write(work)
+
+    def _image_of(self, connection: Connection, image: str) -> Mapping[Any, Any]:
+        """The row of an annotation's image; one whose file is not there until a scan finds it."""
+        known = self._rows(connection, [image])
+        if not known:
+            unknown = self._new(ImageFile(image, "", 0, 0), 0.0)
+            self._add(connection, [{**unknown, "state": "gone", "open": False, "status": "gone"}])
+            known = self._rows(connection, [image])
+        return known[image]

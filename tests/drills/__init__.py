@@ -1,0 +1,1 @@
+"""Drills: what is done to a server that must lose nothing, for minutes, by hand. `make drills` runs them all."""

@@ -1,0 +1,150 @@
+"""Label files: made once, never replaced, known by size and digest, each with a record of what its row says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from harness.local import Local
+from sqlalchemy import update
+
+from xal.errors import Conflict, StoreError
+from xal.label_check import SWEEP_SECONDS, Sweep, check_all, checked_label
+from xal.label_file import Damaged, read_record, record_of
+from xal.roi import drawn_mask
+from xal.server.datastore import XalDatastore
+from xal.store.rows import AnnotationRow
+from xal.store.schema import annotation_table
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Local:
+    return Local(tmp_path, 3)
+
+
+def file_of(local: Local, row: AnnotationRow) -> Path:
+    return local.project.workspace.labels / row.label_path
+
+
+def label_files(local: Local) -> list[str]:
+    labels = local.project.workspace.labels
+    return sorted(path.relative_to(labels).as_posix() for path in labels.rglob("*") if path.is_file())
+
+
+def test_the_record_says_what_the_row_says(local: Local):
+    row = local.hand_in(local.ids[0]).annotation
+    record = read_record(file_of(local, row))
+    assert record is not None
+    assert (record["pool"], record["task"]) == (local.project.store.pool, "tiny")
+    for key in (
+        "image", "reader", "revision", "finding", "created_at", "label_path", "label_info", "params", "digest",
+        "fingerprint", "submission_id", "source", "roi_voxels", "roi_volume", "centre", "file_size", "file_sha256",
+    ):  # fmt: skip
+        assert record[key] == getattr(row, key), key
+
+
+def test_a_label_file_whose_row_was_lost_stays_as_it_is(local: Local):
+    row = local.hand_in(local.ids[0]).annotation
+    before = file_of(local, row).read_bytes()
+    (local.project.workspace.labels / local.ids[1]).mkdir()
+    orphan = local.project.workspace.labels / local.ids[1] / "ada.r1.nii.gz"
+    orphan.write_bytes(before)
+    again = local.hand_in(local.ids[1]).annotation
+    assert (orphan.read_bytes(), again.label_path) == (before, f"{local.ids[1]}/ada.r1-2.nii.gz")
+    assert file_of(local, again).stat().st_size == again.file_size
+    assert read_record(file_of(local, again))["label_path"] == again.label_path
+    assert read_record(orphan) is None
+
+
+def test_a_submission_that_the_store_does_not_take_leaves_no_file(local: Local, monkeypatch: pytest.MonkeyPatch):
+    store = local.project.store
+    insert = type(store)._insert
+
+    def full(self, connection, table, row):
+        if table is annotation_table:
+            raise StoreError("the disk is full")
+        return insert(self, connection, table, row)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(type(store), "_insert", full)
+        with pytest.raises(StoreError, match="full"):
+            local.hand_in(local.ids[0])
+    assert label_files(local) == []
+    assert local.hand_in(local.ids[0]).annotation.label_path.endswith("ada.r1.nii.gz")
+
+
+def test_while_the_store_cannot_say_whether_it_took_a_submission_its_file_stays(
+    local: Local, monkeypatch: pytest.MonkeyPatch
+):
+    def gone(*_: object, **__: object) -> None:
+        raise StoreError("the database has gone; whether the last change was made is unknown")
+
+    store = local.project.store
+    settle = type(store)._settle
+    with monkeypatch.context() as broken:
+        broken.setattr(type(store), "_settle", gone)
+        broken.setattr(type(store), "names_label", gone)
+        with pytest.raises(StoreError, match="unknown"):
+            local.hand_in(local.ids[0])
+    assert type(store)._settle is settle
+    assert label_files(local) == [f"{local.ids[0]}/ada.r1.json", f"{local.ids[0]}/ada.r1.nii.gz"]
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "emptied": (lambda path: path.write_bytes(b""), "has 0 bytes instead of"),
+    "cut": (lambda path: path.write_bytes(path.read_bytes()[:-5]), "bytes instead of"),
+    "changed": (lambda path: path.write_bytes(path.read_bytes()[:-1] + b"?"), "has other content than was handed in"),
+    "removed": (lambda path: path.unlink(), "is missing"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_damaged_label_file_is_a_problem_by_name_until_it_is_whole_again(local: Local, kind: str):
+    row = local.hand_in(local.ids[0]).annotation
+    whole = file_of(local, row).read_bytes()
+    spoil, said = DAMAGE[kind]
+    spoil(file_of(local, row))
+    with pytest.raises(Damaged, match=said):
+        drawn_mask(local.project, row)
+    (noted,) = local.project.store.damaged_labels()
+    assert noted.file_problem.startswith(f"the label file of annotation {row.id} ({row.image}, ada r1) ")
+    with pytest.raises(Conflict, match=said):
+        XalDatastore(local.project).get_label_uri(row.image, "final")
+    file_of(local, row).write_bytes(whole)
+    assert checked_label(local.project, noted) == file_of(local, row)
+    assert local.project.store.damaged_label_count() == 0
+
+
+def test_all_label_files_are_looked_at_whoever_uses_them(local: Local, monkeypatch: pytest.MonkeyPatch):
+    rows = [local.hand_in(image).annotation for image in local.ids]
+    local.project.store.withdraw(rows[1].id, "ada")
+    file_of(local, rows[1]).write_bytes(b"")
+    sweep = Sweep(local.project)
+    monkeypatch.setattr("xal.label_check.AT_ONCE", 2)
+    sweep.go_on(5.0)
+    assert [row.id for row in local.project.store.damaged_labels()] == [rows[1].id]
+    file_of(local, rows[2]).unlink()
+    sweep.go_on(5.0)
+    assert local.project.store.damaged_label_count() == 1, f"the next look is {SWEEP_SECONDS:.0f} s later"
+    assert [row.id for row in check_all(local.project)] == [rows[1].id, rows[2].id]
+
+
+def test_label_files_of_before_digests_get_theirs_at_the_first_look(local: Local):
+    whole, empty = (local.hand_in(image).annotation for image in local.ids[:2])
+    file_of(local, empty).write_bytes(b"")
+    store = local.project.store
+    store._write(lambda c: c.execute(update(annotation_table).values(file_size=None, file_sha256=None)))
+    assert [row.id for row in check_all(local.project)] == [empty.id]
+    again = store.annotation(whole.id)
+    assert (again.file_size, again.file_sha256) == (whole.file_size, whole.file_sha256)
+    assert "is empty (0 bytes)" in str(store.annotation(empty.id).file_problem)
+
+
+def test_a_record_that_is_none_is_said(local: Local):
+    row = local.hand_in(local.ids[0]).annotation
+    for content in ("", "[]", json.dumps({"format": 99})):
+        record_of(file_of(local, row)).write_text(content)
+        with pytest.raises(Damaged, match="is no record"):
+            read_record(file_of(local, row))
