@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -180,7 +181,7 @@ def _unfinished(_folder: str, names: list[str]) -> list[str]:
     return [name for name in names if name.startswith(".") and name != ORPHANS]
 
 
-def _manifest(source: Path) -> dict[str, str]:
+def _manifest(source: Path) -> dict[str, Any]:
     try:
         return dict(json.loads((source / MANIFEST).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
