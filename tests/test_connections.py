@@ -8,7 +8,7 @@ import resource
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -20,7 +20,15 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from xal.server.connections import MOST, SILENT_SECONDS, Connections, connections_for, raise_descriptors
+from xal.server.connections import (
+    HEAD_SECONDS,
+    MOST,
+    SILENT_SECONDS,
+    SWEEP_SECONDS,
+    Connections,
+    connections_for,
+    raise_descriptors,
+)
 from xal.server.connections import watch as watch_kind
 
 FAST = 60.0
@@ -48,27 +56,34 @@ async def live(request: Request) -> Response:
     return StreamingResponse(lines())
 
 
+async def work(request: Request) -> Response:
+    await asyncio.sleep(1.5 * SWEEP_SECONDS)
+    return PlainTextResponse("done")
+
+
 async def large(request: Request) -> Response:
     return Response(bytes(LARGE))
 
 
 APP = Starlette(routes=[Route("/", hello), Route("/upload", upload, methods=["POST"]), Route("/live", live)])
-APP.routes.append(Route("/large", large))
+APP.routes.extend([Route("/large", large), Route("/work", work)])
 
 
 @contextlib.contextmanager
-def serving(most: int = 20, speed: float = FAST) -> Iterator[int]:
+def serving(most: int = 20, speed: float = FAST, now: Callable[[], float] | None = None) -> Iterator[int]:
     kind = type("Kind", (AutoHTTPProtocol,), {})
-    watch_kind(Connections(most, lambda: time.monotonic() * speed), kind)
+    watch_kind(Connections(most, now or (lambda: time.monotonic() * speed)), kind)
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(APP, port=port, http=kind, log_level="error", lifespan="off"))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
         time.sleep(0.01)
-    yield port
-    server.should_exit = server.force_exit = True
-    thread.join()
+    try:
+        yield port
+    finally:
+        server.should_exit = server.force_exit = True
+        thread.join()
 
 
 @pytest.fixture
@@ -155,6 +170,22 @@ def test_a_page_that_listens_to_what_goes_on_is_not_disturbed(port: int):
     caller = Caller(port).send(b"GET /live HTTP/1.1\r\nHost: x\r\n\r\n")
     assert caller.until(b"first\n\r\n")
     assert caller.until(b"last\n\r\n0\r\n\r\n")
+
+
+def test_a_long_work_is_not_silence_of_its_client():
+    clock = [0.0]
+    with serving(now=lambda: clock[0]) as port:
+        caller = Caller(port).send(b"GET /work HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(0.2)
+        clock[0] = 3 * SILENT_SECONDS
+        assert caller.until(b"done")
+        time.sleep(2 * SWEEP_SECONDS)
+        assert caller.send(ASK).until(b"hello")
+        clock[0] += HEAD_SECONDS - 1
+        time.sleep(2 * SWEEP_SECONDS)
+        assert caller.is_open()
+        clock[0] += SILENT_SECONDS
+        assert caller.heard() == b""
 
 
 def test_a_slow_download_goes_on_and_who_does_not_read_at_all_is_not_waited_for(port: int):

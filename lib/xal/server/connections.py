@@ -45,7 +45,7 @@ class _Seen:
     address: str
     opened: float
     heard: float
-    """When something last came, or went."""
+    """When something last came, or went, or was worked on."""
     head_since: float | None
     """Since when a request head is expected; None while a request is answered."""
     cycle: Any = None
@@ -98,8 +98,8 @@ class Connections:
         """End what has kept us waiting for too long."""
         now = self._now()
         for protocol, seen in list(self._open.items()):
-            unsent = protocol.transport.get_write_buffer_size()
-            if unsent != seen.unsent:
+            unsent, waits = protocol.transport.get_write_buffer_size(), _waits(protocol)
+            if unsent != seen.unsent or not waits:
                 seen.unsent = unsent
                 self.heard(protocol)
             if _wants_a_head(protocol):
@@ -108,9 +108,8 @@ class Connections:
             else:
                 seen.head_since = None
             seen.cycle = protocol.cycle
-            waits = _waits(protocol)
-            late = waits and seen.head_since is not None and not unsent and now - seen.head_since > HEAD_SECONDS
-            if late or (waits and now - seen.heard > SILENT_SECONDS):
+            late = seen.head_since is not None and not unsent and now - seen.head_since > HEAD_SECONDS
+            if late or now - seen.heard > SILENT_SECONDS:
                 protocol.transport.abort()
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
