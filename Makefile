@@ -78,7 +78,7 @@ flaky: $(STAMP) ## the quick tests ten times, in other orders and on other machi
 test-all: test test-rest ## every test; installs what they need (as root also with apt)
 
 test-rest: $(STAMP) $(PAGE) $(SLICER) $(BROWSER) e2e-needs
-	$(PY) -m pytest -m "e2e or soak"
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "e2e or soak" -n $(WORKERS) --dist loadfile
 
 # 3D Slicer's core wants another numpy, hence an environment of its own.
 $(SLICER): Makefile
