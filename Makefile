@@ -9,6 +9,7 @@ DATABASE  ?=
 REVIEWERS ?=
 CONF      ?=
 INSECURE  ?=
+WORKERS   ?= auto
 RUNS      ?=
 MINUTES   ?=
 ONLY      ?=
@@ -24,7 +25,7 @@ SLICER_CORE := slicer-core==5.13.31053.0
 PLAYWRIGHT  := playwright==1.65.2
 
 .DEFAULT_GOAL := help
-.PHONY: help env page serve pacs demo pictures test flaky test-all test-rest e2e-needs lint lock clean
+.PHONY: help env page serve pacs demo pictures test drills flaky test-all test-rest e2e-needs lint lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,7 +67,10 @@ pictures: $(STAMP) $(PAGE) $(BROWSER) e2e-needs ## the pictures of the page in d
 	$(PY) scripts/pictures.py
 
 test: $(STAMP) ## all tests but those marked e2e or soak
-	$(PY) -m pytest -m "not e2e and not soak"
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not e2e and not soak" -n $(WORKERS) --dist loadfile
+
+drills: $(STAMP) $(PAGE) ## kills, full disks, locks, damage, bombs and a crowd, for 20 minutes (as root); MINUTES, ONLY override
+	$(PY) scripts/drills.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ONLY),--only $(ONLY))
 
 flaky: $(STAMP) ## the quick tests ten times, in other orders and on other machines; RUNS, MINUTES, ONLY override
 	$(PY) scripts/flaky.py $(if $(RUNS),--runs $(RUNS)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ONLY),--only $(ONLY))
@@ -74,7 +78,7 @@ flaky: $(STAMP) ## the quick tests ten times, in other orders and on other machi
 test-all: test test-rest ## every test; installs what they need (as root also with apt)
 
 test-rest: $(STAMP) $(PAGE) $(SLICER) $(BROWSER) e2e-needs
-	$(PY) -m pytest -m "e2e or soak"
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "e2e or soak" -n $(WORKERS) --dist loadfile
 
 # 3D Slicer's core wants another numpy, hence an environment of its own.
 $(SLICER): Makefile

@@ -92,6 +92,7 @@ def run(number: int, what: Row) -> Row:
     with log.open("wb") as output, neighbour(burning):
         command = [sys.executable, "-m", "pytest", *chosen(what["tests"]), "--shuffle", str(seed)]
         command += ["-m", QUICK, "-q", "-rfE", f"--timeout={LONGEST}", "-p", "no:cacheprovider"]
+        command += ["-n", "auto", "--dist", "loadfile"]
         code = subprocess.run(command, cwd=ROOT, env=environment, stdout=output, stderr=output, check=False).returncode
     said = log.read_text(encoding="utf-8", errors="replace")
     failures = re.findall(r"^(?:FAILED|ERROR) (\S+)", said, re.MULTILINE)

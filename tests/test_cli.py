@@ -48,6 +48,14 @@ def test_problems_name_damaged_label_files(local: Local, capsys: pytest.CaptureF
     assert "damaged   1 label files" in capsys.readouterr().out
 
 
+def test_a_backup_names_damaged_label_files(local: Local, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    row = local.hand_in(local.ids[0]).annotation
+    (local.project.workspace.labels / row.label_path).unlink()
+    assert xal(local, "backup", str(tmp_path / "kept")) == 0
+    assert f"damaged before the backup: the label file of annotation {row.id}" in capsys.readouterr().out
+    assert "is missing" in (tmp_path / "kept" / "xal-backup.json").read_text()
+
+
 def test_annotations_and_withdraw(local: Local, capsys: pytest.CaptureFixture[str]):
     number = local.hand_in(local.ids[1], "ada").annotation.id
     assert xal(local, "annotations") == 0

@@ -8,7 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from harness.local import Local
+from harness.local import INFO, Local
+from harness.pools import write_label
 from harness.postgres import new_database
 
 from xal import adopting
@@ -26,6 +27,7 @@ from xal.rebuild import rebuild
 from xal.rotation import Rotation, copies
 from xal.space import Space
 from xal.store.rows import AnnotationRow
+from xal.submission import Submission, submit
 from xal.weights import digest
 
 FORGOTTEN = {"id", "file_problem"}
@@ -131,6 +133,19 @@ def test_what_was_withdrawn_or_revised_by_somebody_else_does_not_stand_again(loc
     remove_store(local)
     assert rebuild(local.task, str(local.studies)).adopted.withdrawn == 2
     assert annotations(opened(local)) == before
+
+
+def test_a_revision_of_somebody_elses_label_ends_that_though_nobody_has_noted_it(local: Local):
+    """As where the server was killed between the revision's label file and its row."""
+    image = local.ids[2]
+    (first,) = local.project.store.annotations(image)
+    label = write_label(local.folder / "label.nii.gz", local.pictures[local.ids[3]])
+    submit(local.project, Submission(image, "boss", label, INFO, revises=first.id))
+    closed(local.project)
+    remove_store(local)
+    rebuild(local.task, str(local.studies))
+    standing = opened(local).store.annotations(image)
+    assert [row.reader for row in standing] == ["boss"]
 
 
 def test_a_damaged_note_still_says_that_the_annotation_does_not_stand(local: Local):

@@ -130,7 +130,9 @@ def _recorded(label: Path) -> FoundAnnotation | None:
         return None
     try:
         new = NewAnnotation(**{part.name: record[part.name] for part in fields(NewAnnotation)})
-        return FoundAnnotation(new, int(record["revision"]), float(record["created_at"]), *_withdrawn(label))
+        when, by = _withdrawn(label)
+        made = int(record["revision"]), float(record["created_at"])
+        return FoundAnnotation(new, *made, when, by, record.get("in_place_of"))
     except (KeyError, TypeError, ValueError) as error:
         raise Damaged(f"{record_of(label).name} is no whole record of a label file: {error!r}") from error
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -18,6 +19,7 @@ from xal.adopting import ORPHANS, put_unnamed_aside
 from xal.durable import create, sync_to_disk
 from xal.errors import BadInput, Conflict, StoreError, StoreLost
 from xal.holding import Hold, put_aside, staged
+from xal.label_check import check_all
 from xal.lost import STORE_FILE
 from xal.project import Project
 from xal.store import Store
@@ -33,20 +35,27 @@ DUMP = "store.dump"
 def backup(project: Project, target: Path) -> Path:
     """Copy everything that cannot be computed again into a new folder, while the server runs.
 
-    The store is copied first: files it names are never changed or removed afterwards, so they are all there. What is
-    in PostgreSQL is dumped by its own tools, see `dump_advice`.
+    The store is copied first: files it names are never changed or removed afterwards, so they are all there. A label
+    file that is damaged by now is noted in store and manifest, and keeps nothing from being copied. What is in
+    PostgreSQL is dumped by its own tools, see `dump_advice`.
     """
     if target.exists():
         raise Conflict(f"{target} exists already: a backup goes into a new folder")
     partial = target.with_name(f".{target.name}.partial")
     database = project.store.url.get_backend_name()
+    damaged = [str(row.file_problem) for row in check_all(project)]
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         if database == "sqlite":
             project.store.backup(partial / STORE_FILE)
         _copy_files(project.workspace.state, partial)
-        manifest = {"pool": project.workspace.pool, "database": database, "made_at": time.time()}
+        manifest = {
+            "pool": project.workspace.pool,
+            "database": database,
+            "made_at": time.time(),
+            "damaged_labels": damaged,
+        }
         (partial / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
         _sync_tree(partial)
         partial.rename(target)
@@ -172,7 +181,7 @@ def _unfinished(_folder: str, names: list[str]) -> list[str]:
     return [name for name in names if name.startswith(".") and name != ORPHANS]
 
 
-def _manifest(source: Path) -> dict[str, str]:
+def _manifest(source: Path) -> dict[str, Any]:
     try:
         return dict(json.loads((source / MANIFEST).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:

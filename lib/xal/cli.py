@@ -281,6 +281,8 @@ def _backup(given: argparse.Namespace) -> None:
 
     project = _open(given)
     _say(f"the state is in {backup(project, given.target)}")
+    for damaged in project.store.damaged_labels():
+        _say(f"damaged before the backup: {damaged.file_problem}")
     advice = dump_advice(project, given.target)
     if advice is not None:
         _say(advice)

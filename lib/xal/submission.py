@@ -132,6 +132,8 @@ def _store(project: Project, new: NewAnnotation, content: bytes, revises: int | 
     draft = labels / INCOMING / f"{os.getpid()}-{uuid.uuid4().hex}{LABEL}"
     at = time.time()
     record = {"pool": project.store.pool, "task": project.task.name, "created_at": at, **asdict(new)}
+    if revises is not None:
+        record["in_place_of"] = project.store.annotation(revises).reader
     named: list[str] = []
 
     def name_it(revision: int) -> str:

@@ -25,6 +25,8 @@ class FoundAnnotation:
     created_at: float
     withdrawn_at: float | None = None
     withdrawn_by: str | None = None
+    in_place_of: str | None = None
+    """The other reader whose reading of the image it revised."""
 
 
 class Adopting(Images, Annotations):
@@ -66,6 +68,8 @@ class Adopting(Images, Annotations):
             gone = {"withdrawn_at": found.withdrawn_at, "withdrawn_by": found.withdrawn_by}
             when = {"revision": found.revision, "created_at": found.created_at}
             values = {**asdict(new), **when, **gone, "label_path": label_path, "active": False}
+            if found.in_place_of is not None:
+                self._end_readings_of(connection, found.in_place_of, found)
             number = self._insert(connection, annotation_table, values)
             self._log(connection, "adopt", new.reader, new.image, {"annotation": number, "revision": found.revision})
             if found.withdrawn_at is None:
@@ -73,6 +77,14 @@ class Adopting(Images, Annotations):
             return self._annotation(connection, number)
 
         return self._write(work)
+
+    def _end_readings_of(self, connection: Connection, reader: str, found: FoundAnnotation) -> None:
+        """What another reader had said of the image by then was withdrawn by the revision."""
+        known = annotation_table.c
+        earlier = known.withdrawn_at.is_(None) & (known.created_at < found.created_at)
+        gone = {"withdrawn_at": found.created_at, "withdrawn_by": found.new.reader, "active": False}
+        mine = self._by(found.new.image, reader) & earlier
+        connection.execute(annotation_table.update().where(mine).values(gone))
 
     def _image_of(self, connection: Connection, image: str) -> Mapping[Any, Any]:
         """The row of an annotation's image; one whose file is not there until a scan finds it."""
