@@ -207,7 +207,7 @@ def test_without_an_address_only_this_machine_is_answered_until_told(tmp_path: P
 
 def test_a_named_address_that_others_reach_ends_the_start_with_one_line(tmp_path: Path):
     server = open_room(tmp_path, 12, host="0.0.0.0").server
-    with pytest.raises(AssertionError, match="the server ended with 2"):
+    with pytest.raises(AssertionError, match="the server ended with 3"):
         server.start()
     log = server.log.read_text()
     (said,) = [line for line in log.splitlines() if "--host 0.0.0.0 would open the server to the network" in line]
