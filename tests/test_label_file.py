@@ -85,11 +85,54 @@ def test_while_the_store_cannot_say_whether_it_took_a_submission_its_file_stays(
     settle = type(store)._settle
     with monkeypatch.context() as broken:
         broken.setattr(type(store), "_settle", gone)
-        broken.setattr(type(store), "names_label", gone)
+        broken.setattr(type(store), "unless_label_is_named", gone)
         with pytest.raises(StoreError, match="unknown"):
             local.hand_in(local.ids[0])
     assert type(store)._settle is settle
     assert label_files(local) == [f"{local.ids[0]}/ada.r1.json", f"{local.ids[0]}/ada.r1.nii.gz"]
+
+
+def test_a_record_that_was_left_alone_keeps_no_reader_from_an_image(local: Local):
+    folder = local.project.workspace.labels / local.ids[0]
+    folder.mkdir()
+    (folder / "ada.r1.json").write_text("{}")
+    row = local.hand_in(local.ids[0]).annotation
+    assert row.label_path == f"{local.ids[0]}/ada.r1-2.nii.gz"
+    assert (folder / "ada.r1.json").read_text() == "{}"
+
+
+def test_a_record_that_cannot_be_written_leaves_no_file(local: Local, monkeypatch: pytest.MonkeyPatch):
+    def broken(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as failing:
+        failing.setattr("xal.label_file.create", broken)
+        with pytest.raises(OSError, match="Input/output"):
+            local.hand_in(local.ids[0])
+    assert label_files(local) == []
+
+
+def test_labels_are_kept_where_files_cannot_have_two_names(local: Local, monkeypatch: pytest.MonkeyPatch):
+    def no_links(self: Path, target: Path) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", no_links)
+    first, again = (local.hand_in(local.ids[0], truth=truth).annotation for truth in (None, local.ids[1]))
+    assert [row.label_path.rpartition("/")[2] for row in (first, again)] == ["ada.r1.nii.gz", "ada.r2.nii.gz"]
+    assert checked_label(local.project, first).is_file()
+    assert checked_label(local.project, again).is_file()
+    assert not list(local.project.workspace.labels.rglob("*.tmp"))
+
+
+def test_what_is_sent_again_makes_a_lost_label_file_whole(local: Local):
+    row = local.hand_in(local.ids[0]).annotation
+    for damage in (lambda path: path.unlink(), lambda path: path.write_bytes(b"")):
+        damage(file_of(local, row))
+        assert len(check_all(local.project)) == 1
+        receipt = local.hand_in(local.ids[0])
+        assert (receipt.annotation.id, receipt.created) == (row.id, False)
+        assert file_of(local, row).stat().st_size == row.file_size
+        assert local.project.store.damaged_label_count() == 0
 
 
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {

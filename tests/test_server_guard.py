@@ -45,9 +45,9 @@ UNDOCUMENTED = [
     "/xal",
     "/ohif",
     "/nothing/here",
+    "/static/ohif/index.html",
 ]
 STATIC = ["/xal/", "/xal/app.js", "/xal/rest.js", "/ohif/", "/ohif/app-config.js", "/ohif/viewer", "/favicon.ico"]
-STATIC += ["/static/favicon.ico"]
 FOLLOWED = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
 
 

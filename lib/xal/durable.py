@@ -19,6 +19,8 @@ import psutil
 UNFINISHED = f".{'[0-9a-f]' * 16}.tmp"
 """What is left behind if the process that writes is killed, as a pattern of names."""
 _CHUNK = 1 << 20
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
+"""What a file system says that has no second names for files."""
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -38,8 +40,18 @@ def create(path: Path, content: bytes) -> None:
     """Put this content, durably, under a name that nothing has: FileExistsError where there is a file, which stays."""
     with _draft(path) as draft:
         _fill(draft, content, durable=True)
-        path.hardlink_to(draft)
-        sync_to_disk(path.parent)
+        give_new_name(draft, path)
+
+
+def give_new_name(file: Path, path: Path) -> None:
+    """Give a written and synced file another name, durably: FileExistsError where there is a file, which stays."""
+    try:
+        path.hardlink_to(file)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        _fill_new(path, file.read_bytes())
+    sync_to_disk(path.parent)
 
 
 def copy_atomically(source: Path, path: Path) -> None:
@@ -111,6 +123,17 @@ def _fill(file: Path, content: bytes, durable: bool) -> None:
             os.fsync(target.fileno())
     if not _holds(file, content):
         raise OSError(errno.EIO, "what was written is not what can be read back", str(file))
+
+
+def _fill_new(path: Path, content: bytes) -> None:
+    """Fill a new file under its own name; a kill leaves it cut, which whoever compares it with its row will see."""
+    try:
+        _fill(path, content, durable=True)
+    except FileExistsError:
+        raise
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _holds(file: Path, content: bytes) -> bool:

@@ -23,11 +23,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from xal.durable import copy_atomically, write_atomically
-from xal.errors import Conflict, NotFound, Refused, StoreError, Unavailable, Unreadable
+from xal.errors import Conflict, Full, NotFound, Refused, StoreError, Unavailable, Unreadable
 from xal.integrity import Kind, sniff
 from xal.nifti import nifti
 from xal.project import Project
 from xal.roi import drawn_mask
+from xal.space import Space
 from xal.spreadsheet import annotations_csv, harmless, moment, table
 from xal.store.rows import AnnotationRow, ImageRow, SettledImage
 
@@ -111,13 +112,15 @@ class _Folder:
 class _Archive:
     """A new ZIP; images and masks are compressed already."""
 
-    def __init__(self, archive: zipfile.ZipFile) -> None:
+    def __init__(self, archive: zipfile.ZipFile, space: Space) -> None:
         self._archive = archive
+        self._space = space
 
     def has(self, name: str) -> bool:
         return False
 
     def put(self, name: str, file: Path) -> None:
+        self._space.check("no data set is made")
         self._archive.write(file, name)
 
     def write(self, name: str, content: bytes) -> None:
@@ -148,7 +151,7 @@ def export_zip(project: Project) -> Path:
     with tempfile.NamedTemporaryFile(prefix="dataset-", suffix=".zip", delete=False) as file:
         try:
             with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, strict_timestamps=False) as archive:
-                _export(project, _Archive(archive), iter)
+                _export(project, _Archive(archive, project.space), iter)
         except BaseException:
             Path(file.name).unlink()
             raise
@@ -164,6 +167,8 @@ def _export(project: Project, target: _Target, watch: Watch) -> Exported:
     for one in watch(settled):
         try:
             _put(project, one, target, exported)
+        except Full:
+            raise
         except (Refused, Unreadable) as error:
             if (
                 isinstance(error, Unavailable) and not project.source.answers()

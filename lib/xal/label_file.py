@@ -14,7 +14,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from xal.durable import create, make_folder, sync_to_disk
+from xal.durable import create, give_new_name, make_folder, sync_to_disk
 from xal.errors import Unreadable
 from xal.store.rows import AnnotationRow
 
@@ -42,18 +42,25 @@ def give_name(draft: Path, folder: Path, relative: str, record: Mapping[str, Any
     make_folder((folder / relative).parent)
     for name in _names(relative):
         label = folder / name
-        try:
-            label.hardlink_to(draft)
-        except FileExistsError:
+        if record_of(label).exists() or not _named(draft, label):
             logger.error("no annotation names the label file %s: it stays, and a new one gets another name", name)
             continue
         try:
             create(record_of(label), json.dumps({"format": FORMAT, **record, "label_path": name}).encode())
         except BaseException:
-            label.unlink()
+            take_back(folder, name)
             raise
         return name
     raise AssertionError("there is always another name")
+
+
+def _named(draft: Path, label: Path) -> bool:
+    """Whether the file has got this name, which another one may have."""
+    try:
+        give_new_name(draft, label)
+    except FileExistsError:
+        return False
+    return True
 
 
 def take_back(folder: Path, name: str) -> None:

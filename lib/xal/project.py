@@ -17,10 +17,10 @@ from typing import Any, TypeVar
 
 import torch
 
-from xal.bounded import remove
+from xal.bounded import BoundedFolder, remove
 from xal.cache import TensorCache
 from xal.colours import with_channels
-from xal.copies import NIFTI, Copies
+from xal.copies import NIFTI, PNG, Copies
 from xal.errors import BadInput, Full, NotFound, StoreLost, TaskError, Unavailable, Unreadable
 from xal.geometry import Prepared, prepare
 from xal.images import Volume, channel_as_nifti, fingerprint, is_served_as_is, read_image
@@ -46,6 +46,8 @@ T = TypeVar("T")
 FETCHED, COPIES, PREPARED = 0.6, 0.2, 0.2
 """How the allowed bytes are divided: what an archive gave (a folder's copies have that share, too), files made for
 clients, and what the network is given."""
+TENSORS, COPIED = "tensors", "copies"
+"""Folders of what can be made again."""
 SERVED = "served"
 """The kind of copy that clients are sent instead of the image itself."""
 COMPARE_SECONDS = 60.0
@@ -110,9 +112,9 @@ class Project:
         """Whether the images are an archive's: then no text is logged that may quote their headers."""
         self.space = space
         """On the disk of the state."""
-        self._tensors = TensorCache(workspace.cache / "tensors", options.bytes_for(PREPARED))
+        self._tensors = TensorCache(workspace.cache / TENSORS, options.bytes_for(PREPARED))
         copies = COPIES if self.fetches else COPIES + FETCHED
-        self._copies = Copies(workspace.cache / "copies", options.bytes_for(copies))
+        self._copies = Copies(workspace.cache / COPIED, options.bytes_for(copies))
         self._preparation = hashlib.sha256(task.image.model_dump_json().encode()).hexdigest()[:16]
         self._known = store.known_files()
         self._compared: dict[str, tuple[tuple[int, int], str | None, str | None]] = {}
@@ -138,7 +140,7 @@ class Project:
         the task, if not by its name. From then on this process keeps to the limits.
         """
         try:
-            workspace, store = _open_store(task, studies, database)
+            workspace, store = _open_store(task, studies, database, archive or ArchiveOptions())
         except StoreLost as error:
             hint = advice(state_folder(studies), studies, named or task.name, database)
             raise StoreLost(f"{error}.\n{hint}") from error
@@ -364,8 +366,14 @@ class Project:
             return self._model
 
 
-def _open_store(task: Task, studies: str, database: str | None) -> tuple[Workspace, Store]:
+def _open_store(task: Task, studies: str, database: str | None, options: ArchiveOptions) -> tuple[Workspace, Store]:
     workspace = Workspace.open(studies, task.name)
+    space = Space(workspace.state, options.reserve_mb * MB)
+    if space.is_low():  # a store needs some to be opened at all
+        for folder, suffixes in ((TENSORS, (".npz",)), (COPIED, (NIFTI, PNG))):
+            if (workspace.cache / folder).is_dir():
+                whole = BoundedFolder(workspace.cache / folder, suffixes, options.bytes_for(1), in_use_seconds=0)
+                whole.give_way(space.is_relieved)
     url = workspace.database(database)
     check_store_file(workspace.state, url)
     store = Store.open(url, workspace.pool, task.name)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from xal.calibration import fit_temperature
-from xal.errors import Conflict, Refused, Unavailable, Unreadable
+from xal.errors import Conflict, Full, Refused, Unavailable, Unreadable
 from xal.evaluation import Case, Evaluation, evaluate
 from xal.network import save
 from xal.project import Model, Project
@@ -182,6 +182,8 @@ def _cases(project: Project, settled: Sequence[SettledImage]) -> tuple[list[Case
         try:
             roi = None if image.finding == project.task.absent else _roi(project, image)
             cases.append(Case(image.image.id, project.prepared(image.image).tensor, image.finding, roi))
+        except Full:
+            raise
         except Unavailable as error:
             not_given.append(image.image.id)
             if len(not_given) > max(1, MOST_MISSING * len(settled)) or not project.source.answers():

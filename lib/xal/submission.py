@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 import time
@@ -10,6 +11,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +24,13 @@ from xal.durable import is_left_behind, remove_unfinished, write_atomically
 from xal.errors import BadInput, Conflict, NotFound, Unavailable, XalError
 from xal.geometry import roi_to_grid
 from xal.images import Volume, fingerprint, label_as_nifti
-from xal.label_file import LABEL, checksum, give_name, take_back
+from xal.label_check import checked_label
+from xal.label_file import LABEL, Damaged, checksum, give_name, take_back
 from xal.project import Project
 from xal.roi import coarse
 from xal.store.rows import AnnotationRow, NewAnnotation, Source
+
+logger = logging.getLogger(__name__)
 
 FINAL = "final"
 """The only label tag that makes annotations."""
@@ -77,7 +82,7 @@ def submit(project: Project, submission: Submission) -> Receipt:
     if drawn_for is not None:
         raise Conflict(f"this label was drawn for {drawn_for}: it is kept where it was drawn")
     before = project.store.sent_before(submission.image, submission.reader, submission.submission_id)
-    if before is not None:  # whatever has become of the image since
+    if before is not None and before.file_problem is None:  # whatever has become of the image since
         return Receipt(before, False, _sentence(before))
     row = project.store.image(submission.image)
     if row.state != "ok":
@@ -108,8 +113,21 @@ def submit(project: Project, submission: Submission) -> Receipt:
         file_sha256=checksum(content),
     )
     annotation, created = _store(project, new, content, submission.revises)
+    if not created:
+        _make_whole(project, annotation, content)
     note = f"{decoded.note}. " if decoded.note else ""
     return Receipt(annotation, created, note + _sentence(annotation))
+
+
+def _make_whole(project: Project, row: AnnotationRow, content: bytes) -> None:
+    """What is sent again heals the label file, if that was lost or damaged: nobody else may have it any more."""
+    with suppress(Damaged):
+        checked_label(project, row)
+        return
+    if row.file_sha256 == checksum(content):
+        write_atomically(project.workspace.labels / row.label_path, content)
+        checked_label(project, project.store.annotation(row.id))
+        logger.warning("the label file of annotation %d is whole again: it was sent once more", row.id)
 
 
 def _drawn_elsewhere(project: Project, submission: Submission) -> str | None:
@@ -132,8 +150,9 @@ def _store(project: Project, new: NewAnnotation, content: bytes, revises: int | 
     draft = labels / INCOMING / f"{os.getpid()}-{uuid.uuid4().hex}{LABEL}"
     at = time.time()
     record = {"pool": project.store.pool, "task": project.task.name, "created_at": at, **asdict(new)}
-    if revises is not None:
-        record["in_place_of"] = project.store.annotation(revises).reader
+    other = None if revises is None else project.store.annotation(revises).reader
+    if other not in (None, new.reader):
+        record["in_place_of"] = other
     named: list[str] = []
 
     def name_it(revision: int) -> str:
@@ -158,8 +177,7 @@ def _take_back(project: Project, named: Sequence[str]) -> None:
     """Remove files that became no annotation; where the store cannot say, they stay: the next start looks again."""
     with suppress(XalError):
         for name in named:
-            if not project.store.names_label(name):
-                take_back(project.workspace.labels, name)
+            project.store.unless_label_is_named(name, partial(take_back, project.workspace.labels, name))
 
 
 def forget_drafts(project: Project) -> None:

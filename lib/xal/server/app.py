@@ -15,6 +15,7 @@ from monailabel.interfaces.app import MONAILabelApp
 from monailabel.utils.sessions import Sessions
 
 from xal.adopting import adopt_leftovers
+from xal.durable import is_full
 from xal.errors import BadInput, Full, NotFound, Unavailable, XalError
 from xal.jobs import mark_as_server, reap_orphans
 from xal.legacy import import_at_start
@@ -157,19 +158,21 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
     def _begin(self) -> None:
         mark_as_server()
         self._temporary = use_own_folder(self.project.workspace.state)
-        reap_orphans(self.project.store)
-        forget_drafts(self.project)
-        keep_conf_alpha(self.project, self._chosen.alpha)
-        keep_conf_archive(self.project, self._chosen.archive)
-        keep_conf_limits(self.project)
+        _unless_full(
+            lambda: reap_orphans(self.project.store),
+            lambda: forget_drafts(self.project),
+            lambda: keep_conf_alpha(self.project, self._chosen.alpha),
+            lambda: keep_conf_archive(self.project, self._chosen.archive),
+            lambda: keep_conf_limits(self.project),
+        )
         ask = self.async_scoring if self._chosen.auto_score else None
         every = self._chosen.scan_seconds or (FOLDER_SECONDS if self.archive is None else ARCHIVE_SECONDS)
         watch = Watch(self.project, ask, self.cleanup_sessions, every, self._errands(every), self._keeping())
         end_children_with_server(partial(self._end, watch))
         self._look_first(watch)
-        self._adopt_leftovers()
-        import_at_start(self.project)
-        follow_settings(self.project)
+        _unless_full(
+            self._adopt_leftovers, lambda: import_at_start(self.project), lambda: follow_settings(self.project)
+        )
         chosen, listens = self._chosen, listening()
         guard = rules(listens, chosen.insecure, chosen.allowed_hosts, chosen.allowed_origins)
         install(self, reviewers_in(chosen.reviewers), chosen.show_patient, guard)
@@ -191,7 +194,7 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
     def _adopt_leftovers(self) -> None:
         try:
             adopt_leftovers(self.project.store, self.project.workspace.labels, self.project.task)
-        except (Full, OSError) as error:  # a full disk; they stay where they are until the next start
+        except OSError as error:  # they stay where they are until the next start
             logger.error("label files that no annotation names are not looked at: %s", error)
 
     def _keeping(self) -> tuple[Callable[[], None], ...]:
@@ -232,6 +235,17 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
             watch.scan()
         except Unavailable as error:
             logger.warning("%s: the pool is empty until it is back", error)
+
+
+def _unless_full(*works: Callable[[], object]) -> None:
+    """Do what a start would do; on a full disk labels can be taken without, and the next start does it."""
+    for work in works:
+        try:
+            work()
+        except Exception as error:
+            if not isinstance(error, Full) and not is_full(error):
+                raise
+            logger.error("left for the next start, because a disk is full: %s", error)
 
 
 def _without_login(studies: str) -> str:

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from monailabel.interfaces.datastore import Datastore
 
-from xal.errors import BadInput, Conflict, NotFound, Oversized, Refused, Unavailable, Unreadable
+from xal.errors import BadInput, Conflict, Full, NotFound, Oversized, Refused, Unavailable, Unreadable
 from xal.geometry import prepare
 from xal.images import image_id, read_image, suffix_of
 from xal.label_check import checked_label
@@ -245,9 +245,12 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
         missing: dict[str, str] = {}
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             for row in rows:
+                self._project.space.check("no data set is made")
                 try:
                     archive.write(self.get_label_uri(row.id, FINAL), f"label/{row.id}.nii.gz")
                     path = Path(self.get_image_uri(row.id))
+                except Full:
+                    raise
                 except Refused as error:
                     if isinstance(error, Unavailable) and not self._project.source.answers():
                         raise

@@ -22,7 +22,7 @@ from xal.server.address import Listening, ip_address, is_loopback
 
 PAGES = ("/", "/docs", "/xal", "/ohif")
 """Where links of other sites may lead, besides static files. Whatever answers there holds no data."""
-_STATIC = ("/xal/", "/ohif/", "/static/", "/favicon.ico")
+_STATIC = ("/xal/", "/ohif/", "/favicon.ico")
 _NOT_STATIC = "/xal/api"
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^\[\]:/@\s]+)(:(?P<port>\d+))?")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
@@ -173,13 +173,17 @@ def _is_ours(host: str | None, rules: Rules) -> bool:
 
 
 def _is_foreign(asked: Asked, rules: Rules) -> bool:
-    """Whether a page of another site asks; each header is enough to say so."""
-    if asked.origin is not None:
-        if asked.origin.lower() in rules.origins:
-            return False
-        if not _is_same(asked.origin, asked.host or ""):
-            return True
-    return asked.site not in (None, "none", "same-origin")
+    """Whether a page of another site asks.
+
+    What a browser says of the relation counts before the page's name: a proxy may give us another Host than it was
+    asked by, and no page can say this itself. Older browsers, and all over plain HTTP, name the page only.
+    """
+    if asked.origin is not None and asked.origin.lower() in rules.origins:
+        return False
+    if asked.site == "same-origin":
+        return False
+    named_another = asked.origin is not None and not _is_same(asked.origin, asked.host or "")
+    return named_another or asked.site not in (None, "none")
 
 
 def _is_same(origin: str, host: str) -> bool:

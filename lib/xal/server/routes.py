@@ -22,7 +22,7 @@ from monailabel.utils.async_tasks.task import AsyncTask
 from requests_toolbelt import MultipartEncoder
 from starlette.background import BackgroundTask
 from starlette.middleware import Middleware
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Mount
 
 from xal.blind import BLIND, may_see
 from xal.errors import BadInput, Conflict, Forbidden, NotFound
@@ -44,6 +44,7 @@ from xal.space import MB
 from xal.store.rows import JobKind
 from xal.submission import FINAL, Receipt
 from xal.task import TrainingSettings
+from xal.turns import one_request
 
 if TYPE_CHECKING:
     from xal.server.app import XalApp
@@ -62,7 +63,7 @@ def install(app: XalApp, reviewers: frozenset[str], show_patient: bool, rules: R
     server.state.xal_reviewers = reviewers
     server.state.xal_show_patient = show_patient and app.archive is not None
     put_guard(server, rules)
-    server.user_middleware.append(Middleware(LimitBodies))
+    server.user_middleware.append(Middleware(LimitBodies, space=app.project.space))
     watch_connections()
     keep_searches_out_of_logs()
     routes: list[BaseRoute] = [*api_router(app.project).routes]
@@ -70,8 +71,14 @@ def install(app: XalApp, reviewers: frozenset[str], show_patient: bool, rules: R
     for router in (*ours, proxy_routes(app.archive)):
         routes += router.routes
     routes += page_routes()
-    server.router.routes[0:0] = routes
+    # MONAI Label's own copies of OHIF, with scripts of foreign hosts; we serve these files at /ohif/
+    server.router.routes[:] = [*routes, *(route for route in server.router.routes if not is_static(route))]
     server.openapi_schema = None
+
+
+def is_static(route: BaseRoute) -> bool:
+    """Whether this is MONAI Label's folder of static files."""
+    return isinstance(route, Mount) and route.name == "static"
 
 
 def _router(prefix: str, tag: str) -> APIRouter:
@@ -288,14 +295,16 @@ def _images(app: XalApp) -> APIRouter:
 
     @router.head("/image", summary="Whether an image exists, and has this checksum")
     def check(image: str, user: AnyUser, check_sum: str | None = None) -> Json:
-        _, checksum = app.project.served(app.project.store.image(image))
+        with one_request():
+            _, checksum = app.project.served(app.project.store.image(image))
         if check_sum and check_sum.removeprefix("SHA256:") != checksum:
             raise NotFound("the image has another checksum")
         return {}
 
     @router.get("/image", summary="Download an image")
     def download(image: str, user: AnyUser) -> FileResponse:
-        path = Path(store.get_image_uri(image))
+        with one_request():
+            path = Path(store.get_image_uri(image))
         return FileResponse(path, filename=path.name)
 
     @router.get("/image/info", summary="What is known of an image")

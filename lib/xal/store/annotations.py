@@ -170,6 +170,7 @@ class Annotations(Queue, Settling):
             row is not None
             and (row["digest"], row["finding"]) == (new.digest, new.finding)
             and same_pixels(row["fingerprint"], new.fingerprint)
+            and (row["file_problem"] is None or row["file_sha256"] == new.file_sha256)  # then it makes the file whole
         )
         return row if same_again else None
 
@@ -284,10 +285,18 @@ class Annotations(Queue, Settling):
         query = select(func.count()).select_from(annotation_table).where(mine)
         return int(self._read(lambda c: c.execute(query).scalar()) or 0)
 
-    def names_label(self, path: str) -> bool:
-        """Whether an annotation has its label file there."""
+    def unless_label_is_named(self, path: str, work: Callable[[], None]) -> None:
+        """Do this if no annotation has its label file there.
+
+        It is asked as a writer: a transaction of whose end nobody was told has come to its end by then.
+        """
         mine = self._mine(annotation_table) & (annotation_table.c.label_path == path)
-        return self._read(lambda c: c.execute(select(annotation_table.c.id).where(mine).limit(1)).first()) is not None
+
+        def ask(connection: Connection) -> None:
+            if connection.execute(select(annotation_table.c.id).where(mine).limit(1)).first() is None:
+                work()
+
+        self._write(ask)
 
     def label_counts(self) -> list[tuple[str, str, int]]:
         """Finding, reader, and how many annotations that stand are this finding by this reader."""

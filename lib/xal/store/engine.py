@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import sqlite3
 import threading
 import time
@@ -28,6 +29,8 @@ T = TypeVar("T")
 
 BUSY_SECONDS = 30.0
 ATTEMPTS = 3
+BESIDE_BYTES = 100_000
+"""What SQLite needs to open a file, for its log and what readers share."""
 CHUNK = 500
 """Names per IN list: far below what either database takes."""
 NETWORK_FILESYSTEMS = frozenset(
@@ -239,6 +242,14 @@ def _may_try_again(error: StatementError, *, committing: bool) -> bool:
     return isinstance(error, DBAPIError) and error.connection_invalidated and not committing
 
 
+def _is_full(file: str) -> bool:
+    """Whether a database may be lacking the space for the files that it keeps beside it."""
+    try:
+        return shutil.disk_usage(Path(file).parent).free < BESIDE_BYTES
+    except OSError:
+        return False
+
+
 def _in_words(error: StatementError, where: str, *, committing: bool) -> XalError:
     """What the database meant, for a person."""
     cause = error.orig
@@ -247,7 +258,7 @@ def _in_words(error: StatementError, where: str, *, committing: bool) -> XalErro
         return BadInput(f"this cannot be stored: {cause}")
     if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
         return StoreLost(f"{where} is damaged or no SQLite database ({cause}); nothing was changed")
-    if name.startswith("SQLITE_FULL"):
+    if name.startswith("SQLITE_FULL") or (name.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN")) and _is_full(where)):
         return Full(f"the disk that holds {where} is full; nothing was changed")
     if _is_busy(cause):
         return StoreError(f"{where} is kept locked by another process; nothing was changed")

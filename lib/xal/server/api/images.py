@@ -26,6 +26,7 @@ from xal.server.api.common import (
 from xal.server.files import A_WHILE, ASK_AGAIN, FOR_GOOD, GZIP, PNG, send_file, send_made
 from xal.store.rows import AnnotationRow, ImageRow, ImageStatus
 from xal.store.settling import same_pixels
+from xal.turns import one_request
 from xal.views import attention_nifti, display_file, header_of, thumbnail_file
 from xal.why import Explanation, explain, standing_reading
 
@@ -111,12 +112,14 @@ def add_routes(router: APIRouter, project: Project) -> None:
 
     @router.get("/images/{image}/volume.nii.gz", summary="The display channel", **_file(GZIP))
     def volume(request: Request, image: str, reader: Asker, v: Version = None) -> Response:
-        file = display_file(project, _readable(project, image))
+        with one_request():
+            file = display_file(project, _readable(project, image))
         return send_file(request, file, GZIP, _keep(project, image, v, ASK_AGAIN))
 
     @router.get("/images/{image}/thumbnail.png", summary="The middle slice of the display channel, small", **_file(PNG))
     def thumbnail(request: Request, image: str, reader: Asker, v: Version = None) -> Response:
-        file = thumbnail_file(project, _readable(project, image))
+        with one_request():
+            file = thumbnail_file(project, _readable(project, image))
         return send_file(request, file, PNG, _keep(project, image, v, A_WHILE))
 
     @router.get("/images/{image}/attention.nii.gz", summary="Where the model looks, 0 to 1", **_file(GZIP))
