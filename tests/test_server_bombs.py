@@ -136,7 +136,7 @@ def test_forty_five_images_at_once_keep_nobody_waiting(room: Room):
         time.sleep(0.5)
         began = time.perf_counter()
         room.hand_in(light, "reader")
-        assert time.perf_counter() - began < 4
+        assert time.perf_counter() - began < SLOWEST
         replies = [one.result() for one in sent]
     codes = Counter(reply.status_code for reply in replies)
     assert set(codes) <= {200, 503}, codes
