@@ -161,3 +161,30 @@ def test_below_the_reserve_labels_are_taken_and_nothing_else_is(tmp_path: Path):
             assert ward.server.get("/xal/api/images/colour_1/thumbnail.png").ok
             ward.server.wait(lambda: "There is space on the disk again" in ward.server.tail(400), 20, "the log")
         assert "nearly full" in ward.server.tail(400)
+
+
+def test_a_server_that_was_stopped_starts_on_a_full_disk_because_caches_give_way(tmp_path: Path, disk: Disk):
+    ward = open_ward(tmp_path, disk, reserve_mb=1)
+    with ward.server:
+        assert ward.hand_in(0) == 200
+    assert [file.name for file in (disk.folder / "studies/.xal").glob("store.sqlite*")] == ["store.sqlite"]
+    copy = disk.folder / "studies/.xal/tiny/cache/copies/ab/old.12345678.png"
+    copy.parent.mkdir(exist_ok=True)
+    copy.write_bytes(bytes(5 * MB))
+    disk.fill()
+    with ward.server:
+        assert not copy.exists()
+        assert ward.hand_in(1) == 200
+    disk.release()
+
+
+def test_a_server_that_cannot_be_started_for_want_of_space_says_so(tmp_path: Path, disk: Disk):
+    ward = open_ward(tmp_path, disk, reserve_mb=0)
+    with ward.server:
+        assert ward.hand_in(0) == 200
+    disk.fill()
+    with pytest.raises(AssertionError, match=r"the disk that holds .*store\.sqlite is full; nothing was changed"):
+        ward.server.start()
+    disk.release()
+    with ward.server:
+        assert ward.acknowledged() == {ward.pictures[0].id}
