@@ -10,6 +10,7 @@ import pytest
 from harness.local import Local
 from sqlalchemy import update
 
+from xal import label_check
 from xal.errors import Conflict, StoreError
 from xal.label_check import SWEEP_SECONDS, Sweep, check_all, checked_label
 from xal.label_file import Damaged, read_record, record_of
@@ -92,11 +93,14 @@ def test_while_the_store_cannot_say_whether_it_took_a_submission_its_file_stays(
     assert label_files(local) == [f"{local.ids[0]}/ada.r1.json", f"{local.ids[0]}/ada.r1.nii.gz"]
 
 
+IO_ERROR = "/proc/self/mem"
+"""Whoever reads the beginning of this file meets an error of input and output."""
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "emptied": (lambda path: path.write_bytes(b""), "has 0 bytes instead of"),
     "cut": (lambda path: path.write_bytes(path.read_bytes()[:-5]), "bytes instead of"),
     "changed": (lambda path: path.write_bytes(path.read_bytes()[:-1] + b"?"), "has other content than was handed in"),
     "removed": (lambda path: path.unlink(), "is missing"),
+    "not to be read": (lambda path: path.unlink() or path.symlink_to(IO_ERROR), "cannot be read: Input/output error"),
 }
 
 
@@ -112,6 +116,7 @@ def test_a_damaged_label_file_is_a_problem_by_name_until_it_is_whole_again(local
     assert noted.file_problem.startswith(f"the label file of annotation {row.id} ({row.image}, ada r1) ")
     with pytest.raises(Conflict, match=said):
         XalDatastore(local.project).get_label_uri(row.image, "final")
+    file_of(local, row).unlink(missing_ok=True)
     file_of(local, row).write_bytes(whole)
     assert checked_label(local.project, noted) == file_of(local, row)
     assert local.project.store.damaged_label_count() == 0
@@ -129,6 +134,22 @@ def test_all_label_files_are_looked_at_whoever_uses_them(local: Local, monkeypat
     sweep.go_on(5.0)
     assert local.project.store.damaged_label_count() == 1, f"the next look is {SWEEP_SECONDS:.0f} s later"
     assert [row.id for row in check_all(local.project)] == [rows[1].id, rows[2].id]
+
+
+def test_a_look_at_label_files_ends_with_its_time_and_goes_on_where_it_was(
+    local: Local, monkeypatch: pytest.MonkeyPatch
+):
+    rows = [local.hand_in(image).annotation for image in local.ids]
+    for row in rows:
+        file_of(local, row).unlink()
+    now, look = [0.0], label_check._look
+    monkeypatch.setattr(label_check.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(label_check, "_look", lambda *given: now.append(now.pop() + 1.0) or look(*given))
+    now[0] = 1.0
+    sweep = Sweep(local.project)
+    for looked_at in (1, 2, 3):
+        sweep.go_on(0.5)
+        assert local.project.store.damaged_label_count() == looked_at
 
 
 def test_label_files_of_before_digests_get_theirs_at_the_first_look(local: Local):

@@ -16,7 +16,7 @@ from xal import adopting
 from xal.adopting import ORPHANS, adopt_leftovers, orphans
 from xal.backup import restore_copy
 from xal.cli import main
-from xal.errors import BadInput, Conflict, StoreLost
+from xal.errors import BadInput, Conflict, StoreError, StoreLost
 from xal.holding import Hold
 from xal.label_file import record_of
 from xal.lost import label_files
@@ -155,6 +155,26 @@ def test_a_damaged_note_still_says_that_the_annotation_does_not_stand(local: Loc
     remove_store(local)
     rebuild(local.task, str(local.studies))
     assert opened(local).store.annotations(local.ids[2]) == []
+
+
+def test_a_note_that_cannot_be_written_keeps_no_other_from_being_and_is_tried_again(local: Local):
+    store = local.project.store
+    first, second = (store.annotations(image)[0] for image in (local.ids[0], local.ids[2]))
+    store.withdraw(first.id, by="boss")
+    folder = labels(local) / first.image
+    folder.rename(folder.with_name("elsewhere"))
+    folder.write_bytes(b"in its place")
+    notes = Notes(local.project)
+    with pytest.raises(StoreError, match=first.image):
+        notes.keep()
+    store.withdraw(second.id, by="boss")
+    with pytest.raises(StoreError, match=first.image):
+        notes.keep()
+    assert withdrawn_note(labels(local) / second.label_path).is_file()
+    folder.unlink()
+    folder.with_name("elsewhere").rename(folder)
+    notes.keep()
+    assert withdrawn_note(labels(local) / first.label_path).is_file()
 
 
 def test_the_command_notes_a_withdrawal_without_a_server(local: Local):
@@ -357,6 +377,20 @@ def test_one_without_a_record_is_put_aside_and_named_as_a_problem(local: Local, 
     closed(local.project)
     assert rebuild(local.task, str(local.studies)).adopted.aside
     assert aside.read_bytes() == content
+
+
+def test_one_whose_record_the_disk_does_not_give_stays_and_is_tried_again(local: Local):
+    row = left_behind(local)
+    record = record_of(labels(local) / row.label_path)
+    saved = record.read_bytes()
+    record.unlink()
+    record.mkdir()
+    local.project = opened(local)
+    adopted = adopt_leftovers(local.project.store, labels(local), local.task)
+    assert (adopted.unread, adopted.aside) == ({row.label_path: "Is a directory"}, {})
+    record.rmdir()
+    record.write_bytes(saved)
+    assert adopt_leftovers(local.project.store, labels(local), local.task).recorded == [row.label_path]
 
 
 def test_a_label_file_of_a_revision_that_another_has_by_now_is_put_aside(local: Local):

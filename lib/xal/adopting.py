@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from xal.durable import is_full
 from xal.errors import BadInput, Conflict, Unreadable
 from xal.images import read_label
 from xal.integrity import unreadable
@@ -44,7 +45,9 @@ class Adopted:
     withdrawn: int = 0
     """Of both, those that do not stand."""
     aside: dict[str, str] = field(default_factory=dict)
-    """Not taken up → why."""
+    """Not taken up, and put aside → why."""
+    unread: dict[str, str] = field(default_factory=dict)
+    """Not taken up, and left where they are, since the disk does not give them → why."""
 
 
 def adopt_leftovers(store: Store, labels: Path, task: Task) -> Adopted:
@@ -58,6 +61,11 @@ def adopt_leftovers(store: Store, labels: Path, task: Task) -> Adopted:
         logger.error(
             "%d label files have no annotation and are put aside in %s; `xal rebuild` tries to take them up: %s",
             len(adopted.aside), labels / ORPHANS, "; ".join(f"{name}: {why}" for name, why in adopted.aside.items()),
+        )  # fmt: skip
+    if adopted.unread:
+        logger.error(
+            "%d label files have no annotation and cannot be read; the next start looks again: %s",
+            len(adopted.unread), "; ".join(f"{name}: {why}" for name, why in adopted.unread.items()),
         )  # fmt: skip
     return adopted
 
@@ -100,6 +108,18 @@ def _adopt(
     store: Store, labels: Path, label: Path, task: Task, adopted: Adopted, readers: dict[str, str] | None
 ) -> None:
     """Without `readers`, whose names may be in paths, only what has a record."""
+    name = label.relative_to(labels).as_posix()
+    try:
+        _adopt_readable(store, labels, label, task, adopted, readers)
+    except OSError as error:  # one of them must not keep the others from being taken up
+        if is_full(error):
+            raise
+        adopted.unread[name] = str(error.strerror)
+
+
+def _adopt_readable(
+    store: Store, labels: Path, label: Path, task: Task, adopted: Adopted, readers: dict[str, str] | None
+) -> None:
     name = label.relative_to(labels).as_posix()
     recorded = [True]
 

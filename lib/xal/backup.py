@@ -17,8 +17,9 @@ from sqlalchemy.exc import ArgumentError
 
 from xal.adopting import ORPHANS, put_unnamed_aside
 from xal.durable import create, sync_to_disk
-from xal.errors import BadInput, Conflict, StoreError, StoreLost
+from xal.errors import BadInput, Conflict, StoreError, StoreLost, Unreadable
 from xal.holding import Hold, put_aside, staged
+from xal.integrity import check_readable
 from xal.label_check import check_all
 from xal.lost import STORE_FILE
 from xal.project import Project
@@ -36,7 +37,8 @@ def backup(project: Project, target: Path) -> Path:
     """Copy everything that cannot be computed again into a new folder, while the server runs.
 
     The store is copied first: files it names are never changed or removed afterwards, so they are all there. A label
-    file that is damaged by now is noted in store and manifest, and keeps nothing from being copied. What is in
+    file that is damaged by now is noted in store and manifest, and keeps nothing from being copied; so does a file that
+    the disk does not give, which is not in the backup. What is in
     PostgreSQL is dumped by its own tools, see `dump_advice`.
     """
     if target.exists():
@@ -49,12 +51,13 @@ def backup(project: Project, target: Path) -> Path:
         partial.mkdir(parents=True)
         if database == "sqlite":
             project.store.backup(partial / STORE_FILE)
-        _copy_files(project.workspace.state, partial)
+        unreadable = _copy_files(project.workspace.state, partial)
         manifest = {
             "pool": project.workspace.pool,
             "database": database,
             "made_at": time.time(),
             "damaged_labels": damaged,
+            "unreadable_files": unreadable,
         }
         (partial / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
         _sync_tree(partial)
@@ -166,14 +169,40 @@ def load_advice(source: Path, database: str | None) -> str | None:
     )
 
 
-def _copy_files(state: Path, target: Path) -> None:
+def unreadable_in(backup: Path) -> list[str]:
+    """The files of the state that could not be read for this backup, and so are not in it."""
+    return [str(name) for name in _manifest(backup).get("unreadable_files", [])]
+
+
+def _copy_files(state: Path, target: Path) -> list[str]:
+    """Copy label files, models and settings; those that cannot be read are left out: their names in the state."""
+    unreadable = []
+
+    def copy(source: str, place: str) -> None:
+        try:
+            shutil.copy2(source, place)
+        except OSError:
+            if _can_be_read(Path(source)):
+                raise
+            Path(place).unlink(missing_ok=True)
+            unreadable.append(Path(source).relative_to(state).as_posix())
+
     for task in sorted(folder for folder in state.iterdir() if (folder / "labels").is_dir()):
         for kind in ("labels", "models"):
             if (task / kind).is_dir():
-                shutil.copytree(task / kind, target / task.name / kind, ignore=_unfinished)
+                shutil.copytree(task / kind, target / task.name / kind, ignore=_unfinished, copy_function=copy)
     for file in state.iterdir():
         if file.is_file() and not file.name.startswith((STORE_FILE, ".")):
             shutil.copy2(file, target / file.name)
+    return sorted(unreadable)
+
+
+def _can_be_read(file: Path) -> bool:
+    try:
+        check_readable(file)
+    except (OSError, Unreadable):
+        return False
+    return True
 
 
 def _unfinished(_folder: str, names: list[str]) -> list[str]:

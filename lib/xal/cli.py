@@ -277,12 +277,14 @@ def _export(given: argparse.Namespace) -> None:
 
 
 def _backup(given: argparse.Namespace) -> None:
-    from xal.backup import backup, dump_advice
+    from xal.backup import backup, dump_advice, unreadable_in
 
     project = _open(given)
     _say(f"the state is in {backup(project, given.target)}")
     for damaged in project.store.damaged_labels():
         _say(f"damaged before the backup: {damaged.file_problem}")
+    for name in unreadable_in(given.target):
+        _say(f"not in the backup, it cannot be read: {name}")
     advice = dump_advice(project, given.target)
     if advice is not None:
         _say(advice)

@@ -51,6 +51,8 @@ class Sweep:
         while self._next_start < time.monotonic() < until:
             rows = self._project.store.annotations(active_only=False, after=self._last, limit=AT_ONCE)
             for row in rows:
+                if time.monotonic() >= until:
+                    return
                 _look(self._project, row)
                 self._last = row.id
             if len(rows) < AT_ONCE:

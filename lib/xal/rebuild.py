@@ -58,6 +58,7 @@ class Rebuilt:
                 "finding is what is painted, the time is the file's"
             )
         lines += [f"  left out, in .orphans: {name}: {why}" for name, why in adopted.aside.items()]
+        lines += [f"  left out, cannot be read: {name}: {why}" for name, why in adopted.unread.items()]
         use = "none is in use: `xal publish N` says which" if self.current is None else f"v{self.current} is in use"
         lines.append(f"model versions: {len(self.versions)} taken up from their weights; {use}")
         lines.append("scores: the server makes them anew")
