@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from harness.local import Local
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from xal import label_check
-from xal.errors import Conflict, StoreError
+from xal.errors import Conflict, Full, StoreError
 from xal.label_check import SWEEP_SECONDS, Sweep, check_all, checked_label
 from xal.label_file import Damaged, read_record, record_of
 from xal.roi import drawn_mask
@@ -150,6 +151,30 @@ def test_a_look_at_label_files_ends_with_its_time_and_goes_on_where_it_was(
     for looked_at in (1, 2, 3):
         sweep.go_on(0.5)
         assert local.project.store.damaged_label_count() == looked_at
+
+
+def test_on_a_full_disk_a_label_file_is_read_though_nothing_can_be_noted(local: Local):
+    row = local.hand_in(local.ids[0]).annotation
+    store = local.project.store
+    store._write(lambda c: c.execute(update(annotation_table).values(file_size=None, file_sha256=None)))
+
+    @event.listens_for(store._engine, "connect")
+    def no_page_more(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute("PRAGMA max_page_count=1")
+
+    store._engine.dispose()
+    params = {"long": "x" * 1_000_000}
+    with pytest.raises(Full):
+        store._write(lambda c: c.execute(update(annotation_table).values(params=params)))
+    with pytest.MonkeyPatch.context() as every_note_needs_pages:
+        set_label_file = type(store).set_label_file
+        every_note_needs_pages.setattr(
+            type(store),
+            "set_label_file",
+            lambda self, number, **_: set_label_file(self, number, problem=params["long"]),
+        )
+        assert checked_label(local.project, store.annotation(row.id)) == file_of(local, row)
+    assert store.annotation(row.id).file_sha256 is None
 
 
 def test_label_files_of_before_digests_get_theirs_at_the_first_look(local: Local):
