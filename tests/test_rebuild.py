@@ -240,6 +240,27 @@ def test_it_begins_with_the_newest_copy_that_is_whole_and_adds_what_came_later(l
     assert (rebuilt.aside / "store.sqlite").read_bytes() == b"garbage" * 1000
 
 
+def test_what_was_withdrawn_after_the_copy_stays_withdrawn_in_every_task(local: Local):
+    other = local.task.model_copy(update={"name": "other"})
+    second = Project.open(other, str(local.studies))
+    second.sync()
+    label = write_label(local.folder / "label.nii.gz", local.pictures[local.ids[3]])
+    submit(second, Submission(local.ids[3], "ada", label, INFO))
+    good, image = copy_now(local), local.ids[2]
+    before = []
+    for project, withdrawn in ((local.project, image), (second, local.ids[3])):
+        project.store.withdraw(project.store.annotations(withdrawn)[0].id, by="boss")
+        Notes(project).keep()
+        before.append((annotations(project), project.store.counts()))
+        closed(project)
+    (state(local) / "store.sqlite").write_bytes(b"garbage" * 1000)
+    rebuilt = rebuild(local.task, str(local.studies))
+    assert (rebuilt.begun_with, rebuilt.ended) == (good, 2)
+    assert any("2 that stood when" in line for line in rebuilt.lines())
+    tasks = (opened(local), Project.open(other, str(local.studies)))
+    assert [(annotations(project), project.store.counts()) for project in tasks] == before
+
+
 def test_a_store_that_is_whole_only_gets_what_it_lacks_also_from_its_wal(local: Local):
     ids = {row.id for row in local.project.store.annotations(active_only=False)}
     row = local.project.store.annotations(local.ids[2])[0]
@@ -428,6 +449,20 @@ def test_a_copy_is_put_back_and_what_came_later_waits_for_a_rebuild(local: Local
     assert "1 taken up from label files" in capsys.readouterr().out
     assert annotations(opened(local)) == before
     assert contents(local) == files
+
+
+def test_what_a_copy_brings_back_stands_after_a_rebuild_too(local: Local):
+    before, copy = annotations(local.project), copy_now(local)
+    row = local.project.store.annotations(local.ids[2])[0]
+    local.project.store.withdraw(row.id, by="boss")
+    Notes(local.project).keep()
+    closed(local.project)
+    aside = restore_copy(copy, str(local.studies)).aside
+    assert aside is not None
+    assert withdrawn_note(aside / "tiny" / "labels" / row.label_path).is_file()
+    remove_store(local)
+    assert rebuild(local.task, str(local.studies)).begun_with == copy
+    assert annotations(opened(local)) == before
 
 
 def test_a_copy_is_not_put_under_an_open_state_nor_one_of_another_pool(local: Local, tmp_path: Path):

@@ -22,7 +22,7 @@ from xal.lost import LABEL_NAME, label_files
 from xal.notes import read_note, withdrawn_note
 from xal.store import Store
 from xal.store.adopting import FoundAnnotation
-from xal.store.rows import NewAnnotation
+from xal.store.rows import AnnotationRow, NewAnnotation
 from xal.submission import label_path
 from xal.task import Task
 
@@ -83,6 +83,22 @@ def adopt_all(store: Store, labels: Path, task: Task) -> Adopted:
     for label in sorted(unnamed(store, labels), key=_time):
         _adopt(store, labels, label, task, adopted, readers)
     return adopted
+
+
+def end_withdrawn(store: Store, labels: Path) -> list[str]:
+    """For a store that was made of a copy: withdraw what was noted as withdrawn since; its label files."""
+    ended = noted(store, labels)
+    for row in ended:
+        when, by = _withdrawn(labels / row.label_path)
+        if when is not None:
+            store.end_annotation(row.id, when, by)
+    return [row.label_path for row in ended]
+
+
+def noted(store: Store, labels: Path) -> list[AnnotationRow]:
+    """The annotations that stand, as the store says, and were withdrawn, as notes beside their label files say."""
+    known = store.annotations(active_only=False)
+    return [row for row in known if row.withdrawn_at is None and withdrawn_note(labels / row.label_path).exists()]
 
 
 def put_unnamed_aside(store: Store, labels: Path) -> list[str]:
@@ -195,7 +211,8 @@ def _withdrawn(label: Path) -> tuple[float | None, str | None]:
     if not note.exists():
         return None, None
     said = read_note(note)
-    return float(said.get("withdrawn_at", note.stat().st_mtime)), said.get("withdrawn_by")
+    when = said.get("withdrawn_at")
+    return float(when) if isinstance(when, int | float) else note.stat().st_mtime, said.get("withdrawn_by")
 
 
 def _time(label: Path) -> float:

@@ -15,13 +15,14 @@ from typing import Any
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from xal.adopting import ORPHANS, put_unnamed_aside
+from xal.adopting import ORPHANS, noted, put_unnamed_aside
 from xal.durable import create, sync_to_disk
 from xal.errors import BadInput, Conflict, StoreError, StoreLost, Unreadable
 from xal.holding import Hold, put_aside, staged
 from xal.integrity import check_readable
 from xal.label_check import check_all
 from xal.lost import STORE_FILE
+from xal.notes import withdrawn_note
 from xal.project import Project
 from xal.store import Store
 from xal.store_file import new_folder_aside, pools_in, put_in_place, whole_copy
@@ -105,7 +106,7 @@ def restore_copy(source: Path, studies: str, database: str | None = None) -> Res
                 fresh = whole_copy(source, Path(folder))
                 pool = _pool_of(state, source, pools_in(fresh))
                 aside = put_in_place(fresh, state)
-            return Restored(aside, sum(_put_unnamed_aside(state, pool)))
+            return Restored(aside, sum(_put_later_aside(state, pool, aside)))
         finally:
             held.release()
     except OSError as error:
@@ -128,11 +129,20 @@ def _pool_of(state: Path, source: Path, known: set[str]) -> str:
     return pool
 
 
-def _put_unnamed_aside(state: Path, pool: str) -> Iterator[int]:
-    """Of each task: how many label files the store does not know."""
+def _put_later_aside(state: Path, pool: str, aside: Path | None) -> Iterator[int]:
+    """Put aside what came after the store: of each task, how many label files it does not know.
+
+    So are the notes of withdrawals that it knows nothing of, or the next rebuild would undo what was restored.
+    """
     for labels in sorted(state.glob("*/labels")):
         store = Store.open(f"sqlite:///{state / STORE_FILE}", pool, labels.parent.name)
         try:
+            for row in noted(store, labels):
+                aside = aside or new_folder_aside(state)
+                note = withdrawn_note(labels / row.label_path)
+                place = aside / note.relative_to(state)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                note.rename(place)
             yield len(put_unnamed_aside(store, labels))
         finally:
             store.close()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from xal.adopting import Adopted, adopt_all
+from xal.adopting import Adopted, adopt_all, end_withdrawn
 from xal.durable import create
 from xal.errors import BadInput, StoreError, StoreLost
 from xal.holding import Hold
@@ -36,6 +36,8 @@ class Rebuilt:
 
     begun_with: Path | None
     """The store or the copy of it that was whole; None if there was none."""
+    ended: int
+    """So many annotations stand in the copy that it was begun with, and were withdrawn since."""
     adopted: Adopted
     versions: list[int]
     current: int | None
@@ -52,6 +54,10 @@ class Rebuilt:
             else "begun with nothing: no store and no backup is whole"
         ]
         lines.append(f"annotations: {added} taken up from label files, {adopted.withdrawn} of them withdrawn")
+        if self.ended:
+            lines.append(
+                f"  {self.ended} that stood when {self.begun_with} was made were withdrawn since, as notes say"
+            )
         if adopted.guessed:
             lines.append(
                 f"  {len(adopted.guessed)} of them have no record: reader and revision are as the file is called, the "
@@ -93,6 +99,7 @@ def _rebuild(task: Task, studies: str, state: Path, database: str | None) -> Reb
         draft = Path(folder) / STORE_FILE
         pool = kept or _pool(state, task.name, studies, draft if begun_with else None)
         _name_pool(state, pool, studies, kept)
+        ended = 0 if begun_with in (None, state / STORE_FILE) else _end_withdrawn(state, f"sqlite:///{draft}", pool)
         store = Store.open(database or f"sqlite:///{draft}", pool, task.name)
         try:
             keep_findings(store, task)
@@ -105,7 +112,7 @@ def _rebuild(task: Task, studies: str, state: Path, database: str | None) -> Reb
         aside = None
         if not database:
             aside = put_in_place(whole_copy(draft, _new(Path(folder) / "whole")), state)
-    return Rebuilt(begun_with, adopted, versions, current.version if current else None, aside)
+    return Rebuilt(begun_with, ended, adopted, versions, current.version if current else None, aside)
 
 
 def _begin(state: Path, folder: Path, pool: str | None) -> Path | None:
@@ -159,6 +166,18 @@ def _list_images(store: Store, studies: str) -> None:
         listed = source.scan(store.known_files())
         store.put_images(listed)
         store.update_infos(source.infos(file.id for file in listed))
+
+
+def _end_withdrawn(state: Path, url: str, pool: str) -> int:
+    """Of every task, which share the store: how many annotations of the copy stand no more."""
+    ended = 0
+    for labels in sorted(state.glob("*/labels")):
+        store = Store.open(url, pool, labels.parent.name)
+        try:
+            ended += len(end_withdrawn(store, labels))
+        finally:
+            store.close()
+    return ended
 
 
 def _adopt_versions(store: Store, state: Path, models: Path) -> list[int]:

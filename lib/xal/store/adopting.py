@@ -78,6 +78,22 @@ class Adopting(Images, Annotations):
 
         return self._write(work)
 
+    def end_annotation(self, annotation: int, at: float, by: str | None) -> None:
+        """Withdraw an annotation that was withdrawn before, of which this store knows nothing."""
+
+        def work(connection: Connection) -> None:
+            row = self._annotation(connection, annotation)
+            if row.withdrawn_at is not None:
+                return
+            gone = {"withdrawn_at": at, "withdrawn_by": by}
+            connection.execute(annotation_table.update().where(annotation_table.c.id == annotation).values(gone))
+            self._log(connection, "withdraw", by, row.image, {"annotation": annotation, "of": row.reader})
+            self._settle(connection, self._row(connection, row.image, deleted=True), row.reader)
+            self._send_what_stands_again(connection, row)
+            self._reject_what_was_sent(connection, row)
+
+        self._write(work)
+
     def _end_readings_of(self, connection: Connection, reader: str, found: FoundAnnotation) -> None:
         """What another reader had said of the image by then was withdrawn by the revision."""
         known = annotation_table.c
