@@ -21,7 +21,7 @@ from xal.holding import Hold
 from xal.label_file import record_of
 from xal.lost import label_files
 from xal.network import build, save
-from xal.notes import Notes, withdrawn_note
+from xal.notes import Notes, note_withdrawn, withdrawn_note
 from xal.project import Project
 from xal.rebuild import rebuild
 from xal.rotation import Rotation, copies
@@ -146,6 +146,22 @@ def test_a_revision_of_somebody_elses_label_ends_that_though_nobody_has_noted_it
     rebuild(local.task, str(local.studies))
     standing = opened(local).store.annotations(image)
     assert [row.reader for row in standing] == ["boss"]
+
+
+def test_a_revision_that_was_withdrawn_leaves_no_image_settled_by_what_it_revised(local: Local):
+    store, image = local.project.store, local.ids[2]
+    copy_now(local)
+    (first,) = store.annotations(image)
+    label = write_label(local.folder / "label.nii.gz", local.pictures[local.ids[3]])
+    revision = submit(local.project, Submission(image, "boss", label, INFO, revises=first.id)).annotation
+    note_withdrawn(labels(local), [store.withdraw(revision.id, by="boss")])
+    before, counts = annotations(local.project), store.counts()
+    closed(local.project)
+    (state(local) / "store.sqlite").write_bytes(b"garbage" * 1000)
+    rebuild(local.task, str(local.studies))
+    project = opened(local)
+    assert (annotations(project), project.store.counts()) == (before, counts)
+    assert project.store.image(image).finding is None
 
 
 def test_a_damaged_note_still_says_that_the_annotation_does_not_stand(local: Local):

@@ -72,7 +72,7 @@ class Adopting(Images, Annotations):
                 self._end_readings_of(connection, found.in_place_of, found)
             number = self._insert(connection, annotation_table, values)
             self._log(connection, "adopt", new.reader, new.image, {"annotation": number, "revision": found.revision})
-            if found.withdrawn_at is None:
+            if found.withdrawn_at is None or found.in_place_of is not None:
                 self._settle(connection, image, new.reader)
             return self._annotation(connection, number)
 
