@@ -164,6 +164,17 @@ def test_a_revision_that_was_withdrawn_leaves_no_image_settled_by_what_it_revise
     assert project.store.image(image).finding is None
 
 
+def test_a_reader_who_revised_an_own_label_has_withdrawn_nothing(local: Local):
+    latest = max(local.project.store.annotations(local.ids[0]), key=lambda row: row.revision)
+    before = annotations(local.project)
+    closed(local.project)
+    record = record_of(labels(local) / latest.label_path)
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"in_place_of": latest.reader}))
+    remove_store(local)
+    rebuild(local.task, str(local.studies))
+    assert annotations(opened(local)) == before
+
+
 def test_a_damaged_note_still_says_that_the_annotation_does_not_stand(local: Local):
     row = local.project.store.annotations(local.ids[2])[0]
     closed(local.project)

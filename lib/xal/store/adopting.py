@@ -68,7 +68,7 @@ class Adopting(Images, Annotations):
             gone = {"withdrawn_at": found.withdrawn_at, "withdrawn_by": found.withdrawn_by}
             when = {"revision": found.revision, "created_at": found.created_at}
             values = {**asdict(new), **when, **gone, "label_path": label_path, "active": False}
-            if found.in_place_of is not None:
+            if found.in_place_of not in (None, new.reader):
                 self._end_readings_of(connection, found.in_place_of, found)
             number = self._insert(connection, annotation_table, values)
             self._log(connection, "adopt", new.reader, new.image, {"annotation": number, "revision": found.revision})
