@@ -30,6 +30,8 @@ from xal.store.rows import AnnotationRow
 from xal.submission import Submission, submit
 from xal.weights import digest
 
+IO_ERROR, EIO = "/proc/self/mem", "Input/output error"
+"""Whoever reads the beginning of this file meets this error."""
 FORGOTTEN = {"id", "file_problem"}
 """What a row says that is not of the annotation."""
 
@@ -354,6 +356,28 @@ def test_model_versions_are_back_with_what_was_noted_of_them(local: Local):
     assert project.store.versions()[:2] == before[:2]
     assert project.store.version(3).state == "candidate"
     assert project.model() is not None
+
+
+def test_a_disk_that_does_not_give_some_files_keeps_the_others_from_nothing(local: Local):
+    good = copy_now(local)
+    good.with_name("store-29990101-000000.sqlite").symlink_to(IO_ERROR)
+    local.hand_in(local.ids[4], "ada")
+    lost = labels(local) / local.hand_in(local.ids[5], "ada").annotation.label_path
+    weights = local.project.workspace.models / "v1" / "weights.pt"
+    closed(local.project)
+    for file in (state(local) / "store.sqlite", record_of(lost)):
+        file.unlink()
+        file.symlink_to(IO_ERROR)
+    weights.parent.mkdir(parents=True)
+    weights.symlink_to(IO_ERROR)
+    rebuilt = rebuild(local.task, str(local.studies))
+    assert (rebuilt.begun_with, len(rebuilt.adopted.recorded)) == (good, 1)
+    name = f"{local.ids[5]}/{lost.name}"
+    assert (rebuilt.adopted.unread, rebuilt.unread_versions) == ({name: EIO}, {1: EIO})
+    said = "\n".join(rebuilt.lines())
+    assert f"cannot be read: {name}: {EIO}" in said
+    assert f"cannot be read: v1: {EIO}" in said
+    assert len(opened(local).store.annotations(active_only=False)) == 6
 
 
 def test_another_task_of_the_pool_is_rebuilt_beside_the_first(local: Local):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -217,11 +218,13 @@ def _withdrawn(label: Path) -> tuple[float | None, str | None]:
 
 def _time(label: Path) -> float:
     """When it was handed in, so that numbers go by time."""
-    try:
+    with suppress(Damaged, KeyError, TypeError, ValueError, OSError):
         record = read_record(label)
-        return float(record["created_at"]) if record else label.stat().st_mtime
-    except (Damaged, KeyError, TypeError, ValueError):
+        if record is not None:
+            return float(record["created_at"])
+    with suppress(OSError):
         return label.stat().st_mtime
+    return 0.0
 
 
 def _put_aside(labels: Path, label: Path) -> None:

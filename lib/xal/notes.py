@@ -94,9 +94,9 @@ def withdrawn_note(label: Path) -> Path:
 
 
 def read_note(file: Path) -> dict[str, Any]:
-    """What a note says; nothing if there is none, or it is damaged."""
+    """What a note says; nothing if there is none, or it is damaged or cannot be read."""
     try:
         said = json.loads(file.read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return {}
     return said if isinstance(said, dict) else {}

@@ -40,6 +40,8 @@ class Rebuilt:
     """So many annotations stand in the copy that it was begun with, and were withdrawn since."""
     adopted: Adopted
     versions: list[int]
+    unread_versions: dict[int, str]
+    """Those whose weights cannot be read → why."""
     current: int | None
     aside: Path | None
     """Where the store is that was there before."""
@@ -67,6 +69,7 @@ class Rebuilt:
         lines += [f"  left out, cannot be read: {name}: {why}" for name, why in adopted.unread.items()]
         use = "none is in use: `xal publish N` says which" if self.current is None else f"v{self.current} is in use"
         lines.append(f"model versions: {len(self.versions)} taken up from their weights; {use}")
+        lines += [f"  left out, its weights cannot be read: v{n}: {why}" for n, why in self.unread_versions.items()]
         lines.append("scores: the server makes them anew")
         since = f"since {self.begun_with} was made" if self.begun_with else "ever"
         lines.append(
@@ -105,14 +108,14 @@ def _rebuild(task: Task, studies: str, state: Path, database: str | None) -> Reb
             keep_findings(store, task)
             _list_images(store, studies)
             adopted = adopt_all(store, state / task.name / "labels", task)
-            versions = _adopt_versions(store, state, state / task.name / "models")
+            versions, unread = _adopt_versions(store, state, state / task.name / "models")
             current = store.current_version()
         finally:
             store.close()
         aside = None
         if not database:
             aside = put_in_place(whole_copy(draft, _new(Path(folder) / "whole")), state)
-    return Rebuilt(begun_with, ended, adopted, versions, current.version if current else None, aside)
+    return Rebuilt(begun_with, ended, adopted, versions, unread, current.version if current else None, aside)
 
 
 def _begin(state: Path, folder: Path, pool: str | None) -> Path | None:
@@ -146,7 +149,7 @@ def _pool(state: Path, task: str, studies: str, store: Path | None) -> str:
     for label in label_files(state / task / "labels"):
         try:
             named.update(str(record["pool"]) for record in [read_record(label)] if record)
-        except (Damaged, KeyError):
+        except (Damaged, KeyError, OSError):
             continue
     return named.most_common(1)[0][0] if named else pool_of(studies)
 
@@ -180,17 +183,23 @@ def _end_withdrawn(state: Path, url: str, pool: str) -> int:
     return ended
 
 
-def _adopt_versions(store: Store, state: Path, models: Path) -> list[int]:
-    """Versions whose weights are there; as their notes say, else as candidates of which nothing is known."""
+def _adopt_versions(store: Store, state: Path, models: Path) -> tuple[list[int], dict[int, str]]:
+    """Versions whose weights are there; as their notes say, else as candidates of which nothing is known.
+
+    And those whose weights cannot be read, with the reason.
+    """
     known = {row.version for row in store.versions()}
     found = {int(folder.name[1:]): folder for folder in models.glob("v[1-9]*") if folder.name[1:].isdecimal()}
-    adopted = []
+    adopted, unread = [], {}
     for version, folder in sorted(found.items()):
         weights = folder / "weights.pt"
-        if version not in known and weights.is_file():
-            store.adopt_version(_version(version, weights, state, read_note(folder / VERSION)))
-            adopted.append(version)
-    return adopted
+        try:
+            if version not in known and weights.is_file():
+                store.adopt_version(_version(version, weights, state, read_note(folder / VERSION)))
+                adopted.append(version)
+        except OSError as error:
+            unread[version] = str(error.strerror)
+    return adopted, unread
 
 
 def _version(version: int, weights: Path, state: Path, note: Mapping[str, Any]) -> dict[str, Any]:
