@@ -502,6 +502,24 @@ def test_a_copy_is_put_back_and_what_came_later_waits_for_a_rebuild(local: Local
     assert contents(local) == files
 
 
+def test_weights_that_a_copy_does_not_know_wait_for_a_rebuild(local: Local, capsys: pytest.CaptureFixture[str]):
+    copy, store, models = copy_now(local), local.project.store, local.project.workspace.models
+    path = models / "v1" / "weights.pt"
+    save(path, build(local.task), local.task, {"version": store.add_version()})
+    store.set_version(1, path=str(path.relative_to(state(local))), sha256=digest(path))
+    Notes(local.project).keep()
+    before, weights = store.versions(), path.read_bytes()
+    closed(local.project)
+    words = ["--studies", str(local.studies), "--task", str(local.folder / "tiny.yaml")]
+    assert main(["restore", *words, str(copy)]) == 0
+    assert "1 model versions came after it" in capsys.readouterr().out
+    assert (models / ORPHANS / "v1" / "weights.pt").read_bytes() == weights
+    assert not path.exists()
+    assert rebuild(local.task, str(local.studies)).versions == [1]
+    assert opened(local).store.versions() == before
+    assert path.read_bytes() == weights
+
+
 def test_what_a_copy_brings_back_stands_after_a_rebuild_too(local: Local):
     before, copy = annotations(local.project), copy_now(local)
     row = local.project.store.annotations(local.ids[2])[0]

@@ -30,7 +30,7 @@ from xal.task import Task
 logger = logging.getLogger(__name__)
 
 ORPHANS = ".orphans"
-"""Below the folder of labels: label files that no annotation names and that were not taken up."""
+"""Below the folder of labels: label files that no annotation names and that were not taken up. Of models likewise."""
 IMPORTED = "imported"
 """The reader of labels that were taken over and said nothing of one."""
 

@@ -7,7 +7,6 @@ import shlex
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from xal.project import Project
 from xal.store import Store
 from xal.store_file import new_folder_aside, pools_in, put_in_place, whole_copy
 from xal.temporary import temporary_files
+from xal.weights import version_folders
 from xal.workspace import POOL_FILE, named_pool, state_folder
 
 MANIFEST = "xal-backup.json"
@@ -89,6 +89,8 @@ class Restored:
     """Where what was there before is."""
     unnamed: int = 0
     """Label files that the store does not know, as it was before they came; they are put aside, too."""
+    versions: int = 0
+    """So are the weights of so many model versions."""
 
 
 def restore_copy(source: Path, studies: str, database: str | None = None) -> Restored:
@@ -106,7 +108,7 @@ def restore_copy(source: Path, studies: str, database: str | None = None) -> Res
                 fresh = whole_copy(source, Path(folder))
                 pool = _pool_of(state, source, pools_in(fresh))
                 aside = put_in_place(fresh, state)
-            return Restored(aside, sum(_put_later_aside(state, pool, aside)))
+            return Restored(aside, *_put_later_aside(state, pool, aside))
         finally:
             held.release()
     except OSError as error:
@@ -129,11 +131,12 @@ def _pool_of(state: Path, source: Path, known: set[str]) -> str:
     return pool
 
 
-def _put_later_aside(state: Path, pool: str, aside: Path | None) -> Iterator[int]:
-    """Put aside what came after the store: of each task, how many label files it does not know.
+def _put_later_aside(state: Path, pool: str, aside: Path | None) -> tuple[int, int]:
+    """Put aside what came after the store: how many label files, and how many versions' weights, it does not know.
 
     So are the notes of withdrawals that it knows nothing of, or the next rebuild would undo what was restored.
     """
+    unnamed = versions = 0
     for labels in sorted(state.glob("*/labels")):
         store = Store.open(f"sqlite:///{state / STORE_FILE}", pool, labels.parent.name)
         try:
@@ -143,9 +146,25 @@ def _put_later_aside(state: Path, pool: str, aside: Path | None) -> Iterator[int
                 place = aside / note.relative_to(state)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 note.rename(place)
-            yield len(put_unnamed_aside(store, labels))
+            unnamed += len(put_unnamed_aside(store, labels))
+            versions += _put_versions_aside(store, labels.with_name("models"))
         finally:
             store.close()
+    return unnamed, versions
+
+
+def _put_versions_aside(store: Store, models: Path) -> int:
+    """Else the next training would take their numbers."""
+    known = {row.version for row in store.versions()}
+    unknown = [folder for version, folder in version_folders(models).items() if version not in known]
+    for folder in unknown:
+        place, number = models / ORPHANS / folder.name, 1
+        while place.exists():
+            number += 1
+            place = place.with_name(f"{folder.name}-{number}")
+        place.parent.mkdir(exist_ok=True)
+        folder.rename(place)
+    return len(unknown)
 
 
 def restore(source: Path, studies: str, database: str | None = None) -> Path | None:

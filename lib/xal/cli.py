@@ -301,6 +301,10 @@ def _restore(given: argparse.Namespace) -> None:
                 f"{restored.unnamed} label files came after this copy was made: they are put aside, in .orphans among "
                 "the label files, and `xal rebuild` takes them up"
             )
+        if restored.versions:
+            _say(
+                f"{restored.versions} model versions came after it, too: their weights are in .orphans among the models"
+            )
         return
     aside = restore(given.source, _studies(given), given.database)
     _say("restored" if aside is None else f"restored; what was there before is in {aside}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from xal.adopting import Adopted, adopt_all, end_withdrawn
+from xal.adopting import ORPHANS, Adopted, adopt_all, end_withdrawn
 from xal.durable import create
 from xal.errors import BadInput, StoreError, StoreLost
 from xal.holding import Hold
@@ -26,7 +26,7 @@ from xal.store.rows import VersionRow
 from xal.store_file import new_folder_aside, pools_in, put_in_place, whole_copy
 from xal.task import Task
 from xal.temporary import temporary_files
-from xal.weights import digest
+from xal.weights import digest, version_folders
 from xal.workspace import POOL_FILE, named_pool, pool_of, state_folder
 
 
@@ -189,9 +189,11 @@ def _adopt_versions(store: Store, state: Path, models: Path) -> tuple[list[int],
     And those whose weights cannot be read, with the reason.
     """
     known = {row.version for row in store.versions()}
-    found = {int(folder.name[1:]): folder for folder in models.glob("v[1-9]*") if folder.name[1:].isdecimal()}
+    for folder in version_folders(models / ORPHANS).values():
+        if not (models / folder.name).exists():
+            folder.rename(models / folder.name)
     adopted, unread = [], {}
-    for version, folder in sorted(found.items()):
+    for version, folder in sorted(version_folders(models).items()):
         weights = folder / "weights.pt"
         try:
             if version not in known and weights.is_file():
