@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -54,6 +55,23 @@ def test_files_that_are_being_written_are_no_part_of_it(local: Local, tmp_path: 
     made = backup(local.project, tmp_path / "backup")
     assert not list(made.rglob("draft*"))
     assert len(list(made.rglob("*.nii.gz"))) == 2
+
+
+def test_a_label_file_that_cannot_be_read_keeps_nothing_else_from_being_copied(
+    local: Local, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    broken, whole = local.project.workspace.labels / local.hand_in(local.ids[1]).annotation.label_path, local.ids[0]
+    broken.unlink()
+    broken.symlink_to("/proc/self/mem")  # an error of input and output, whoever reads it
+    words = ["--studies", str(local.studies), "--task", str(local.folder / "tiny.yaml")]
+    assert main(["backup", *words, str(tmp_path / "backup")]) == 0
+    said = capsys.readouterr().out
+    name = f"tiny/labels/{local.ids[1]}/{broken.name}"
+    assert f"not in the backup, it cannot be read: {name}" in said
+    assert "damaged before the backup: the label file of annotation 2" in said
+    assert json.loads((tmp_path / "backup" / "xal-backup.json").read_text())["unreadable_files"] == [name]
+    copied = [path.parent.name for path in (tmp_path / "backup").rglob("*.nii.gz")]
+    assert copied == [whole]
 
 
 def test_a_project_that_is_open_is_not_restored(local: Local, tmp_path: Path):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from harness.local import Local
-from sqlalchemy import update
+from sqlalchemy import event, update
 
-from xal.errors import Conflict, StoreError
+from xal import label_check
+from xal.errors import Conflict, Full, StoreError
 from xal.label_check import SWEEP_SECONDS, Sweep, check_all, checked_label
 from xal.label_file import Damaged, read_record, record_of
 from xal.roi import drawn_mask
@@ -135,11 +137,14 @@ def test_what_is_sent_again_makes_a_lost_label_file_whole(local: Local):
         assert local.project.store.damaged_label_count() == 0
 
 
+IO_ERROR = "/proc/self/mem"
+"""Whoever reads the beginning of this file meets an error of input and output."""
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "emptied": (lambda path: path.write_bytes(b""), "has 0 bytes instead of"),
     "cut": (lambda path: path.write_bytes(path.read_bytes()[:-5]), "bytes instead of"),
     "changed": (lambda path: path.write_bytes(path.read_bytes()[:-1] + b"?"), "has other content than was handed in"),
     "removed": (lambda path: path.unlink(), "is missing"),
+    "not to be read": (lambda path: path.unlink() or path.symlink_to(IO_ERROR), "cannot be read: Input/output error"),
 }
 
 
@@ -155,6 +160,7 @@ def test_a_damaged_label_file_is_a_problem_by_name_until_it_is_whole_again(local
     assert noted.file_problem.startswith(f"the label file of annotation {row.id} ({row.image}, ada r1) ")
     with pytest.raises(Conflict, match=said):
         XalDatastore(local.project).get_label_uri(row.image, "final")
+    file_of(local, row).unlink(missing_ok=True)
     file_of(local, row).write_bytes(whole)
     assert checked_label(local.project, noted) == file_of(local, row)
     assert local.project.store.damaged_label_count() == 0
@@ -172,6 +178,46 @@ def test_all_label_files_are_looked_at_whoever_uses_them(local: Local, monkeypat
     sweep.go_on(5.0)
     assert local.project.store.damaged_label_count() == 1, f"the next look is {SWEEP_SECONDS:.0f} s later"
     assert [row.id for row in check_all(local.project)] == [rows[1].id, rows[2].id]
+
+
+def test_a_look_at_label_files_ends_with_its_time_and_goes_on_where_it_was(
+    local: Local, monkeypatch: pytest.MonkeyPatch
+):
+    rows = [local.hand_in(image).annotation for image in local.ids]
+    for row in rows:
+        file_of(local, row).unlink()
+    now, look = [0.0], label_check._look
+    monkeypatch.setattr(label_check.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(label_check, "_look", lambda *given: now.append(now.pop() + 1.0) or look(*given))
+    now[0] = 1.0
+    sweep = Sweep(local.project)
+    for looked_at in (1, 2, 3):
+        sweep.go_on(0.5)
+        assert local.project.store.damaged_label_count() == looked_at
+
+
+def test_on_a_full_disk_a_label_file_is_read_though_nothing_can_be_noted(local: Local):
+    row = local.hand_in(local.ids[0]).annotation
+    store = local.project.store
+    store._write(lambda c: c.execute(update(annotation_table).values(file_size=None, file_sha256=None)))
+
+    @event.listens_for(store._engine, "connect")
+    def no_page_more(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute("PRAGMA max_page_count=1")
+
+    store._engine.dispose()
+    params = {"long": "x" * 1_000_000}
+    with pytest.raises(Full):
+        store._write(lambda c: c.execute(update(annotation_table).values(params=params)))
+    with pytest.MonkeyPatch.context() as every_note_needs_pages:
+        set_label_file = type(store).set_label_file
+        every_note_needs_pages.setattr(
+            type(store),
+            "set_label_file",
+            lambda self, number, **_: set_label_file(self, number, problem=params["long"]),
+        )
+        assert checked_label(local.project, store.annotation(row.id)) == file_of(local, row)
+    assert store.annotation(row.id).file_sha256 is None
 
 
 def test_label_files_of_before_digests_get_theirs_at_the_first_look(local: Local):

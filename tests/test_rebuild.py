@@ -16,12 +16,12 @@ from xal import adopting
 from xal.adopting import ORPHANS, adopt_leftovers, orphans
 from xal.backup import restore_copy
 from xal.cli import main
-from xal.errors import BadInput, Conflict, StoreLost
+from xal.errors import BadInput, Conflict, StoreError, StoreLost
 from xal.holding import Hold
 from xal.label_file import record_of
 from xal.lost import label_files
 from xal.network import build, save
-from xal.notes import Notes, withdrawn_note
+from xal.notes import Notes, note_withdrawn, withdrawn_note
 from xal.project import Project
 from xal.rebuild import rebuild
 from xal.rotation import Rotation, copies
@@ -30,6 +30,8 @@ from xal.store.rows import AnnotationRow
 from xal.submission import Submission, submit
 from xal.weights import digest
 
+IO_ERROR, EIO = "/proc/self/mem", "Input/output error"
+"""Whoever reads the beginning of this file meets this error."""
 FORGOTTEN = {"id", "file_problem"}
 """What a row says that is not of the annotation."""
 
@@ -148,6 +150,33 @@ def test_a_revision_of_somebody_elses_label_ends_that_though_nobody_has_noted_it
     assert [row.reader for row in standing] == ["boss"]
 
 
+def test_a_revision_that_was_withdrawn_leaves_no_image_settled_by_what_it_revised(local: Local):
+    store, image = local.project.store, local.ids[2]
+    copy_now(local)
+    (first,) = store.annotations(image)
+    label = write_label(local.folder / "label.nii.gz", local.pictures[local.ids[3]])
+    revision = submit(local.project, Submission(image, "boss", label, INFO, revises=first.id)).annotation
+    note_withdrawn(labels(local), [store.withdraw(revision.id, by="boss")])
+    before, counts = annotations(local.project), store.counts()
+    closed(local.project)
+    (state(local) / "store.sqlite").write_bytes(b"garbage" * 1000)
+    rebuild(local.task, str(local.studies))
+    project = opened(local)
+    assert (annotations(project), project.store.counts()) == (before, counts)
+    assert project.store.image(image).finding is None
+
+
+def test_a_reader_who_revised_an_own_label_has_withdrawn_nothing(local: Local):
+    latest = max(local.project.store.annotations(local.ids[0]), key=lambda row: row.revision)
+    before = annotations(local.project)
+    closed(local.project)
+    record = record_of(labels(local) / latest.label_path)
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"in_place_of": latest.reader}))
+    remove_store(local)
+    rebuild(local.task, str(local.studies))
+    assert annotations(opened(local)) == before
+
+
 def test_a_damaged_note_still_says_that_the_annotation_does_not_stand(local: Local):
     row = local.project.store.annotations(local.ids[2])[0]
     closed(local.project)
@@ -155,6 +184,26 @@ def test_a_damaged_note_still_says_that_the_annotation_does_not_stand(local: Loc
     remove_store(local)
     rebuild(local.task, str(local.studies))
     assert opened(local).store.annotations(local.ids[2]) == []
+
+
+def test_a_note_that_cannot_be_written_keeps_no_other_from_being_and_is_tried_again(local: Local):
+    store = local.project.store
+    first, second = (store.annotations(image)[0] for image in (local.ids[0], local.ids[2]))
+    store.withdraw(first.id, by="boss")
+    folder = labels(local) / first.image
+    folder.rename(folder.with_name("elsewhere"))
+    folder.write_bytes(b"in its place")
+    notes = Notes(local.project)
+    with pytest.raises(StoreError, match=first.image):
+        notes.keep()
+    store.withdraw(second.id, by="boss")
+    with pytest.raises(StoreError, match=first.image):
+        notes.keep()
+    assert withdrawn_note(labels(local) / second.label_path).is_file()
+    folder.unlink()
+    folder.with_name("elsewhere").rename(folder)
+    notes.keep()
+    assert withdrawn_note(labels(local) / first.label_path).is_file()
 
 
 def test_the_command_notes_a_withdrawal_without_a_server(local: Local):
@@ -218,6 +267,27 @@ def test_it_begins_with_the_newest_copy_that_is_whole_and_adds_what_came_later(l
     assert project.store.image(local.ids[5]).excluded == "wrong modality"
     assert rebuilt.aside is not None
     assert (rebuilt.aside / "store.sqlite").read_bytes() == b"garbage" * 1000
+
+
+def test_what_was_withdrawn_after_the_copy_stays_withdrawn_in_every_task(local: Local):
+    other = local.task.model_copy(update={"name": "other"})
+    second = Project.open(other, str(local.studies))
+    second.sync()
+    label = write_label(local.folder / "label.nii.gz", local.pictures[local.ids[3]])
+    submit(second, Submission(local.ids[3], "ada", label, INFO))
+    good, image = copy_now(local), local.ids[2]
+    before = []
+    for project, withdrawn in ((local.project, image), (second, local.ids[3])):
+        project.store.withdraw(project.store.annotations(withdrawn)[0].id, by="boss")
+        Notes(project).keep()
+        before.append((annotations(project), project.store.counts()))
+        closed(project)
+    (state(local) / "store.sqlite").write_bytes(b"garbage" * 1000)
+    rebuilt = rebuild(local.task, str(local.studies))
+    assert (rebuilt.begun_with, rebuilt.ended) == (good, 2)
+    assert any("2 that stood when" in line for line in rebuilt.lines())
+    tasks = (opened(local), Project.open(other, str(local.studies)))
+    assert [(annotations(project), project.store.counts()) for project in tasks] == before
 
 
 def test_a_store_that_is_whole_only_gets_what_it_lacks_also_from_its_wal(local: Local):
@@ -286,6 +356,28 @@ def test_model_versions_are_back_with_what_was_noted_of_them(local: Local):
     assert project.store.versions()[:2] == before[:2]
     assert project.store.version(3).state == "candidate"
     assert project.model() is not None
+
+
+def test_a_disk_that_does_not_give_some_files_keeps_the_others_from_nothing(local: Local):
+    good = copy_now(local)
+    good.with_name("store-29990101-000000.sqlite").symlink_to(IO_ERROR)
+    local.hand_in(local.ids[4], "ada")
+    lost = labels(local) / local.hand_in(local.ids[5], "ada").annotation.label_path
+    weights = local.project.workspace.models / "v1" / "weights.pt"
+    closed(local.project)
+    for file in (state(local) / "store.sqlite", record_of(lost)):
+        file.unlink()
+        file.symlink_to(IO_ERROR)
+    weights.parent.mkdir(parents=True)
+    weights.symlink_to(IO_ERROR)
+    rebuilt = rebuild(local.task, str(local.studies))
+    assert (rebuilt.begun_with, len(rebuilt.adopted.recorded)) == (good, 1)
+    name = f"{local.ids[5]}/{lost.name}"
+    assert (rebuilt.adopted.unread, rebuilt.unread_versions) == ({name: EIO}, {1: EIO})
+    said = "\n".join(rebuilt.lines())
+    assert f"cannot be read: {name}: {EIO}" in said
+    assert f"cannot be read: v1: {EIO}" in said
+    assert len(opened(local).store.annotations(active_only=False)) == 6
 
 
 def test_another_task_of_the_pool_is_rebuilt_beside_the_first(local: Local):
@@ -359,6 +451,20 @@ def test_one_without_a_record_is_put_aside_and_named_as_a_problem(local: Local, 
     assert aside.read_bytes() == content
 
 
+def test_one_whose_record_the_disk_does_not_give_stays_and_is_tried_again(local: Local):
+    row = left_behind(local)
+    record = record_of(labels(local) / row.label_path)
+    saved = record.read_bytes()
+    record.unlink()
+    record.mkdir()
+    local.project = opened(local)
+    adopted = adopt_leftovers(local.project.store, labels(local), local.task)
+    assert (adopted.unread, adopted.aside) == ({row.label_path: "Is a directory"}, {})
+    record.rmdir()
+    record.write_bytes(saved)
+    assert adopt_leftovers(local.project.store, labels(local), local.task).recorded == [row.label_path]
+
+
 def test_a_label_file_of_a_revision_that_another_has_by_now_is_put_aside(local: Local):
     row = left_behind(local)
     label = labels(local) / row.label_path
@@ -394,6 +500,38 @@ def test_a_copy_is_put_back_and_what_came_later_waits_for_a_rebuild(local: Local
     assert "1 taken up from label files" in capsys.readouterr().out
     assert annotations(opened(local)) == before
     assert contents(local) == files
+
+
+def test_weights_that_a_copy_does_not_know_wait_for_a_rebuild(local: Local, capsys: pytest.CaptureFixture[str]):
+    copy, store, models = copy_now(local), local.project.store, local.project.workspace.models
+    path = models / "v1" / "weights.pt"
+    save(path, build(local.task), local.task, {"version": store.add_version()})
+    store.set_version(1, path=str(path.relative_to(state(local))), sha256=digest(path))
+    Notes(local.project).keep()
+    before, weights = store.versions(), path.read_bytes()
+    closed(local.project)
+    words = ["--studies", str(local.studies), "--task", str(local.folder / "tiny.yaml")]
+    assert main(["restore", *words, str(copy)]) == 0
+    assert "1 model versions came after it" in capsys.readouterr().out
+    assert (models / ORPHANS / "v1" / "weights.pt").read_bytes() == weights
+    assert not path.exists()
+    assert rebuild(local.task, str(local.studies)).versions == [1]
+    assert opened(local).store.versions() == before
+    assert path.read_bytes() == weights
+
+
+def test_what_a_copy_brings_back_stands_after_a_rebuild_too(local: Local):
+    before, copy = annotations(local.project), copy_now(local)
+    row = local.project.store.annotations(local.ids[2])[0]
+    local.project.store.withdraw(row.id, by="boss")
+    Notes(local.project).keep()
+    closed(local.project)
+    aside = restore_copy(copy, str(local.studies)).aside
+    assert aside is not None
+    assert withdrawn_note(aside / "tiny" / "labels" / row.label_path).is_file()
+    remove_store(local)
+    assert rebuild(local.task, str(local.studies)).begun_with == copy
+    assert annotations(opened(local)) == before
 
 
 def test_a_copy_is_not_put_under_an_open_state_nor_one_of_another_pool(local: Local, tmp_path: Path):

@@ -38,12 +38,12 @@ class Clock:
 
     def __init__(self, local: Local, monkeypatch: pytest.MonkeyPatch, keep: int = 7, reserve: int = 0) -> None:
         self.now = time.time()
+        self.ahead = 0.0
         self.local = local
         self.keep, self.reserve = keep, reserve
         monkeypatch.setattr(rotation, "REST", 0)
-        monkeypatch.setattr(rotation.time, "time", lambda: self.now)
+        monkeypatch.setattr(rotation.time, "time", lambda: self.now + self.ahead)
         monkeypatch.setattr(rotation.time, "monotonic", lambda: self.now)
-        monkeypatch.setattr(rotation.time, "gmtime", lambda: datetime.fromtimestamp(self.now, UTC).timetuple())
         self.restart()
 
     def restart(self) -> None:
@@ -87,6 +87,26 @@ def test_many_hand_ins_are_not_left_without_a_copy_for_an_hour(local: Local, mon
         local.hand_in(image)
     assert clock.later(200) == 1
     assert clock.later(200) == 2
+
+
+def test_a_clock_that_was_ahead_neither_hurries_copies_nor_makes_them_vanish(
+    local: Local, monkeypatch: pytest.MonkeyPatch
+):
+    clock = Clock(local, monkeypatch, keep=3)
+    clock.ahead = 1e8
+    for image in local.ids[1:4]:
+        local.hand_in(image)
+        clock.later(4000)
+    clock.ahead = 0.0
+    local.hand_in(local.ids[4])
+    before = copies(folder(local))
+    clock.later(100)
+    assert copies(folder(local)) == before, "an hour is not over yet"
+    clock.restart()
+    clock.later(100)
+    assert copies(folder(local)) == before
+    clock.later(4000)
+    assert [annotations_in(copy) for copy in copies(folder(local))] == [5, 4, 3]
 
 
 def test_the_newest_stay_and_one_of_each_day_before():

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from harness.local import Local
 
+from xal.adopting import ORPHANS
 from xal.cli import main
 from xal.errors import Conflict
 from xal.jobs import job
@@ -189,3 +190,13 @@ def test_a_model_that_differs_in_its_temperature_alone_is_not_called_worse(train
         verdict = _judge(project, Trained(candidate, {"stopped": False}, []), current, cases)
         assert verdict.publish
         assert verdict.worse == 0
+
+
+def test_a_training_overwrites_no_weights_that_an_older_store_does_not_know(trained: Local):
+    models = trained.project.workspace.models
+    later, aside = models / "v70" / "weights.pt", models / ORPHANS / "v71" / "weights.pt"
+    for weights in (later, aside):
+        weights.parent.mkdir(parents=True)
+        weights.write_bytes(b"of a version that came after the copy")
+    assert run(trained, USELESS).version.version == 72
+    assert later.read_bytes() == aside.read_bytes() == b"of a version that came after the copy"

@@ -24,6 +24,7 @@ from harness.server import Server
 from xal import label_file, submission, temporary
 from xal.adopting import adopt_leftovers, orphans, unnamed
 from xal.cli import main
+from xal.durable import HOST
 from xal.lost import label_files
 from xal.project import Project
 from xal.store import Store
@@ -69,6 +70,48 @@ def test_temporary_files_of_a_process_that_runs_stay_and_those_of_a_dead_one_go(
     assert other.is_dir()
     assert not dead.exists()
     assert temporary.tempfile.gettempdir() == str(other)
+
+
+def test_on_a_shared_file_system_a_server_removes_the_temporary_files_of_its_own_machine_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(temporary.tempfile, "tempdir", None)
+    monkeypatch.setattr(temporary, "network_filesystem", lambda _: "nfs4")
+    parent = temporary.temporary_files(tmp_path)
+    own, others = parent / f"{HOST}.12345-abcdefgh", parent / f"{HOST}-2.12345-abcdefgh"
+    for folder in (own, others):
+        folder.mkdir()
+    mine = temporary.use_own_folder(tmp_path)
+    assert set(parent.iterdir()) == {mine, others}
+    assert mine.name.startswith(f"{HOST}.{os.getpid()}-")
+
+
+def test_drafts_of_another_machine_stay_and_one_that_cannot_be_removed_stops_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    local = Local(tmp_path, 1)
+    labels = local.project.workspace.labels
+    dead = 2**22 + 1  # more than a process's number can be
+    drafts = [
+        labels / INCOMING / f"elsewhere.{dead}-abc.nii.gz",
+        labels / f".elsewhere.{dead:08x}01234567.tmp",
+        labels / INCOMING / f"{HOST}.{dead}-abc.nii.gz",
+        labels / INCOMING / f"{dead}-abc.nii.gz",  # as older versions called it
+        labels / f".{HOST}.{dead:08x}01234567.tmp",
+        labels / f".{dead:08x}01234567.tmp",
+    ]
+    stubborn = labels / INCOMING / f"{HOST}.{dead}-def.nii.gz"
+    stubborn.mkdir(parents=True)
+    for draft in drafts:
+        draft.touch()
+    forget_drafts(local.project)
+    assert [draft for draft in drafts if draft.exists()] == drafts[:2]
+    assert f"{stubborn} was left behind and cannot be removed" in caplog.text
+    for draft in drafts[:2]:
+        os.utime(draft, (0, 0))
+    forget_drafts(local.project)
+    assert not any(draft.exists() for draft in drafts), "nobody has written at them for a day"
 
 
 def test_the_outlines_that_a_killed_server_was_given_are_gone_once_the_next_has_begun(room: Room):

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
 
+from xal.durable import is_full
 from xal.errors import BadInput, Conflict, Unreadable
 from xal.images import read_label
 from xal.integrity import unreadable
@@ -21,14 +23,14 @@ from xal.lost import LABEL_NAME, label_files
 from xal.notes import read_note, withdrawn_note
 from xal.store import Store
 from xal.store.adopting import FoundAnnotation
-from xal.store.rows import NewAnnotation
+from xal.store.rows import AnnotationRow, NewAnnotation
 from xal.submission import label_path
 from xal.task import Task
 
 logger = logging.getLogger(__name__)
 
 ORPHANS = ".orphans"
-"""Below the folder of labels: label files that no annotation names and that were not taken up."""
+"""Below the folder of labels: label files that no annotation names and that were not taken up. Of models likewise."""
 IMPORTED = "imported"
 """The reader of labels that were taken over and said nothing of one."""
 
@@ -44,7 +46,9 @@ class Adopted:
     withdrawn: int = 0
     """Of both, those that do not stand."""
     aside: dict[str, str] = field(default_factory=dict)
-    """Not taken up → why."""
+    """Not taken up, and put aside → why."""
+    unread: dict[str, str] = field(default_factory=dict)
+    """Not taken up, and left where they are, since the disk does not give them → why."""
 
 
 def adopt_leftovers(store: Store, labels: Path, task: Task) -> Adopted:
@@ -58,6 +62,11 @@ def adopt_leftovers(store: Store, labels: Path, task: Task) -> Adopted:
         logger.error(
             "%d label files have no annotation and are put aside in %s; `xal rebuild` tries to take them up: %s",
             len(adopted.aside), labels / ORPHANS, "; ".join(f"{name}: {why}" for name, why in adopted.aside.items()),
+        )  # fmt: skip
+    if adopted.unread:
+        logger.error(
+            "%d label files have no annotation and cannot be read; the next start looks again: %s",
+            len(adopted.unread), "; ".join(f"{name}: {why}" for name, why in adopted.unread.items()),
         )  # fmt: skip
     return adopted
 
@@ -75,6 +84,22 @@ def adopt_all(store: Store, labels: Path, task: Task) -> Adopted:
     for label in sorted(unnamed(store, labels), key=_time):
         _adopt(store, labels, label, task, adopted, readers)
     return adopted
+
+
+def end_withdrawn(store: Store, labels: Path) -> list[str]:
+    """For a store that was made of a copy: withdraw what was noted as withdrawn since; its label files."""
+    ended = noted(store, labels)
+    for row in ended:
+        when, by = _withdrawn(labels / row.label_path)
+        if when is not None:
+            store.end_annotation(row.id, when, by)
+    return [row.label_path for row in ended]
+
+
+def noted(store: Store, labels: Path) -> list[AnnotationRow]:
+    """The annotations that stand, as the store says, and were withdrawn, as notes beside their label files say."""
+    known = store.annotations(active_only=False)
+    return [row for row in known if row.withdrawn_at is None and withdrawn_note(labels / row.label_path).exists()]
 
 
 def put_unnamed_aside(store: Store, labels: Path) -> list[str]:
@@ -100,6 +125,18 @@ def _adopt(
     store: Store, labels: Path, label: Path, task: Task, adopted: Adopted, readers: dict[str, str] | None
 ) -> None:
     """Without `readers`, whose names may be in paths, only what has a record."""
+    name = label.relative_to(labels).as_posix()
+    try:
+        _adopt_readable(store, labels, label, task, adopted, readers)
+    except OSError as error:  # one of them must not keep the others from being taken up
+        if is_full(error):
+            raise
+        adopted.unread[name] = str(error.strerror)
+
+
+def _adopt_readable(
+    store: Store, labels: Path, label: Path, task: Task, adopted: Adopted, readers: dict[str, str] | None
+) -> None:
     name = label.relative_to(labels).as_posix()
     recorded = [True]
 
@@ -175,16 +212,19 @@ def _withdrawn(label: Path) -> tuple[float | None, str | None]:
     if not note.exists():
         return None, None
     said = read_note(note)
-    return float(said.get("withdrawn_at", note.stat().st_mtime)), said.get("withdrawn_by")
+    when = said.get("withdrawn_at")
+    return float(when) if isinstance(when, int | float) else note.stat().st_mtime, said.get("withdrawn_by")
 
 
 def _time(label: Path) -> float:
     """When it was handed in, so that numbers go by time."""
-    try:
+    with suppress(Damaged, KeyError, TypeError, ValueError, OSError):
         record = read_record(label)
-        return float(record["created_at"]) if record else label.stat().st_mtime
-    except (Damaged, KeyError, TypeError, ValueError):
+        if record is not None:
+            return float(record["created_at"])
+    with suppress(OSError):
         return label.stat().st_mtime
+    return 0.0
 
 
 def _put_aside(labels: Path, label: Path) -> None:

@@ -7,7 +7,6 @@ import shlex
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,16 +14,19 @@ from typing import Any
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from xal.adopting import ORPHANS, put_unnamed_aside
+from xal.adopting import ORPHANS, noted, put_unnamed_aside
 from xal.durable import create, sync_to_disk
-from xal.errors import BadInput, Conflict, StoreError, StoreLost
+from xal.errors import BadInput, Conflict, StoreError, StoreLost, Unreadable
 from xal.holding import Hold, put_aside, staged
+from xal.integrity import check_readable
 from xal.label_check import check_all
 from xal.lost import STORE_FILE
+from xal.notes import withdrawn_note
 from xal.project import Project
 from xal.store import Store
 from xal.store_file import new_folder_aside, pools_in, put_in_place, whole_copy
 from xal.temporary import temporary_files
+from xal.weights import version_folders
 from xal.workspace import POOL_FILE, named_pool, state_folder
 
 MANIFEST = "xal-backup.json"
@@ -36,7 +38,8 @@ def backup(project: Project, target: Path) -> Path:
     """Copy everything that cannot be computed again into a new folder, while the server runs.
 
     The store is copied first: files it names are never changed or removed afterwards, so they are all there. A label
-    file that is damaged by now is noted in store and manifest, and keeps nothing from being copied. What is in
+    file that is damaged by now is noted in store and manifest, and keeps nothing from being copied; so does a file that
+    the disk does not give, which is not in the backup. What is in
     PostgreSQL is dumped by its own tools, see `dump_advice`.
     """
     if target.exists():
@@ -49,12 +52,13 @@ def backup(project: Project, target: Path) -> Path:
         partial.mkdir(parents=True)
         if database == "sqlite":
             project.store.backup(partial / STORE_FILE)
-        _copy_files(project.workspace.state, partial)
+        unreadable = _copy_files(project.workspace.state, partial)
         manifest = {
             "pool": project.workspace.pool,
             "database": database,
             "made_at": time.time(),
             "damaged_labels": damaged,
+            "unreadable_files": unreadable,
         }
         (partial / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
         _sync_tree(partial)
@@ -85,6 +89,8 @@ class Restored:
     """Where what was there before is."""
     unnamed: int = 0
     """Label files that the store does not know, as it was before they came; they are put aside, too."""
+    versions: int = 0
+    """So are the weights of so many model versions."""
 
 
 def restore_copy(source: Path, studies: str, database: str | None = None) -> Restored:
@@ -102,7 +108,7 @@ def restore_copy(source: Path, studies: str, database: str | None = None) -> Res
                 fresh = whole_copy(source, Path(folder))
                 pool = _pool_of(state, source, pools_in(fresh))
                 aside = put_in_place(fresh, state)
-            return Restored(aside, sum(_put_unnamed_aside(state, pool)))
+            return Restored(aside, *_put_later_aside(state, pool, aside))
         finally:
             held.release()
     except OSError as error:
@@ -125,14 +131,40 @@ def _pool_of(state: Path, source: Path, known: set[str]) -> str:
     return pool
 
 
-def _put_unnamed_aside(state: Path, pool: str) -> Iterator[int]:
-    """Of each task: how many label files the store does not know."""
+def _put_later_aside(state: Path, pool: str, aside: Path | None) -> tuple[int, int]:
+    """Put aside what came after the store: how many label files, and how many versions' weights, it does not know.
+
+    So are the notes of withdrawals that it knows nothing of, or the next rebuild would undo what was restored.
+    """
+    unnamed = versions = 0
     for labels in sorted(state.glob("*/labels")):
         store = Store.open(f"sqlite:///{state / STORE_FILE}", pool, labels.parent.name)
         try:
-            yield len(put_unnamed_aside(store, labels))
+            for row in noted(store, labels):
+                aside = aside or new_folder_aside(state)
+                note = withdrawn_note(labels / row.label_path)
+                place = aside / note.relative_to(state)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                note.rename(place)
+            unnamed += len(put_unnamed_aside(store, labels))
+            versions += _put_versions_aside(store, labels.with_name("models"))
         finally:
             store.close()
+    return unnamed, versions
+
+
+def _put_versions_aside(store: Store, models: Path) -> int:
+    """Else the next training would take their numbers."""
+    known = {row.version for row in store.versions()}
+    unknown = [folder for version, folder in version_folders(models).items() if version not in known]
+    for folder in unknown:
+        place, number = models / ORPHANS / folder.name, 1
+        while place.exists():
+            number += 1
+            place = place.with_name(f"{folder.name}-{number}")
+        place.parent.mkdir(exist_ok=True)
+        folder.rename(place)
+    return len(unknown)
 
 
 def restore(source: Path, studies: str, database: str | None = None) -> Path | None:
@@ -166,14 +198,40 @@ def load_advice(source: Path, database: str | None) -> str | None:
     )
 
 
-def _copy_files(state: Path, target: Path) -> None:
+def unreadable_in(backup: Path) -> list[str]:
+    """The files of the state that could not be read for this backup, and so are not in it."""
+    return [str(name) for name in _manifest(backup).get("unreadable_files", [])]
+
+
+def _copy_files(state: Path, target: Path) -> list[str]:
+    """Copy label files, models and settings; those that cannot be read are left out: their names in the state."""
+    unreadable = []
+
+    def copy(source: str, place: str) -> None:
+        try:
+            shutil.copy2(source, place)
+        except OSError:
+            if _can_be_read(Path(source)):
+                raise
+            Path(place).unlink(missing_ok=True)
+            unreadable.append(Path(source).relative_to(state).as_posix())
+
     for task in sorted(folder for folder in state.iterdir() if (folder / "labels").is_dir()):
         for kind in ("labels", "models"):
             if (task / kind).is_dir():
-                shutil.copytree(task / kind, target / task.name / kind, ignore=_unfinished)
+                shutil.copytree(task / kind, target / task.name / kind, ignore=_unfinished, copy_function=copy)
     for file in state.iterdir():
         if file.is_file() and not file.name.startswith((STORE_FILE, ".")):
             shutil.copy2(file, target / file.name)
+    return sorted(unreadable)
+
+
+def _can_be_read(file: Path) -> bool:
+    try:
+        check_readable(file)
+    except (OSError, Unreadable):
+        return False
+    return True
 
 
 def _unfinished(_folder: str, names: list[str]) -> list[str]:

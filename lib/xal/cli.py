@@ -277,12 +277,14 @@ def _export(given: argparse.Namespace) -> None:
 
 
 def _backup(given: argparse.Namespace) -> None:
-    from xal.backup import backup, dump_advice
+    from xal.backup import backup, dump_advice, unreadable_in
 
     project = _open(given)
     _say(f"the state is in {backup(project, given.target)}")
     for damaged in project.store.damaged_labels():
         _say(f"damaged before the backup: {damaged.file_problem}")
+    for name in unreadable_in(given.target):
+        _say(f"not in the backup, it cannot be read: {name}")
     advice = dump_advice(project, given.target)
     if advice is not None:
         _say(advice)
@@ -298,6 +300,10 @@ def _restore(given: argparse.Namespace) -> None:
             _say(
                 f"{restored.unnamed} label files came after this copy was made: they are put aside, in .orphans among "
                 "the label files, and `xal rebuild` takes them up"
+            )
+        if restored.versions:
+            _say(
+                f"{restored.versions} model versions came after it, too: their weights are in .orphans among the models"
             )
         return
     aside = restore(given.source, _studies(given), given.database)

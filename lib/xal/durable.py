@@ -7,17 +7,28 @@ it is read back. A library that is told to fill a file may say nothing of a full
 from __future__ import annotations
 
 import errno
+import logging
 import os
+import re
 import secrets
 import shutil
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 
-UNFINISHED = f".{'[0-9a-f]' * 16}.tmp"
+logger = logging.getLogger(__name__)
+
+HOST = re.sub(r"[^A-Za-z0-9-]", "_", socket.gethostname())[:64]
+"""This machine, or container, in names of files: of another's processes nothing is known here."""
+UNFINISHED = f".*{'[0-9a-f]' * 16}.tmp"
 """What is left behind if the process that writes is killed, as a pattern of names."""
+_DRAFT = re.compile(r"\.((?P<host>[^.]+)\.)?(?P<pid>[0-9a-f]{8})[0-9a-f]{8}\.tmp")
+_ABANDONED_SECONDS = 86_400.0
+"""Nobody writes at a file that was not written to for so long."""
 _CHUNK = 1 << 20
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
 """What a file system says that has no second names for files."""
@@ -75,13 +86,24 @@ def is_full(error: BaseException | None) -> bool:
 def remove_unfinished(folder: Path) -> None:
     """Remove, below a folder, what processes that were killed had begun to write."""
     for draft in folder.rglob(UNFINISHED):
-        if is_left_behind(draft, int(draft.name[1:9], 16)):
-            draft.unlink(missing_ok=True)
+        if parts := _DRAFT.fullmatch(draft.name):
+            remove_left_behind(draft, parts["host"], int(parts["pid"], 16))
 
 
-def is_left_behind(file: Path, pid: int) -> bool:
-    """Whether the process that began a file has ended, be it that another one has its number by now."""
+def remove_left_behind(draft: Path, host: str | None, pid: int) -> None:
+    """Remove a file if the process that began it has ended; one that cannot be removed is logged, and stays."""
     try:
+        if _is_left_behind(draft, host, pid):
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        logger.warning("%s was left behind and cannot be removed: %s", draft, error.strerror)
+
+
+def _is_left_behind(file: Path, host: str | None, pid: int) -> bool:
+    """Whether the process has ended, be it that another one has its number by now; without a host, one of this."""
+    try:
+        if host not in (None, HOST):
+            return time.time() - file.stat().st_mtime > _ABANDONED_SECONDS
         return bool(psutil.Process(pid).create_time() > file.stat().st_mtime)
     except (psutil.NoSuchProcess, FileNotFoundError):
         return True
@@ -108,7 +130,7 @@ def sync_to_disk(path: Path) -> None:
 def _draft(path: Path) -> Iterator[Path]:
     """The name of a hidden file beside `path` that is gone afterwards."""
     make_folder(path.parent)
-    draft = path.with_name(f".{os.getpid():08x}{secrets.token_hex(4)}.tmp")
+    draft = path.with_name(f".{HOST}.{os.getpid():08x}{secrets.token_hex(4)}.tmp")
     try:
         yield draft
     finally:

@@ -6,7 +6,7 @@ import logging
 import time
 from pathlib import Path
 
-from xal.errors import StoreError, Unreadable
+from xal.errors import Full, StoreError, Unreadable
 from xal.images import read_label
 from xal.label_file import Damaged, checked_content, checksum
 from xal.project import Project
@@ -51,6 +51,8 @@ class Sweep:
         while self._next_start < time.monotonic() < until:
             rows = self._project.store.annotations(active_only=False, after=self._last, limit=AT_ONCE)
             for row in rows:
+                if time.monotonic() >= until:
+                    return
                 _look(self._project, row)
                 self._last = row.id
             if len(rows) < AT_ONCE:
@@ -80,5 +82,5 @@ def _note(
 ) -> None:
     try:
         project.store.set_label_file(row.id, problem=problem, size=size, sha256=sha256)
-    except StoreError as error:  # a full disk must not keep what can be read from being read
+    except (StoreError, Full) as error:  # a full disk must not keep what can be read from being read
         logger.warning("what was found of the label file of annotation %d is not noted: %s", row.id, error)

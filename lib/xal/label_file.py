@@ -100,6 +100,8 @@ def checked_content(folder: Path, row: AnnotationRow) -> bytes:
         content = path.read_bytes()
     except FileNotFoundError as error:
         raise Damaged(f"{whose} is missing") from error
+    except OSError as error:
+        raise Damaged(f"{whose} cannot be read: {error.strerror}") from error
     if row.file_size not in (None, len(content)):
         raise Damaged(f"{whose} has {len(content)} bytes instead of {row.file_size}")
     if row.file_sha256 not in (None, checksum(content)):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from xal.durable import write_atomically
+from xal.errors import StoreError
 from xal.label_file import LABEL
 from xal.project import Project
 from xal.store.rows import AnnotationRow, VersionRow
@@ -30,33 +31,52 @@ class Notes:
         self._project = project
         self._last_event: int | None = None
         self._versions: dict[int, VersionRow] = {}
+        self._left: dict[str, str] = {}
+        """Images and versions whose notes could not be written, to be tried again → why."""
 
     def keep(self) -> None:
-        """Write what is missing."""
+        """Write what is missing; StoreError, once the rest is written, for what cannot be."""
         store = self._project.store
+        left = set(self._left)
         if self._last_event is None:
             last = next((event.id for event in store.events(1)), 0)
             self._write_all()
             self._last_event = last
         new = store.events(AT_ONCE, after=self._last_event)
-        for image in {event.image for event in new if event.kind in PUT_ASIDE and event.image is not None}:
-            note_withdrawn(self._project.workspace.labels, store.annotations(image, active_only=False))
-        if new or not self._versions:
-            self._note_versions()
+        for image in {event.image for event in new if event.kind in PUT_ASIDE and event.image is not None} | left:
+            self._left.pop(image, None)
+            self._note(store.annotations(image, active_only=False))
         self._last_event = new[-1].id if new else self._last_event
+        if new or left or not self._versions:
+            self._note_versions()
+        if self._left:
+            raise StoreError(f"notes cannot be written: {'; '.join(self._left.values())}")
 
     def _write_all(self) -> None:
         after = 0
         while rows := self._project.store.annotations(active_only=False, after=after, limit=AT_ONCE):
-            note_withdrawn(self._project.workspace.labels, rows)
+            self._note(rows)
             after = rows[-1].id
+
+    def _note(self, rows: Iterable[AnnotationRow]) -> None:
+        """One that cannot be written does not keep the others from being."""
+        for row in rows:
+            try:
+                note_withdrawn(self._project.workspace.labels, [row])
+            except OSError as error:
+                self._left[row.image] = str(error)
 
     def _note_versions(self) -> None:
         for row in self._project.store.versions():
             folder = self._project.workspace.models / f"v{row.version}"
             if self._versions.get(row.version) != row and folder.is_dir():
-                write_atomically(folder / VERSION, json.dumps(asdict(row)).encode())
-                self._versions[row.version] = row
+                self._left.pop(folder.name, None)
+                try:
+                    write_atomically(folder / VERSION, json.dumps(asdict(row)).encode())
+                except OSError as error:
+                    self._left[folder.name] = str(error)
+                else:
+                    self._versions[row.version] = row
 
 
 def note_withdrawn(labels: Path, rows: Iterable[AnnotationRow]) -> None:
@@ -74,9 +94,9 @@ def withdrawn_note(label: Path) -> Path:
 
 
 def read_note(file: Path) -> dict[str, Any]:
-    """What a note says; nothing if there is none, or it is damaged."""
+    """What a note says; nothing if there is none, or it is damaged or cannot be read."""
     try:
         said = json.loads(file.read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return {}
     return said if isinstance(said, dict) else {}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from xal.adopting import Adopted, adopt_all
+from xal.adopting import ORPHANS, Adopted, adopt_all, end_withdrawn
 from xal.durable import create
 from xal.errors import BadInput, StoreError, StoreLost
 from xal.holding import Hold
@@ -26,7 +26,7 @@ from xal.store.rows import VersionRow
 from xal.store_file import new_folder_aside, pools_in, put_in_place, whole_copy
 from xal.task import Task
 from xal.temporary import temporary_files
-from xal.weights import digest
+from xal.weights import digest, version_folders
 from xal.workspace import POOL_FILE, named_pool, pool_of, state_folder
 
 
@@ -36,8 +36,12 @@ class Rebuilt:
 
     begun_with: Path | None
     """The store or the copy of it that was whole; None if there was none."""
+    ended: int
+    """So many annotations stand in the copy that it was begun with, and were withdrawn since."""
     adopted: Adopted
     versions: list[int]
+    unread_versions: dict[int, str]
+    """Those whose weights cannot be read → why."""
     current: int | None
     aside: Path | None
     """Where the store is that was there before."""
@@ -52,14 +56,20 @@ class Rebuilt:
             else "begun with nothing: no store and no backup is whole"
         ]
         lines.append(f"annotations: {added} taken up from label files, {adopted.withdrawn} of them withdrawn")
+        if self.ended:
+            lines.append(
+                f"  {self.ended} that stood when {self.begun_with} was made were withdrawn since, as notes say"
+            )
         if adopted.guessed:
             lines.append(
                 f"  {len(adopted.guessed)} of them have no record: reader and revision are as the file is called, the "
                 "finding is what is painted, the time is the file's"
             )
         lines += [f"  left out, in .orphans: {name}: {why}" for name, why in adopted.aside.items()]
+        lines += [f"  left out, cannot be read: {name}: {why}" for name, why in adopted.unread.items()]
         use = "none is in use: `xal publish N` says which" if self.current is None else f"v{self.current} is in use"
         lines.append(f"model versions: {len(self.versions)} taken up from their weights; {use}")
+        lines += [f"  left out, its weights cannot be read: v{n}: {why}" for n, why in self.unread_versions.items()]
         lines.append("scores: the server makes them anew")
         since = f"since {self.begun_with} was made" if self.begun_with else "ever"
         lines.append(
@@ -92,19 +102,20 @@ def _rebuild(task: Task, studies: str, state: Path, database: str | None) -> Reb
         draft = Path(folder) / STORE_FILE
         pool = kept or _pool(state, task.name, studies, draft if begun_with else None)
         _name_pool(state, pool, studies, kept)
+        ended = 0 if begun_with in (None, state / STORE_FILE) else _end_withdrawn(state, f"sqlite:///{draft}", pool)
         store = Store.open(database or f"sqlite:///{draft}", pool, task.name)
         try:
             keep_findings(store, task)
             _list_images(store, studies)
             adopted = adopt_all(store, state / task.name / "labels", task)
-            versions = _adopt_versions(store, state, state / task.name / "models")
+            versions, unread = _adopt_versions(store, state, state / task.name / "models")
             current = store.current_version()
         finally:
             store.close()
         aside = None
         if not database:
             aside = put_in_place(whole_copy(draft, _new(Path(folder) / "whole")), state)
-    return Rebuilt(begun_with, adopted, versions, current.version if current else None, aside)
+    return Rebuilt(begun_with, ended, adopted, versions, unread, current.version if current else None, aside)
 
 
 def _begin(state: Path, folder: Path, pool: str | None) -> Path | None:
@@ -138,7 +149,7 @@ def _pool(state: Path, task: str, studies: str, store: Path | None) -> str:
     for label in label_files(state / task / "labels"):
         try:
             named.update(str(record["pool"]) for record in [read_record(label)] if record)
-        except (Damaged, KeyError):
+        except (Damaged, KeyError, OSError):
             continue
     return named.most_common(1)[0][0] if named else pool_of(studies)
 
@@ -160,17 +171,37 @@ def _list_images(store: Store, studies: str) -> None:
         store.update_infos(source.infos(file.id for file in listed))
 
 
-def _adopt_versions(store: Store, state: Path, models: Path) -> list[int]:
-    """Versions whose weights are there; as their notes say, else as candidates of which nothing is known."""
+def _end_withdrawn(state: Path, url: str, pool: str) -> int:
+    """Of every task, which share the store: how many annotations of the copy stand no more."""
+    ended = 0
+    for labels in sorted(state.glob("*/labels")):
+        store = Store.open(url, pool, labels.parent.name)
+        try:
+            ended += len(end_withdrawn(store, labels))
+        finally:
+            store.close()
+    return ended
+
+
+def _adopt_versions(store: Store, state: Path, models: Path) -> tuple[list[int], dict[int, str]]:
+    """Versions whose weights are there; as their notes say, else as candidates of which nothing is known.
+
+    And those whose weights cannot be read, with the reason.
+    """
     known = {row.version for row in store.versions()}
-    found = {int(folder.name[1:]): folder for folder in models.glob("v[1-9]*") if folder.name[1:].isdecimal()}
-    adopted = []
-    for version, folder in sorted(found.items()):
+    for folder in version_folders(models / ORPHANS).values():
+        if not (models / folder.name).exists():
+            folder.rename(models / folder.name)
+    adopted, unread = [], {}
+    for version, folder in sorted(version_folders(models).items()):
         weights = folder / "weights.pt"
-        if version not in known and weights.is_file():
-            store.adopt_version(_version(version, weights, state, read_note(folder / VERSION)))
-            adopted.append(version)
-    return adopted
+        try:
+            if version not in known and weights.is_file():
+                store.adopt_version(_version(version, weights, state, read_note(folder / VERSION)))
+                adopted.append(version)
+        except OSError as error:
+            unread[version] = str(error.strerror)
+    return adopted, unread
 
 
 def _version(version: int, weights: Path, state: Path, note: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from xal.store_file import check_whole, last_numbers_in, pools_in
 logger = logging.getLogger(__name__)
 
 NAME = "store-%Y%m%d-%H%M%S.sqlite"
-"""Of a copy, by the time at which it was made (UTC)."""
+"""Of a copy, by the time at which it was made (UTC), and after those of all copies before."""
 RECENT = 3
 """So many of the copies that are kept are the newest ones; the others are the newest of a day each."""
 OFTEN_SECONDS = 3600.0
@@ -47,6 +47,9 @@ class Rotation:
         self._space = space
         self._in_copy: tuple[int, int] | None = None
         """The last event and annotation in the newest copy."""
+        self._newest: Path | None = None
+        self._newest_made = 0.0
+        """When the newest copy was made, on the clock that nobody sets."""
         self._next_look = 0.0
         self._rest = 0.0
         self._skipped = False
@@ -60,7 +63,8 @@ class Rotation:
         with _alone(self._folder) as alone:
             if alone and self._is_due(now) and self._fits():
                 began = time.monotonic()
-                self._copy()
+                self._newest = self._copy()
+                self._newest_made = time.monotonic()
                 self._in_copy, self._rest = now, REST * (time.monotonic() - began)
                 self._remove_surplus()
 
@@ -68,13 +72,14 @@ class Rotation:
         newest = next(iter(copies(self._folder)), None)
         if newest is None:
             return now != (0, 0)
-        if self._in_copy is None:
+        if newest != self._newest:  # another server made it
+            self._newest, self._newest_made = newest, time.monotonic() - max(0.0, time.time() - made_at(newest))
             self._in_copy = last_numbers_in(newest, self._store.pool, self._store.task)
         if self._in_copy == now:
             return False
         many = self._in_copy is not None and now[1] - self._in_copy[1] >= HAND_INS
-        age = time.time() - made_at(newest)
-        return age >= max(self._rest, SHORTEST_SECONDS if many else OFTEN_SECONDS) or age < 0
+        age = time.monotonic() - self._newest_made
+        return age >= max(self._rest, SHORTEST_SECONDS if many else OFTEN_SECONDS)
 
     def _fits(self) -> bool:
         size = sum(file.stat().st_size for file in self._file.parent.glob(f"{STORE_FILE}*"))
@@ -89,11 +94,11 @@ class Rotation:
         self._skipped = not fits
         return fits
 
-    def _copy(self) -> None:
+    def _copy(self) -> Path:
         """Make a copy under a name that counts only once it was found whole."""
         for left in self._folder.glob(".*"):  # by a server that was killed
             shutil.rmtree(left) if left.is_dir() else left.unlink()
-        target = self._folder / time.strftime(NAME, time.gmtime())
+        target = self._folder / self._name()
         draft = self._folder / f".{target.name}"
         try:
             self._store.backup(draft)
@@ -107,6 +112,12 @@ class Rotation:
         finally:
             draft.unlink(missing_ok=True)
         logger.info("the store was copied to %s", target)
+        return target
+
+    def _name(self) -> str:
+        """After the names of all others, or it would go at once where they were made by a clock that was ahead."""
+        newest = max(map(made_at, copies(self._folder)), default=0.0)
+        return time.strftime(NAME, time.gmtime(max(time.time(), newest + 1)))
 
     def _remove_surplus(self) -> None:
         for file in surplus(copies(self._folder), self._keep):

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from xal.adopting import ORPHANS
 from xal.calibration import fit_temperature
 from xal.errors import Conflict, Full, Refused, Unavailable, Unreadable
 from xal.evaluation import Case, Evaluation, evaluate
@@ -21,7 +22,7 @@ from xal.store.rows import SettledImage, VersionRow
 from xal.task import TrainingSettings
 from xal.training import Progress, Trained, train
 from xal.versions import Verdict, draw_validation, gate, lacks_validation, training_images
-from xal.weights import digest
+from xal.weights import digest, version_folders
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +72,7 @@ def train_round(
         settings=settings.model_dump(mode="json"),
         parent=current.version.version if current else None,
         validation=validation_version,
+        at_least=_free_number(project),
     )
     path = project.workspace.models / f"v{version}" / "weights.pt"
     save(path, trained.network, project.task, {"version": version})
@@ -83,6 +85,12 @@ def train_round(
         row = project.store.set_version(version, state="refused", by="training")
     logger.info("v%d is %s: %s", version, row.state, verdict.reason)
     return Round(row, verdict)
+
+
+def _free_number(project: Project) -> int:
+    """Above all whose weights lie here: a store that is older than they are does not know them."""
+    models = project.workspace.models
+    return max([*version_folders(models), *version_folders(models / ORPHANS)], default=0) + 1
 
 
 def _base(project: Project, validation: int) -> Model | None:

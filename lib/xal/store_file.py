@@ -8,7 +8,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from xal.durable import sync_to_disk
+from xal.durable import is_full, sync_to_disk
 from xal.errors import StoreLost
 from xal.lost import STORE_FILE
 from xal.store.schema import annotation_table, events, images
@@ -22,9 +22,14 @@ def whole_copy(source: Path, folder: Path) -> Path:
     copy = folder / STORE_FILE
     for ending in BESIDE:
         copy.with_name(copy.name + ending).unlink(missing_ok=True)
-    for ending in BESIDE[:2]:
-        if source.with_name(source.name + ending).is_file():
-            shutil.copyfile(source.with_name(source.name + ending), copy.with_name(copy.name + ending))
+    try:
+        for ending in BESIDE[:2]:
+            if source.with_name(source.name + ending).is_file():
+                shutil.copyfile(source.with_name(source.name + ending), copy.with_name(copy.name + ending))
+    except OSError as error:
+        if is_full(error):
+            raise
+        raise StoreLost(f"{source} cannot be read ({error.strerror})") from error
     check_whole(copy, source)
     return copy
 

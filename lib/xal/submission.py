@@ -20,7 +20,7 @@ import numpy as np
 from xal.acquisition import roi_confidence, sentence
 from xal.annotation import BoolArray, Decoded, decode_label
 from xal.attention import energy_in_roi, overlap
-from xal.durable import is_left_behind, remove_unfinished, write_atomically
+from xal.durable import HOST, remove_left_behind, remove_unfinished, write_atomically
 from xal.errors import BadInput, Conflict, NotFound, Unavailable, XalError
 from xal.geometry import roi_to_grid
 from xal.images import Volume, fingerprint, label_as_nifti
@@ -37,6 +37,8 @@ FINAL = "final"
 STATED = ("finding", "submission_id", "pool", "task", "checksum", "pixels")
 """Short texts that a client may send with a label."""
 INCOMING = ".incoming"
+DRAFT = re.compile(r"((?P<host>[A-Za-z0-9_-]+)\.)?(?P<pid>[0-9]+)-[0-9a-f]+\.nii\.gz")
+"""Of a label file that has no name yet, by the machine and the process that writes it."""
 """Below the folder of labels: files whose submission is not stored yet."""
 
 
@@ -147,7 +149,7 @@ def _drawn_on_others(submission: Submission, volume: Volume, checksum: str | Non
 def _store(project: Project, new: NewAnnotation, content: bytes, revises: int | None) -> tuple[AnnotationRow, bool]:
     """Write the label file before the transaction, in which others wait; there it is only given its name."""
     labels = project.workspace.labels
-    draft = labels / INCOMING / f"{os.getpid()}-{uuid.uuid4().hex}{LABEL}"
+    draft = labels / INCOMING / f"{HOST}.{os.getpid()}-{uuid.uuid4().hex}{LABEL}"
     at = time.time()
     record = {"pool": project.store.pool, "task": project.task.name, "created_at": at, **asdict(new)}
     other = None if revises is None else project.store.annotation(revises).reader
@@ -183,9 +185,8 @@ def _take_back(project: Project, named: Sequence[str]) -> None:
 def forget_drafts(project: Project) -> None:
     """Remove what processes that were killed had begun to write; nobody was told that it had arrived."""
     for draft in (project.workspace.labels / INCOMING).glob(f"*{LABEL}"):
-        pid = draft.name.partition("-")[0]
-        if not pid.isdecimal() or is_left_behind(draft, int(pid)):
-            draft.unlink(missing_ok=True)
+        parts = DRAFT.fullmatch(draft.name)
+        remove_left_behind(draft, parts and parts["host"], int(parts["pid"]) if parts else 0)
     for folder in (project.workspace.labels, project.workspace.models):
         remove_unfinished(folder)
 

@@ -1,7 +1,8 @@
 """Temporary files of a server, in its state folder: whatever ends it, the next one knows that they are dead.
 
 They hold what readers outlined and what patients look like, so they must not stay in the system's folder. Each process
-locks a folder of its own (flock); the kernel releases the lock however the process ends.
+locks a folder of its own (flock); the kernel releases the lock however the process ends. On a network file system
+another machine's lock may not be seen here, so there each machine removes only what is its own.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+
+from xal.durable import HOST
+from xal.store.engine import network_filesystem
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +50,7 @@ def temporary_files(state: Path) -> Path:
 def _locked(parent: Path) -> Path:
     """A new folder, locked until this process ends."""
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=parent))
+        folder = Path(tempfile.mkdtemp(prefix=f"{HOST}.{os.getpid()}-", dir=parent))
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if folder.is_dir():  # not removed, before it was locked, by another process that begins
@@ -55,8 +59,15 @@ def _locked(parent: Path) -> Path:
 
 
 def _remove_dead(parent: Path) -> None:
+    shared = network_filesystem(parent) is not None
     for folder in parent.iterdir():
-        descriptor = os.open(folder, os.O_RDONLY)
+        if shared and folder.name.partition(".")[0] != HOST:
+            continue
+        try:
+            descriptor = os.open(folder, os.O_RDONLY)
+        except OSError as error:
+            logger.warning("%s cannot be looked at: %s", folder, error.strerror)
+            continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             logger.info("removing the temporary files of a process that has ended: %s", folder)

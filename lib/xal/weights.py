@@ -15,6 +15,11 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def version_folders(models: Path) -> dict[int, Path]:
+    """What lies in a folder of models: version → its folder."""
+    return {int(folder.name[1:]): folder for folder in models.glob("v[1-9]*") if folder.name[1:].isdecimal()}
+
+
 def checked_weights(state: Path, version: VersionRow) -> Path:
     """The file of a version's weights; Conflict if it is gone, or is not the one the version was judged by."""
     other = "bring another version back (xal publish), or restore the file from a backup"

@@ -68,15 +68,31 @@ class Adopting(Images, Annotations):
             gone = {"withdrawn_at": found.withdrawn_at, "withdrawn_by": found.withdrawn_by}
             when = {"revision": found.revision, "created_at": found.created_at}
             values = {**asdict(new), **when, **gone, "label_path": label_path, "active": False}
-            if found.in_place_of is not None:
+            if found.in_place_of not in (None, new.reader):
                 self._end_readings_of(connection, found.in_place_of, found)
             number = self._insert(connection, annotation_table, values)
             self._log(connection, "adopt", new.reader, new.image, {"annotation": number, "revision": found.revision})
-            if found.withdrawn_at is None:
+            if found.withdrawn_at is None or found.in_place_of is not None:
                 self._settle(connection, image, new.reader)
             return self._annotation(connection, number)
 
         return self._write(work)
+
+    def end_annotation(self, annotation: int, at: float, by: str | None) -> None:
+        """Withdraw an annotation that was withdrawn before, of which this store knows nothing."""
+
+        def work(connection: Connection) -> None:
+            row = self._annotation(connection, annotation)
+            if row.withdrawn_at is not None:
+                return
+            gone = {"withdrawn_at": at, "withdrawn_by": by}
+            connection.execute(annotation_table.update().where(annotation_table.c.id == annotation).values(gone))
+            self._log(connection, "withdraw", by, row.image, {"annotation": annotation, "of": row.reader})
+            self._settle(connection, self._row(connection, row.image, deleted=True), row.reader)
+            self._send_what_stands_again(connection, row)
+            self._reject_what_was_sent(connection, row)
+
+        self._write(work)
 
     def _end_readings_of(self, connection: Connection, reader: str, found: FoundAnnotation) -> None:
         """What another reader had said of the image by then was withdrawn by the revision."""

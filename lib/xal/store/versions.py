@@ -27,12 +27,13 @@ class Versions(Base):
         settings: dict[str, Any] | None = None,
         parent: int | None = None,
         validation: int | None = None,
+        at_least: int = 1,
     ) -> int:
-        """Take the next version number for a candidate; its path may follow with `set_version`."""
+        """Take the next version number for a candidate, `at_least` this; its path may follow with `set_version`."""
 
         def work(connection: Connection) -> int:
             last = connection.execute(select(func.max(versions.c.version)).where(self._mine(versions))).scalar()
-            number = (last or 0) + 1
+            number = max((last or 0) + 1, at_least)
             row = {
                 "version": number,
                 "state": "candidate",
