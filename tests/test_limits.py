@@ -90,6 +90,13 @@ def test_a_zip_holds_what_its_list_says_and_no_more(tmp_path: Path):
         create(Sessions(str(tmp_path), 3600), [UploadFile(io.BytesIO(bytes(content)), filename="s.zip")], True, 0)
 
 
+@pytest.mark.parametrize("comment", [0, 65_516, 65_517, 65_535])
+def test_a_zip64_is_refused_however_long_its_comment(tmp_path: Path, comment: int):
+    upload = UploadFile(io.BytesIO(bombs.zip64(comment)), filename="s.zip")
+    with pytest.raises(TooLarge, match="max_zip_entries"):
+        create(Sessions(str(tmp_path), 3600), [upload], True, 0)
+
+
 def test_a_session_of_many_files_is_refused(tmp_path: Path, limited):
     limited(max_session_files=2)
     files = [UploadFile(io.BytesIO(b"x"), filename=f"{n}.dcm") for n in range(3)]

@@ -155,6 +155,16 @@ def zipped(sizes: list[int], name: str = "{}.dcm") -> bytes:
     return content.getvalue()
 
 
+def zip64(comment: int) -> bytes:
+    """A ZIP of one empty file, listed as if there were billions, with a comment of so many bytes."""
+    plain = zip_of_many(1)
+    end = plain.index(b"PK\5\6")
+    start = plain.index(b"PK\1\2")
+    record = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 1, 1, end - start, start)
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, end, 1)
+    return plain[:end] + record + locator + plain[end:-2] + struct.pack("<H", comment) + bytes(comment)
+
+
 def zip_of_many(entries: int) -> bytes:
     """A ZIP whose list names one empty file again and again."""
     local = struct.pack("<4s5H3L2H", b"PK\3\4", 10, 0, 0, 0, 0, 0, 0, 0, 1, 0) + b"a"
