@@ -7,12 +7,14 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import psutil
 import pytest
 import SimpleITK as sitk  # noqa: N813 - its usual name
-from fastapi import UploadFile
+from fastapi import APIRouter, FastAPI, File, UploadFile
+from fastapi.testclient import TestClient
 from harness import bombs
 from harness.local import Local
 from monailabel.utils.sessions import Sessions
@@ -26,7 +28,7 @@ from xal.manage import keep_conf_limits
 from xal.pacs.waiting import for_somebody
 from xal.project import Project
 from xal.server.conf import parse_conf
-from xal.server.http import parse_params
+from xal.server.http import XalRoute, parse_params
 from xal.server.sessions import create
 from xal.settings import validated
 from xal.task import TrainingSettings
@@ -139,6 +141,25 @@ def test_more_segments_than_there_may_be_layers_are_refused(tmp_path: Path, task
     write_label(tmp_path / "l.nii.gz", np.arange(1024, dtype=np.uint8).reshape(32, 32, 1) % 9, PICTURE.affine)
     with pytest.raises(TooLarge, match="8 values"):
         decode_label(tmp_path / "l.nii.gz", [{"name": "disc"}] * 9, PICTURE, task)
+
+
+def test_files_that_arrive_lie_on_disk_and_are_few_where_one_is_expected():
+    router = APIRouter(route_class=XalRoute)
+
+    @router.put("/datastore/image")
+    @router.put("/session/")
+    def on_disk(files: Annotated[list[UploadFile], File()]) -> int:
+        return sum(bool(getattr(one.file, "_rolled")) for one in files)  # noqa: B009 - no name of theirs says it
+
+    app = FastAPI()
+    app.include_router(router)
+    sent = [("files", (f"{n}.dcm", bytes(100_000))) for n in range(40)]
+    with TestClient(app) as client:
+        assert client.put("/session/", files=sent).json() == 40
+        assert client.put("/datastore/image", files=sent[:1]).json() == 1
+        reply = client.put("/datastore/image", files=sent[:2])
+    assert reply.status_code == 400
+    assert "Too many files" in reply.text
 
 
 @pytest.mark.parametrize("depth", [0, 1, 60, 65, 5000])
