@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated
@@ -27,10 +28,12 @@ from xal.limits import Limits, enforce, in_force
 from xal.manage import keep_conf_limits
 from xal.pacs.waiting import for_somebody
 from xal.project import Project
+from xal.project import _digest as project_digest
 from xal.server.conf import parse_conf
 from xal.server.http import XalRoute, parse_params
 from xal.server.sessions import create
 from xal.settings import validated
+from xal.submission import _digest as label_digest
 from xal.task import TrainingSettings
 from xal.turns import SMALL, Turns, decoding, one_request
 
@@ -130,6 +133,29 @@ def test_some_bytes_behind_the_voxels_are_fine(tmp_path: Path, limited):
     limited(max_trailing_kb=10)
     with pytest.raises(Oversized, match="max_trailing_kb"):
         read_image(tmp_path / "b.nii")
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg"])
+def test_a_picture_has_little_behind_its_end(tmp_path: Path, name: str):
+    sitk.WriteImage(sitk.Image([40, 30], sitk.sitkUInt8), str(tmp_path / name))
+    picture = (tmp_path / name).read_bytes()
+    for behind in (b"", bytes(60_000), b"\xff\xda\xff\xd9" * 10_000):
+        assert read_image(written(tmp_path, name, picture + behind)).pixels.size == 1200
+    for behind in (bytes(70_000), b"\xff\xda\xff\xd9" * 20_000):
+        with pytest.raises(Oversized, match="max_trailing_kb"):
+            read_image(written(tmp_path, name, picture + behind))
+
+
+def test_a_file_is_not_kept_in_memory_for_its_checksum(tmp_path: Path):
+    with (tmp_path / "a.nii").open("wb") as file:
+        file.truncate(1 << 25)
+    tracemalloc.start()
+    try:
+        assert project_digest(tmp_path / "a.nii") == label_digest(tmp_path / "a.nii", "")
+        assert label_digest(tmp_path / "a.nii", "x") != label_digest(tmp_path / "a.nii", "")
+        assert tracemalloc.get_traced_memory()[1] < 1 << 22
+    finally:
+        tracemalloc.stop()
 
 
 def test_more_segments_than_there_may_be_layers_are_refused(tmp_path: Path, task, limited):

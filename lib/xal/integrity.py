@@ -12,8 +12,11 @@ from __future__ import annotations
 import gzip
 import io
 import math
+import mmap
 import os
+import re
 import stat
+import struct
 import zlib
 from collections.abc import Iterator
 from enum import Enum
@@ -41,7 +44,11 @@ KINDS = {
     stat.S_IFDIR: "a folder",
 }  # fmt: skip
 """What else may be found where a file should be."""
-_SCAN, _END = b"\xff\xda", b"\xff\xd9"
+_MARKER = re.compile(rb"\xff[^\x00\xff\x01\xd0-\xd8]")
+"""What a JPEG segment begins with; those without a length are passed over, as is what is stuffed into a scan."""
+_MOST_SEGMENTS, _MOST_CHUNKS = 10_000, 100_000
+"""Of a JPEG and of a PNG file; some programs write a chunk for each line."""
+_PNG_MAGIC, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
 
 
 class Kind(Enum):
@@ -88,7 +95,7 @@ def sniff(path: Path) -> Kind:
         head = _unzipped_head(path)
     for magic, kind in (
         (b"NRRD", Kind.NRRD),
-        (b"\x89PNG\r\n\x1a\n", Kind.PNG),
+        (_PNG_MAGIC, Kind.PNG),
         (b"\xff\xd8\xff", Kind.JPEG),
         (b"II*\0", Kind.TIFF),
         (b"MM\0*", Kind.TIFF),
@@ -119,6 +126,8 @@ def check_complete(path: Path, kind: Kind, needed: int) -> None:
         _check_nrrd(path, needed)
     elif kind is Kind.JPEG:
         _check_jpeg(path)
+    elif kind is Kind.PNG:
+        _check_png(path)
 
 
 def is_passing(error: Unreadable) -> bool:
@@ -153,11 +162,10 @@ def _unzipped_head(path: Path) -> bytes:
 
 def _chunks(path: Path, stream: BinaryIO, needed: int) -> Iterator[bytes]:
     """The rest of a stream, the voxels; only reading a gzip stream to its very end checks its length and CRC."""
-    most, present = in_force().max_trailing_kb, 0
+    present = 0
     while chunk := _read(path, stream, _CHUNK):
         present += len(chunk)
-        if present > needed + most * 1024:
-            raise oversized(path, "holds much more behind its voxels", f"{most} kB", "max_trailing_kb")
+        _check_behind(path, present - needed)
         yield chunk
 
 
@@ -199,10 +207,8 @@ def _check_nrrd(path: Path, needed: int) -> None:
             with gzip.GzipFile(fileobj=file) as stream:
                 for _ in _chunks(path, cast(BinaryIO, stream), needed):
                     pass
-    elif encoding == "raw" and path.stat().st_size > start + needed + in_force().max_trailing_kb * 1024:
-        raise oversized(
-            path, "holds much more behind its voxels", f"{in_force().max_trailing_kb} kB", "max_trailing_kb"
-        )
+    elif encoding == "raw":
+        _check_behind(path, path.stat().st_size - start - needed)
 
 
 def _nrrd_encoding(path: Path) -> tuple[str, int]:
@@ -226,24 +232,38 @@ def _nrrd_encoding(path: Path) -> tuple[str, int]:
 
 
 def _check_jpeg(path: Path) -> None:
-    """An end-of-image marker must follow the last start of a scan (inside a scan neither can occur by chance)."""
-    last_scan = last_end = -1
-    scans = start = 0
-    before = b""
-    with path.open("rb") as stream:
-        while new := _read(path, stream, _CHUNK):
-            chunk = before + new
-            scans += chunk.count(_SCAN)
-            last_scan = max(last_scan, _last(chunk, _SCAN, start))
-            last_end = max(last_end, _last(chunk, _END, start))
-            start, before = start + len(chunk) - 1, chunk[-1:]
-    if last_end < last_scan or last_scan < 0:
-        raise unreadable(path, "is truncated: the picture's end is missing")
+    """The picture's end must follow a scan, and little may follow that."""
+    scans = segments = at = 0
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        while (marker := _MARKER.search(content, at)) and marker[0] != b"\xff\xd9" and segments <= _MOST_SEGMENTS:
+            segments += 1
+            scans += marker[0] == b"\xff\xda"
+            at = marker.end() + int.from_bytes(content[marker.end() : marker.end() + 2], "big")
+        if segments > _MOST_SEGMENTS:
+            raise unreadable(path, f"has more than {_MOST_SEGMENTS} segments, which no camera writes")
+        if marker is None or not scans:
+            raise unreadable(path, "is truncated: the picture's end is missing")
+        _check_behind(path, len(content) - marker.end())
     if scans > _MOST_SCANS:
         raise unreadable(path, f"has {scans} scans, which no camera writes; {_MOST_SCANS} at most are read")
 
 
-def _last(chunk: bytes, marker: bytes, start: int) -> int:
-    """Where in the file the marker occurs last; -1 if not in this chunk, which begins at `start`."""
-    found = chunk.rfind(marker)
-    return -1 if found < 0 else start + found
+def _check_png(path: Path) -> None:
+    """Little may follow the picture's end; ITK refuses a picture that has none."""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(len(_PNG_MAGIC))
+        for _ in range(_MOST_CHUNKS):
+            length, name = struct.unpack(">I4s", file.read(8).ljust(8, b"\0"))
+            end = file.seek(length + 4, 1)
+            if end >= size or name == _PNG_END:
+                break
+        else:
+            raise unreadable(path, f"has more than {_MOST_CHUNKS:,} chunks")
+    _check_behind(path, size - end)
+
+
+def _check_behind(path: Path, present: int) -> None:
+    most = in_force().max_trailing_kb
+    if present > most * 1024:
+        raise oversized(path, "holds much more behind its voxels", f"{most} kB", "max_trailing_kb")

@@ -99,7 +99,7 @@ def submit(project: Project, submission: Submission) -> Receipt:
         label_info=[dict(entry) for entry in submission.label_info or []],
         params=submission.params,
         story=_story(project, submission, decoded, volume),
-        digest=hashlib.sha256(submission.file.read_bytes() + decoded.finding.encode()).hexdigest(),
+        digest=_digest(submission.file, decoded.finding),
         submission_id=submission.submission_id,
         source=submission.source,
         fingerprint=fingerprint(volume),
@@ -110,6 +110,14 @@ def submit(project: Project, submission: Submission) -> Receipt:
     annotation, created = _store(project, new, content, submission.revises)
     note = f"{decoded.note}. " if decoded.note else ""
     return Receipt(annotation, created, note + _sentence(annotation))
+
+
+def _digest(file: Path, finding: str) -> str:
+    """Of what was handed in, which may be large."""
+    with file.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256")
+    digest.update(finding.encode())
+    return digest.hexdigest()
 
 
 def _drawn_elsewhere(project: Project, submission: Submission) -> str | None:
