@@ -188,6 +188,18 @@ def test_files_that_arrive_lie_on_disk_and_are_few_where_one_is_expected():
     assert "Too many files" in reply.text
 
 
+def test_segments_that_overlap_on_a_large_image_are_taken(tmp_path: Path, task, limited):
+    limited(max_voxels=1 << 20)
+    picture = Volume(np.zeros((1, 1024, 1024, 1), np.float32), PICTURE.affine)
+    file = written(tmp_path, "a.seg.nrrd", bombs.seg_nrrd(3, 1024))
+    assert decode_label(file, None, picture, task, "disc").finding == "disc"
+    with pytest.raises(Oversized, match="max_voxels"):
+        read_image(file)
+    limited(max_unpacked_mb=2)
+    with pytest.raises(Oversized, match="max_unpacked_mb"):
+        decode_label(file, None, picture, task, "disc")
+
+
 @pytest.mark.parametrize("depth", [0, 1, 60, 65, 5000])
 def test_the_depth_of_sequences_is_known_without_following_them(tmp_path: Path, depth: int):
     for deflate in (0, 1 << 20):

@@ -78,11 +78,18 @@ class Header:
     fields: Mapping[str, str]
     itemsize: int = 1
     """Bytes of one value."""
+    is_label: bool = False
+    """Whether its layers are segments that overlap, and are kept in the file's own type."""
 
     @property
     def values(self) -> int:
         """How many, of all voxels and layers."""
         return math.prod(self.shape) * self.layers
+
+    @property
+    def share(self) -> int:
+        """Of the memory for decoding, in values of an image, which become four bytes each."""
+        return -(-self.values * self.itemsize // 4) if self.is_label else self.values
 
 
 def suffix_of(name: str) -> str | None:
@@ -120,18 +127,18 @@ def read_image(path: Path) -> Volume:
 
 def read_label(path: Path) -> tuple[LabelArray, FloatArray]:
     """A label file as `write_label` stored it: values (X, Y, Z) and affine."""
-    header = read_header(path)
+    header = read_header(path, is_label=True)
     values = read_layers(path, header)
     if len(values) != 1 or values.dtype != np.uint8:
         raise unreadable(path, f"is no stored label map: {len(values)} layer(s) of {values.dtype}, not 1 of uint8")
     return np.ascontiguousarray(values[0]), header.affine
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path, is_label: bool = False) -> Header:
     """Geometry and header fields, without decoding a voxel; Oversized where the voxels would be too many."""
     kind = sniff(path)
     if kind is not Kind.DICOM:
-        return _checked_size(path, _itk_header(path, _reader(path, kind), kind))
+        return _checked_size(path, replace(_itk_header(path, _reader(path, kind), kind), is_label=is_label))
     told = _dicom(path)
     with _damaged_as_unreadable(path):
         enough, spacing = reading.itk_is_enough(told), reading.ultrasound_spacing(told)
@@ -142,7 +149,7 @@ def read_header(path: Path) -> Header:
 
 def read_layers(path: Path, header: Header) -> AnyArray:
     """The stored values (layers, X, Y, Z) in the file's own type, after making sure that all of them are there."""
-    with decoding(header.values):
+    with decoding(header.share):
         check_complete(path, header.kind, header.values * header.itemsize)
         if header.kind is Kind.DICOM and not reading.itk_is_enough(_dicom(path)):
             return _stand_in_layers(path)
@@ -280,7 +287,7 @@ def _checked_size(path: Path, header: Header) -> Header:
     limits = in_force()
     if header.layers > limits.max_layers:
         raise oversized(path, f"has {header.layers} layers or channels", str(limits.max_layers), "max_layers")
-    _check_count(path, header.values)
+    _check_count(path, math.prod(header.shape) if header.is_label else header.values)
     if header.values * header.itemsize > limits.max_unpacked:
         has = f"has {header.values * header.itemsize >> 20} MB of voxels"
         raise oversized(path, has, f"{limits.max_unpacked_mb} MB", "max_unpacked_mb")
