@@ -12,6 +12,7 @@ from typing import Annotated
 
 import numpy as np
 import psutil
+import pydicom
 import pytest
 import SimpleITK as sitk  # noqa: N813 - its usual name
 from fastapi import APIRouter, FastAPI, File, UploadFile
@@ -19,11 +20,13 @@ from fastapi.testclient import TestClient
 from harness import bombs
 from harness.local import Local
 from monailabel.utils.sessions import Sessions
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from xal import turns
 from xal.annotation import decode_label
 from xal.dicom import nesting
 from xal.errors import BadInput, Oversized, Refused, TooLarge, Unavailable, Unreadable
-from xal.images import Volume, read_image, write_label
+from xal.images import Volume, read_header, read_image, write_label
 from xal.limits import Limits, enforce, in_force
 from xal.manage import keep_conf_limits
 from xal.pacs.waiting import for_somebody
@@ -204,7 +207,7 @@ def test_segments_that_overlap_on_a_large_image_are_taken(tmp_path: Path, task, 
 def test_the_depth_of_sequences_is_known_without_following_them(tmp_path: Path, depth: int):
     for deflate in (0, 1 << 20):
         file = written(tmp_path, "a.dcm", bombs.dicom(8, 8, 1, inside=bombs.nested(depth), deflate=deflate))
-        assert nesting.depth(file, 1 << 24) == min(depth, nesting.DEEPEST + 1)
+        assert nesting.nesting_of(file).depth == min(depth, nesting.DEEPEST + 1)
 
 
 def test_a_folder_with_a_deeply_nested_file_is_not_given_to_gdcm(tmp_path: Path):
@@ -212,6 +215,26 @@ def test_a_folder_with_a_deeply_nested_file_is_not_given_to_gdcm(tmp_path: Path)
     written(tmp_path, "2", bombs.dicom(8, 8, 1, inside=bombs.nested(50_000)))
     with pytest.raises(Unreadable, match="sequences in each other"):
         read_image(tmp_path)
+
+
+def test_a_folder_of_files_with_many_elements_each_is_not_given_to_gdcm(tmp_path: Path):
+    for number in range(6):
+        written(tmp_path, f"{number}.dcm", bombs.dicom(8, 8, 1, inside=bombs.items(180_000)))
+    with pytest.raises(Unreadable, match="1,000,000 elements"):
+        read_image(tmp_path)
+
+
+def test_a_deflated_file_is_small_and_unpacked_when_it_is_its_turn(tmp_path: Path):
+    packed = pydicom.dcmread(io.BytesIO(bombs.dicom(4096, 4096, 1, content=bytes(1 << 24))))
+    packed.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    packed.save_as(tmp_path / "a.dcm")
+    with one_request():
+        assert read_header(tmp_path / "a.dcm").shape == (4096, 4096, 1)
+        assert turns._large._used >= (1 << 24) // 4
+    assert turns._large._used == 0
+    written(tmp_path, "b.dcm", bombs.dicom(8, 8, 1, deflate=100 << 20))
+    with pytest.raises(Oversized, match="64 MB"):
+        read_image(tmp_path / "b.dcm")
 
 
 def test_an_image_of_the_folder_becomes_a_problem_by_name(tmp_path: Path):
@@ -266,20 +289,20 @@ def test_large_images_are_decoded_one_after_the_other_and_small_ones_do_not_wait
 
 
 def test_few_clients_wait_for_a_turn_and_the_next_one_is_told_at_once():
-    turns = Turns(in_line=1)
-    turns.take(10, 10)
+    line = Turns(in_line=1)
+    line.take(10, 10)
     with ThreadPoolExecutor(1) as threads:
 
         def wait() -> None:
             with for_somebody():
-                turns.take(10, 10)
+                line.take(10, 10)
 
         waiting = threads.submit(wait)
-        while not turns._clients:
+        while not line._clients:
             time.sleep(0.01)
         with for_somebody(), pytest.raises(Unavailable, match="busy"):
-            turns.take(1, 10)
-        turns.give_back(10)
+            line.take(1, 10)
+        line.give_back(10)
         waiting.result(10)
 
 

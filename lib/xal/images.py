@@ -318,8 +318,7 @@ def _damaged_as_unreadable(path: Path) -> Iterator[None]:
 
 def _dicom(path: Path, pixels: bool = False) -> Dataset:
     """What a file says of its image, by pydicom; refused if pixels are missing."""
-    with _damaged_as_unreadable(path):
-        _check_nesting(path)
+    with _damaged_as_unreadable(path), _passable(path):
         told = reading.read(path, pixels)
         _check_count(path, reading.stored_values(told))
         missing = reading.missing_bytes(told)
@@ -328,12 +327,20 @@ def _dicom(path: Path, pixels: bool = False) -> Dataset:
     return told
 
 
-def _check_nesting(path: Path) -> None:
-    depth = nesting.depth(path, in_force().max_unpacked)
-    if depth is None:
-        raise oversized(path, "unpacks to more", f"{in_force().max_unpacked_mb} MB", "max_unpacked_mb")
-    if depth > nesting.DEEPEST:
-        raise unreadable(path, f"has sequences in each other more than {nesting.DEEPEST} deep")
+@contextmanager
+def _passable(path: Path) -> Iterator[int]:
+    """Give a DICOM file to pydicom and GDCM in here, if they can cope with it; the number of its elements."""
+    most = min(nesting.DEFLATED, in_force().max_unpacked)
+    size = nesting.unpacked_size(path, most)
+    if size > most:
+        raise oversized(path, "is deflated and unpacks to more", f"{most >> 20} MB", "of such files; send it unpacked")
+    with decoding(size // 4):
+        found = nesting.nesting_of(path)
+        if found.depth > nesting.DEEPEST:
+            raise unreadable(path, f"has sequences in each other more than {nesting.DEEPEST} deep")
+        if found.elements > nesting.MOST:
+            raise unreadable(path, f"has more than {nesting.MOST:,} elements")
+        yield found.elements
 
 
 def _stand_in_header(path: Path) -> Header:
@@ -401,10 +408,7 @@ def _read_file(path: Path) -> tuple[AnyArray, FloatArray, Window | None]:
 
 def _read_series(folder: Path) -> tuple[AnyArray, FloatArray, Window | None]:
     """Voxels, geometry, and the window, if it is the same in all slices."""
-    for file in folder.iterdir():
-        if file.is_file():
-            with suppress(*reading.DAMAGED):  # what is no DICOM file is passed over by GDCM, too
-                _check_nesting(file)
+    _check_all_passable(folder)
     series = SimpleITK.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
     if len(series) != 1:
         raise unreadable(folder, f"a folder is one image if it holds one DICOM series; this one holds {len(series)}")
@@ -427,6 +431,16 @@ def _read_series(folder: Path) -> tuple[AnyArray, FloatArray, Window | None]:
     _check_regular(folder, np.array(positions), affine, "slices")
     windows = {stored_window(told) for told in fields}
     return layers, affine, windows.pop() if len(windows) == 1 else None
+
+
+def _check_all_passable(folder: Path) -> None:
+    elements = 0
+    for file in folder.iterdir():
+        if file.is_file():
+            with suppress(*reading.DAMAGED), _passable(file) as found:  # GDCM, too, passes over what is no DICOM file
+                elements += found
+        if elements > nesting.MOST_OF_A_SERIES:
+            raise unreadable(folder, f"its files have more than {nesting.MOST_OF_A_SERIES:,} elements")
 
 
 _Stacked = tuple[AnyArray, FloatArray, list[Mapping[str, str]]]

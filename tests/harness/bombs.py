@@ -136,6 +136,12 @@ def nested(depth: int) -> bytes:
     return b"".join(reversed(parts))
 
 
+def items(count: int) -> bytes:
+    """A sequence of so many empty items, whose length is not said."""
+    start = struct.pack("<HH2sHI", 0x0008, 0x1140, b"SQ", 0, 0xFFFFFFFF)
+    return start + struct.pack("<HHI", 0xFFFE, 0xE000, 0) * count + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+
+
 def element(group: int, number: int, kind: bytes, value: bytes) -> bytes:
     """One of a DICOM file."""
     value += b"" if len(value) % 2 == 0 else b"\0" if kind in (b"UI", b"OB") else b" "
@@ -193,6 +199,9 @@ IMAGES: dict[str, tuple[str, Callable[[], bytes]]] = {
     "1 GiB behind a NIfTI": ("i.nii.gz", lambda: nifti((32, 32, 1), trailing=1 << 30)),
     "a DICOM of 65,000 × 65,000 × 1,000": ("i.dcm", lambda: dicom(65_000, 65_000, 1_000)),
     "a deflated DICOM of 1 GiB": ("i.dcm", lambda: dicom(8, 8, 1, deflate=1 << 30)),
+    "a deflated DICOM of 100 MiB": ("i.dcm", lambda: dicom(8, 8, 1, deflate=100 << 20)),
+    "a DICOM of 1,000,000 items": ("i.dcm", lambda: dicom(8, 8, 1, inside=items(1_000_000))),
+    "a DICOM of 1,000,000 elements": ("i.dcm", lambda: dicom(8, 8, 1, inside=element(8, 0x5A, b"UI", b"") * 1_000_000)),
     "a DICOM of 50,000 nested sequences": ("i.dcm", lambda: dicom(8, 8, 1, inside=nested(50_000))),
 }
 """What is uploaded as an image, or lies in the folder."""
