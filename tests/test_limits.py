@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import PIL.Image
 import psutil
 import pydicom
 import pytest
@@ -20,7 +21,9 @@ from fastapi.testclient import TestClient
 from harness import bombs
 from harness.local import Local
 from monailabel.utils.sessions import Sessions
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGBaseline8Bit
 
 from xal import turns
 from xal.annotation import decode_label
@@ -235,6 +238,36 @@ def test_a_deflated_file_is_small_and_unpacked_when_it_is_its_turn(tmp_path: Pat
     written(tmp_path, "b.dcm", bombs.dicom(8, 8, 1, deflate=100 << 20))
     with pytest.raises(Oversized, match="64 MB"):
         read_image(tmp_path / "b.dcm")
+
+
+def jpeg_slice(side: int, number: int) -> Dataset:
+    """One that says it has 10 × 10 pixels, whatever its JPEG has."""
+    one = pydicom.dcmread(io.BytesIO(bombs.dicom(10, 10, 1, content=bytes(100))))
+    del one.NumberOfFrames
+    one.SOPInstanceUID, one.SeriesInstanceUID = f"2.25.{number + 1}", "2.25.9"
+    one.ImagePositionPatient, one.ImageOrientationPatient = [0, 0, number], [1, 0, 0, 0, 1, 0]
+    one.PixelSpacing = [1, 1]
+    picture = io.BytesIO()
+    PIL.Image.new("L", (side, side)).save(picture, "JPEG")
+    one.PixelData = encapsulate([picture.getvalue()])
+    one["PixelData"].is_undefined_length = True
+    one.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    return one
+
+
+@pytest.mark.parametrize("kind", ["MONOCHROME1", "MONOCHROME2"])
+def test_a_series_is_as_large_as_what_is_compressed_in_it(tmp_path: Path, limited, kind: str):
+    for number in range(3):
+        one = jpeg_slice(64, number)
+        one.PhotometricInterpretation = kind
+        one.save_as(tmp_path / f"{number}.dcm")
+    limited(max_voxels=5000)
+    with pytest.raises(Oversized, match=r"12,288 pixels or voxels.*max_voxels"):
+        read_image(tmp_path)
+    limited()
+    jpeg_slice(32, 2).save_as(tmp_path / "2.dcm")
+    with pytest.raises(Unreadable, match="3 files are not slices of the same size"):
+        read_image(tmp_path)
 
 
 def test_an_image_of_the_folder_becomes_a_problem_by_name(tmp_path: Path):

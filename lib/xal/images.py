@@ -421,13 +421,13 @@ def _read_series(folder: Path) -> tuple[AnyArray, FloatArray, Window | None]:
     silent = sum(len(position) != 3 for position in positions)
     if silent:
         raise unreadable(folder, f"{silent} of {len(names)} files do not say where they lie, so they are no volume")
-    values = sum(reading.stored_values(told) for told in slices)
-    _check_count(folder, values)
-    with decoding(values):
-        if all(reading.itk_is_enough(told) for told in slices):
-            layers, affine, fields = _stack_by_itk(folder, names)
+    by_itk = all(reading.itk_is_enough(told) for told in slices)
+    headers = _headers_of_slices(folder, names, by_itk)
+    with decoding(sum(header.values for header in headers)):
+        if by_itk:
+            layers, affine, fields = _stack_by_itk(folder, names, headers[0].layers)
         else:
-            layers, affine, fields = _stack_one_by_one(folder, names, positions)
+            layers, affine, fields = _stack_one_by_one(folder, names, headers, positions)
     _check_regular(folder, np.array(positions), affine, "slices")
     windows = {stored_window(told) for told in fields}
     return layers, affine, windows.pop() if len(windows) == 1 else None
@@ -446,12 +446,23 @@ def _check_all_passable(folder: Path) -> None:
 _Stacked = tuple[AnyArray, FloatArray, list[Mapping[str, str]]]
 
 
-def _stack_by_itk(folder: Path, names: Sequence[str]) -> _Stacked:
-    first = read_header(Path(names[0]))
+def _headers_of_slices(folder: Path, names: Sequence[str], by_itk: bool) -> list[Header]:
+    """What will be decoded, all of one size: what is compressed in a file may be larger than the file says."""
+    headers = [
+        _itk_header(Path(name), _reader(Path(name), Kind.DICOM), Kind.DICOM) if by_itk else read_header(Path(name))
+        for name in names
+    ]
+    _check_count(folder, sum(header.values for header in headers))
+    if len({(header.shape, header.layers) for header in headers}) > 1:
+        raise unreadable(folder, f"its {len(names)} files are not slices of the same size")
+    return headers
+
+
+def _stack_by_itk(folder: Path, names: Sequence[str], channels: int) -> _Stacked:
     reader = SimpleITK.ImageSeriesReader()
     reader.SetFileNames(names)
     # Slices can differ in rescale slope; the type of the first would round the others.
-    reader.SetOutputPixelType(SimpleITK.sitkFloat32 if first.layers == 1 else SimpleITK.sitkVectorFloat32)
+    reader.SetOutputPixelType(SimpleITK.sitkFloat32 if channels == 1 else SimpleITK.sitkVectorFloat32)
     reader.MetaDataDictionaryArrayUpdateOn()
     try:
         image = reader.Execute()
@@ -461,9 +472,10 @@ def _stack_by_itk(folder: Path, names: Sequence[str]) -> _Stacked:
     return _layers(image), _affine(image.GetSpacing(), image.GetOrigin(), image.GetDirection()), list(fields)
 
 
-def _stack_one_by_one(folder: Path, names: Sequence[str], positions: Sequence[Sequence[float]]) -> _Stacked:
-    headers = [read_header(Path(name)) for name in names]
-    if len({(header.shape, header.layers) for header in headers}) > 1 or headers[0].shape[2] > 1:
+def _stack_one_by_one(
+    folder: Path, names: Sequence[str], headers: Sequence[Header], positions: Sequence[Sequence[float]]
+) -> _Stacked:
+    if headers[0].shape[2] > 1:
         raise unreadable(folder, f"its {len(names)} files are not slices of the same size")
     layers = np.concatenate([read_layers(Path(name), told) for name, told in zip(names, headers, strict=True)], axis=3)
     affine = headers[0].affine.copy()
