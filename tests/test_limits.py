@@ -152,6 +152,11 @@ def test_a_picture_has_little_behind_its_end(tmp_path: Path, name: str):
             read_image(written(tmp_path, name, picture + behind))
 
 
+@pytest.mark.parametrize(("side", "tile"), [(16, 256), (300, 512), (1024, 1024), (100, 0)])
+def test_tiles_may_be_larger_than_a_small_picture(tmp_path: Path, side: int, tile: int):
+    assert read_image(written(tmp_path, "a.tif", bombs.tiff(side, 1, tile))).shape == (side, side, 1)
+
+
 def test_a_file_is_not_kept_in_memory_for_its_checksum(tmp_path: Path):
     with (tmp_path / "a.nii").open("wb") as file:
         file.truncate(1 << 25)

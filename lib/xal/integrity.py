@@ -39,6 +39,14 @@ _LARGEST_NRRD_HEAD, _MOST_NRRD_LINES = 1 << 23, 4096
 """ITK compares each line of a NRRD header with all before it; a segment has about ten."""
 _MOST_SCANS = 100
 """Of a JPEG file: a progressive one has about ten, and each is a pass over the whole picture."""
+_PAGE, _TILE, _SAMPLES = (256, 257), (322, 323), 277
+"""The tags of a TIFF file that say how wide and high these are, and how many values a pixel has."""
+_MEASURES = {*_PAGE, *_TILE, _SAMPLES}
+_WHOLE = {1: "B", 3: "H", 4: "I", 6: "B", 8: "H", 9: "I", 16: "Q", 17: "Q"}
+"""How a tag's number is written, by its type."""
+_MOST_TAGS = 500_000
+_SMALL_TILE = 1 << 22
+"""Values of a tile that costs nothing; programs write tiles of one size, however small a page is."""
 KINDS = {
     stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
     stat.S_IFDIR: "a folder",
@@ -128,6 +136,8 @@ def check_complete(path: Path, kind: Kind, needed: int) -> None:
         _check_jpeg(path)
     elif kind is Kind.PNG:
         _check_png(path)
+    elif kind is Kind.TIFF:
+        _check_tiff(path)
 
 
 def is_passing(error: Unreadable) -> bool:
@@ -261,6 +271,46 @@ def _check_png(path: Path) -> None:
         else:
             raise unreadable(path, f"has more than {_MOST_CHUNKS:,} chunks")
     _check_behind(path, size - end)
+
+
+def _check_tiff(path: Path) -> None:
+    """A tile is unpacked whole: it may not be much larger than its page, whose size the header tells."""
+    with path.open("rb") as file:
+        try:
+            for tags in _tiff_pages(path, file):
+                page, tile = (math.prod(tags.get(tag, 1) for tag in (*size, _SAMPLES)) for size in (_PAGE, _TILE))
+                if page > in_force().max_voxels:
+                    has = f"has a page of {page:,} values"
+                    raise oversized(path, has, f"{in_force().max_voxels:,}", "max_voxels")
+                if tile > max(_SMALL_TILE, 2 * page):
+                    raise unreadable(path, f"has tiles of {tile:,} values in a page of {page:,}")
+        except struct.error as error:
+            raise unreadable(path, "is truncated or damaged: its list of tags is not whole") from error
+
+
+def _tiff_pages(path: Path, file: BinaryIO) -> Iterator[dict[int, int]]:
+    """The whole numbers that the tags of each page stand for; of a tag that is there twice, the larger."""
+    head = file.read(16)
+    order = "<" if head.startswith(b"II") else ">"
+    big = struct.unpack_from(order + "H", head, 2)[0] == 43
+    number, count, entry = (order + code for code in (("Q", "Q", "HHQ") if big else ("I", "H", "HHI")))
+    at, listed = struct.unpack_from(number, head, 8 if big else 4)[0], 0
+    size = struct.calcsize(entry) + struct.calcsize(number)
+    while at:
+        file.seek(at)
+        (here,) = struct.unpack(count, file.read(struct.calcsize(count)))
+        listed += here
+        if listed > _MOST_TAGS:
+            raise unreadable(path, f"has more than {_MOST_TAGS:,} tags")
+        table = file.read(here * size)
+        tags: dict[int, int] = {}
+        for start in range(0, here * size, size):
+            tag, kind, _ = struct.unpack_from(entry, table, start)
+            if tag in _MEASURES and kind in _WHOLE:
+                value = struct.unpack_from(order + _WHOLE[kind], table, start + struct.calcsize(entry))[0]
+                tags[tag] = max(value, tags.get(tag, 0))
+        yield tags
+        (at,) = struct.unpack(number, file.read(struct.calcsize(number)))
 
 
 def _check_behind(path: Path, present: int) -> None:

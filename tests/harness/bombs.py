@@ -82,15 +82,17 @@ def seg_nrrd(layers: int, side: int, segments: int | None = None, trailing: int 
     return head.encode() + deflated(layers * side * side + trailing, wbits=31)
 
 
-def tiff(side: int, pages: int) -> bytes:
-    """Pages that all have the same strip of pixels."""
-    strip = deflated(side * side)
+def tiff(side: int, pages: int, tile: int = 0) -> bytes:
+    """Pages that all have the same strip of pixels, or tile."""
+    strip = deflated((tile or side) ** 2)
     content = bytearray(b"II*\0" + struct.pack("<I", 8 + len(strip)) + strip)
     for page in range(pages):
         tags = (
             (256, 4, side), (257, 4, side), (258, 3, 8), (259, 3, 8), (262, 3, 1), (273, 4, 8), (277, 3, 1),
             (278, 4, side), (279, 4, len(strip)),
         )  # fmt: skip
+        if tile:
+            tags = (*tags[:5], *tags[6:7], (322, 4, tile), (323, 4, tile), (324, 4, 8), (325, 4, len(strip)))
         here = len(content)
         content += struct.pack("<H", len(tags))
         content += b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
@@ -193,6 +195,7 @@ IMAGES: dict[str, tuple[str, Callable[[], bytes]]] = {
     "a PNG of 20,000 × 20,000": ("i.png", lambda: png(20_000)),
     "a PNG of 200,000 × 200,000": ("i.png", lambda: png(200_000, lines=10)),
     "a TIFF of 20,000 pages": ("i.tif", lambda: tiff(1024, 20_000)),
+    "a TIFF with a tile of 20,000 × 20,000": ("i.tif", lambda: tiff(16, 1, tile=20_000)),
     "a JPEG of 65,000 × 65,000": ("i.jpg", lambda: jpeg(65_000)),
     "a JPEG of 5,000 scans": ("i.jpg", lambda: jpeg(8_000, scans=5_000)),
     "a NIfTI of 4 GiB": ("i.nii.gz", lambda: gzip.compress(nifti_header(20_000, 20_000, 10))),
