@@ -344,6 +344,47 @@ def test_few_clients_wait_for_a_turn_and_the_next_one_is_told_at_once():
         waiting.result(10)
 
 
+def test_what_is_handed_in_comes_ahead_of_pictures_and_is_never_sent_away():
+    line = Turns(in_line=1)
+    line.take(10, 10)
+    order: list[str] = []
+
+    def wait(what: str, ahead: bool) -> None:
+        with for_somebody():
+            line.take(10, 10, ahead=ahead)
+            order.append(what)
+            line.give_back(10)
+
+    with ThreadPoolExecutor(3) as threads:
+        waiting = []
+        for what, ahead in (("picture", False), ("label", True), ("another label", True)):
+            waiting.append(threads.submit(wait, what, ahead))
+            while len(line._waiting) < len(waiting):
+                time.sleep(0.01)
+        line.give_back(10)
+        for one in waiting:
+            one.result(10)
+    assert order == ["label", "another label", "picture"]
+
+
+def test_a_label_is_handed_in_while_many_wait_for_pictures(tmp_path: Path, monkeypatch):
+    local = Local(tmp_path, 1)
+    monkeypatch.setattr(turns, "SMALL", 10)
+    monkeypatch.setattr(turns, "_large", Turns(in_line=0))
+    turns._large.take(in_force().max_voxels, in_force().max_voxels)
+
+    def hand_in() -> bool:
+        with for_somebody(), one_request():
+            return local.hand_in(local.ids[0]).created
+
+    with ThreadPoolExecutor(1) as threads:
+        handed_in = threads.submit(hand_in)
+        while not turns._large._waiting and not handed_in.done():
+            time.sleep(0.01)
+        turns._large.give_back(in_force().max_voxels)
+        assert handed_in.result(20)
+
+
 def test_a_request_keeps_its_turn_until_it_is_answered_and_never_waits_for_itself(limited):
     limited(max_voxels=2 * SMALL)
 

@@ -25,7 +25,8 @@ from xal.images import Volume, fingerprint, label_as_nifti
 from xal.label_file import LABEL, checksum, give_name, take_back
 from xal.project import Project
 from xal.roi import coarse
-from xal.store.rows import AnnotationRow, NewAnnotation, Source
+from xal.store.rows import AnnotationRow, ImageRow, NewAnnotation, Source
+from xal.turns import HAND_IN_SECONDS, one_request
 
 FINAL = "final"
 """The only label tag that makes annotations."""
@@ -82,6 +83,11 @@ def submit(project: Project, submission: Submission) -> Receipt:
     row = project.store.image(submission.image)
     if row.state != "ok":
         raise Conflict(f"image {row.id!r} is {row.state}{f': {row.problem}' if row.problem else ''}")
+    with one_request(HAND_IN_SECONDS, ahead=True):
+        return _decoded_and_stored(project, submission, row)
+
+
+def _decoded_and_stored(project: Project, submission: Submission, row: ImageRow) -> Receipt:
     try:
         volume = project.volume(row)
     except NotFound as error:  # vanished or replaced just now: the next scan tells which
