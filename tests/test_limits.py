@@ -5,30 +5,41 @@ from __future__ import annotations
 import io
 import threading
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import PIL.Image
 import psutil
+import pydicom
 import pytest
 import SimpleITK as sitk  # noqa: N813 - its usual name
-from fastapi import UploadFile
+from fastapi import APIRouter, FastAPI, File, UploadFile
+from fastapi.testclient import TestClient
 from harness import bombs
 from harness.local import Local
 from monailabel.utils.sessions import Sessions
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGBaseline8Bit
 
+from xal import turns
 from xal.annotation import decode_label
 from xal.dicom import nesting
 from xal.errors import BadInput, Oversized, Refused, TooLarge, Unavailable, Unreadable
-from xal.images import Volume, read_image, write_label
+from xal.images import Volume, read_header, read_image, write_label
 from xal.limits import Limits, enforce, in_force
 from xal.manage import keep_conf_limits
 from xal.pacs.waiting import for_somebody
 from xal.project import Project
+from xal.project import _digest as project_digest
 from xal.server.conf import parse_conf
-from xal.server.http import parse_params
+from xal.server.http import XalRoute, parse_params
 from xal.server.sessions import create
 from xal.settings import validated
+from xal.submission import _digest as label_digest
 from xal.task import TrainingSettings
 from xal.turns import SMALL, Turns, decoding, one_request
 
@@ -90,6 +101,13 @@ def test_a_zip_holds_what_its_list_says_and_no_more(tmp_path: Path):
         create(Sessions(str(tmp_path), 3600), [UploadFile(io.BytesIO(bytes(content)), filename="s.zip")], True, 0)
 
 
+@pytest.mark.parametrize("comment", [0, 65_516, 65_517, 65_535])
+def test_a_zip64_is_refused_however_long_its_comment(tmp_path: Path, comment: int):
+    upload = UploadFile(io.BytesIO(bombs.zip64(comment)), filename="s.zip")
+    with pytest.raises(TooLarge, match="max_zip_entries"):
+        create(Sessions(str(tmp_path), 3600), [upload], True, 0)
+
+
 def test_a_session_of_many_files_is_refused(tmp_path: Path, limited):
     limited(max_session_files=2)
     files = [UploadFile(io.BytesIO(b"x"), filename=f"{n}.dcm") for n in range(3)]
@@ -123,6 +141,34 @@ def test_some_bytes_behind_the_voxels_are_fine(tmp_path: Path, limited):
         read_image(tmp_path / "b.nii")
 
 
+@pytest.mark.parametrize("name", ["a.png", "a.jpg"])
+def test_a_picture_has_little_behind_its_end(tmp_path: Path, name: str):
+    sitk.WriteImage(sitk.Image([40, 30], sitk.sitkUInt8), str(tmp_path / name))
+    picture = (tmp_path / name).read_bytes()
+    for behind in (b"", bytes(60_000), b"\xff\xda\xff\xd9" * 10_000):
+        assert read_image(written(tmp_path, name, picture + behind)).pixels.size == 1200
+    for behind in (bytes(70_000), b"\xff\xda\xff\xd9" * 20_000):
+        with pytest.raises(Oversized, match="max_trailing_kb"):
+            read_image(written(tmp_path, name, picture + behind))
+
+
+@pytest.mark.parametrize(("side", "tile"), [(16, 256), (300, 512), (1024, 1024), (100, 0)])
+def test_tiles_may_be_larger_than_a_small_picture(tmp_path: Path, side: int, tile: int):
+    assert read_image(written(tmp_path, "a.tif", bombs.tiff(side, 1, tile))).shape == (side, side, 1)
+
+
+def test_a_file_is_not_kept_in_memory_for_its_checksum(tmp_path: Path):
+    with (tmp_path / "a.nii").open("wb") as file:
+        file.truncate(1 << 25)
+    tracemalloc.start()
+    try:
+        assert project_digest(tmp_path / "a.nii") == label_digest(tmp_path / "a.nii", "")
+        assert label_digest(tmp_path / "a.nii", "x") != label_digest(tmp_path / "a.nii", "")
+        assert tracemalloc.get_traced_memory()[1] < 1 << 22
+    finally:
+        tracemalloc.stop()
+
+
 def test_more_segments_than_there_may_be_layers_are_refused(tmp_path: Path, task, limited):
     file = written(tmp_path, "a.seg.nrrd", bombs.seg_nrrd(1, 1024, segments=3))
     limited(max_layers=2)
@@ -134,17 +180,98 @@ def test_more_segments_than_there_may_be_layers_are_refused(tmp_path: Path, task
         decode_label(tmp_path / "l.nii.gz", [{"name": "disc"}] * 9, PICTURE, task)
 
 
+def test_files_that_arrive_lie_on_disk_and_are_few_where_one_is_expected():
+    router = APIRouter(route_class=XalRoute)
+
+    @router.put("/datastore/image")
+    @router.put("/session/")
+    def on_disk(files: Annotated[list[UploadFile], File()]) -> int:
+        return sum(bool(getattr(one.file, "_rolled")) for one in files)  # noqa: B009 - no name of theirs says it
+
+    app = FastAPI()
+    app.include_router(router)
+    sent = [("files", (f"{n}.dcm", bytes(100_000))) for n in range(40)]
+    with TestClient(app) as client:
+        assert client.put("/session/", files=sent).json() == 40
+        assert client.put("/datastore/image", files=sent[:1]).json() == 1
+        reply = client.put("/datastore/image", files=sent[:2])
+    assert reply.status_code == 400
+    assert "Too many files" in reply.text
+
+
+def test_segments_that_overlap_on_a_large_image_are_taken(tmp_path: Path, task, limited):
+    limited(max_voxels=1 << 20)
+    picture = Volume(np.zeros((1, 1024, 1024, 1), np.float32), PICTURE.affine)
+    file = written(tmp_path, "a.seg.nrrd", bombs.seg_nrrd(3, 1024))
+    assert decode_label(file, None, picture, task, "disc").finding == "disc"
+    with pytest.raises(Oversized, match="max_voxels"):
+        read_image(file)
+    limited(max_unpacked_mb=2)
+    with pytest.raises(Oversized, match="max_unpacked_mb"):
+        decode_label(file, None, picture, task, "disc")
+
+
 @pytest.mark.parametrize("depth", [0, 1, 60, 65, 5000])
 def test_the_depth_of_sequences_is_known_without_following_them(tmp_path: Path, depth: int):
     for deflate in (0, 1 << 20):
         file = written(tmp_path, "a.dcm", bombs.dicom(8, 8, 1, inside=bombs.nested(depth), deflate=deflate))
-        assert nesting.depth(file, 1 << 24) == min(depth, nesting.DEEPEST + 1)
+        assert nesting.nesting_of(file).depth == min(depth, nesting.DEEPEST + 1)
 
 
 def test_a_folder_with_a_deeply_nested_file_is_not_given_to_gdcm(tmp_path: Path):
     written(tmp_path, "1.dcm", bombs.dicom(8, 8, 1))
     written(tmp_path, "2", bombs.dicom(8, 8, 1, inside=bombs.nested(50_000)))
     with pytest.raises(Unreadable, match="sequences in each other"):
+        read_image(tmp_path)
+
+
+def test_a_folder_of_files_with_many_elements_each_is_not_given_to_gdcm(tmp_path: Path):
+    for number in range(6):
+        written(tmp_path, f"{number}.dcm", bombs.dicom(8, 8, 1, inside=bombs.items(180_000)))
+    with pytest.raises(Unreadable, match="1,000,000 elements"):
+        read_image(tmp_path)
+
+
+def test_a_deflated_file_is_small_and_unpacked_when_it_is_its_turn(tmp_path: Path):
+    packed = pydicom.dcmread(io.BytesIO(bombs.dicom(4096, 4096, 1, content=bytes(1 << 24))))
+    packed.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    packed.save_as(tmp_path / "a.dcm")
+    with one_request():
+        assert read_header(tmp_path / "a.dcm").shape == (4096, 4096, 1)
+        assert turns._large._used >= (1 << 24) // 4
+    assert turns._large._used == 0
+    written(tmp_path, "b.dcm", bombs.dicom(8, 8, 1, deflate=100 << 20))
+    with pytest.raises(Oversized, match="64 MB"):
+        read_image(tmp_path / "b.dcm")
+
+
+def jpeg_slice(side: int, number: int) -> Dataset:
+    """One that says it has 10 × 10 pixels, whatever its JPEG has."""
+    one = pydicom.dcmread(io.BytesIO(bombs.dicom(10, 10, 1, content=bytes(100))))
+    del one.NumberOfFrames
+    one.SOPInstanceUID, one.SeriesInstanceUID = f"2.25.{number + 1}", "2.25.9"
+    one.ImagePositionPatient, one.ImageOrientationPatient = [0, 0, number], [1, 0, 0, 0, 1, 0]
+    one.PixelSpacing = [1, 1]
+    picture = io.BytesIO()
+    PIL.Image.new("L", (side, side)).save(picture, "JPEG")
+    one.PixelData = encapsulate([picture.getvalue()])
+    one["PixelData"].is_undefined_length = True
+    one.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    return one
+
+
+@pytest.mark.parametrize("kind", ["MONOCHROME1", "MONOCHROME2"])
+def test_a_series_is_as_large_as_what_is_compressed_in_it(tmp_path: Path, limited, kind: str):
+    for number in range(3):
+        one = jpeg_slice(64, number)
+        one.PhotometricInterpretation = kind
+        one.save_as(tmp_path / f"{number}.dcm")
+    limited(max_voxels=5000)
+    with pytest.raises(Oversized, match=r"12,288 pixels or voxels.*max_voxels"):
+        read_image(tmp_path)
+    limited()
+    jpeg_slice(32, 2).save_as(tmp_path / "2.dcm")
+    with pytest.raises(Unreadable, match="3 files are not slices of the same size"):
         read_image(tmp_path)
 
 
@@ -200,21 +327,62 @@ def test_large_images_are_decoded_one_after_the_other_and_small_ones_do_not_wait
 
 
 def test_few_clients_wait_for_a_turn_and_the_next_one_is_told_at_once():
-    turns = Turns(in_line=1)
-    turns.take(10, 10)
+    line = Turns(in_line=1)
+    line.take(10, 10)
     with ThreadPoolExecutor(1) as threads:
 
         def wait() -> None:
             with for_somebody():
-                turns.take(10, 10)
+                line.take(10, 10)
 
         waiting = threads.submit(wait)
-        while not turns._clients:
+        while not line._clients:
             time.sleep(0.01)
         with for_somebody(), pytest.raises(Unavailable, match="busy"):
-            turns.take(1, 10)
-        turns.give_back(10)
+            line.take(1, 10)
+        line.give_back(10)
         waiting.result(10)
+
+
+def test_what_is_handed_in_comes_ahead_of_pictures_and_is_never_sent_away():
+    line = Turns(in_line=1)
+    line.take(10, 10)
+    order: list[str] = []
+
+    def wait(what: str, ahead: bool) -> None:
+        with for_somebody():
+            line.take(10, 10, ahead=ahead)
+            order.append(what)
+            line.give_back(10)
+
+    with ThreadPoolExecutor(3) as threads:
+        waiting = []
+        for what, ahead in (("picture", False), ("label", True), ("another label", True)):
+            waiting.append(threads.submit(wait, what, ahead))
+            while len(line._waiting) < len(waiting):
+                time.sleep(0.01)
+        line.give_back(10)
+        for one in waiting:
+            one.result(10)
+    assert order == ["label", "another label", "picture"]
+
+
+def test_a_label_is_handed_in_while_many_wait_for_pictures(tmp_path: Path, monkeypatch):
+    local = Local(tmp_path, 1)
+    monkeypatch.setattr(turns, "SMALL", 10)
+    monkeypatch.setattr(turns, "_large", Turns(in_line=0))
+    turns._large.take(in_force().max_voxels, in_force().max_voxels)
+
+    def hand_in() -> bool:
+        with for_somebody(), one_request():
+            return local.hand_in(local.ids[0]).created
+
+    with ThreadPoolExecutor(1) as threads:
+        handed_in = threads.submit(hand_in)
+        while not turns._large._waiting and not handed_in.done():
+            time.sleep(0.01)
+        turns._large.give_back(in_force().max_voxels)
+        assert handed_in.result(20)
 
 
 def test_a_request_keeps_its_turn_until_it_is_answered_and_never_waits_for_itself(limited):

@@ -72,9 +72,9 @@ def decode_label(
         raise
     except Unreadable as error:
         raise BadInput(f"the label file cannot be used: {error}") from error
-    rois = _rois(regions, stated_finding, task)
+    rois, painted = _rois(regions, stated_finding, task)
     if not rois:
-        return _without_roi(image, task, stated_finding, stripped=any(region.mask.any() for region in regions))
+        return _without_roi(image, task, stated_finding, stripped=painted)
     finding = max(rois, key=lambda name: int(rois[name].sum()))
     if len(rois) > 1:
         counts = ", ".join(f"{name!r} ({int(roi.sum())} voxels)" for name, roi in rois.items())
@@ -121,11 +121,18 @@ def _check_stated(stated: str | None, task: Task) -> None:
         raise BadInput(f"the stated finding {stated!r} is none of this task{_closest(stated, task.finding_names)}")
 
 
-def _rois(regions: Iterable[_Region], stated: str | None, task: Task) -> dict[str, BoolArray]:
-    """The painted ROI of each finding, in the task's order; attention and empty segments fall out here."""
+def _rois(regions: Iterable[_Region], stated: str | None, task: Task) -> tuple[dict[str, BoolArray], bool]:
+    """The painted ROI of each finding, in the task's order; and whether anything is painted.
+
+    Attention and empty segments fall out here.
+    """
     rois: dict[str, BoolArray] = {}
+    painted = False
     for region in regions:
-        if region.name in ATTENTION_BANDS or not region.mask.any():
+        if not region.mask.any():
+            continue
+        painted = True
+        if region.name in ATTENTION_BANDS:
             continue
         name = region.name if region.name is not None else stated
         voxels = int(region.mask.sum())
@@ -135,14 +142,14 @@ def _rois(regions: Iterable[_Region], stated: str | None, task: Task) -> dict[st
             close = _closest(str(name), task.roi_findings)
             raise BadInput(f"segment {name!r} ({voxels} voxels) is no finding of this task{close}")
         rois[name] = rois[name] | region.mask if name in rois else region.mask
-    return {name: rois[name] for name in task.roi_findings if name in rois}
+    return {name: rois[name] for name in task.roi_findings if name in rois}, painted
 
 
 def _regions(
     path: Path, label_info: Sequence[Mapping[str, Any]] | None, image: Volume, stated: str | None
-) -> tuple[list[_Region], str | None]:
-    """What is painted, by segment; and a note on how it was understood."""
-    header = read_header(path)
+) -> tuple[Iterable[_Region], str | None]:
+    """What is painted, by segment, made one after the other; and a note on how it was understood."""
+    header = read_header(path, is_label=True)
     if header.kind not in {Kind.NIFTI, Kind.NRRD}:
         raise BadInput(f"a label map is .nii.gz, .nrrd or .seg.nrrd, not {header.kind.name}")
     segments = _segments(header)
@@ -175,12 +182,12 @@ def _names(label_info: Sequence[Mapping[str, Any]]) -> list[str]:
     return [str(name) for name in names]
 
 
-def _by_position(values: AnyArray, painted: list[int], names: list[str]) -> list[_Region]:
+def _by_position(values: AnyArray, painted: list[int], names: list[str]) -> Iterable[_Region]:
     beyond = [value for value in painted if not 1 <= value <= len(names)]
     if beyond:
         listed = ", ".join(repr(name) for name in names)
         raise BadInput(f"value(s) {_listed(beyond)} are painted, but label_info has {len(names)} segment(s): {listed}")
-    return [_Region(names[value - 1], values == value) for value in painted]
+    return (_Region(names[value - 1], values == value) for value in painted)
 
 
 def _values(values: AnyArray) -> list[int]:
@@ -237,7 +244,7 @@ def _segments(header: Header) -> list[_Segment]:
     return segments
 
 
-def _segmentation(path: Path, header: Header, segments: list[_Segment], image: Volume) -> list[_Region]:
+def _segmentation(path: Path, header: Header, segments: list[_Segment], image: Volume) -> Iterable[_Region]:
     """The segments of a .seg.nrrd, which may be cropped to a part of the image's grid."""
     offset = _offset(header, image)
     if offset is None:
@@ -251,10 +258,10 @@ def _segmentation(path: Path, header: Header, segments: list[_Segment], image: V
         strange = [value for value in _values(values) if value not in known]
         if strange:
             raise BadInput(f"value(s) {_listed(strange)} are painted in layer {layer}, but no segment has them")
-    return [
+    return (
         _Region(segment.name, _placed(layers[segment.layer] == segment.value, offset, image.shape, segment.name))
         for segment in segments
-    ]
+    )
 
 
 def _placed(part: BoolArray, offset: tuple[int, int, int], shape: tuple[int, int, int], name: str) -> BoolArray:

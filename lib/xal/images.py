@@ -78,11 +78,18 @@ class Header:
     fields: Mapping[str, str]
     itemsize: int = 1
     """Bytes of one value."""
+    is_label: bool = False
+    """Whether its layers are segments that overlap, and are kept in the file's own type."""
 
     @property
     def values(self) -> int:
         """How many, of all voxels and layers."""
         return math.prod(self.shape) * self.layers
+
+    @property
+    def share(self) -> int:
+        """Of the memory for decoding, in values of an image, which become four bytes each."""
+        return -(-self.values * self.itemsize // 4) if self.is_label else self.values
 
 
 def suffix_of(name: str) -> str | None:
@@ -120,18 +127,18 @@ def read_image(path: Path) -> Volume:
 
 def read_label(path: Path) -> tuple[LabelArray, FloatArray]:
     """A label file as `write_label` stored it: values (X, Y, Z) and affine."""
-    header = read_header(path)
+    header = read_header(path, is_label=True)
     values = read_layers(path, header)
     if len(values) != 1 or values.dtype != np.uint8:
         raise unreadable(path, f"is no stored label map: {len(values)} layer(s) of {values.dtype}, not 1 of uint8")
     return np.ascontiguousarray(values[0]), header.affine
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path, is_label: bool = False) -> Header:
     """Geometry and header fields, without decoding a voxel; Oversized where the voxels would be too many."""
     kind = sniff(path)
     if kind is not Kind.DICOM:
-        return _checked_size(path, _itk_header(path, _reader(path, kind), kind))
+        return _checked_size(path, replace(_itk_header(path, _reader(path, kind), kind), is_label=is_label))
     told = _dicom(path)
     with _damaged_as_unreadable(path):
         enough, spacing = reading.itk_is_enough(told), reading.ultrasound_spacing(told)
@@ -142,7 +149,7 @@ def read_header(path: Path) -> Header:
 
 def read_layers(path: Path, header: Header) -> AnyArray:
     """The stored values (layers, X, Y, Z) in the file's own type, after making sure that all of them are there."""
-    with decoding(header.values):
+    with decoding(header.share):
         check_complete(path, header.kind, header.values * header.itemsize)
         if header.kind is Kind.DICOM and not reading.itk_is_enough(_dicom(path)):
             return _stand_in_layers(path)
@@ -280,7 +287,7 @@ def _checked_size(path: Path, header: Header) -> Header:
     limits = in_force()
     if header.layers > limits.max_layers:
         raise oversized(path, f"has {header.layers} layers or channels", str(limits.max_layers), "max_layers")
-    _check_count(path, header.values)
+    _check_count(path, math.prod(header.shape) if header.is_label else header.values)
     if header.values * header.itemsize > limits.max_unpacked:
         has = f"has {header.values * header.itemsize >> 20} MB of voxels"
         raise oversized(path, has, f"{limits.max_unpacked_mb} MB", "max_unpacked_mb")
@@ -311,8 +318,7 @@ def _damaged_as_unreadable(path: Path) -> Iterator[None]:
 
 def _dicom(path: Path, pixels: bool = False) -> Dataset:
     """What a file says of its image, by pydicom; refused if pixels are missing."""
-    with _damaged_as_unreadable(path):
-        _check_nesting(path)
+    with _damaged_as_unreadable(path), _passable(path):
         told = reading.read(path, pixels)
         _check_count(path, reading.stored_values(told))
         missing = reading.missing_bytes(told)
@@ -321,12 +327,20 @@ def _dicom(path: Path, pixels: bool = False) -> Dataset:
     return told
 
 
-def _check_nesting(path: Path) -> None:
-    depth = nesting.depth(path, in_force().max_unpacked)
-    if depth is None:
-        raise oversized(path, "unpacks to more", f"{in_force().max_unpacked_mb} MB", "max_unpacked_mb")
-    if depth > nesting.DEEPEST:
-        raise unreadable(path, f"has sequences in each other more than {nesting.DEEPEST} deep")
+@contextmanager
+def _passable(path: Path) -> Iterator[int]:
+    """Give a DICOM file to pydicom and GDCM in here, if they can cope with it; the number of its elements."""
+    most = min(nesting.DEFLATED, in_force().max_unpacked)
+    size = nesting.unpacked_size(path, most)
+    if size > most:
+        raise oversized(path, "is deflated and unpacks to more", f"{most >> 20} MB", "of such files; send it unpacked")
+    with decoding(size // 4):
+        found = nesting.nesting_of(path)
+        if found.depth > nesting.DEEPEST:
+            raise unreadable(path, f"has sequences in each other more than {nesting.DEEPEST} deep")
+        if found.elements > nesting.MOST:
+            raise unreadable(path, f"has more than {nesting.MOST:,} elements")
+        yield found.elements
 
 
 def _stand_in_header(path: Path) -> Header:
@@ -394,10 +408,7 @@ def _read_file(path: Path) -> tuple[AnyArray, FloatArray, Window | None]:
 
 def _read_series(folder: Path) -> tuple[AnyArray, FloatArray, Window | None]:
     """Voxels, geometry, and the window, if it is the same in all slices."""
-    for file in folder.iterdir():
-        if file.is_file():
-            with suppress(*reading.DAMAGED):  # what is no DICOM file is passed over by GDCM, too
-                _check_nesting(file)
+    _check_all_passable(folder)
     series = SimpleITK.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
     if len(series) != 1:
         raise unreadable(folder, f"a folder is one image if it holds one DICOM series; this one holds {len(series)}")
@@ -410,27 +421,48 @@ def _read_series(folder: Path) -> tuple[AnyArray, FloatArray, Window | None]:
     silent = sum(len(position) != 3 for position in positions)
     if silent:
         raise unreadable(folder, f"{silent} of {len(names)} files do not say where they lie, so they are no volume")
-    values = sum(reading.stored_values(told) for told in slices)
-    _check_count(folder, values)
-    with decoding(values):
-        if all(reading.itk_is_enough(told) for told in slices):
-            layers, affine, fields = _stack_by_itk(folder, names)
+    by_itk = all(reading.itk_is_enough(told) for told in slices)
+    headers = _headers_of_slices(folder, names, by_itk)
+    with decoding(sum(header.values for header in headers)):
+        if by_itk:
+            layers, affine, fields = _stack_by_itk(folder, names, headers[0].layers)
         else:
-            layers, affine, fields = _stack_one_by_one(folder, names, positions)
+            layers, affine, fields = _stack_one_by_one(folder, names, headers, positions)
     _check_regular(folder, np.array(positions), affine, "slices")
     windows = {stored_window(told) for told in fields}
     return layers, affine, windows.pop() if len(windows) == 1 else None
 
 
+def _check_all_passable(folder: Path) -> None:
+    elements = 0
+    for file in folder.iterdir():
+        if file.is_file():
+            with suppress(*reading.DAMAGED), _passable(file) as found:  # GDCM, too, passes over what is no DICOM file
+                elements += found
+        if elements > nesting.MOST_OF_A_SERIES:
+            raise unreadable(folder, f"its files have more than {nesting.MOST_OF_A_SERIES:,} elements")
+
+
 _Stacked = tuple[AnyArray, FloatArray, list[Mapping[str, str]]]
 
 
-def _stack_by_itk(folder: Path, names: Sequence[str]) -> _Stacked:
-    first = read_header(Path(names[0]))
+def _headers_of_slices(folder: Path, names: Sequence[str], by_itk: bool) -> list[Header]:
+    """What will be decoded, all of one size: what is compressed in a file may be larger than the file says."""
+    headers = [
+        _itk_header(Path(name), _reader(Path(name), Kind.DICOM), Kind.DICOM) if by_itk else read_header(Path(name))
+        for name in names
+    ]
+    _check_count(folder, sum(header.values for header in headers))
+    if len({(header.shape, header.layers) for header in headers}) > 1:
+        raise unreadable(folder, f"its {len(names)} files are not slices of the same size")
+    return headers
+
+
+def _stack_by_itk(folder: Path, names: Sequence[str], channels: int) -> _Stacked:
     reader = SimpleITK.ImageSeriesReader()
     reader.SetFileNames(names)
     # Slices can differ in rescale slope; the type of the first would round the others.
-    reader.SetOutputPixelType(SimpleITK.sitkFloat32 if first.layers == 1 else SimpleITK.sitkVectorFloat32)
+    reader.SetOutputPixelType(SimpleITK.sitkFloat32 if channels == 1 else SimpleITK.sitkVectorFloat32)
     reader.MetaDataDictionaryArrayUpdateOn()
     try:
         image = reader.Execute()
@@ -440,9 +472,10 @@ def _stack_by_itk(folder: Path, names: Sequence[str]) -> _Stacked:
     return _layers(image), _affine(image.GetSpacing(), image.GetOrigin(), image.GetDirection()), list(fields)
 
 
-def _stack_one_by_one(folder: Path, names: Sequence[str], positions: Sequence[Sequence[float]]) -> _Stacked:
-    headers = [read_header(Path(name)) for name in names]
-    if len({(header.shape, header.layers) for header in headers}) > 1 or headers[0].shape[2] > 1:
+def _stack_one_by_one(
+    folder: Path, names: Sequence[str], headers: Sequence[Header], positions: Sequence[Sequence[float]]
+) -> _Stacked:
+    if headers[0].shape[2] > 1:
         raise unreadable(folder, f"its {len(names)} files are not slices of the same size")
     layers = np.concatenate([read_layers(Path(name), told) for name, told in zip(names, headers, strict=True)], axis=3)
     affine = headers[0].affine.copy()

@@ -12,8 +12,11 @@ from __future__ import annotations
 import gzip
 import io
 import math
+import mmap
 import os
+import re
 import stat
+import struct
 import zlib
 from collections.abc import Iterator
 from enum import Enum
@@ -36,12 +39,24 @@ _LARGEST_NRRD_HEAD, _MOST_NRRD_LINES = 1 << 23, 4096
 """ITK compares each line of a NRRD header with all before it; a segment has about ten."""
 _MOST_SCANS = 100
 """Of a JPEG file: a progressive one has about ten, and each is a pass over the whole picture."""
+_PAGE, _TILE, _SAMPLES = (256, 257), (322, 323), 277
+"""The tags of a TIFF file that say how wide and high these are, and how many values a pixel has."""
+_MEASURES = {*_PAGE, *_TILE, _SAMPLES}
+_WHOLE = {1: "B", 3: "H", 4: "I", 6: "B", 8: "H", 9: "I", 16: "Q", 17: "Q"}
+"""How a tag's number is written, by its type."""
+_MOST_TAGS = 500_000
+_SMALL_TILE = 1 << 22
+"""Values of a tile that costs nothing; programs write tiles of one size, however small a page is."""
 KINDS = {
     stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
     stat.S_IFDIR: "a folder",
 }  # fmt: skip
 """What else may be found where a file should be."""
-_SCAN, _END = b"\xff\xda", b"\xff\xd9"
+_MARKER = re.compile(rb"\xff[^\x00\xff\x01\xd0-\xd8]")
+"""What a JPEG segment begins with; those without a length are passed over, as is what is stuffed into a scan."""
+_MOST_SEGMENTS, _MOST_CHUNKS = 10_000, 100_000
+"""Of a JPEG and of a PNG file; some programs write a chunk for each line."""
+_PNG_MAGIC, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
 
 
 class Kind(Enum):
@@ -88,7 +103,7 @@ def sniff(path: Path) -> Kind:
         head = _unzipped_head(path)
     for magic, kind in (
         (b"NRRD", Kind.NRRD),
-        (b"\x89PNG\r\n\x1a\n", Kind.PNG),
+        (_PNG_MAGIC, Kind.PNG),
         (b"\xff\xd8\xff", Kind.JPEG),
         (b"II*\0", Kind.TIFF),
         (b"MM\0*", Kind.TIFF),
@@ -119,6 +134,10 @@ def check_complete(path: Path, kind: Kind, needed: int) -> None:
         _check_nrrd(path, needed)
     elif kind is Kind.JPEG:
         _check_jpeg(path)
+    elif kind is Kind.PNG:
+        _check_png(path)
+    elif kind is Kind.TIFF:
+        _check_tiff(path)
 
 
 def is_passing(error: Unreadable) -> bool:
@@ -153,11 +172,10 @@ def _unzipped_head(path: Path) -> bytes:
 
 def _chunks(path: Path, stream: BinaryIO, needed: int) -> Iterator[bytes]:
     """The rest of a stream, the voxels; only reading a gzip stream to its very end checks its length and CRC."""
-    most, present = in_force().max_trailing_kb, 0
+    present = 0
     while chunk := _read(path, stream, _CHUNK):
         present += len(chunk)
-        if present > needed + most * 1024:
-            raise oversized(path, "holds much more behind its voxels", f"{most} kB", "max_trailing_kb")
+        _check_behind(path, present - needed)
         yield chunk
 
 
@@ -199,10 +217,8 @@ def _check_nrrd(path: Path, needed: int) -> None:
             with gzip.GzipFile(fileobj=file) as stream:
                 for _ in _chunks(path, cast(BinaryIO, stream), needed):
                     pass
-    elif encoding == "raw" and path.stat().st_size > start + needed + in_force().max_trailing_kb * 1024:
-        raise oversized(
-            path, "holds much more behind its voxels", f"{in_force().max_trailing_kb} kB", "max_trailing_kb"
-        )
+    elif encoding == "raw":
+        _check_behind(path, path.stat().st_size - start - needed)
 
 
 def _nrrd_encoding(path: Path) -> tuple[str, int]:
@@ -226,24 +242,78 @@ def _nrrd_encoding(path: Path) -> tuple[str, int]:
 
 
 def _check_jpeg(path: Path) -> None:
-    """An end-of-image marker must follow the last start of a scan (inside a scan neither can occur by chance)."""
-    last_scan = last_end = -1
-    scans = start = 0
-    before = b""
-    with path.open("rb") as stream:
-        while new := _read(path, stream, _CHUNK):
-            chunk = before + new
-            scans += chunk.count(_SCAN)
-            last_scan = max(last_scan, _last(chunk, _SCAN, start))
-            last_end = max(last_end, _last(chunk, _END, start))
-            start, before = start + len(chunk) - 1, chunk[-1:]
-    if last_end < last_scan or last_scan < 0:
-        raise unreadable(path, "is truncated: the picture's end is missing")
+    """The picture's end must follow a scan, and little may follow that."""
+    scans = segments = at = 0
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        while (marker := _MARKER.search(content, at)) and marker[0] != b"\xff\xd9" and segments <= _MOST_SEGMENTS:
+            segments += 1
+            scans += marker[0] == b"\xff\xda"
+            at = marker.end() + int.from_bytes(content[marker.end() : marker.end() + 2], "big")
+        if segments > _MOST_SEGMENTS:
+            raise unreadable(path, f"has more than {_MOST_SEGMENTS} segments, which no camera writes")
+        if marker is None or not scans:
+            raise unreadable(path, "is truncated: the picture's end is missing")
+        _check_behind(path, len(content) - marker.end())
     if scans > _MOST_SCANS:
         raise unreadable(path, f"has {scans} scans, which no camera writes; {_MOST_SCANS} at most are read")
 
 
-def _last(chunk: bytes, marker: bytes, start: int) -> int:
-    """Where in the file the marker occurs last; -1 if not in this chunk, which begins at `start`."""
-    found = chunk.rfind(marker)
-    return -1 if found < 0 else start + found
+def _check_png(path: Path) -> None:
+    """Little may follow the picture's end; ITK refuses a picture that has none."""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(len(_PNG_MAGIC))
+        for _ in range(_MOST_CHUNKS):
+            length, name = struct.unpack(">I4s", file.read(8).ljust(8, b"\0"))
+            end = file.seek(length + 4, 1)
+            if end >= size or name == _PNG_END:
+                break
+        else:
+            raise unreadable(path, f"has more than {_MOST_CHUNKS:,} chunks")
+    _check_behind(path, size - end)
+
+
+def _check_tiff(path: Path) -> None:
+    """A tile is unpacked whole: it may not be much larger than its page, whose size the header tells."""
+    with path.open("rb") as file:
+        try:
+            for tags in _tiff_pages(path, file):
+                page, tile = (math.prod(tags.get(tag, 1) for tag in (*size, _SAMPLES)) for size in (_PAGE, _TILE))
+                if page > in_force().max_voxels:
+                    has = f"has a page of {page:,} values"
+                    raise oversized(path, has, f"{in_force().max_voxels:,}", "max_voxels")
+                if tile > max(_SMALL_TILE, 2 * page):
+                    raise unreadable(path, f"has tiles of {tile:,} values in a page of {page:,}")
+        except struct.error as error:
+            raise unreadable(path, "is truncated or damaged: its list of tags is not whole") from error
+
+
+def _tiff_pages(path: Path, file: BinaryIO) -> Iterator[dict[int, int]]:
+    """The whole numbers that the tags of each page stand for; of a tag that is there twice, the larger."""
+    head = file.read(16)
+    order = "<" if head.startswith(b"II") else ">"
+    big = struct.unpack_from(order + "H", head, 2)[0] == 43
+    number, count, entry = (order + code for code in (("Q", "Q", "HHQ") if big else ("I", "H", "HHI")))
+    at, listed = struct.unpack_from(number, head, 8 if big else 4)[0], 0
+    size = struct.calcsize(entry) + struct.calcsize(number)
+    while at:
+        file.seek(at)
+        (here,) = struct.unpack(count, file.read(struct.calcsize(count)))
+        listed += here
+        if listed > _MOST_TAGS:
+            raise unreadable(path, f"has more than {_MOST_TAGS:,} tags")
+        table = file.read(here * size)
+        tags: dict[int, int] = {}
+        for start in range(0, here * size, size):
+            tag, kind, _ = struct.unpack_from(entry, table, start)
+            if tag in _MEASURES and kind in _WHOLE:
+                value = struct.unpack_from(order + _WHOLE[kind], table, start + struct.calcsize(entry))[0]
+                tags[tag] = max(value, tags.get(tag, 0))
+        yield tags
+        (at,) = struct.unpack(number, file.read(struct.calcsize(number)))
+
+
+def _check_behind(path: Path, present: int) -> None:
+    most = in_force().max_trailing_kb
+    if present > most * 1024:
+        raise oversized(path, "holds much more behind its voxels", f"{most} kB", "max_trailing_kb")

@@ -22,7 +22,7 @@ class Limits(Settings):
     max_label_mb: int = Field(256, ge=1)
     """The largest request that hands in a label."""
     max_voxels: int = Field(160_000_000, ge=1)
-    """Pixels or voxels of an image, its channels included."""
+    """Pixels or voxels of an image, its channels included; or of a label, its layers not."""
     max_layers: int = Field(64, ge=1)
     """Layers or segments of a segmentation, or channels of an image."""
     max_unpacked_mb: int = Field(640, ge=1)

@@ -28,7 +28,8 @@ from xal.label_check import checked_label
 from xal.label_file import LABEL, Damaged, checksum, give_name, take_back
 from xal.project import Project
 from xal.roi import coarse
-from xal.store.rows import AnnotationRow, NewAnnotation, Source
+from xal.store.rows import AnnotationRow, ImageRow, NewAnnotation, Source
+from xal.turns import HAND_IN_SECONDS, one_request
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +90,11 @@ def submit(project: Project, submission: Submission) -> Receipt:
     row = project.store.image(submission.image)
     if row.state != "ok":
         raise Conflict(f"image {row.id!r} is {row.state}{f': {row.problem}' if row.problem else ''}")
+    with one_request(HAND_IN_SECONDS, ahead=True):
+        return _decoded_and_stored(project, submission, row)
+
+
+def _decoded_and_stored(project: Project, submission: Submission, row: ImageRow) -> Receipt:
     try:
         volume = project.volume(row)
     except NotFound as error:  # vanished or replaced just now: the next scan tells which
@@ -106,7 +112,7 @@ def submit(project: Project, submission: Submission) -> Receipt:
         label_info=[dict(entry) for entry in submission.label_info or []],
         params=submission.params,
         story=_story(project, submission, decoded, volume),
-        digest=hashlib.sha256(submission.file.read_bytes() + decoded.finding.encode()).hexdigest(),
+        digest=_digest(submission.file, decoded.finding),
         submission_id=submission.submission_id,
         source=submission.source,
         fingerprint=fingerprint(volume),
@@ -130,6 +136,14 @@ def _make_whole(project: Project, row: AnnotationRow, content: bytes) -> None:
         write_atomically(project.workspace.labels / row.label_path, content)
         checked_label(project, project.store.annotation(row.id))
         logger.warning("the label file of annotation %d is whole again: it was sent once more", row.id)
+
+
+def _digest(file: Path, finding: str) -> str:
+    """Of what was handed in, which may be large."""
+    with file.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256")
+    digest.update(finding.encode())
+    return digest.hexdigest()
 
 
 def _drawn_elsewhere(project: Project, submission: Submission) -> str | None:

@@ -82,15 +82,17 @@ def seg_nrrd(layers: int, side: int, segments: int | None = None, trailing: int 
     return head.encode() + deflated(layers * side * side + trailing, wbits=31)
 
 
-def tiff(side: int, pages: int) -> bytes:
-    """Pages that all have the same strip of pixels."""
-    strip = deflated(side * side)
+def tiff(side: int, pages: int, tile: int = 0) -> bytes:
+    """Pages that all have the same strip of pixels, or tile."""
+    strip = deflated((tile or side) ** 2)
     content = bytearray(b"II*\0" + struct.pack("<I", 8 + len(strip)) + strip)
     for page in range(pages):
         tags = (
             (256, 4, side), (257, 4, side), (258, 3, 8), (259, 3, 8), (262, 3, 1), (273, 4, 8), (277, 3, 1),
             (278, 4, side), (279, 4, len(strip)),
         )  # fmt: skip
+        if tile:
+            tags = (*tags[:5], *tags[6:7], (322, 4, tile), (323, 4, tile), (324, 4, 8), (325, 4, len(strip)))
         here = len(content)
         content += struct.pack("<H", len(tags))
         content += b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
@@ -136,6 +138,12 @@ def nested(depth: int) -> bytes:
     return b"".join(reversed(parts))
 
 
+def items(count: int) -> bytes:
+    """A sequence of so many empty items, whose length is not said."""
+    start = struct.pack("<HH2sHI", 0x0008, 0x1140, b"SQ", 0, 0xFFFFFFFF)
+    return start + struct.pack("<HHI", 0xFFFE, 0xE000, 0) * count + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+
+
 def element(group: int, number: int, kind: bytes, value: bytes) -> bytes:
     """One of a DICOM file."""
     value += b"" if len(value) % 2 == 0 else b"\0" if kind in (b"UI", b"OB") else b" "
@@ -153,6 +161,16 @@ def zipped(sizes: list[int], name: str = "{}.dcm") -> bytes:
                 for done in range(0, size, len(ZEROS)):
                     file.write(ZEROS[: min(len(ZEROS), size - done)])
     return content.getvalue()
+
+
+def zip64(comment: int) -> bytes:
+    """A ZIP of one empty file, listed as if there were billions, with a comment of so many bytes."""
+    plain = zip_of_many(1)
+    end = plain.index(b"PK\5\6")
+    start = plain.index(b"PK\1\2")
+    record = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 1, 1, end - start, start)
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, end, 1)
+    return plain[:end] + record + locator + plain[end:-2] + struct.pack("<H", comment) + bytes(comment)
 
 
 def zip_of_many(entries: int) -> bytes:
@@ -177,12 +195,16 @@ IMAGES: dict[str, tuple[str, Callable[[], bytes]]] = {
     "a PNG of 20,000 × 20,000": ("i.png", lambda: png(20_000)),
     "a PNG of 200,000 × 200,000": ("i.png", lambda: png(200_000, lines=10)),
     "a TIFF of 20,000 pages": ("i.tif", lambda: tiff(1024, 20_000)),
+    "a TIFF with a tile of 20,000 × 20,000": ("i.tif", lambda: tiff(16, 1, tile=20_000)),
     "a JPEG of 65,000 × 65,000": ("i.jpg", lambda: jpeg(65_000)),
     "a JPEG of 5,000 scans": ("i.jpg", lambda: jpeg(8_000, scans=5_000)),
     "a NIfTI of 4 GiB": ("i.nii.gz", lambda: gzip.compress(nifti_header(20_000, 20_000, 10))),
     "1 GiB behind a NIfTI": ("i.nii.gz", lambda: nifti((32, 32, 1), trailing=1 << 30)),
     "a DICOM of 65,000 × 65,000 × 1,000": ("i.dcm", lambda: dicom(65_000, 65_000, 1_000)),
     "a deflated DICOM of 1 GiB": ("i.dcm", lambda: dicom(8, 8, 1, deflate=1 << 30)),
+    "a deflated DICOM of 100 MiB": ("i.dcm", lambda: dicom(8, 8, 1, deflate=100 << 20)),
+    "a DICOM of 1,000,000 items": ("i.dcm", lambda: dicom(8, 8, 1, inside=items(1_000_000))),
+    "a DICOM of 1,000,000 elements": ("i.dcm", lambda: dicom(8, 8, 1, inside=element(8, 0x5A, b"UI", b"") * 1_000_000)),
     "a DICOM of 50,000 nested sequences": ("i.dcm", lambda: dicom(8, 8, 1, inside=nested(50_000))),
 }
 """What is uploaded as an image, or lies in the folder."""

@@ -20,6 +20,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from monailabel.config import settings as server_settings
 from monailabel.endpoints.user.auth import RBAC, User
+from starlette.formparsers import MultiPartParser
 
 from xal.durable import is_full
 from xal.errors import BadInput, Full, Refused, StoreError, Unavailable, Unreadable
@@ -44,6 +45,9 @@ RETRY_SECONDS = 10
 FULL = "The server's disk is full, so this could not be kept. Nothing was changed; make space there, then try again"
 FIELDS = 20
 """Of a form, besides files; each is kept in memory, and may have a megabyte."""
+FILES = {"/session/": 1000}
+"""Of a form, by path; one elsewhere."""
+MultiPartParser.spool_max_size = 1 << 16  # of each file that arrives, before it goes to disk
 DEEPEST = 32
 """Objects and lists in each other."""
 LABEL_SUFFIXES = (".seg.nrrd", ".nrrd", ".nii.gz", ".nii")
@@ -54,7 +58,7 @@ class XalRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The usual handler, with our errors translated; handlers of the app are frozen when we get to it."""
-        self.form_limits = {"max_fields": FIELDS}
+        self.form_limits = {"max_fields": FIELDS, "max_files": FILES.get(self.path, 1)}
         handle = super().get_route_handler()
 
         async def translated(request: Request) -> Response:

@@ -25,8 +25,10 @@ from xal.errors import BadInput, TooLarge
 from xal.limits import in_force
 
 _CHUNK = 1 << 20
-_TAIL = 22 + (1 << 16)
-"""Bytes at a ZIP's end that hold the record of where its list of files is, and a comment."""
+_LOCATOR = 20
+"""Bytes before that record, by which a ZIP64 is known."""
+_TAIL = _LOCATOR + 22 + (1 << 16)
+"""Bytes at a ZIP's end that hold the record of where its list of files is, what is before it, and a comment."""
 _LISTED = 1 << 10
 """Bytes of the list of a ZIP, per file."""
 DEEPEST = 8
@@ -109,7 +111,7 @@ def _check_list(archive: Path) -> None:
         raise zipfile.BadZipFile("its list of files is missing")
     *_, listed, _offset, _comment = struct.unpack("<4s4H2LH", record)
     most = in_force().max_zip_entries
-    if listed > most * _LISTED or tail[end - 20 : end - 16] == b"PK\6\7":
+    if listed > most * _LISTED or tail[max(0, end - _LOCATOR) : end].startswith(b"PK\6\7"):
         raise _too_large("a ZIP of more files", str(most), "max_zip_entries")
 
 

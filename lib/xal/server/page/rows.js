@@ -9,12 +9,19 @@ export const SOURCES = { drawn: "ROI drawn by a reader", proposed: "ROI proposed
 export const readPath = (image) => `#/read/${encodeURIComponent(image)}`;
 export const revisePath = ({ image, id }) => `${readPath(image)}?revise=${id}`;
 
+/** After so many milliseconds, or twice as many, a picture is asked for again: the server may have been busy. */
+const ASK_AGAIN = 4000;
+
 /** The image in small, in a place of fixed size. */
 export function thumbnail(image, readable = true) {
   const missing = () => h("span", { class: "thumb missing" }, "no picture");
   if (!readable) return missing();
-  const picture = h("img", { class: "thumb", src: address(`${idPath(image)}/thumbnail.png`), loading: "lazy", decoding: "async", width: 96, height: 96, alt: "", draggable: "false" });
-  picture.addEventListener("error", () => picture.replaceWith(missing()));
+  const src = address(`${idPath(image)}/thumbnail.png`);
+  const picture = h("img", { class: "thumb", src, loading: "lazy", decoding: "async", width: 96, height: 96, alt: "", draggable: "false" });
+  picture.addEventListener("error", () => {
+    picture.addEventListener("error", () => picture.replaceWith(missing()));
+    setTimeout(() => { picture.src = src; }, ASK_AGAIN * (1 + Math.random()));
+  }, { once: true });
   return picture;
 }
 
