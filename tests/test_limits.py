@@ -189,12 +189,12 @@ def test_files_that_arrive_lie_on_disk_and_are_few_where_one_is_expected():
         return sum(bool(getattr(one.file, "_rolled")) for one in files)  # noqa: B009 - no name of theirs says it
 
     app = FastAPI()
-    app.include_router(router)
+    app.include_router(router, prefix="/api")
     sent = [("files", (f"{n}.dcm", bytes(100_000))) for n in range(40)]
     with TestClient(app) as client:
-        assert client.put("/session/", files=sent).json() == 40
-        assert client.put("/datastore/image", files=sent[:1]).json() == 1
-        reply = client.put("/datastore/image", files=sent[:2])
+        assert client.put("/api/session/", files=sent).json() == 40
+        assert client.put("/api/datastore/image", files=sent[:1]).json() == 1
+        reply = client.put("/api/datastore/image", files=sent[:2])
     assert reply.status_code == 400
     assert "Too many files" in reply.text
 

@@ -2,9 +2,10 @@
 
 ITK fills the missing end of a cut NIfTI or JPEG file without an error, reads NaN in a NIfTI file as 0, and follows an
 NRRD header to any file it names. A lesion on slices that were never transferred must not be read as healthy tissue,
-so these are looked at first. PNG, TIFF and DICOM need no second look: ITK refuses them when they are cut.
+so these are looked at first. PNG, TIFF and DICOM are not: ITK refuses them when they are cut.
 
 What is compressed is unpacked here bit by bit, and no further than its voxels go: some bytes can stand for gigabytes.
+A TIFF's tiles are held against its pages for the same reason.
 """
 
 from __future__ import annotations
