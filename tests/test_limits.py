@@ -141,15 +141,20 @@ def test_some_bytes_behind_the_voxels_are_fine(tmp_path: Path, limited):
         read_image(tmp_path / "b.nii")
 
 
-@pytest.mark.parametrize("name", ["a.png", "a.jpg"])
-def test_a_picture_has_little_behind_its_end(tmp_path: Path, name: str):
-    sitk.WriteImage(sitk.Image([40, 30], sitk.sitkUInt8), str(tmp_path / name))
-    picture = (tmp_path / name).read_bytes()
-    for behind in (b"", bytes(60_000), b"\xff\xda\xff\xd9" * 10_000):
-        assert read_image(written(tmp_path, name, picture + behind)).pixels.size == 1200
-    for behind in (bytes(70_000), b"\xff\xda\xff\xd9" * 20_000):
-        with pytest.raises(Oversized, match="max_trailing_kb"):
-            read_image(written(tmp_path, name, picture + behind))
+def test_a_png_has_little_behind_its_end(tmp_path: Path):
+    sitk.WriteImage(sitk.Image([40, 30], sitk.sitkUInt8), str(tmp_path / "a.png"))
+    picture = (tmp_path / "a.png").read_bytes()
+    for behind in (b"", bytes(60_000)):
+        assert read_image(written(tmp_path, "a.png", picture + behind)).pixels.size == 1200
+    with pytest.raises(Oversized, match="max_trailing_kb"):
+        read_image(written(tmp_path, "a.png", picture + bytes(70_000)))
+
+
+def test_what_cameras_put_behind_a_jpeg_does_not_matter(tmp_path: Path):
+    sitk.WriteImage(sitk.Image([40, 30], sitk.sitkUInt8), str(tmp_path / "a.jpg"))
+    picture = (tmp_path / "a.jpg").read_bytes()
+    for behind in (b"", bytes(70_000), b"\xff\xda\xff\xd9" * 20_000):
+        assert read_image(written(tmp_path, "a.jpg", picture + behind)).pixels.size == 1200
 
 
 @pytest.mark.parametrize(("side", "tile"), [(16, 256), (300, 512), (1024, 1024), (100, 0)])

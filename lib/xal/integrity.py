@@ -254,7 +254,6 @@ def _check_jpeg(path: Path) -> None:
             raise unreadable(path, f"has more than {_MOST_SEGMENTS} segments, which no camera writes")
         if marker is None or not scans:
             raise unreadable(path, "is truncated: the picture's end is missing")
-        _check_behind(path, len(content) - marker.end())
     if scans > _MOST_SCANS:
         raise unreadable(path, f"has {scans} scans, which no camera writes; {_MOST_SCANS} at most are read")
 
