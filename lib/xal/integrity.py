@@ -243,7 +243,7 @@ def _nrrd_encoding(path: Path) -> tuple[str, int]:
 
 
 def _check_jpeg(path: Path) -> None:
-    """The picture's end must follow a scan, and little may follow that."""
+    """The picture's end must follow a scan; what cameras put behind it does not matter."""
     scans = segments = at = 0
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         while (marker := _MARKER.search(content, at)) and marker[0] != b"\xff\xd9" and segments <= _MOST_SEGMENTS:
