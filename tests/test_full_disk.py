@@ -124,7 +124,7 @@ def test_what_cannot_be_kept_is_answered_in_words_and_heals(tmp_path: Path, disk
         with picture.open("rb") as file:
             reply = ward.server.put("/datastore/image", files={"file": ("more.png", file)})
         assert reply.status_code == 507
-        assert "disk is full" in reply.json()["detail"]
+        assert "free on the server's disk" in reply.json()["detail"]
         thumbnail = ward.server.get("/xal/api/images/colour_0/thumbnail.png")
         assert thumbnail.status_code == 507, thumbnail.text
         assert list((disk.folder / "studies").glob(".*.partial")) == []

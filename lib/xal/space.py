@@ -42,10 +42,10 @@ class Space:
             "labels. Labels are taken; images, training, scoring and copies wait for space"
         )
 
-    def check(self, what: str) -> None:
-        """Full if it is low; `what` is not done, and nothing changes."""
+    def check(self, what: str, size: int = 0) -> None:
+        """Full if it is low, or would be with so many bytes more; `what` is not done, and nothing changes."""
         free = self.free()
-        if free < self.reserve:
+        if free - size < self.reserve:
             raise Full(
                 f"{what}: {free // MB} MB are free on the server's disk, and {self.reserve // MB} MB are reserved for "
                 "labels. Nothing was changed; make space there (or see reserve_mb), then try again"

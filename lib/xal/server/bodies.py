@@ -19,10 +19,7 @@ PLAIN_MB = 4
 _IMAGES = frozenset({("PUT", "/datastore"), ("PUT", "/datastore/image"), ("PUT", "/session")})
 COPIES = 3
 """As many times as its size an upload may be on the disk, until it has become an image."""
-NO_SPACE = (
-    "There is no space for this on the server's disk: what is left is reserved for labels (reserve_mb). Nothing was "
-    "changed; make space there, then try again"
-)
+NOT_TAKEN = "no image is taken"
 DRAIN_SECONDS = 3.0
 """A client that sends all before it listens has so long to come to its end; it would only see a broken connection."""
 
@@ -47,9 +44,12 @@ class LimitBodies:
             await _refuse(scope, receive, send, 413, _words(most, setting))
             return
         is_image = setting == "max_body_mb"
-        if is_image and self._space.free() - COPIES * announced < self._space.reserve:
-            await _refuse(scope, receive, send, Full.status, NO_SPACE)
-            return
+        if is_image:
+            try:
+                self._space.check(NOT_TAKEN, COPIES * announced)
+            except Full as error:
+                await _refuse(scope, receive, send, Full.status, str(error))
+                return
         seen = 0
 
         async def counted() -> Message:
@@ -59,7 +59,7 @@ class LimitBodies:
             if seen > most << 20:
                 raise HTTPException(413, _words(most, setting), {"connection": "close"})
             if is_image and self._space.is_low():
-                raise HTTPException(Full.status, NO_SPACE, {"connection": "close"})
+                raise HTTPException(Full.status, f"{NOT_TAKEN}: the disk has filled up", {"connection": "close"})
             return message
 
         await self._app(scope, counted, send)
