@@ -27,10 +27,11 @@ WAYS: dict[str, Callable[[Path], object]] = {
 
 
 def run(folder: Path, seconds: float) -> Outcome:
-    """Each way once, and again while there is time: hand in, stop, damage, see the refusal, rebuild, compare."""
+    """One way after the other while there is time: hand in, stop, damage, see the refusal, rebuild, compare."""
     until, turns, failures, refusals, labels = time.monotonic() + seconds, 0, [], 0, 0
-    while turns < len(WAYS) or time.monotonic() < until:
-        way = list(WAYS)[turns % len(WAYS)]
+    ways = random.sample(list(WAYS), len(WAYS))
+    while not turns or time.monotonic() < until:
+        way = ways[turns % len(ways)]
         room = open_room(folder / str(turns), 300)
         with room.server, at_work(room, 4) as readers:
             time.sleep(3)
@@ -52,7 +53,7 @@ def run(folder: Path, seconds: float) -> Outcome:
         shutil.rmtree(folder / str(turns), ignore_errors=True)
         turns += 1
     return Outcome(
-        f"{turns} times a store lost or damaged ({', '.join(WAYS)}), then `xal rebuild`",
+        f"{turns} times a store lost or damaged ({', '.join(ways[:turns])}), then `xal rebuild`",
         f"{refusals} of {turns} starts refused in words; of {labels} annotations "
         f"{sum('acknowledged' in text for text in failures)} lost",
         failures,
