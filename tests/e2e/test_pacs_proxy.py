@@ -80,7 +80,7 @@ FOREIGN = [
     {"Origin": "https://evil.example"},
     {"Origin": "http://127.0.0.1:1"},
     {"Origin": "null"},
-    {"Origin": "https://evil.example", "Sec-Fetch-Site": "same-origin"},
+    {"Origin": "https://evil.example", "Sec-Fetch-Site": "same-site"},
 ]
 
 
