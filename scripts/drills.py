@@ -14,6 +14,8 @@ import time
 import traceback
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "lib"), str(ROOT / "tests")]
 
@@ -54,6 +56,8 @@ def drill(name: str, seconds: float) -> Outcome:
     with tempfile.TemporaryDirectory(prefix=f"drill-{name}-", ignore_cleanup_errors=True) as folder:
         try:
             outcome = importlib.import_module(f"drills.{name}").run(Path(folder), seconds)
+        except pytest.skip.Exception as reason:
+            outcome = Outcome("not run", str(reason))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the other drills are run all the same
             traceback.print_exc()
             outcome = Outcome("did not come to its end", "", [f"{type(error).__name__}: {error}"])
