@@ -12,11 +12,11 @@ import SimpleITK as sitk  # noqa: N813
 from harness.local import Local
 
 from xal.acquisition import roi_confidence
-from xal.errors import Full
+from xal.errors import Full, StoreError
 from xal.manage import publish_version, set_alpha
 from xal.rounds import train_round
 from xal.scoring import score_pool
-from xal.store.rows import ImageFile
+from xal.store.rows import ImageFile, ImageRow
 from xal.task import ReadingSettings, TrainingSettings
 
 
@@ -147,3 +147,21 @@ def test_below_the_reserve_nothing_is_scored_trained_or_kept(scored: Local, monk
         score(scored)
     with pytest.raises(Full, match="no training is started"):
         train_round(project, TrainingSettings(max_epochs=1), lambda _: None, lambda: False)
+
+
+@pytest.mark.parametrize("problem", [Full("the disk is full"), StoreError("the store is locked")])
+def test_what_the_next_image_would_meet_too_ends_the_run(
+    scored: Local, monkeypatch: pytest.MonkeyPatch, problem: Exception
+):
+    asked = []
+
+    def fail(row: ImageRow) -> None:
+        asked.append(row.id)
+        raise problem
+
+    for image in scored.ids[41:43]:
+        scored.project.store.put_images([ImageFile(image, f"{image}.png", 1, 3)])
+    monkeypatch.setattr(scored.project, "prepared", fail)
+    with pytest.raises(type(problem)):
+        score(scored)
+    assert len(asked) == 1

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import tarfile
+import tempfile
 import zipfile
 from pathlib import Path
 
 import pytest
 from fastapi import UploadFile
+from harness.disk import small_disk
 from monailabel.utils.sessions import Sessions
 
 from xal.errors import BadInput
@@ -63,6 +65,19 @@ def test_nothing_is_unpacked_outside(sessions: Sessions, tmp_path: Path):
             create(sessions, [upload(name, data)], True, 0)
     assert not list(tmp_path.rglob("evil*"))
     assert not Path("/tmp/evil-xal").exists()
+
+
+def test_where_the_disk_is_full_the_zip_is_not_to_blame(
+    sessions: Sessions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.nii", bytes(4_000_000))
+    with small_disk(tmp_path / "disk", 1) as disk:
+        monkeypatch.setattr(tempfile, "tempdir", str(disk.folder))
+        with pytest.raises(OSError, match="No space left"):
+            create(sessions, [upload("a.zip", content.getvalue())], True, 0)
+        assert not list(disk.folder.iterdir())
 
 
 def test_expired_sessions_go_those_of_earlier_servers_and_cut_off_ones_too(sessions: Sessions):

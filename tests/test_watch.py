@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from harness.local import Local
 
-from xal.errors import BadInput
+from xal.errors import BadInput, StoreLost
 from xal.server import pace, watch
 from xal.server.pace import Pace
 from xal.server.watch import Watch
+from xal.store.rows import ImageRow
 
 
 class _EnoughError(BaseException):
@@ -65,3 +66,23 @@ def test_where_a_scan_takes_long_the_pause_is_longer(monkeypatch: pytest.MonkeyP
             paced.run(work)
         now[0] += 1
     assert scans == [0, 11, 13, 24, 274, 524], "every 10 s; at once where it failed; a fifth of the time at most"
+
+
+def test_a_store_that_is_lost_between_two_images_is_said_once_and_blamed_on_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    local, asked = Local(tmp_path, 3), []
+    watching = Watch(local.project, None, lambda: None, scan_seconds=1)
+
+    def lost(row: ImageRow) -> None:
+        asked.append(row.id)
+        raise StoreLost("the store is damaged")
+
+    monkeypatch.setattr(local.project, "volume", lost)
+    monkeypatch.setattr(local.project, "served", lost)
+    for duty in (watching._read_ahead, watching._ready.keep):
+        assert watching._done(duty) == "the store is damaged"
+        assert len(asked) == 1, "the others would meet it, too"
+        asked.clear()
+    (said,) = (record.getMessage() for record in caplog.records if record.levelname == "ERROR")
+    assert said.startswith("the store is damaged. Stop the server")

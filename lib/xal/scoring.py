@@ -13,7 +13,7 @@ import torch
 from xal.acquisition import misalignment, neutral
 from xal.aside import Aside
 from xal.attention import energy_in_roi
-from xal.errors import Refused, Unavailable, Unreadable
+from xal.errors import Full, Refused, StoreError, Unavailable, Unreadable
 from xal.lineup import order
 from xal.network import BATCH, Reading, read
 from xal.project import Model, Project
@@ -110,6 +110,8 @@ def _prepared(project: Project, waiting: Sequence[tuple[ImageRow, str | None]]) 
     for row, roi_key in waiting:
         try:
             tensors.append(project.prepared(row).tensor)
+        except (Full, StoreError):  # the next image would meet it, too
+            raise
         except Unavailable as error:
             logger.warning("image %s is left for later: %s", row.id, error)
             refused.append(row.id)

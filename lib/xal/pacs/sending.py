@@ -24,7 +24,7 @@ from xal.dicom.planes import Plane, planes
 from xal.dicom.rejection import Stored, rejection
 from xal.dicom.report import COMPREHENSIVE_SR, Statement, report
 from xal.dicom.segmentation import SEGMENTATION, Outline, segmentation
-from xal.errors import BadInput, NotFound, Unavailable, XalError
+from xal.errors import BadInput, NotFound, StoreError, Unavailable, XalError
 from xal.geometry import grid_to_image
 from xal.images import Volume
 from xal.pacs.arriving import SENT
@@ -121,6 +121,8 @@ class Sending:
                 self.source.archive.store(objects)
             for made in objects:
                 store.put_outlines(str(made.SeriesInstanceUID), SENT, [])
+        except StoreError:  # the next annotation would meet it, too
+            raise
         except Exception as error:  # whatever it is, it must not keep the others from being sent
             _tell("annotation %d is not in the archive yet", annotation.id, error)
             if self._put_off(delivery, error):
@@ -144,6 +146,8 @@ class Sending:
                 self.source.archive.store([rejection(header, objects, by=by, stamp=stamp)])
         except NotFound:  # the image is gone from there, and what was sent of it with it
             objects = []
+        except StoreError:
+            raise
         except Exception as error:
             _tell("annotation %d is not rejected yet", annotation.id, error)
             if self._put_off(delivery, error):

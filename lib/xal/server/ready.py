@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 
-from xal.errors import NotFound, Unavailable, Unreadable
+from xal.errors import NotFound, StoreError, Unavailable, Unreadable
 from xal.project import Project
 from xal.scoring import GIVE_UP
 from xal.telling import tell
@@ -81,6 +81,8 @@ class Ready:
             return
         except (Unreadable, NotFound):  # marked in the store; gone with the next scan
             return
+        except StoreError:  # the next image would meet it, too
+            raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not keep the others from being here
             tell(logger, error, not self._project.fetches, "image %s cannot be kept ready", image)
             return

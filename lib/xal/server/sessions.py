@@ -21,6 +21,7 @@ from typing import Any
 from fastapi import UploadFile
 from monailabel.utils.sessions import Sessions
 
+from xal.durable import is_full
 from xal.errors import BadInput, TooLarge
 from xal.limits import in_force
 
@@ -93,6 +94,8 @@ def _unzipped(folder: Path) -> Path:
         with zipfile.ZipFile(archive) as packed:
             _unpack(packed, target)
     except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError, zlib.error) as error:
+        if is_full(error):  # the server's disk, which is no fault of the file's
+            raise
         raise BadInput(f"the ZIP file cannot be unpacked: {error}") from error
     return target
 

@@ -11,7 +11,7 @@ from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.strategy import Strategy
 
 from xal.blind import score_alone, scores_only
-from xal.errors import NotFound, Refused, Unavailable, Unreadable
+from xal.errors import NotFound, Refused, StoreError, Unavailable, Unreadable
 from xal.images import suffix_of
 from xal.project import Project
 from xal.reader import Reader, reader_of
@@ -79,6 +79,8 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
                 failed.append(error)
                 if self._project.source_problem is None:  # it is the image, not the archive
                     self._not_before[offer.image.id] = time.monotonic() + RETRY_SECONDS
+            except StoreError:
+                raise
             except Exception as error:  # noqa: BLE001 - told in the log; its text may quote a patient, so nobody gets it
                 tell(logger, error, not self._project.fetches, "image %s cannot be given", offer.image.id)
                 what = f"image {offer.image.id} cannot be given ({type(error).__name__}); the server's log says more"

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from xal.errors import NotFound, StoreLost, Unavailable, Unreadable, XalError
+from xal.errors import NotFound, StoreError, StoreLost, Unavailable, Unreadable, XalError
 from xal.label_check import Sweep
 from xal.lineup import is_due
 from xal.pacs.source import DicomWebSource
@@ -205,6 +205,8 @@ class Watch:
                 refused += 1
                 if refused >= GIVE_UP and not self._project.source.answers():
                     raise
+            except StoreError:  # the next image would meet it, too
+                raise
             except Exception as error:  # noqa: BLE001 - whatever it is, it must not keep the others from being read
                 self._later[row.id] = time.monotonic() + LONGEST_WAIT_SECONDS
                 tell(logger, error, not self._project.fetches, "image %s cannot be read", row.id)
