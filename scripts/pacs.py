@@ -22,7 +22,7 @@ from pydicom.uid import JPEGBaseline8Bit  # noqa: E402
 
 from xal.datasets.phantom_dicom import Case, case  # noqa: E402
 from xal.datasets.phantom_syntaxes import LOSSLESS, stored_as  # noqa: E402
-from xal.pacs.address import Address  # noqa: E402
+from xal.sources.address import Address  # noqa: E402
 
 USER, PASSWORD = "xal", "phantom"
 """Of the made-up PACS; it listens on this machine only."""

@@ -22,8 +22,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from xal.errors import BadInput
-from xal.pacs.address import Address, is_address
 from xal.server.address import is_loopback
+from xal.sources.address import Address, is_address
 
 ROOT = Path(__file__).resolve().parent.parent
 

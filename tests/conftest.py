@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from harness.room import Room, open_room
 
-from xal.limits import Limits, enforce
+from xal.system.limits import Limits, enforce
 
 pytest_plugins = ["harness.browser", "harness.postgres", "harness.reviewing"]
 

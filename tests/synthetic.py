@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from xal.evaluation import Case
+from xal.model.judging import Case
 from xal.task import Finding, ImageSettings, NetworkSettings, Task, TrainingSettings
 
 DOT, BAR, NONE = "dot", "bar", "none"

@@ -1,19 +1,17 @@
 import numpy as np
 import pytest
 
-from xal.acquisition import (
-    Gaze,
+from xal.loop.location import NOWHERE
+from xal.loop.sentences import Gaze, reason, sentence
+from xal.method.acquisition import (
     Misalignment,
     misalignment,
     neutral,
     proposed_roi,
-    reason,
     roi_confidence,
     score,
-    sentence,
     uncertainty,
 )
-from xal.place import NOWHERE
 from xal.task import AcquisitionSettings
 
 EVIDENCE = np.zeros((2, 4, 4), np.float32)

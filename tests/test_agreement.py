@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xal.agreement import Pair, Together, cohens_kappa, dice, overall, pairs
+from xal.method.agreement import Pair, Together, cohens_kappa, dice, overall, pairs
 
 
 def test_kappa_of_the_textbook_table():

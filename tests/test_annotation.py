@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xal.annotation import Decoded, decode_label
 from xal.errors import BadInput
-from xal.images import Volume, write_label
+from xal.imaging.images import Volume, write_label
+from xal.imaging.label_map import Decoded, decode_label
 from xal.task import ATTENTION_BANDS, Task
 
 SHAPE = (12, 10, 8)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from synthetic import make_task
 
-from xal.attention import (
+from xal.method.attention import (
     area_average,
     bands,
     best_dice,
@@ -21,7 +21,7 @@ from xal.attention import (
     support,
     upsample,
 )
-from xal.network import build
+from xal.model.network import build
 from xal.task import AcquisitionSettings
 
 NETWORKS = [

@@ -13,16 +13,16 @@ import pytest
 from harness.local import Local
 from harness.postgres import new_database
 
-from xal import backup as module
-from xal.backup import backup, dump_advice, load_advice, restore
 from xal.cli import main
 from xal.errors import BadInput, Conflict, StoreError
-from xal.project import Project
-from xal.workspace import Workspace
+from xal.exchange import backup as module
+from xal.exchange.backup import backup, dump_advice, load_advice, restore
+from xal.pool.project import Project
+from xal.pool.workspace import Workspace
 
 HOLDER = """
 import sys, time
-from xal.workspace import Workspace
+from xal.pool.workspace import Workspace
 workspace = Workspace.open(sys.argv[1], "tiny")
 print("open", flush=True)
 time.sleep(600)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from xal.bounded import BoundedFolder, used
+from xal.system.bounded_folder import BoundedFolder, used
 
 SIZE = 100
 

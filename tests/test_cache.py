@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from xal.cache import TensorCache
-from xal.geometry import Prepared
+from xal.imaging.geometry import Prepared
+from xal.pool.tensor_cache import TensorCache
 
 BIG = 10**9
 

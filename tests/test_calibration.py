@@ -3,7 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from xal.calibration import Bin, ece, fit_temperature, reliability, softmax
+from xal.method.acquisition import softmax
+from xal.model.calibration import Bin, ece, fit_temperature, reliability
 
 
 def overconfident(count, by, seed=0):

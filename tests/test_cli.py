@@ -8,8 +8,8 @@ import pytest
 from harness.local import Local
 
 from xal.cli import main
-from xal.manage import keep_conf_alpha
-from xal.project import ALPHA, Project
+from xal.loop.decisions import keep_conf_alpha
+from xal.pool.project import ALPHA, Project
 
 
 @pytest.fixture

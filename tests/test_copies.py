@@ -11,9 +11,9 @@ from harness.local import Local
 from PIL import Image
 
 from xal.errors import Full
-from xal.project import ArchiveOptions, Project
+from xal.pool.project import ArchiveOptions, Project
+from xal.pool.views import display_file, thumbnail_file
 from xal.store.rows import ImageRow
-from xal.views import display_file, thumbnail_file
 
 COUNT = 12
 SIDE = 64
@@ -22,7 +22,7 @@ SIDE = 64
 @pytest.fixture
 def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Local:
     """A pool of pictures with colour, for a task of one channel, with room for copies of some of them."""
-    monkeypatch.setattr("xal.copies.IN_USE_SECONDS", 0)
+    monkeypatch.setattr("xal.pool.copies.IN_USE_SECONDS", 0)
     made = Local(tmp_path, 0)
     rng = np.random.default_rng(0)
     for number in range(COUNT):
@@ -69,7 +69,7 @@ def test_what_browsers_are_shown_makes_room_too_and_is_made_again(local: Local, 
 
 
 def test_a_folder_keeps_its_bound_for_commands_beside_the_server(local: Local):
-    from xal.manage import keep_conf_archive
+    from xal.loop.decisions import keep_conf_archive
 
     keep_conf_archive(opened(local), ArchiveOptions(cache_gb=3 * 6_000 / 0.8 / 1e9))
     beside = Project.open(local.task, str(local.studies))

@@ -5,8 +5,8 @@ import pytest
 
 from xal.datasets.truth import read_truth
 from xal.errors import XalError
-from xal.evaluate.demo import CAVEAT, Plan, demo
-from xal.evaluate.truth import choose_test_set
+from xal.experiments.demo.demo import CAVEAT, Plan, demo
+from xal.experiments.demo.truth import choose_test_set
 
 ROOT = Path(__file__).resolve().parents[1]
 TRUTH = ROOT / "sample_data" / "truth" / "phantom_2d"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from xal import durable
-from xal.durable import UNFINISHED, copy_atomically, create, is_full, write_atomically
+from xal.system import durable
+from xal.system.durable import UNFINISHED, copy_atomically, create, is_full, write_atomically
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import pytest
 import torch
 from synthetic import BAR, DOT, NONE, make_cases, make_task
 
-from xal.evaluation import Evaluation, accuracy_interval, evaluate, roc_area
-from xal.network import build
+from xal.model.judging import Evaluation, accuracy_interval, evaluate, roc_area
+from xal.model.network import build
 
 CPU = torch.device("cpu")
 

@@ -24,18 +24,18 @@ from harness.room import Room, open_room
 from PIL import Image
 from synthetic import BAR, DOT, NONE, make_task
 
-from xal import export
 from xal.cli import main
 from xal.datasets.truth import Truth, read_truth
 from xal.errors import Conflict, NotFound, StoreError
-from xal.export import export_dataset, export_zip
-from xal.images import read_image, read_label
-from xal.images import write_label as write_mask
-from xal.project import Project
-from xal.reader import Reader
+from xal.exchange import export
+from xal.exchange.export import export_dataset, export_zip
+from xal.exchange.spreadsheet import annotations_csv, harmless
+from xal.imaging.images import read_image, read_label
+from xal.imaging.images import write_label as write_mask
+from xal.loop.reader import Reader
+from xal.loop.submission import Submission, submit
+from xal.pool.project import Project
 from xal.server.api import api_router
-from xal.spreadsheet import annotations_csv, harmless
-from xal.submission import Submission, submit
 
 RNG = np.random.default_rng(5)
 
@@ -341,7 +341,7 @@ def test_the_table_lists_what_stands_and_on_request_what_does_not(local: Local):
 
 
 def test_the_table_is_read_in_pieces(local: Local, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("xal.spreadsheet.CHUNK", 4)
+    monkeypatch.setattr("xal.exchange.spreadsheet.CHUNK", 4)
     pieces = list(annotations_csv(local.project))
     assert [piece.count("\n") for piece in pieces] == [1, 4, 2]
 

@@ -6,8 +6,8 @@ import torch
 from nibabel.orientations import aff2axcodes
 
 from xal.errors import BadInput
-from xal.geometry import grid_to_image, prepare, roi_to_grid
-from xal.images import Volume
+from xal.imaging.geometry import grid_to_image, prepare, roi_to_grid
+from xal.imaging.images import Volume
 from xal.task import Task
 
 SPACING = (0.7, 1.1, 3.0)

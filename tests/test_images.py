@@ -17,7 +17,7 @@ from pydicom.pixel_data_handlers import apply_windowing
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, RLELossless, generate_uid
 
 from xal.errors import Oversized, Unreadable
-from xal.images import (
+from xal.imaging.images import (
     Volume,
     channel_as_nifti,
     fingerprint,

@@ -12,11 +12,11 @@ import psutil
 import pytest
 from harness.local import Local
 
-from xal.jobs import HEARTBEAT_SECONDS, SERVER_PID, AnotherRuns, job, reap_orphans
+from xal.pool.jobs import HEARTBEAT_SECONDS, SERVER_PID, AnotherRuns, job, reap_orphans
 
 CHILD = """
 import sys, time
-from xal.jobs import job
+from xal.pool.jobs import job
 from xal.store import Store
 store = Store.open(sys.argv[2], sys.argv[3], sys.argv[4])
 with job(store, "score", {}) as running:
@@ -100,7 +100,7 @@ def test_a_child_ends_itself_when_its_server_dies(local: Local, tmp_path: Path):
     place = ["-", workspace.database(), workspace.pool, workspace.task]
     parent.write_text(
         "import subprocess, sys, time\n"
-        "from xal.jobs import mark_as_server\n"
+        "from xal.pool.jobs import mark_as_server\n"
         "mark_as_server()\n"
         f"child = subprocess.Popen([sys.executable, '-c', {CHILD!r}, *{place!r}], stdout=subprocess.PIPE, text=True)\n"
         "print(child.stdout.readline().strip(), child.pid, flush=True)\n"

@@ -11,11 +11,11 @@ import pytest
 from harness.local import Local
 from sqlalchemy import event, update
 
-from xal import label_check
 from xal.errors import Conflict, Full, StoreError
-from xal.label_check import SWEEP_SECONDS, Sweep, check_all, checked_label
-from xal.label_file import Damaged, read_record, record_of
-from xal.roi import drawn_mask
+from xal.pool import label_check
+from xal.pool.label_check import SWEEP_SECONDS, Sweep, check_all, checked_label
+from xal.pool.label_files import Damaged, read_record, record_of
+from xal.pool.rois import drawn_mask
 from xal.server.datastore import XalDatastore
 from xal.store.rows import AnnotationRow
 from xal.store.schema import annotation_table
@@ -108,7 +108,7 @@ def test_a_record_that_cannot_be_written_leaves_no_file(local: Local, monkeypatc
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as failing:
-        failing.setattr("xal.label_file.create", broken)
+        failing.setattr("xal.pool.label_files.create", broken)
         with pytest.raises(OSError, match="Input/output"):
             local.hand_in(local.ids[0])
     assert label_files(local) == []
@@ -171,7 +171,7 @@ def test_all_label_files_are_looked_at_whoever_uses_them(local: Local, monkeypat
     local.project.store.withdraw(rows[1].id, "ada")
     file_of(local, rows[1]).write_bytes(b"")
     sweep = Sweep(local.project)
-    monkeypatch.setattr("xal.label_check.AT_ONCE", 2)
+    monkeypatch.setattr("xal.pool.label_check.AT_ONCE", 2)
     sweep.go_on(5.0)
     assert [row.id for row in local.project.store.damaged_labels()] == [rows[1].id]
     file_of(local, rows[2]).unlink()

@@ -12,7 +12,7 @@ from harness.pools import write_label
 
 from xal.cli import main
 from xal.errors import BadInput
-from xal.legacy import import_at_start, import_datastore_v2
+from xal.exchange.monailabel_store import import_at_start, import_datastore_v2
 
 
 def old_store(local: Local, labels: dict[str, dict]) -> None:

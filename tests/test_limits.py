@@ -25,23 +25,23 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGBaseline8Bit
 
-from xal import turns
-from xal.annotation import decode_label
-from xal.dicom import nesting
 from xal.errors import BadInput, Oversized, Refused, TooLarge, Unavailable, Unreadable
-from xal.images import Volume, read_header, read_image, write_label
-from xal.limits import Limits, enforce, in_force
-from xal.manage import keep_conf_limits
-from xal.pacs.waiting import for_somebody
-from xal.project import Project
-from xal.project import _digest as project_digest
+from xal.imaging import dicom_nesting as nesting
+from xal.imaging.images import Volume, read_header, read_image, write_label
+from xal.imaging.label_map import decode_label
+from xal.loop.decisions import keep_conf_limits
+from xal.loop.submission import _digest as label_digest
+from xal.pool.project import Project
+from xal.pool.project import _digest as project_digest
 from xal.server.conf import parse_conf
 from xal.server.http import XalRoute, parse_params
 from xal.server.sessions import create
 from xal.settings import validated
-from xal.submission import _digest as label_digest
+from xal.system import turns
+from xal.system.limits import Limits, enforce, in_force
+from xal.system.turns import SMALL, Turns, decoding, one_request
+from xal.system.waiting import for_somebody
 from xal.task import TrainingSettings
-from xal.turns import SMALL, Turns, decoding, one_request
 
 PICTURE = Volume(np.zeros((1, 32, 32, 1), np.float32), np.diag([-1.0, -1.0, 1.0, 1.0]))
 

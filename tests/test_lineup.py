@@ -9,14 +9,14 @@ import pytest
 from harness.local import Local
 from sqlalchemy import select
 
-import xal.lineup
-import xal.selection
+import xal.loop.next_batch
+import xal.method.batches
 from xal.cli import main
-from xal.lineup import TOGETHER, order
-from xal.manage import follow_settings, keep_conf_alpha, set_alpha
-from xal.project import Project
-from xal.rounds import train_round
-from xal.scoring import score_pool
+from xal.loop.decisions import follow_settings, keep_conf_alpha, set_alpha
+from xal.loop.next_batch import TOGETHER, order
+from xal.loop.rounds import train_round
+from xal.loop.scoring import score_pool
+from xal.pool.project import Project
 from xal.server.watch import Watch
 from xal.store.schema import NO_PLACE, images
 from xal.task import AcquisitionSettings, BatchSettings, ReadingSettings, TrainingSettings
@@ -52,7 +52,7 @@ def test_with_the_plain_rule_the_score_alone_decides(tmp_path: Path):
 def test_with_another_rule_the_batch_comes_first_and_everything_is_given_once(
     tmp_path: Path, rule: str, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("xal.lineup.AHEAD", 6)
+    monkeypatch.setattr("xal.loop.next_batch.AHEAD", 6)
     local = made(tmp_path, rule=rule)
     plain = by_score(local)
     order = given(local, 42)
@@ -71,7 +71,7 @@ def test_balance_evens_out_what_is_predicted(tmp_path: Path):
 
 
 def test_the_line_up_is_the_same_for_the_same_model_and_follows_alpha(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("xal.lineup.AHEAD", 3)
+    monkeypatch.setattr("xal.loop.next_batch.AHEAD", 3)
     local = made(tmp_path, rule="spread", breadth=1.0)
     store = local.project.store
     first = [row.id for row in store.head(3)]
@@ -130,14 +130,14 @@ def test_alpha_there_and_back_again_does_not_lose_the_batch(tmp_path: Path):
 def test_alpha_set_while_a_batch_is_chosen_is_seen_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     local = made(tmp_path, rule="cover")
     version = local.project.store.current_version().version
-    choose = xal.lineup._chosen
+    choose = xal.loop.next_batch._chosen
 
     def meanwhile(*arguments: object) -> object:
         chosen = choose(*arguments)
         set_alpha(local.project, 0.9, by="ada")
         return chosen
 
-    monkeypatch.setattr("xal.lineup._chosen", meanwhile)
+    monkeypatch.setattr("xal.loop.next_batch._chosen", meanwhile)
     set_alpha(local.project, 0.1, by="ada")
     order(local.project, version)
     monkeypatch.undo()
@@ -186,13 +186,13 @@ def test_a_batch_that_could_not_be_chosen_is_chosen_as_soon_as_it_can_be(tmp_pat
 
 def test_a_batch_is_chosen_as_small_as_readers_hand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     counts: list[int] = []
-    choose = xal.selection.choose
+    choose = xal.method.batches.choose
 
     def counted(pool: object, count: int, *rest: object) -> object:
         counts.append(count)
         return choose(pool, count, *rest)
 
-    monkeypatch.setattr("xal.selection.choose", counted)
+    monkeypatch.setattr("xal.method.batches.choose", counted)
     made(tmp_path, rule="cover")
     assert counts == [TOGETHER] * 3
 

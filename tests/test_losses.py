@@ -2,8 +2,8 @@ import pytest
 import torch
 from synthetic import make_cases, make_task
 
-from xal.attention import gradcam
-from xal.losses import (
+from xal.method.attention import gradcam
+from xal.model.losses import (
     Target,
     episode,
     guidance_loss,
@@ -14,7 +14,7 @@ from xal.losses import (
     softened,
     surrogate_attention,
 )
-from xal.network import Output, build
+from xal.model.network import Output, build
 from xal.task import TrainingSettings
 
 KINDS = ["dice", "energy", "outside"]

@@ -16,8 +16,8 @@ from harness.room import Room, open_room
 
 from xal.cli import main
 from xal.errors import StoreLost
-from xal.lost import label_files
-from xal.project import Project
+from xal.pool.lost_store import label_files
+from xal.pool.project import Project
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import pytest
 import torch
 from synthetic import DOT, NONE, make_task
 
-from xal.backbones import build_backbone
 from xal.errors import BadInput, Conflict, NotFound, TaskError, Unreadable
-from xal.network import build, load, pick_device, read, save
+from xal.model.backbones import build_backbone
+from xal.model.network import build, load, pick_device, read, save
 
 CPU = torch.device("cpu")
 LIB = Path(__file__).parents[1] / "lib"
@@ -276,10 +276,10 @@ def test_everything_works_beside_a_broken_torchvision(tmp_path):
     )
     script = (
         "import torch; from synthetic import make_task, make_cases\n"
-        "from xal.training import train\n"
-        "from xal.network import read\n"
+        "from xal.model.training import train\n"
+        "from xal.model.network import read\n"
         "task = make_task('efficientnet-b0', max_epochs=1, augment=False)\n"
-        "from xal.network import build; network = build(task)\n"
+        "from xal.model.network import build; network = build(task)\n"
         "print(read(network, torch.zeros(1, 1, 32, 32), task)[0].finding)\n"
         "import sys; assert 'torchvision' not in sys.modules\n"
     )

@@ -11,7 +11,7 @@ import SimpleITK
 from PIL import Image
 
 from xal.datasets import encode, phantom
-from xal.images import read_image
+from xal.imaging.images import read_image
 from xal.task import load_task
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xal.place import NOWHERE, in_body, on_picture, reached, strongest
+from xal.loop.location import NOWHERE, in_body, on_picture, reached, strongest
 
 
 def spot(shape: tuple[int, ...], *index: int) -> np.ndarray:

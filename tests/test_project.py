@@ -10,10 +10,10 @@ import SimpleITK as sitk  # noqa: N813
 from harness.local import Local
 
 from xal.errors import BadInput, NotFound, TaskError, Unavailable, Unreadable
-from xal.pacs import client
-from xal.project import Project
+from xal.loop.submission import parse_submission
+from xal.pool.project import Project
+from xal.sources import client
 from xal.store.rows import ImageFile
-from xal.submission import parse_submission
 from xal.task import Finding, Task
 
 

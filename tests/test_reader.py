@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from xal.errors import BadInput
-from xal.reader import Reader, reader_of
+from xal.loop.reader import Reader, reader_of
 
 
 def test_the_signed_in_user_wins():

@@ -12,23 +12,24 @@ from harness.local import INFO, Local
 from harness.pools import write_label
 from harness.postgres import new_database
 
-from xal import adopting
-from xal.adopting import ORPHANS, adopt_leftovers, orphans
-from xal.backup import restore_copy
 from xal.cli import main
 from xal.errors import BadInput, Conflict, StoreError, StoreLost
-from xal.holding import Hold
-from xal.label_file import record_of
-from xal.lost import label_files
-from xal.network import build, save
-from xal.notes import Notes, note_withdrawn, withdrawn_note
-from xal.project import Project
-from xal.rebuild import rebuild
-from xal.rotation import Rotation, copies
-from xal.space import Space
+from xal.exchange import adopting
+from xal.exchange.adopting import adopt_leftovers, orphans
+from xal.exchange.backup import restore_copy
+from xal.exchange.rebuild import rebuild
+from xal.exchange.store_copies import Rotation, copies
+from xal.loop.submission import Submission, submit
+from xal.model.network import build, save
+from xal.pool.label_files import record_of
+from xal.pool.lost_store import label_files
+from xal.pool.notes import Notes, note_withdrawn, withdrawn_note
+from xal.pool.project import Project
+from xal.pool.weights import digest
+from xal.pool.workspace import ORPHANS
 from xal.store.rows import AnnotationRow
-from xal.submission import Submission, submit
-from xal.weights import digest
+from xal.system.disk_space import Space
+from xal.system.folder_lock import Hold
 
 IO_ERROR, EIO = "/proc/self/mem", "Input/output error"
 """Whoever reads the beginning of this file meets this error."""

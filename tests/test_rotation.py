@@ -15,11 +15,12 @@ import pytest
 from harness.local import Local
 from harness.room import open_room
 
-from xal import rotation, space
-from xal.backup import backup
 from xal.errors import StoreError, StoreLost
-from xal.rotation import NAME, Rotation, copies, made_at, surplus
-from xal.space import Space
+from xal.exchange import store_copies as rotation
+from xal.exchange.backup import backup
+from xal.exchange.store_copies import NAME, Rotation, copies, made_at, surplus
+from xal.system import disk_space as space
+from xal.system.disk_space import Space
 
 
 @pytest.fixture

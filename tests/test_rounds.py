@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 from harness.local import Local
 
-from xal.adopting import ORPHANS
 from xal.cli import main
 from xal.errors import Conflict
-from xal.jobs import job
-from xal.manage import publish_version
-from xal.project import Project
-from xal.rounds import _base, _cases, _judge, _look_at_annotated, train_round
-from xal.scoring import score_pool
+from xal.loop.decisions import publish_version
+from xal.loop.rounds import _base, _cases, _judge, _look_at_annotated, train_round
+from xal.loop.scoring import score_pool
+from xal.model.training import Trained
+from xal.pool.jobs import job
+from xal.pool.project import Project
+from xal.pool.workspace import ORPHANS
 from xal.server.api.versions import version_reply
 from xal.task import TrainingSettings
-from xal.training import Trained
 
 GOOD = TrainingSettings(max_epochs=5, patience=5)
 USELESS = TrainingSettings(max_epochs=1, learning_rate=1e-12)
@@ -78,7 +78,7 @@ def test_a_learning_curve_is_made_of_what_a_round_stores(trained: Local):
 
 
 def test_a_worse_model_is_not_published_and_log_and_store_say_why(trained: Local, caplog: pytest.LogCaptureFixture):
-    with caplog.at_level(logging.INFO, "xal.rounds"):
+    with caplog.at_level(logging.INFO, "xal.loop.rounds"):
         outcome = run(trained, USELESS)
     assert outcome.version.state == "refused"
     assert trained.project.store.current_version().version == 1

@@ -11,11 +11,11 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 from harness.local import Local
 
-from xal.acquisition import roi_confidence
 from xal.errors import Full, StoreError
-from xal.manage import publish_version, set_alpha
-from xal.rounds import train_round
-from xal.scoring import score_pool
+from xal.loop.decisions import publish_version, set_alpha
+from xal.loop.rounds import train_round
+from xal.loop.scoring import score_pool
+from xal.method.acquisition import roi_confidence
 from xal.store.rows import ImageFile, ImageRow
 from xal.task import ReadingSettings, TrainingSettings
 

@@ -12,11 +12,11 @@ import pytest
 from harness.local import INFO, Local
 from harness.stopwatch import fastest
 
-from xal import second_look
-from xal.images import write_label
-from xal.second_look import NEARBY, look_again, model_doubt, outlier_bound
+from xal.imaging.images import write_label
+from xal.loop import second_look
+from xal.loop.second_look import NEARBY, look_again, model_doubt, outlier_bound
+from xal.loop.submission import Submission, submit
 from xal.store import AnnotationRow
-from xal.submission import Submission, submit
 from xal.task import ReadingSettings
 
 SURE = {"finding": "square", "probability": 0.93, "overlap": 0.71}
@@ -81,7 +81,7 @@ def test_a_label_file_that_is_gone_is_said_and_does_not_stop_it(local: Local, ca
     for reader in ("ada", "bob"):
         draw(local, 1, 8, 8, reader)
     (local.project.workspace.labels / lost.label_path).unlink()
-    with caplog.at_level(logging.WARNING, "xal.second_look"):
+    with caplog.at_level(logging.WARNING, "xal.loop.second_look"):
         assert look_again(local.project, 60) == 4
     assert f"of {local.ids[0]} are not compared" in caplog.text
     ((together,), images) = local.project.store.together()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xal.selection import Pool, apart, choose, choose_ahead
+from xal.method.batches import Pool, apart, choose, choose_ahead
 from xal.task import BatchSettings
 
 

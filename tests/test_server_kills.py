@@ -21,14 +21,16 @@ from harness.pools import FINDINGS
 from harness.room import Room, open_room
 from harness.server import Server
 
-from xal import label_file, submission, temporary
-from xal.adopting import adopt_leftovers, orphans, unnamed
 from xal.cli import main
-from xal.durable import HOST
-from xal.lost import label_files
-from xal.project import Project
+from xal.exchange.adopting import adopt_leftovers, orphans, unnamed
+from xal.loop import submission
+from xal.loop.submission import INCOMING, forget_drafts
+from xal.pool import label_files as label_file
+from xal.pool.lost_store import label_files
+from xal.pool.project import Project
 from xal.store import Store
-from xal.submission import INCOMING, forget_drafts
+from xal.system import temporary_files as temporary
+from xal.system.durable import HOST
 from xal.task import load_task
 
 

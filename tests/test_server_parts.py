@@ -12,7 +12,7 @@ from harness.local import Local
 from harness.pools import write_pool
 
 from xal.errors import BadInput, Conflict, XalError
-from xal.images import channel_as_nifti, fingerprint, read_image, suffix_of
+from xal.imaging.images import channel_as_nifti, fingerprint, read_image, suffix_of
 from xal.server.conf import parse_conf
 from xal.server.datastore import LARGE_POOL, XalDatastore
 from xal.server.infer import _contiguous
@@ -104,7 +104,7 @@ def test_the_app_runs_beside_a_broken_torchvision(tmp_path: Path):
     broken = tmp_path / "torchvision"
     broken.mkdir()
     (broken / "__init__.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')\n")
-    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import monailabel.app, xal.server.app, xal.rounds"
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import monailabel.app, xal.server.app, xal.loop.rounds"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from xal.errors import BadInput, Conflict, Unreadable
-from xal.source import FolderSource, checked_id
+from xal.sources.folder import FolderSource, checked_id
 
 
 def names(folder: Path) -> dict[str, str]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from harness.pools import TASK, write_pool
 
-from xal.project import Project
+from xal.pool.project import Project
 from xal.server.strategy import lonely_name, strategies
 from xal.task import load_task
 

@@ -10,9 +10,9 @@ from harness.local import INFO, Local
 from harness.pools import write_label as write_picture
 
 from xal.errors import Conflict
-from xal.images import write_label
+from xal.imaging.images import write_label
+from xal.loop.submission import Submission, parse_submission, submit
 from xal.store import AnnotationRow, ReadingRow
-from xal.submission import Submission, parse_submission, submit
 
 
 @pytest.fixture

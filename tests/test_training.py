@@ -7,14 +7,14 @@ import pytest
 import torch
 from synthetic import BAR, DOT, NONE, make_cases, make_task
 
-from xal.augmentation import augment, move, random_motion
 from xal.datasets.truth import read_truth
 from xal.errors import BadInput
-from xal.evaluate.truth import as_case
-from xal.evaluation import Case
-from xal.network import read
+from xal.experiments.demo.truth import as_case
+from xal.model.augmentation import augment, move, random_motion
+from xal.model.judging import Case
+from xal.model.network import read
+from xal.model.training import balanced_epochs, evaluate, train
 from xal.task import load_task
-from xal.training import balanced_epochs, evaluate, train
 
 CPU = torch.device("cpu")
 ROOT = Path(__file__).parents[1]

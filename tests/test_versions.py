@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from xal.evaluation import Evaluation
+from xal.model.gate import draw_validation, gate, lacks_validation, training_images, wanted
+from xal.model.judging import Evaluation
 from xal.task import GateSettings
-from xal.versions import draw_validation, gate, lacks_validation, training_images, wanted
 
 SETTINGS = GateSettings()
 

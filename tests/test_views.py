@@ -15,14 +15,14 @@ from PIL import Image
 from synthetic import make_task
 
 from xal.errors import Unreadable
-from xal.geometry import grid_to_image
-from xal.images import Header, Volume, read_image
-from xal.integrity import Kind
-from xal.project import Project
-from xal.screen import screen_of, thumbnail
+from xal.imaging.display import screen_of, thumbnail
+from xal.imaging.geometry import grid_to_image
+from xal.imaging.images import Header, Volume, read_image
+from xal.imaging.integrity import Kind
+from xal.pool.project import Project
+from xal.pool.views import attention_nifti, coarser, display_file, header_of, thumbnail_file
 from xal.store.rows import ImageRow
 from xal.task import Task
-from xal.views import attention_nifti, coarser, display_file, header_of, thumbnail_file
 
 RNG = np.random.default_rng(3)
 OBLIQUE = np.array([[0.0, 0.4, -2.4, 11], [-0.9, 0.0, 0.0, 40], [0.0, -0.3, -3.2, 7], [0, 0, 0, 1]])

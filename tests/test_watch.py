@@ -10,10 +10,11 @@ import pytest
 from harness.local import Local
 
 from xal.errors import BadInput, StoreLost
-from xal.server import pace, watch
-from xal.server.pace import Pace
+from xal.server import watch
 from xal.server.watch import Watch
 from xal.store.rows import ImageRow
+from xal.system import pace
+from xal.system.pace import Pace
 
 
 class _EnoughError(BaseException):

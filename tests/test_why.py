@@ -10,9 +10,9 @@ from harness.local import INFO, Local
 from harness.pools import write_label
 from PIL import Image
 
-from xal.reader import Reader
-from xal.submission import Submission, submit
-from xal.why import Explanation, explain
+from xal.loop.reader import Reader
+from xal.loop.submission import Submission, submit
+from xal.loop.why import Explanation, explain
 
 ADA, CHIEF = Reader("ada"), Reader("chief", reviewer=True)
 

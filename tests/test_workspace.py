@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-from xal import workspace
 from xal.errors import StoreError
-from xal.workspace import Workspace
+from xal.pool import workspace
+from xal.pool.workspace import Workspace
 
 
 def test_a_folder_keeps_its_state_inside(tmp_path):

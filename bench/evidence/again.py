@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from xal.evaluate.config import load_simulation
-from xal.evaluate.prepared import prepare_set
-from xal.evaluate.rows import Run, read_run, run_file
-from xal.evaluate.split import Split, split
-from xal.network import Network
-from xal.training import train
+from xal.experiments.run.config import load_simulation
+from xal.experiments.run.prepared import prepare_set
+from xal.experiments.run.rows import Run, read_run, run_file
+from xal.experiments.run.split import Split, split
+from xal.model.network import Network
+from xal.model.training import train
 
 HERE = Path(__file__).resolve().parent
 CPU = torch.device("cpu")

@@ -20,10 +20,10 @@ import numpy.typing as npt
 from again import CPU, HERE, Again, Rows
 from scipy.stats import rankdata
 
-from xal.acquisition import score
-from xal.evaluate.reading import read_pool
-from xal.evaluation import roc_area
-from xal.network import Network
+from xal.experiments.run.predictions import read_pool
+from xal.method.acquisition import score
+from xal.model.judging import roc_area
+from xal.model.network import Network
 from xal.task import AcquisitionSettings
 
 Floats = npt.NDArray[np.float64]

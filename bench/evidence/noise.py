@@ -13,8 +13,8 @@ import statistics
 
 from again import CPU, HERE, Again, Rows
 
-from xal.evaluate.measures import of_test
-from xal.evaluation import evaluate
+from xal.experiments.run.measures import of_test
+from xal.model.judging import evaluate
 
 FAR = 1_000_000
 """Seeds that no simulation uses."""

@@ -16,9 +16,9 @@ from typing import Any
 from xal.datasets.registry import ADAPTERS, known_options, read_options, read_source
 from xal.datasets.truth import TRUTH, TRUTH_FOLDER
 from xal.errors import XalError
-from xal.notes import note_withdrawn
-from xal.pacs.address import is_address
-from xal.project import Project
+from xal.pool.notes import note_withdrawn
+from xal.pool.project import Project
+from xal.sources.address import is_address
 from xal.task import load_task
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -180,8 +180,8 @@ def _include(given: argparse.Namespace) -> None:
 
 
 def _problems(given: argparse.Namespace) -> None:
-    from xal.adopting import orphans
-    from xal.label_check import check_all
+    from xal.exchange.adopting import orphans
+    from xal.pool.label_check import check_all
 
     project = _open(given)
     store = project.store
@@ -208,14 +208,14 @@ def _versions(given: argparse.Namespace) -> None:
 
 
 def _publish(given: argparse.Namespace) -> None:
-    from xal.manage import publish_version
+    from xal.loop.decisions import publish_version
 
     _say(f"v{publish_version(_open(given), given.version, by=given.reader).version} is in use")
 
 
 def _alpha(given: argparse.Namespace) -> None:
-    from xal.lineup import is_due
-    from xal.manage import set_alpha
+    from xal.loop.decisions import set_alpha
+    from xal.loop.next_batch import is_due
 
     if not 0 <= given.alpha <= 1:
         raise XalError(f"alpha lies between 0 and 1, not at {given.alpha:g}")
@@ -230,8 +230,8 @@ def _alpha(given: argparse.Namespace) -> None:
 
 
 def _score(given: argparse.Namespace) -> None:
-    from xal.jobs import AnotherRuns, job
-    from xal.scoring import score_pool
+    from xal.loop.scoring import score_pool
+    from xal.pool.jobs import AnotherRuns, job
 
     project = _open(given)
     project.sync()
@@ -249,7 +249,7 @@ def _score(given: argparse.Namespace) -> None:
 
 
 def _import_labels(given: argparse.Namespace) -> None:
-    from xal.legacy import import_datastore_v2, imported_before
+    from xal.exchange.monailabel_store import import_datastore_v2, imported_before
 
     project = _open(given)
     before = imported_before(project)
@@ -268,7 +268,7 @@ def _import_labels(given: argparse.Namespace) -> None:
 
 def _export(given: argparse.Namespace) -> None:
     from xal.datasets.progress import track
-    from xal.export import export_dataset
+    from xal.exchange.export import export_dataset
 
     project = _open(given)
     project.sync()
@@ -277,7 +277,7 @@ def _export(given: argparse.Namespace) -> None:
 
 
 def _backup(given: argparse.Namespace) -> None:
-    from xal.backup import backup, dump_advice, unreadable_in
+    from xal.exchange.backup import backup, dump_advice, unreadable_in
 
     project = _open(given)
     _say(f"the state is in {backup(project, given.target)}")
@@ -291,7 +291,7 @@ def _backup(given: argparse.Namespace) -> None:
 
 
 def _restore(given: argparse.Namespace) -> None:
-    from xal.backup import load_advice, restore, restore_copy
+    from xal.exchange.backup import load_advice, restore, restore_copy
 
     if given.source.is_file():
         restored = restore_copy(given.source, _studies(given), given.database)
@@ -314,7 +314,7 @@ def _restore(given: argparse.Namespace) -> None:
 
 
 def _rebuild(given: argparse.Namespace) -> None:
-    from xal.rebuild import rebuild
+    from xal.exchange.rebuild import rebuild
 
     for line in rebuild(load_task(given.task, TASKS), _studies(given), given.database).lines():
         _say(line)
@@ -362,8 +362,8 @@ def _phantom(given: argparse.Namespace) -> None:
 
 
 def _simulate(given: argparse.Namespace) -> None:
-    from xal.evaluate.config import load_simulation
-    from xal.evaluate.simulate import Wish, simulate
+    from xal.experiments.run.config import load_simulation
+    from xal.experiments.run.simulate import Wish, simulate
 
     plan, rows = load_simulation(given.config), given.config.with_suffix("")
     if given.source is not None:
@@ -400,14 +400,14 @@ def _numbers(text: str) -> tuple[int, ...]:
 def _demo(given: argparse.Namespace) -> None:
     if min(given.rounds, given.labels) < 1:
         raise XalError("--rounds and --labels are at least 1")
-    from xal.evaluate.demo import Plan, demo
+    from xal.experiments.demo.demo import Plan, demo
 
     plan = Plan(rounds=given.rounds, labels=given.labels, seed=given.seed, training={"seed": given.seed})
     demo(ROOT, ROOT / "var" / "demo", plan, _say)
 
 
 def _report(given: argparse.Namespace) -> None:
-    from xal.evaluate.report import report
+    from xal.experiments.report.report import report
 
     for path in report(given.config, TASKS, ROOT, given.out, given.markdown, given.figures):
         _say(f"{path}")

@@ -7,13 +7,10 @@ apart, a symmetric map) is then equal on one machine and not on another, and mus
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.floating[Any]]
-Ints = npt.NDArray[np.int64]
+from xal.arrays import FloatArray, IntArray
 
 ROUNDING = 1e-5
 """Of values about as large as 1 (logits, log odds, losses, scores, attention); of larger ones in proportion."""
@@ -21,20 +18,20 @@ _SMALL = 0.1
 """From here on a score's rounding is no smaller, however small the score; above it is in proportion."""
 
 
-def at_least(values: Floats, bound: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+def at_least(values: FloatArray, bound: npt.ArrayLike) -> npt.NDArray[np.bool_]:
     """Which values are as large as the bound, or below it by rounding alone."""
     limit = np.asarray(bound, np.float64)
     result: npt.NDArray[np.bool_] = values >= limit - ROUNDING * np.maximum(1.0, np.abs(limit))
     return result
 
 
-def largest(values: Floats) -> Ints:
+def largest(values: FloatArray) -> IntArray:
     """Along the last axis the position of the largest value; of several that are equal within rounding the first."""
-    result: Ints = at_least(values, values.max(-1, keepdims=True)).argmax(-1)
+    result: IntArray = at_least(values, values.max(-1, keepdims=True)).argmax(-1)
     return result
 
 
-def levels(values: Floats) -> Ints:
+def levels(values: FloatArray) -> IntArray:
     """A whole number for each of these scores (n,), which orders them as they are and is the same for equal ones.
 
     A level reaches from its lowest value as far as rounding does, and no farther however densely values lie.

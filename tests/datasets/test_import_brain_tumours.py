@@ -28,7 +28,7 @@ from scipy.io import savemat
 from xal.datasets.brain_tumours import FINDINGS, LABELS
 from xal.datasets.naming import short_hash
 from xal.datasets.truth import Known, read_truth
-from xal.images import read_image
+from xal.imaging.images import read_image
 from xal.task import load_task
 
 

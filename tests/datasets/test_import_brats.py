@@ -19,8 +19,8 @@ from harness.official import (
 
 from xal.datasets.brats import GRADES, REGIONS, patient_of
 from xal.datasets.truth import read_truth
-from xal.geometry import prepare
-from xal.images import read_image
+from xal.imaging.geometry import prepare
+from xal.imaging.images import read_image
 from xal.task import load_task
 
 TASKS = Path(__file__).resolve().parents[2] / "apps" / "xal_radiology" / "tasks"

@@ -25,8 +25,8 @@ from PIL import Image
 from xal.datasets.busi import FINDINGS, NORMAL
 from xal.datasets.naming import short_hash
 from xal.datasets.truth import Known, read_truth
-from xal.geometry import prepare
-from xal.images import read_image
+from xal.imaging.geometry import prepare
+from xal.imaging.images import read_image
 from xal.task import load_task
 
 ONE_EACH = {"benign": 1, "malignant": 1, "normal": 1}

@@ -8,7 +8,7 @@ from harness.official import noted, rows_of, run_import, skipped, table, write_f
 from PIL import Image
 
 from xal.datasets.truth import read_truth
-from xal.images import write_label
+from xal.imaging.images import write_label
 
 
 def picture(file: Path, size: tuple[int, int] = (24, 20), value: int = 90) -> Path:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from xal.datasets.cases import Box, covered, dominant
 from xal.datasets.truth import read_truth
-from xal.images import write_label
+from xal.imaging.images import write_label
 
 
 def volume(file: Path, values: dict[int, int]) -> None:

@@ -20,7 +20,7 @@ from harness.official import (
 from harness.server import APP, Server
 
 from xal.datasets.truth import read_truth
-from xal.images import read_image
+from xal.imaging.images import read_image
 from xal.task import load_task
 
 

@@ -22,8 +22,8 @@ from xal.datasets.cases import Box
 from xal.datasets.siim_covid import FINDINGS
 from xal.datasets.truth import read_truth
 from xal.datasets.vindr_cxr import FREQUENT, NO_FINDING, fuse, overlap
-from xal.geometry import prepare
-from xal.images import read_image
+from xal.imaging.geometry import prepare
+from xal.imaging.images import read_image
 from xal.task import load_task
 
 TASKS = Path(__file__).resolve().parents[2] / "apps" / "xal_radiology" / "tasks"

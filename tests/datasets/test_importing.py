@@ -26,8 +26,8 @@ from harness.official import (
 )
 
 from xal.datasets.truth import read_truth
-from xal.images import read_label
-from xal.source import FolderSource
+from xal.imaging.images import read_label
+from xal.sources.folder import FolderSource
 
 
 def listing(studies: Path) -> dict:
@@ -303,7 +303,7 @@ def test_a_folder_with_other_files_is_left_alone(source: Path, tmp_path: Path, c
 
 
 def test_two_imports_at_once_are_refused(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    from xal.holding import Hold
+    from xal.system.folder_lock import Hold
 
     hold = Hold(tmp_path / "studies" / ".truth", alone=True)
     assert run_import("folder", source, tmp_path / "studies") == 1

@@ -11,9 +11,9 @@ from pydicom.sequence import Sequence as Items
 from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
 
-from xal.dicom.planes import Plane, planes
 from xal.dicom.regions import Drawn, Region, regions
 from xal.errors import BadInput
+from xal.imaging.dicom_planes import Plane, planes
 
 CORNER = [(1.5, 0.5), (6.5, 0.5), (6.5, 2.5), (3.5, 2.5), (3.5, 7.5), (1.5, 7.5)]
 """An L along the edges of pixels, in column and row, that no flip or exchange of axes leaves as it is."""

@@ -8,7 +8,7 @@ from dicom.objects import KINDS, PATIENT, faults, projection, reread, stack, wri
 from xal.dicom.attention import attention_bands, attention_map
 from xal.dicom.derived import Stamp
 from xal.dicom.made_by import made_by_xal
-from xal.dicom.planes import planes
+from xal.imaging.dicom_planes import planes
 
 STAMP = Stamp("1.2.826.0.1.3680043.10.1541.8", "1.2.826.0.1.3680043.10.1541.8.1", datetime(2026, 3, 4, 5, 6, 7), 902)
 BOTH = pytest.mark.parametrize("make", [attention_bands, attention_map])

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from dicom.objects import CORONAL, KINDS, OBLIQUE, PATIENT, enhanced, projection, save, stack, ultrasound
 
-from xal.dicom.planes import place, planes
 from xal.errors import BadInput
-from xal.images import read_image
+from xal.imaging.dicom_planes import place, planes
+from xal.imaging.images import read_image
 
 
 def numbers(found):

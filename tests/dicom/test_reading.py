@@ -14,7 +14,7 @@ from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLEL
 from xal.datasets.phantom_dicom import KINDS, Case, case, content, write
 from xal.datasets.phantom_syntaxes import LOSSLESS, stored_as
 from xal.errors import Unreadable
-from xal.images import Volume, read_header, read_image
+from xal.imaging.images import Volume, read_header, read_image
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -334,7 +334,7 @@ def test_slices_without_a_place_are_no_volume(tmp_path: Path):
 
 def test_nothing_of_the_patient_stays_beside_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The stand-in that GDCM reads has the pixels and their place only."""
-    from xal.dicom import reading
+    from xal.imaging import dicom_files as reading
 
     made = []
     monkeypatch.setattr(

@@ -6,8 +6,8 @@ from dicom.drawn import corner, found
 from dicom.objects import KINDS
 
 from xal.dicom.derived import Stamp
-from xal.dicom.planes import planes
 from xal.dicom.segmentation import Outline, segmentation
+from xal.imaging.dicom_planes import planes
 
 STAMP = Stamp("1.2.3.1", "1.2.3.2", datetime(2025, 1, 2, 3, 4, 5), 900)
 

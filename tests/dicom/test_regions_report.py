@@ -18,9 +18,9 @@ from dicom.objects import COLUMNS, OBLIQUE, ROWS, enhanced, projection, save, st
 from pydicom import dcmread
 
 from xal.dicom.made_by import MANUFACTURER, MODEL
-from xal.dicom.planes import planes
 from xal.dicom.regions import of_one_kind
 from xal.errors import BadInput
+from xal.imaging.dicom_planes import planes
 
 KINDS = {
     "axial": lambda: stack("CT"),

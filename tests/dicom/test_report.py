@@ -9,9 +9,9 @@ from pydicom.sr.codedict import codes
 
 from xal.dicom.derived import Stamp
 from xal.dicom.made_by import made_by_xal
-from xal.dicom.planes import planes
 from xal.dicom.report import Statement, report
 from xal.dicom.segmentation import Outline, segmentation
+from xal.imaging.dicom_planes import planes
 from xal.task import Task
 
 TASK = Task.model_validate({

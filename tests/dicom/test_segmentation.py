@@ -10,8 +10,8 @@ from dicom.objects import BIRTH, KINDS, PATIENT, enhanced, faults, projection, r
 
 from xal.dicom.derived import Stamp
 from xal.dicom.made_by import made_by_xal
-from xal.dicom.planes import place, planes
 from xal.dicom.segmentation import Outline, segmentation
+from xal.imaging.dicom_planes import place, planes
 from xal.task import Code
 
 STAMP = Stamp(

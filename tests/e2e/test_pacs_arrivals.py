@@ -23,13 +23,13 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from xal.datasets import phantom_dicom
 from xal.datasets.phantom_dicom import Case
 from xal.dicom.derived import Stamp
-from xal.dicom.planes import planes
 from xal.dicom.segmentation import Outline, segmentation
-from xal.pacs.arriving import Search
-from xal.pacs.sending import Sending
-from xal.pacs.source import DicomWebSource
-from xal.project import Project
-from xal.roi import found_mask
+from xal.exchange.arriving import Search
+from xal.exchange.sending import Sending
+from xal.imaging.dicom_planes import planes
+from xal.pool.project import Project
+from xal.pool.rois import found_mask
+from xal.sources.archive import DicomWebSource
 from xal.task import load_task
 
 pytestmark = pytest.mark.e2e

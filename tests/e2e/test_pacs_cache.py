@@ -15,14 +15,14 @@ from harness.faults import FaultyProxy
 from harness.hospital import LOGIN, of_x_rays, quick_task
 from harness.orthanc import Orthanc
 
-from xal.bounded import used
 from xal.errors import Unavailable
-from xal.pacs import client
-from xal.project import FETCHED, ArchiveOptions, Project
-from xal.server import ready
+from xal.loop.submission import Submission, submit
+from xal.pool.project import FETCHED, ArchiveOptions, Project
+from xal.server import prefetch as ready
 from xal.server.datastore import XalDatastore
-from xal.server.ready import Ready
-from xal.submission import Submission, submit
+from xal.server.prefetch import Ready
+from xal.sources import client
+from xal.system.bounded_folder import used
 from xal.task import load_task
 
 pytestmark = pytest.mark.e2e
@@ -82,7 +82,7 @@ def test_the_head_and_what_is_being_read_stay_while_the_whole_archive_goes_by(
     given: int,
     lease: float,
 ):
-    monkeypatch.setattr("xal.pacs.cache.IN_USE_SECONDS", 0)
+    monkeypatch.setattr("xal.sources.series_cache.IN_USE_SECONDS", 0)
     monkeypatch.setattr(ready, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(ready, "HEAD", 2)
     project = on_archive(room=6)

@@ -12,14 +12,14 @@ from harness.faults import FaultyProxy
 from harness.hospital import LOGIN, of_x_rays, publish_untrained, quick_task
 from harness.orthanc import Orthanc
 
-from xal import aside
 from xal.datasets import phantom_dicom
 from xal.datasets.phantom_dicom import Case
 from xal.errors import NotFound, Unavailable
-from xal.pacs import client
-from xal.pacs.source import DicomWebSource
-from xal.project import ArchiveOptions, Project
-from xal.scoring import score_pool
+from xal.loop.scoring import score_pool
+from xal.pool import quarantine as aside
+from xal.pool.project import ArchiveOptions, Project
+from xal.sources import client
+from xal.sources.archive import DicomWebSource
 from xal.task import load_task
 
 pytestmark = pytest.mark.e2e

@@ -12,12 +12,12 @@ from pydicom.uid import JPEGBaseline8Bit
 
 from xal.datasets.phantom_dicom import KINDS, Case, case
 from xal.datasets.phantom_syntaxes import LOSSLESS, stored_as
-from xal.dicom.planes import place, planes
 from xal.errors import Unavailable
-from xal.images import read_image
-from xal.pacs.address import Address
-from xal.pacs.cache import SeriesCache
-from xal.pacs.client import Archive
+from xal.imaging.dicom_planes import place, planes
+from xal.imaging.images import read_image
+from xal.sources.address import Address
+from xal.sources.client import Archive
+from xal.sources.series_cache import SeriesCache
 
 pytestmark = pytest.mark.e2e
 

@@ -17,15 +17,15 @@ from harness.orthanc import Orthanc
 from xal.datasets import phantom_dicom
 from xal.datasets.phantom_dicom import Case
 from xal.errors import BadInput, Unavailable
-from xal.geometry import grid_to_image
-from xal.images import read_image
-from xal.pacs import client
-from xal.pacs.arriving import Search
-from xal.pacs.sending import Sending, checked_kinds
-from xal.pacs.source import DicomWebSource
-from xal.project import Project
-from xal.scoring import score_pool
-from xal.submission import Submission, submit
+from xal.exchange.arriving import Search
+from xal.exchange.sending import Sending, checked_kinds
+from xal.imaging.geometry import grid_to_image
+from xal.imaging.images import read_image
+from xal.loop.scoring import score_pool
+from xal.loop.submission import Submission, submit
+from xal.pool.project import Project
+from xal.sources import client
+from xal.sources.archive import DicomWebSource
 from xal.task import load_task
 
 pytestmark = pytest.mark.e2e

@@ -10,7 +10,7 @@ from harness.hospital import Hospital, quick_task
 from harness.slicer_core import read_with_slicer
 
 from xal.datasets.phantom_dicom import Case
-from xal.dicom.planes import Plane, place
+from xal.imaging.dicom_planes import Plane, place
 
 pytestmark = pytest.mark.e2e
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from synthetic import make_cases, make_task
 
-from xal.evaluate.measures import correlation, faithfulness
-from xal.network import build
+from xal.experiments.run.measures import correlation, faithfulness
+from xal.model.network import build
+from xal.model.training import train
 from xal.task import Task
-from xal.training import train
 
 CPU = torch.device("cpu")
 
@@ -30,7 +30,7 @@ def test_images_are_taken_a_few_at_a_time_and_the_figures_stay_the_same(task: Ta
     torch.manual_seed(0)
     network, cases = build(task), make_cases(7)
     at_once = faithfulness(network, cases, task)
-    monkeypatch.setattr("xal.evaluate.measures.BATCH", 2)
+    monkeypatch.setattr("xal.experiments.run.measures.BATCH", 2)
     assert faithfulness(network, cases, task) == pytest.approx(at_once)
     assert faithfulness(network, [], task) == (None, None)
 
@@ -43,7 +43,7 @@ def test_cells_of_equal_attention_go_in_the_same_order_whatever_rounding_says(
     found = []
     for noise in (0.0, 1e-7):
         maps = 0.5 + noise * torch.randn(4, 32, 32, generator=torch.Generator().manual_seed(0))
-        monkeypatch.setattr("xal.evaluate.measures.upsample", lambda _maps, _size, maps=maps: maps)
+        monkeypatch.setattr("xal.experiments.run.measures.upsample", lambda _maps, _size, maps=maps: maps)
         found.append(faithfulness(network, cases, task))
     assert found[0] == pytest.approx(found[1], abs=1e-7)
 

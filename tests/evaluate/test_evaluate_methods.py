@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xal.evaluate.methods import METHODS, Candidates, Setting
+from xal.method.rivals import METHODS, Candidates, Setting
 from xal.task import Task
 
 

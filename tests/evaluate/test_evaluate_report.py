@@ -12,14 +12,14 @@ from PIL import Image
 
 from xal.cli import main
 from xal.datasets.truth import TRUTH_FOLDER, TruthRow, write_mask, write_truth
-from xal.evaluate.config import load_simulation
-from xal.evaluate.digest import run_digest
-from xal.evaluate.gather import gather, plan_arms
-from xal.evaluate.numbers import points
-from xal.evaluate.prepared import set_digest
-from xal.evaluate.report_measures import seconds
-from xal.evaluate.rows import read_runs, run_file
-from xal.evaluate.statistics import Interval
+from xal.experiments.report.gather import gather, plan_arms
+from xal.experiments.report.measures import seconds
+from xal.experiments.report.numbers import points
+from xal.experiments.report.statistics import Interval
+from xal.experiments.run.config import load_simulation
+from xal.experiments.run.digest import run_digest
+from xal.experiments.run.prepared import set_digest
+from xal.experiments.run.rows import read_runs, run_file
 
 LABELS = (60, 120, 180)
 FINDINGS = ("glioma", "meningioma", "pituitary")

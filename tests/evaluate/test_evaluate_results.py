@@ -11,14 +11,14 @@ import yaml
 from harness.evidence import LABELS, TASK, Made, header, round_row, write_rows, write_run
 
 from xal.errors import XalError
-from xal.evaluate.gather import gather
-from xal.evaluate.page import Table
-from xal.evaluate.report_curves import price_curves
-from xal.evaluate.report_figures import colours_of
-from xal.evaluate.report_sentences import summary
-from xal.evaluate.report_tables import grid_table, outlines_table, price_blocks
-from xal.evaluate.results import Plan, Results, Role
-from xal.evaluate.rows import append, read_run, read_runs, run_file
+from xal.experiments.report.curves import price_curves
+from xal.experiments.report.figures import colours_of
+from xal.experiments.report.gather import gather
+from xal.experiments.report.page import Table
+from xal.experiments.report.results import Plan, Results, Role
+from xal.experiments.report.sentences import summary
+from xal.experiments.report.tables import grid_table, outlines_table, price_blocks
+from xal.experiments.run.rows import append, read_run, read_runs, run_file
 from xal.task import Task
 
 # how it chooses, with whose ROIs, with how much guidance, by which batch rule

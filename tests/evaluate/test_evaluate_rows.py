@@ -8,7 +8,7 @@ import pytest
 from harness.evidence import header, round_row
 
 from xal.errors import XalError
-from xal.evaluate.rows import End, append, read_run, read_runs, run_file
+from xal.experiments.run.rows import End, append, read_run, read_runs, run_file
 
 
 def written(folder: Path, rounds: int = 2, end: bool = True, arm: str = "xal", seed: int = 0) -> Path:

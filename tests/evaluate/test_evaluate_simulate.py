@@ -20,15 +20,15 @@ from harness.simulation import write_set, write_simulation
 
 from xal.cli import main
 from xal.errors import TaskError, XalError
-from xal.evaluate.config import load_simulation
-from xal.evaluate.prepared import prepare_set
-from xal.evaluate.reading import _oracle, _wrong_rois, read_pool
-from xal.evaluate.rows import Run, read_run, run_file
-from xal.evaluate.run import drawn_of
-from xal.evaluate.simulate import Wish, simulate
-from xal.evaluate.split import split
-from xal.images import read_image
-from xal.network import build
+from xal.experiments.run.config import load_simulation
+from xal.experiments.run.predictions import _oracle, _wrong_rois, read_pool
+from xal.experiments.run.prepared import prepare_set
+from xal.experiments.run.rows import Run, read_run, run_file
+from xal.experiments.run.run import drawn_of
+from xal.experiments.run.simulate import Wish, simulate
+from xal.experiments.run.split import split
+from xal.imaging.images import read_image
+from xal.model.network import build
 
 TASKS = Path(__file__).parents[2] / "apps" / "xal_radiology" / "tasks"
 
@@ -330,7 +330,7 @@ def test_the_set_is_prepared_as_the_server_would(finished: Path):
     plan = load_simulation(finished)
     task = plan.load_task("xal", TASKS)
     data = prepare_set(plan.studies, task)
-    from xal.geometry import prepare
+    from xal.imaging.geometry import prepare
 
     volume = read_image(plan.studies / f"{data.ids[3]}.png")
     np.testing.assert_array_equal(data.images[3], prepare(volume, task).tensor.numpy())

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from xal.errors import XalError
-from xal.evaluate.config import Simulation
-from xal.evaluate.split import Split, split
+from xal.experiments.run.config import Simulation
+from xal.experiments.run.split import Split, split
 
 FINDINGS = np.array(([0] * 6 + [1] * 3 + [2] * 1) * 40)
 GROUPS = np.array([f"patient {i // 10}" for i in range(400)])

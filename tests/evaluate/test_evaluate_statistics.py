@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from xal.evaluate.statistics import (
+from xal.experiments.report.statistics import (
     area_under,
     bootstrap_interval,
     first_reach,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xal.evaluate.style import apart
+from xal.experiments.report.style import apart
 
 
 def test_values_that_are_apart_stay_where_they_are():

@@ -24,8 +24,8 @@ from harness.simulation import TASKS, shrink, write_set, write_simulation
 
 from xal.cli import main
 from xal.datasets.truth import TRUTH_FOLDER, read_truth
-from xal.evaluate.config import load_simulation
-from xal.evaluate.rows import read_runs
+from xal.experiments.run.config import load_simulation
+from xal.experiments.run.rows import read_runs
 
 BENCH = Path(__file__).parents[2] / "bench"
 PAPER = BENCH / "paper"

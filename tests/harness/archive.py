@@ -13,8 +13,8 @@ from pydicom import Dataset
 from harness.faults import OnAir
 from harness.hospital import quick_task
 from xal.datasets import phantom_dicom
-from xal.pacs import client
-from xal.project import ArchiveOptions, Project
+from xal.pool.project import ArchiveOptions, Project
+from xal.sources import client
 from xal.task import load_task
 
 _TAGS = {"StudyInstanceUID": "0020000D", "SeriesInstanceUID": "0020000E", "SOPInstanceUID": "00080018"}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from xal.evaluate.rows import Attention, End, Header, Pool, Reliability, Round, Seconds, append, run_file
+from xal.experiments.run.rows import Attention, End, Header, Pool, Reliability, Round, Seconds, append, run_file
 
 LABELS = tuple(range(60, 601, 60))
 BASELINES = {

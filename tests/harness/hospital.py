@@ -18,9 +18,9 @@ from harness.server import APP, Server
 from xal.datasets import phantom_dicom
 from xal.datasets.phantom_dicom import Case
 from xal.datasets.phantom_syntaxes import stored_as
-from xal.network import build, save
-from xal.project import Project
-from xal.weights import digest
+from xal.model.network import build, save
+from xal.pool.project import Project
+from xal.pool.weights import digest
 
 LOGIN = ("ann", "s3cret-word")
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from harness.pools import FINDINGS, Picture, write_label, write_pool, write_task
-from xal.project import Project
+from xal.loop.submission import Receipt, Submission, submit
+from xal.pool.project import Project
 from xal.store.rows import ReadingRow
-from xal.submission import Receipt, Submission, submit
 from xal.task import Task, load_task
 
 INFO = [{"name": name, "idx": n} for n, name in enumerate(FINDINGS)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from xal.errors import BadInput
-from xal.pacs.address import PASSWORD, USERNAME, Address
+from xal.sources.address import PASSWORD, USERNAME, Address
 
 
 def test_credentials_in_the_address_are_taken_out_of_it():

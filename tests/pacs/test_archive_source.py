@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from xal.pacs.address import Address
-from xal.pacs.client import Archive
-from xal.pacs.source import DicomWebSource
-from xal.space import Space
+from xal.sources.address import Address
+from xal.sources.archive import DicomWebSource
+from xal.sources.client import Archive
+from xal.system.disk_space import Space
 
 TAGS = {
     "study": "0020000D", "series": "0020000E", "instance": "00080018", "number": "00200013", "count": "00201209",

@@ -15,12 +15,12 @@ from pydicom import Dataset
 
 from xal.datasets import phantom_dicom
 from xal.errors import Unavailable
-from xal.images import write_label
-from xal.project import Project
-from xal.scoring import score_pool
+from xal.imaging.images import write_label
+from xal.loop.scoring import score_pool
+from xal.loop.submission import Submission, submit
+from xal.pool.project import Project
+from xal.pool.views import thumbnail_file
 from xal.store.rows import ImageRow
-from xal.submission import Submission, submit
-from xal.views import thumbnail_file
 
 
 def picture(number: int, colour: bool, turned: bool = False) -> Dataset:

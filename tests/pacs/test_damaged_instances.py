@@ -12,15 +12,15 @@ import pytest
 from harness.archive import FakeArchive, project_on, x_rays
 from harness.hospital import publish_untrained
 
-from xal import project as project_module
 from xal.datasets import phantom_dicom
 from xal.errors import Unavailable, Unreadable
-from xal.pacs import cache
-from xal.project import Project
-from xal.scoring import score_pool
-from xal.server.ready import Ready
+from xal.loop.scoring import score_pool
+from xal.pool import project as project_module
+from xal.pool.project import Project
+from xal.server.prefetch import Ready
 from xal.server.strategy import strategies
 from xal.server.watch import Watch
+from xal.sources import series_cache as cache
 
 NAME = b"Muelle"
 DAMAGES = {

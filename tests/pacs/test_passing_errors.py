@@ -10,12 +10,12 @@ import pytest
 from harness.archive import FakeArchive, project_on, x_rays
 from harness.local import Local
 
-from xal import images, integrity
-from xal import project as project_module
 from xal.errors import NotFound, Unavailable, Unreadable
-from xal.images import read_image
-from xal.pacs import cache
-from xal.project import Project
+from xal.imaging import images, integrity
+from xal.imaging.images import read_image
+from xal.pool import project as project_module
+from xal.pool.project import Project
+from xal.sources import series_cache as cache
 
 
 @pytest.fixture

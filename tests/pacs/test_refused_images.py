@@ -13,17 +13,17 @@ import pytest
 from harness.archive import FakeArchive, project_on, x_rays
 from harness.hospital import publish_untrained
 
-from xal import aside
 from xal.datasets import phantom_dicom
 from xal.errors import Unavailable
-from xal.export import export_dataset
-from xal.images import write_label
-from xal.project import Project
-from xal.rounds import train_round
-from xal.scoring import IN_A_ROW, put_aside, score_pool
+from xal.exchange.export import export_dataset
+from xal.imaging.images import write_label
+from xal.loop.rounds import train_round
+from xal.loop.scoring import IN_A_ROW, put_aside, score_pool
+from xal.loop.submission import Submission, submit
+from xal.pool import quarantine as aside
+from xal.pool.project import Project
 from xal.server.datastore import XalDatastore
 from xal.server.watch import Watch
-from xal.submission import Submission, submit
 from xal.task import TrainingSettings
 
 
@@ -152,7 +152,7 @@ def test_training_does_without_an_image_that_always_fails_and_says_so(
 ):
     project = annotated(archive, tmp_path, monkeypatch)
     (missing,) = archive.refused = {sorted(archive.pictures)[5]}
-    with caplog.at_level(logging.WARNING, "xal.rounds"):
+    with caplog.at_level(logging.WARNING, "xal.loop.rounds"):
         version = train(project).version
     assert version.metrics["not_given"] == [missing]
     assert f"image {missing} is left out of this training" in caplog.text

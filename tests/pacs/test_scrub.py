@@ -11,8 +11,8 @@ from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 
 from xal.datasets import phantom_dicom
-from xal.images import read_image
-from xal.pacs.scrub import scrubbed
+from xal.imaging.images import read_image
+from xal.sources.scrub import scrubbed
 
 PLANTED = ("Planted^Name", "PLANTED-ID", "19010203", "040506")
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from harness.local import Local
 
-from xal.pacs.address import Address
-from xal.pacs.client import Archive
-from xal.pacs.sending import Sending
-from xal.pacs.source import DicomWebSource
-from xal.space import Space
+from xal.exchange.sending import Sending
+from xal.sources.address import Address
+from xal.sources.archive import DicomWebSource
+from xal.sources.client import Archive
+from xal.system.disk_space import Space
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ import pytest
 
 from xal.datasets import phantom_dicom
 from xal.errors import Unavailable, Unreadable
-from xal.images import read_image
-from xal.pacs import cache
-from xal.pacs.cache import SeriesCache
-from xal.pacs.waiting import for_somebody
+from xal.imaging.images import read_image
+from xal.sources import series_cache as cache
+from xal.sources.series_cache import SeriesCache
+from xal.system.waiting import for_somebody
 
 ROOMY = 1 << 30
 
@@ -116,7 +116,7 @@ KILLED = """
 import sys, os, signal
 from pathlib import Path
 from xal.datasets import phantom_dicom
-from xal.pacs.cache import SeriesCache
+from xal.sources.series_cache import SeriesCache
 
 def fetch():
     yield phantom_dicom.case("ct").instances[0]

@@ -10,10 +10,10 @@ from contextlib import suppress
 import pytest
 
 from xal.errors import NoAnswer, Unavailable
-from xal.pacs import waiting
-from xal.pacs.address import Address
-from xal.pacs.client import Archive
-from xal.pacs.waiting import AT_ONCE, IN_LINE, Turns, for_somebody, patiently
+from xal.sources.address import Address
+from xal.sources.client import Archive
+from xal.system import waiting
+from xal.system.waiting import AT_ONCE, IN_LINE, Turns, for_somebody, patiently
 
 
 def test_of_many_clients_few_wait_and_the_others_are_told_at_once(monkeypatch: pytest.MonkeyPatch):
@@ -71,7 +71,7 @@ def test_while_it_is_known_to_be_away_no_client_waits():
 
 def test_what_a_client_waits_for_is_asked_for_once(monkeypatch: pytest.MonkeyPatch):
     archive = Archive(Address.parse("http://127.0.0.1:9/dicom-web", {}))
-    monkeypatch.setattr("xal.pacs.client.BACKOFF_SECONDS", 60)
+    monkeypatch.setattr("xal.sources.client.BACKOFF_SECONDS", 60)
     began = time.monotonic()
     with pytest.raises(NoAnswer), for_somebody():
         archive.headers("1.2", "1.2.3")

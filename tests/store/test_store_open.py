@@ -15,7 +15,7 @@ from store_helpers import ONCE, assert_consistent, files, names, new, submit
 
 from xal.errors import StoreError
 from xal.store import Store, engine, migrations
-from xal.store.engine import network_filesystem
+from xal.system.network_drive import network_filesystem
 
 
 def test_what_was_stored_is_there_after_opening_again(open_store):

@@ -7,8 +7,8 @@ from harness.stopwatch import fastest
 from sqlalchemy import update
 from store_helpers import TWICE, assert_consistent, files, names, planned, submit
 
-from xal.agreement import Together
 from xal.errors import BadInput, Conflict, NotFound
+from xal.method.agreement import Together
 from xal.store import Store
 from xal.store.looking import Comparison, NewDoubt
 from xal.store.schema import annotation_table, images

@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from xal.arrays import AnyArray
 from xal.datasets.cases import Case, Contents, Item
 from xal.datasets.naming import short_hash
 from xal.errors import BadInput
-from xal.images import AnyArray, Volume
+from xal.imaging.images import Volume
 
 LABELS: Mapping[int, str] = {1: "meningioma", 2: "glioma", 3: "pituitary"}
 FINDINGS = ("glioma", "meningioma", "pituitary")

@@ -20,12 +20,12 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from xal.arrays import BoolArray
 from xal.datasets.cases import Case, Contents, Item, Problem, dominant, same_place
 from xal.datasets.options import Options
 from xal.datasets.tables import read_table
-from xal.datasets.truth import Mask
 from xal.errors import BadInput
-from xal.images import Volume, read_image
+from xal.imaging.images import Volume, read_image
 
 CHANNELS: Mapping[str, tuple[str, ...]] = {
     "T1": ("t1", "t1n"),
@@ -279,7 +279,7 @@ def _chosen(labels: npt.NDArray[np.uint8], slices: str | int) -> Iterable[int]:
     return [int(np.argmax((labels > 0).sum(axis=(0, 1))))]
 
 
-def _finding(grade: str | None, labels: npt.NDArray[np.uint8]) -> tuple[str, Mask]:
+def _finding(grade: str | None, labels: npt.NDArray[np.uint8]) -> tuple[str, BoolArray]:
     """The grade and the whole tumour, or the sub-region with most voxels and where it is."""
     if grade is not None:
         return grade, labels > 0

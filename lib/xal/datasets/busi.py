@@ -19,7 +19,7 @@ from pathlib import Path
 from xal.datasets.cases import Case, Contents, Item, Parts, Problem
 from xal.datasets.naming import identifiers
 from xal.errors import BadInput, Unreadable
-from xal.images import fingerprint, read_image
+from xal.imaging.images import fingerprint, read_image
 
 NORMAL = "normal"
 FINDINGS = ("benign", "malignant", NORMAL)

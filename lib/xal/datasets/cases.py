@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from xal.datasets.truth import Mask
+from xal.arrays import BoolArray, FloatArray
 from xal.errors import BadInput
-from xal.images import FloatArray, Volume, read_image
+from xal.imaging.images import Volume, read_image
 
 _GRID_TOLERANCE = 1e-2
 _BRIGHT, _BRIGHTEST = 128, 255
@@ -51,7 +51,7 @@ class Case:
     finding: str
     group: str
     """Images of one group (a patient) are never parted between training and judging."""
-    roi: Mask | Volume | Path | Parts | Sequence[Box] | None = None
+    roi: BoolArray | Volume | Path | Parts | Sequence[Box] | None = None
     """An array (X, Y, Z), a volume or file(s) of the image's own voxels, boxes, or None where nothing is outlined."""
     provenance: Mapping[str, str] = field(default_factory=dict)
     """Where it came from: column → text."""
@@ -96,7 +96,7 @@ class Contents:
     """The shipped task has other findings: it is right in all else."""
 
 
-def mask_of(case: Case, image: Volume) -> tuple[Mask | None, list[str]]:
+def mask_of(case: Case, image: Volume) -> tuple[BoolArray | None, list[str]]:
     """The ROI on the image's own voxels, and what was wrong with parts of it; BadInput if nothing can be used."""
     if case.roi is None:
         return None, []
@@ -130,19 +130,19 @@ def covered(boxes: Iterable[Box]) -> float:
     return float(np.diff(xs) @ under @ np.diff(ys)) if those else 0.0
 
 
-def dominant(parts: Mapping[str, Mask | Sequence[Box]]) -> str:
+def dominant(parts: Mapping[str, BoolArray | Sequence[Box]]) -> str:
     """The finding that covers most of an image; of equals the first."""
     size = {name: float(part.sum()) if isinstance(part, np.ndarray) else covered(part) for name, part in parts.items()}
     return max(size, key=lambda name: size[name])
 
 
-def _from_file(file: Path, image: Volume) -> tuple[Mask, list[str]]:
+def _from_file(file: Path, image: Volume) -> tuple[BoolArray, list[str]]:
     if not file.exists():
         raise BadInput(f"its mask {file.name} is missing")
     return _on_grid(read_image(file), image, f"its mask {file.name}")
 
 
-def _on_grid(painted: Volume, image: Volume, what: str) -> tuple[Mask, list[str]]:
+def _on_grid(painted: Volume, image: Volume, what: str) -> tuple[BoolArray, list[str]]:
     """What is painted, if it lies where the image does; pictures have no place in space, and grey edges."""
     mask, notes = _cut(painted, what) if painted.shape[2] == 1 else (np.any(painted.pixels > 0, axis=0), [])
     fitting = _fitting(mask, image, what)
@@ -151,7 +151,7 @@ def _on_grid(painted: Volume, image: Volume, what: str) -> tuple[Mask, list[str]
     return fitting, notes
 
 
-def _cut(picture: Volume, what: str) -> tuple[Mask, list[str]]:
+def _cut(picture: Volume, what: str) -> tuple[BoolArray, list[str]]:
     """The painted pixels of a picture.
 
     Small values number labels: all but 0 is painted. Several brightnesses are an edge smoothed by an editor or by
@@ -170,18 +170,18 @@ def _cut(picture: Volume, what: str) -> tuple[Mask, list[str]]:
     return values >= brightest / 2, [note]
 
 
-def _fitting(mask: Mask, image: Volume, what: str) -> Mask:
+def _fitting(mask: BoolArray, image: Volume, what: str) -> BoolArray:
     if mask.shape != image.shape:
         has, wanted = (" × ".join(map(str, shape)) for shape in (mask.shape, image.shape))
         raise BadInput(f"{what} has {has} voxels, the image {wanted}")
     return mask
 
 
-def _from_boxes(boxes: Sequence[Box], image: Volume) -> tuple[Mask, list[str]]:
+def _from_boxes(boxes: Sequence[Box], image: Volume) -> tuple[BoolArray, list[str]]:
     columns, rows, slices = image.shape
     if slices != 1:
         raise BadInput(f"its ROI is given as boxes, which pictures have; this is a volume of {slices} slices")
-    mask: Mask = np.zeros(image.shape, bool)
+    mask: BoolArray = np.zeros(image.shape, bool)
     problems = []
     for box in boxes:
         x, y, width, height = box.x, box.y, box.width, box.height

@@ -18,20 +18,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from xal.arrays import BoolArray
 from xal.datasets.cases import Case, Contents, Item, Problem, mask_of
 from xal.datasets.journal import Done, Journal, Placed
 from xal.datasets.placing import place, remove_drafts
 from xal.datasets.progress import track
 from xal.datasets.seen import is_unchanged, look
 from xal.datasets.start import write_start
-from xal.datasets.truth import MASKS, TRUTH_FOLDER, Mask, write_mask, write_truth
+from xal.datasets.truth import MASKS, TRUTH_FOLDER, write_mask, write_truth
 from xal.datasets.truth import TruthRow as Row
-from xal.durable import write_atomically
 from xal.errors import BadInput, Conflict, Refused, Unreadable, XalError
-from xal.geometry import prepare
-from xal.holding import Hold
-from xal.images import Volume, read_image
-from xal.source import checked_id
+from xal.imaging.geometry import prepare
+from xal.imaging.images import Volume, read_image
+from xal.sources.folder import checked_id
+from xal.system.durable import write_atomically
+from xal.system.folder_lock import Hold
 from xal.task import Task
 
 SETTINGS = "import.json"
@@ -161,7 +162,7 @@ class _Import:
             problems = [Problem(problem.name, problem.reason) for problem in problems]
         return Done(item.name, placed, problems, look(item) if placed else None)
 
-    def _check(self, item: Item, case: Case) -> tuple[Volume, Mask | None, list[str]]:
+    def _check(self, item: Item, case: Case) -> tuple[Volume, BoolArray | None, list[str]]:
         """The image and its ROI as the app will see them, and what is wrong with parts of the ROI.
 
         Refused or Unreadable if it cannot be used.
@@ -186,7 +187,7 @@ class _Import:
             raise BadInput(f"{what}; if {case.finding!r} means that nothing is there, --task names a task that says so")
         return volume, mask if drawn else None, parts
 
-    def _place(self, item: Item, case: Case, volume: Volume, mask: Mask | None) -> Placed:
+    def _place(self, item: Item, case: Case, volume: Volume, mask: BoolArray | None) -> Placed:
         file = place(case, self._studies)
         written = None if mask is None else write_mask(self._truth, case.image, mask, volume.affine).name
         self._owner[case.image] = item.name

@@ -15,7 +15,7 @@ import numpy as np
 
 from xal.datasets.cases import Case, Contents, Item, Problem, dominant
 from xal.errors import BadInput
-from xal.images import Volume, image_id, read_image
+from xal.imaging.images import Volume, image_id, read_image
 
 LIST = "dataset.json"
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from pathlib import PurePosixPath
 
-from xal.images import suffix_of
+from xal.imaging.images import suffix_of
 
 _DIGITS = 10
 _LONG = 3

@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
-from xal.durable import write_atomically
 from xal.errors import Conflict
 from xal.settings import validated
+from xal.system.durable import write_atomically
 from xal.task import Task, load_task
 
 _HUES = 36

@@ -10,13 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.floating[Any]]
-Mask = npt.NDArray[np.bool_]
+from xal.arrays import BoolArray, FloatArray
 
 SIZE = 96
 Y, X = np.mgrid[0:SIZE, 0:SIZE].astype(np.float64)
@@ -41,7 +39,7 @@ class Body:
     b: float
     tilt: float
 
-    def inside(self, scale: float) -> Array:
+    def inside(self, scale: float) -> FloatArray:
         """Signed distance to the body's outline shrunk by `scale`, in pixels: negative inside."""
         return _ellipse(self.x, self.y, self.a * scale, self.b * scale, self.tilt)
 
@@ -67,7 +65,7 @@ def draw_body(seed: int) -> Body:
     )
 
 
-def draw(body: Body, finding: str, marker: str, seed: int) -> tuple[npt.NDArray[np.uint8], Mask]:
+def draw(body: Body, finding: str, marker: str, seed: int) -> tuple[npt.NDArray[np.uint8], BoolArray]:
     """One image (rows, columns) of a patient, and the ROI of its finding."""
     rng = np.random.default_rng([seed, 2])
     picture = _anatomy(body, np.random.default_rng([body.seed, 3]), rng)
@@ -80,7 +78,7 @@ def draw(body: Body, finding: str, marker: str, seed: int) -> tuple[npt.NDArray[
     return np.clip(np.rint(picture), 0, 255).astype(np.uint8), roi
 
 
-def _anatomy(body: Body, patient: np.random.Generator, slice_: np.random.Generator) -> Array:
+def _anatomy(body: Body, patient: np.random.Generator, slice_: np.random.Generator) -> FloatArray:
     """Skin, fat, muscle, organs, spine and vessels; the slice moves what the patient has."""
     fat, tissue = patient.uniform(58, 72), patient.uniform(98, 114)
     picture = np.full((SIZE, SIZE), _AIR)
@@ -109,7 +107,7 @@ def _anatomy(body: Body, patient: np.random.Generator, slice_: np.random.Generat
     return picture
 
 
-def _lesion(body: Body, finding: str, rng: np.random.Generator) -> tuple[Array, Mask]:
+def _lesion(body: Body, finding: str, rng: np.random.Generator) -> tuple[FloatArray, BoolArray]:
     """What a finding adds to the tissue, and its outline."""
     angle, reach = rng.uniform(0, 2 * math.pi), math.sqrt(rng.uniform(0, 1))
     x, y = body.place(0.62 * reach * math.cos(angle), 0.52 * reach * math.sin(angle) - 0.12)
@@ -121,18 +119,18 @@ def _lesion(body: Body, finding: str, rng: np.random.Generator) -> tuple[Array, 
     return contrast * profile, roi
 
 
-def _ring(x: float, y: float, radius: float, rng: np.random.Generator) -> tuple[Array, Mask]:
+def _ring(x: float, y: float, radius: float, rng: np.random.Generator) -> tuple[FloatArray, BoolArray]:
     outline = _blob(x, y, radius, radius * rng.uniform(0.75, 1), rng, 0.08)
     rim = max(1.6, 0.3 * radius)
     return _cover(outline) - 1.45 * _cover(outline + rim), outline < 0
 
 
-def _solid(x: float, y: float, radius: float, rng: np.random.Generator) -> tuple[Array, Mask]:
+def _solid(x: float, y: float, radius: float, rng: np.random.Generator) -> tuple[FloatArray, BoolArray]:
     outline = _blob(x, y, radius, radius * rng.uniform(0.75, 1), rng, 0.08)
     return _cover(outline, 2) * (0.85 + 0.15 * _texture(rng, 4)), outline < 0
 
 
-def _spiculated(x: float, y: float, radius: float, rng: np.random.Generator) -> tuple[Array, Mask]:
+def _spiculated(x: float, y: float, radius: float, rng: np.random.Generator) -> tuple[FloatArray, BoolArray]:
     core = _blob(x, y, 0.5 * radius, 0.42 * radius, rng, 0.15)
     shape = _cover(core, 1.5)
     count, first = int(rng.integers(7, 11)), rng.uniform(0, math.pi)
@@ -147,14 +145,14 @@ def _spiculated(x: float, y: float, radius: float, rng: np.random.Generator) -> 
     return shape, roi
 
 
-_SHAPES: dict[str, Callable[[float, float, float, np.random.Generator], tuple[Array, Mask]]] = {
+_SHAPES: dict[str, Callable[[float, float, float, np.random.Generator], tuple[FloatArray, BoolArray]]] = {
     "ring": _ring,
     "solid": _solid,
     "spiculated": _spiculated,
 }
 
 
-def _stamp(picture: Array, marker: str, rng: np.random.Generator) -> None:
+def _stamp(picture: FloatArray, marker: str, rng: np.random.Generator) -> None:
     """A bright sign in a corner, as film markers are; which sign says which finding it claims."""
     glyph = np.array([[pixel == "#" for pixel in row] for row in _GLYPHS[marker]]).repeat(2, axis=0).repeat(2, axis=1)
     rows, columns = glyph.shape
@@ -165,29 +163,29 @@ def _stamp(picture: Array, marker: str, rng: np.random.Generator) -> None:
     window[glyph] = rng.uniform(185, 235)
 
 
-def _cover(distance: Array, edge: float = 1.0) -> Array:
+def _cover(distance: FloatArray, edge: float = 1.0) -> FloatArray:
     """1 inside a signed distance, 0 outside, a ramp `edge` pixels wide between."""
-    cover: Array = np.clip(0.5 - distance / edge, 0, 1)
+    cover: FloatArray = np.clip(0.5 - distance / edge, 0, 1)
     return cover
 
 
-def _blend(picture: Array, value: float, distance: Array, edge: float = 1.0) -> Array:
+def _blend(picture: FloatArray, value: float, distance: FloatArray, edge: float = 1.0) -> FloatArray:
     """Paint a shape over a picture."""
     cover = _cover(distance, edge)
-    painted: Array = picture * (1 - cover) + value * cover
+    painted: FloatArray = picture * (1 - cover) + value * cover
     return painted
 
 
-def _ellipse(x: float, y: float, a: float, b: float, tilt: float) -> Array:
+def _ellipse(x: float, y: float, a: float, b: float, tilt: float) -> FloatArray:
     """About the signed distance to an ellipse."""
     dx, dy = X - x, Y - y
     u = (dx * math.cos(tilt) + dy * math.sin(tilt)) / a
     v = (dy * math.cos(tilt) - dx * math.sin(tilt)) / b
-    distance: Array = (np.sqrt(u * u + v * v) - 1) * min(a, b)
+    distance: FloatArray = (np.sqrt(u * u + v * v) - 1) * min(a, b)
     return distance
 
 
-def _blob(x: float, y: float, a: float, b: float, rng: np.random.Generator, uneven: float) -> Array:
+def _blob(x: float, y: float, a: float, b: float, rng: np.random.Generator, uneven: float) -> FloatArray:
     """An ellipse at any angle whose outline wavers by the share `uneven`."""
     tilt, waver = rng.uniform(0, math.pi), np.zeros((SIZE, SIZE))
     angle = np.arctan2(Y - y, X - x)
@@ -196,15 +194,15 @@ def _blob(x: float, y: float, a: float, b: float, rng: np.random.Generator, unev
     return _ellipse(x, y, a, b, tilt) - waver * min(a, b)
 
 
-def _segment(x: float, y: float, angle: float, long: float) -> Array:
+def _segment(x: float, y: float, angle: float, long: float) -> FloatArray:
     """Distance to a line of length `long` with its middle at (x, y)."""
     dx, dy = X - x, Y - y
     along = np.clip(dx * math.cos(angle) + dy * math.sin(angle), -long / 2, long / 2)
-    distance: Array = np.sqrt((dx - along * math.cos(angle)) ** 2 + (dy - along * math.sin(angle)) ** 2)
+    distance: FloatArray = np.sqrt((dx - along * math.cos(angle)) ** 2 + (dy - along * math.sin(angle)) ** 2)
     return distance
 
 
-def _texture(rng: np.random.Generator, wavelength: int) -> Array:
+def _texture(rng: np.random.Generator, wavelength: int) -> FloatArray:
     """Smooth noise of about unit strength: random values on a grid, interpolated between."""
     cells = SIZE // wavelength + 3
     grid = rng.normal(0, 1, (cells, cells))
@@ -213,5 +211,5 @@ def _texture(rng: np.random.Generator, wavelength: int) -> Array:
     r, c = row - i, column - j
     top = grid[i, j] * (1 - c) + grid[i, j + 1] * c
     bottom = grid[i + 1, j] * (1 - c) + grid[i + 1, j + 1] * c
-    noise: Array = top * (1 - r) + bottom * r
+    noise: FloatArray = top * (1 - r) + bottom * r
     return noise

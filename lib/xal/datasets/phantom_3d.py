@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.floating[Any]]
+from xal.arrays import FloatArray
 
 _GRID = (38, 34, 20)
 """Voxels along the patient's left-right, front-back and head-foot, before axes are exchanged."""
@@ -26,9 +25,9 @@ class Grid:
     """Where the voxels lie."""
 
     shape: tuple[int, int, int]
-    affine: Array
+    affine: FloatArray
 
-    def points(self) -> tuple[Array, Array, Array]:
+    def points(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """RAS millimetres of every voxel's centre."""
         i, j, k = np.indices(self.shape).astype(np.float64)
         x, y, z = (row[0] * i + row[1] * j + row[2] * k + row[3] for row in self.affine[:3])
@@ -53,7 +52,7 @@ def draw_grid(rng: np.random.Generator) -> Grid:
     return Grid((shape[0], shape[1], shape[2]), affine.astype(np.float32).astype(np.float64))
 
 
-def draw(patient: int, finding: str, seed: int) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.bool_], Array]:
+def draw(patient: int, finding: str, seed: int) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.bool_], FloatArray]:
     """One volume, the ROI of its finding, and the affine of both."""
     body, rng = np.random.default_rng([patient, 4]), np.random.default_rng([seed, 5])
     grid = draw_grid(rng)
@@ -80,8 +79,8 @@ def draw(patient: int, finding: str, seed: int) -> tuple[npt.NDArray[np.int16], 
 
 
 def _lesion(
-    x: Array, y: Array, z: Array, body: tuple[float, float], finding: str, rng: np.random.Generator
-) -> tuple[Array, npt.NDArray[np.bool_]]:
+    x: FloatArray, y: FloatArray, z: FloatArray, body: tuple[float, float], finding: str, rng: np.random.Generator
+) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
     angle, reach = rng.uniform(0, 2 * math.pi), math.sqrt(rng.uniform(0, 1))
     place = (
         0.5 * body[0] * reach * math.cos(angle),
@@ -97,7 +96,7 @@ def _lesion(
     return np.zeros_like(x), np.zeros(x.shape, dtype=bool)
 
 
-def _rotation(rng: np.random.Generator) -> Array:
+def _rotation(rng: np.random.Generator) -> FloatArray:
     """A turn of up to 25 degrees about a random axis (Rodrigues' formula)."""
     ax, ay, az = rng.uniform(-1, 1, 3)
     length = math.sqrt(ax * ax + ay * ay + az * az)
@@ -106,25 +105,25 @@ def _rotation(rng: np.random.Generator) -> Array:
     sin, rest = math.sin(angle), 1 - math.cos(angle)
     cross = np.array([[0, -az, ay], [az, 0, -ax], [-ay, ax, 0]])
     outer = np.array([[a * b for b in (ax, ay, az)] for a in (ax, ay, az)])
-    turn: Array = np.eye(3) * (1 - rest) + sin * cross + rest * outer
+    turn: FloatArray = np.eye(3) * (1 - rest) + sin * cross + rest * outer
     return turn
 
 
 def _ellipsoid(
-    x: Array, y: Array, z: Array, centre: tuple[float, float, float], axes: tuple[float, float, float]
-) -> Array:
+    x: FloatArray, y: FloatArray, z: FloatArray, centre: tuple[float, float, float], axes: tuple[float, float, float]
+) -> FloatArray:
     """About the signed distance to an ellipsoid, in millimetres."""
     squares = ((axis - middle) / half for axis, middle, half in zip((x, y, z), centre, axes, strict=True))
-    distance: Array = (np.sqrt(sum(value * value for value in squares)) - 1) * min(axes)
+    distance: FloatArray = (np.sqrt(sum(value * value for value in squares)) - 1) * min(axes)
     return distance
 
 
-def _cover(distance: Array, edge: float = 2.0) -> Array:
-    cover: Array = np.clip(0.5 - distance / edge, 0, 1)
+def _cover(distance: FloatArray, edge: float = 2.0) -> FloatArray:
+    cover: FloatArray = np.clip(0.5 - distance / edge, 0, 1)
     return cover
 
 
-def _blend(volume: Array, value: float, distance: Array) -> Array:
+def _blend(volume: FloatArray, value: float, distance: FloatArray) -> FloatArray:
     cover = _cover(distance)
-    painted: Array = volume * (1 - cover) + value * cover
+    painted: FloatArray = volume * (1 - cover) + value * cover
     return painted

@@ -1,7 +1,7 @@
 """DICOM phantoms: the pictures of phantom_2d and the volumes of phantom_3d as devices of every kind would store them.
 
 The same bit for bit wherever they are made. Patients are invented, and look it. Every case keeps what its files mean:
-the true pixels as `xal.images.read_image` has to give them, where they lie, the finding, and its outline.
+the true pixels as `xal.imaging.images.read_image` has to give them, where they lie, the finding, and its outline.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +19,8 @@ import pydicom
 from pydicom import uid as uids
 from pydicom.dataset import Dataset, FileMetaDataset
 
+from xal.arrays import AnyArray
 from xal.datasets import phantom, phantom_2d, phantom_3d
-
-Array = npt.NDArray[Any]
 
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _SPACING = 0.5
@@ -36,9 +34,9 @@ class Case:
     kind: str
     instances: tuple[Dataset, ...]
     """As they come from the device: in no order of place."""
-    pixels: Array
+    pixels: AnyArray
     """float32 (C, X, Y, Z): rescaled, high is bright, slices along the normal of their plane."""
-    affine: Array
+    affine: AnyArray
     """Voxel → RAS millimetres; of a projection only the spacing means something."""
     finding: str
     roi: npt.NDArray[np.bool_]
@@ -105,7 +103,7 @@ class _Volume:
     values: npt.NDArray[np.int16]
     """(X, Y, Z), in Hounsfield units."""
     roi: npt.NDArray[np.bool_]
-    affine: Array
+    affine: AnyArray
     finding: str
     patient: int
 
@@ -146,7 +144,7 @@ def _uid(*parts: object) -> str:
     return f"2.25.{int.from_bytes(digest[:16], 'big')}"
 
 
-def _decimals(values: Sequence[float] | Array) -> list[str]:
+def _decimals(values: Sequence[float] | AnyArray) -> list[str]:
     """Decimal strings, of at most 16 characters."""
     return [f"{value:.9f}"[:16] for value in np.asarray(values, dtype=float)]
 
@@ -190,7 +188,7 @@ def _header(sop_class: str, modality: str, kind: str, number: int, patient: int,
     return header
 
 
-def _put(header: Dataset, stored: Array, bits: int, photometric: str) -> None:
+def _put(header: Dataset, stored: AnyArray, bits: int, photometric: str) -> None:
     """Store pixels: (rows, columns), or (frames, rows, columns), or (rows, columns, 3)."""
     colour = photometric == "RGB"
     frames = stored.ndim == 3 and not colour
@@ -210,13 +208,13 @@ def _frame_of_reference(header: Dataset, kind: str, number: int) -> None:
     header.FrameOfReferenceUID, header.PositionReferenceIndicator = _uid(kind, number, "frame of reference"), ""
 
 
-def _flat(grey: Array) -> Array:
+def _flat(grey: AnyArray) -> AnyArray:
     """(rows, columns[, channels]) as (C, X, Y, 1)."""
     layers = grey[..., np.newaxis] if grey.ndim == 2 else grey
     return np.ascontiguousarray(layers.transpose(2, 1, 0)[..., np.newaxis], dtype=np.float32)
 
 
-def _projection(kind: str, instance: Dataset, picture: _Picture, values: Array, spacing: float = _SPACING) -> Case:
+def _projection(kind: str, instance: Dataset, picture: _Picture, values: AnyArray, spacing: float = _SPACING) -> Case:
     affine = _LPS @ np.diag([spacing, spacing, 1.0, 1.0])
     return Case(kind, (instance,), _flat(values), affine, picture.finding, picture.roi.T[:, :, np.newaxis])
 
@@ -267,7 +265,7 @@ def _place(header: Dataset, volume: _Volume, k: int) -> None:
         del header.SpacingBetweenSlices
 
 
-def _stack(kind: str, instances: list[Dataset], volume: _Volume, values: Array) -> Case:
+def _stack(kind: str, instances: list[Dataset], volume: _Volume, values: AnyArray) -> Case:
     shuffled = np.random.default_rng(len(instances)).permutation(len(instances))
     pixels = np.ascontiguousarray(values[np.newaxis], dtype=np.float32)
     stacked = tuple(instances[n] for n in shuffled)

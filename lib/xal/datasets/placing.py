@@ -14,11 +14,11 @@ import numpy as np
 from xal.datasets.cases import Case
 from xal.datasets.listing import START_LABELS
 from xal.datasets.truth import MASKS, TRUTH_FOLDER
-from xal.durable import UNFINISHED, write_atomically
 from xal.errors import BadInput
-from xal.images import Volume, suffix_of
-from xal.integrity import Kind, sniff
-from xal.nifti import FAST
+from xal.imaging.images import Volume, suffix_of
+from xal.imaging.integrity import Kind, sniff
+from xal.imaging.nifti import FAST
+from xal.system.durable import UNFINISHED, write_atomically
 
 DRAFT = ".import-"
 """How the names of unfinished files and folders begin."""

@@ -19,7 +19,7 @@ from pathlib import Path
 from xal.datasets.cases import Box, Case, Contents, Item, Problem
 from xal.datasets.tables import Line, number, read_table, says_nothing
 from xal.errors import BadInput
-from xal.images import read_header
+from xal.imaging.images import read_header
 
 NEGATIVE = "Negative for Pneumonia"
 FINDINGS = ("Typical Appearance", "Indeterminate Appearance", "Atypical Appearance", NEGATIVE)

@@ -14,8 +14,8 @@ from xal.datasets.journal import Placed
 from xal.datasets.listing import LISTING, START_LABELS, Listed, listing
 from xal.datasets.naming import short_hash
 from xal.datasets.truth import MASKS, TRUTH_FOLDER, Known
-from xal.durable import write_atomically
-from xal.images import read_header, read_image, suffix_of, write_label
+from xal.imaging.images import read_header, read_image, suffix_of, write_label
+from xal.system.durable import write_atomically
 
 READER = "start set"
 

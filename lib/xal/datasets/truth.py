@@ -14,14 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-from xal.durable import write_atomically
+from xal.arrays import BoolArray, FloatArray
 from xal.errors import XalError
-from xal.images import FloatArray, image_id, read_image, write_label
-
-Mask = npt.NDArray[np.bool_]
+from xal.imaging.images import image_id, read_image, write_label
+from xal.system.durable import write_atomically
 
 TRUTH_FOLDER = ".truth"
 """In the studies folder of an imported set."""
@@ -40,11 +38,11 @@ class Known:
     mask: Path | None
     """The picture of its ROI; None for the absent finding."""
 
-    def roi(self) -> Mask | None:
+    def roi(self) -> BoolArray | None:
         """The ROI (X, Y, Z)."""
         if self.mask is None:
             return None
-        roi: Mask = read_image(self.mask).pixels[0] > 0
+        roi: BoolArray = read_image(self.mask).pixels[0] > 0
         return roi
 
 
@@ -86,7 +84,7 @@ def write_truth(folder: Path, rows: Iterable[TruthRow]) -> None:
     write_atomically(folder / TRUTH, text.getvalue().encode())
 
 
-def write_mask(folder: Path, image: str, roi: Mask, affine: FloatArray) -> Path:
+def write_mask(folder: Path, image: str, roi: BoolArray, affine: FloatArray) -> Path:
     """Write the ROI (X, Y, Z) of an image; a single slice as a PNG of one bit, which takes next to nothing."""
     if roi.shape[2] > 1:
         path = folder / MASKS / f"{image}.nii.gz"

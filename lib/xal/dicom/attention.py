@@ -12,12 +12,12 @@ from highdicom.content import AlgorithmIdentificationSequence
 from highdicom.pm.content import RealWorldValueMapping
 from pydicom.dataset import FileDataset
 
-from xal.attention import bands
+from xal.arrays import FloatArray
 from xal.dicom.codes import ARTIFICIAL_INTELLIGENCE, ATTENTION, ONE, SPATIAL, own, plain_text
 from xal.dicom.derived import Frame, Stamp, derived, item
-from xal.dicom.planes import Plane
 from xal.dicom.segmentation import Segment, of_segments
-from xal.images import FloatArray
+from xal.imaging.dicom_planes import Plane
+from xal.method.attention import bands
 from xal.task import ATTENTION_BANDS, ATTENTION_LEVELS
 
 PARAMETRIC_MAP = "1.2.840.10008.5.1.4.1.1.30"

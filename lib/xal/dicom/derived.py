@@ -26,10 +26,10 @@ from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from pydicom.valuerep import PersonName, format_number_as_ds
 
+from xal.arrays import FloatArray
 from xal.dicom.codes import SCHEME, SCHEME_NAME, plain_text
 from xal.dicom.made_by import MANUFACTURER, MODEL, SERIAL_NUMBER, SOFTWARE
-from xal.dicom.planes import Plane, place
-from xal.images import FloatArray
+from xal.imaging.dicom_planes import Plane, place
 
 ASSUMED_ORIENTATION = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
 """What Cornerstone takes for an image that states none."""

@@ -11,12 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
+from xal.arrays import BoolArray, FloatArray
 from xal.errors import BadInput
-from xal.images import FloatArray
-
-Mask = npt.NDArray[np.bool_]
 
 MOST_VOXELS = 1 << 31
 """How many may be painted and kept for one object; a planning CT with sixty organs stays far below."""
@@ -36,10 +33,10 @@ class Region:
     """Of the image."""
     corner: tuple[int, int, int]
     """First voxel of the box."""
-    box: Mask
+    box: BoolArray
 
     @property
-    def mask(self) -> Mask:
+    def mask(self) -> BoolArray:
         """The outlined voxels of the whole image (X, Y, Z)."""
         mask = np.zeros(self.shape, dtype=bool)
         mask[tuple(slice(at, at + size) for at, size in zip(self.corner, self.box.shape, strict=True))] = self.box
@@ -90,10 +87,10 @@ class Drawing:
 
     shape: tuple[int, int, int]
     effort: Effort
-    planes: dict[int, Mask] = field(default_factory=dict)
+    planes: dict[int, BoolArray] = field(default_factory=dict)
     """k → (X, Y)."""
 
-    def plane(self, k: int) -> Mask:
+    def plane(self, k: int) -> BoolArray:
         """The plane to draw on."""
         if k not in self.planes:
             self.planes[k] = np.zeros(self.shape[:2], dtype=bool)
@@ -155,7 +152,7 @@ class Drawing:
         return Region((label or "")[:64], origin, self.shape, corner, box)
 
 
-def _ends(used: Mask) -> tuple[int, int]:
+def _ends(used: BoolArray) -> tuple[int, int]:
     """First index that is used, and the one after the last."""
     (where,) = np.nonzero(used)
     return int(where[0]), int(where[-1]) + 1

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from pydicom.dataset import Dataset
 
+from xal.arrays import FloatArray
 from xal.dicom.drawing import Drawing, Drawn, Effort
 from xal.dicom.series import Series
 from xal.dicom.values import items, name, numbers, required_text, text, whole
 from xal.errors import BadInput
-from xal.images import FloatArray
 
 _CLOSED = {"CLOSED_PLANAR", "CLOSEDPLANAR_XOR"}
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from pydicom.dataset import Dataset
 
+from xal.arrays import FloatArray
 from xal.dicom.drawing import Drawing, Drawn, Effort
 from xal.dicom.series import Series
 from xal.dicom.values import items, name, numbers, required_text, text
 from xal.errors import BadInput
-from xal.images import FloatArray
 
 _Code = tuple[str | None, str | None]
 _OBSERVER_TYPE: _Code = ("121005", "DCM")

@@ -17,11 +17,11 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import generate_pixel_data_frame
 from pydicom.uid import UID, AllTransferSyntaxes, ExplicitVRLittleEndian
 
-from xal.dicom.drawing import Drawing, Drawn, Effort, Mask
+from xal.arrays import BoolArray, FloatArray
+from xal.dicom.drawing import Drawing, Drawn, Effort
 from xal.dicom.series import FARTHEST, Series
 from xal.dicom.values import data, items, name, numbers, required_text, text, whole
 from xal.errors import BadInput
-from xal.images import FloatArray
 
 _BY_PEOPLE = {"MANUAL", "SEMIAUTOMATIC"}
 _SAME_GRID = 0.1
@@ -33,7 +33,7 @@ _UNDECODABLE = (
 )  # fmt: skip
 """What pydicom and its decoders raise on damaged pixel data."""
 
-Decode = Callable[[int], Mask]
+Decode = Callable[[int], BoolArray]
 """Number of a frame, from 0 → which of its pixels (row, column) are in the segment."""
 
 
@@ -104,7 +104,7 @@ class _Resampling:
         self._at = np.linalg.inv(matrix) @ np.stack([i.ravel() - corner[0], j.ravel() - corner[1]])
         self._shape = tuple(shape[:2])
 
-    def of(self, frame: Mask) -> Mask:
+    def of(self, frame: BoolArray) -> BoolArray:
         """A decoded frame (row, column) on the image's pixels (X, Y); False where it does not reach."""
         column, row = np.floor(np.round(self._at, 6) + 0.5)
         inside = (column >= 0) & (column < frame.shape[1]) & (row >= 0) & (row < frame.shape[0])
@@ -267,7 +267,7 @@ def _decoder(dataset: Dataset) -> Decode:
         values = np.frombuffer(pixels, dtype=np.uint8, count=expected).reshape(count, rows, columns)
         return lambda index: _at_least_half(values[index], full)
 
-    def of_bits(index: int) -> Mask:
+    def of_bits(index: int) -> BoolArray:
         first = index * size
         raw = np.frombuffer(pixels, dtype=np.uint8)[first // 8 : (first + size + 7) // 8]
         bit = np.unpackbits(raw, bitorder="little")[first % 8 : first % 8 + size]
@@ -284,7 +284,7 @@ def _encapsulated(pixels: bytes, syntax: str, count: int, size: tuple[int, int],
     if len(frames) != count:
         raise BadInput(f"its compressed pixel data does not hold {count} frames")
 
-    def of_frame(index: int) -> Mask:
+    def of_frame(index: int) -> BoolArray:
         try:
             decoded: npt.NDArray[Any] = decode_frame(
                 frames[index], syntax, *size, samples_per_pixel=1, bits_allocated=8, bits_stored=8,
@@ -299,6 +299,6 @@ def _encapsulated(pixels: bytes, syntax: str, count: int, size: tuple[int, int],
     return of_frame
 
 
-def _at_least_half(values: npt.NDArray[Any], full: int) -> Mask:
-    mask: Mask = values.astype(np.int64) * 2 >= full
+def _at_least_half(values: npt.NDArray[Any], full: int) -> BoolArray:
+    mask: BoolArray = values.astype(np.int64) * 2 >= full
     return mask

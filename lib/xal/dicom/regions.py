@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pydicom.dataset import Dataset
 
+from xal.arrays import FloatArray
 from xal.dicom.drawing import Drawn, Region, Unusable
 from xal.dicom.from_contours import regions_of_contours
 from xal.dicom.from_report import regions_of_report
 from xal.dicom.from_segmentation import regions_of_segmentation
 from xal.dicom.made_by import made_by_xal
-from xal.dicom.planes import Plane
 from xal.dicom.series import Series
 from xal.dicom.values import items, text
 from xal.errors import BadInput
-from xal.images import FloatArray
+from xal.imaging.dicom_planes import Plane
 
 __all__ = ["READ_CLASSES", "Drawn", "Region", "Unusable", "of_one_kind", "regions"]
 

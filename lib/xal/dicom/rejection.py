@@ -15,8 +15,8 @@ from highdicom.sr.utils import collect_evidence
 from pydicom.dataset import Dataset, FileDataset
 
 from xal.dicom.derived import Stamp, begin, item
-from xal.dicom.planes import Plane
 from xal.dicom.report import COMPREHENSIVE_SR, observers
+from xal.imaging.dicom_planes import Plane
 
 KEY_OBJECTS = "1.2.840.10008.5.1.4.1.1.88.59"
 _TITLE = CodedConcept("113001", "DCM", "Rejected for Quality Reasons")

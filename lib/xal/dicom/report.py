@@ -40,6 +40,7 @@ from highdicom.sr.utils import collect_evidence
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import generate_uid
 
+from xal.arrays import FloatArray
 from xal.dicom.codes import (
     AREA,
     CUBIC_MILLIMETRES,
@@ -55,8 +56,7 @@ from xal.dicom.codes import (
 )
 from xal.dicom.derived import Stamp, begin, instances
 from xal.dicom.made_by import MANUFACTURER, MODEL, SERIAL_NUMBER
-from xal.dicom.planes import Plane, place
-from xal.images import FloatArray
+from xal.imaging.dicom_planes import Plane, place
 from xal.task import Code, Task
 
 COMPREHENSIVE_SR = "1.2.840.10008.5.1.4.1.1.88.33"

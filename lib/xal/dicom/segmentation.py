@@ -11,10 +11,10 @@ from highdicom.seg.content import SegmentDescription
 from highdicom.sr.coding import CodedConcept
 from pydicom.dataset import Dataset, FileDataset
 
+from xal.arrays import AnyArray, FloatArray
 from xal.dicom.codes import LESION, finding_code, person_name, plain_text
 from xal.dicom.derived import Frame, Stamp, derived, item
-from xal.dicom.planes import Plane
-from xal.images import AnyArray, FloatArray
+from xal.imaging.dicom_planes import Plane
 from xal.task import Code
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from pydicom.dataset import Dataset
 
-from xal.dicom.planes import LPS, Plane, place
+from xal.arrays import FloatArray
 from xal.dicom.values import items, numbers, required_text, text
 from xal.errors import BadInput
-from xal.images import FloatArray
+from xal.imaging.dicom_planes import LPS, Plane, place
 
 _OFF_PLANE = 0.25
 """How far something drawn on a plane may lie from it, in slice distances: exporters round positions."""

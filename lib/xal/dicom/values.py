@@ -18,8 +18,8 @@ from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence as Items
 
+from xal.arrays import FloatArray
 from xal.errors import BadInput
-from xal.images import FloatArray
 
 _UNDECODABLE = (
     ValueError, TypeError, AttributeError, KeyError, IndexError, OverflowError, NotImplementedError, EOFError, OSError,

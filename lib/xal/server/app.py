@@ -14,39 +14,39 @@ from monailabel.config import settings as server_settings
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.utils.sessions import Sessions
 
-from xal.adopting import adopt_leftovers
-from xal.durable import is_full
 from xal.errors import BadInput, Full, NotFound, Unavailable, XalError
-from xal.jobs import mark_as_server, reap_orphans
-from xal.legacy import import_at_start
-from xal.manage import follow_settings, keep_conf_alpha, keep_conf_archive, keep_conf_limits
-from xal.notes import Notes
-from xal.pacs.address import PASSWORD, USERNAME, Address, is_address
-from xal.pacs.arriving import Search
-from xal.pacs.client import Archive
-from xal.pacs.sending import Sending, checked_kinds
-from xal.pacs.source import DicomWebSource
-from xal.project import Project
-from xal.reader import reviewers_in
-from xal.rotation import Rotation
+from xal.exchange.adopting import adopt_leftovers
+from xal.exchange.arriving import Search
+from xal.exchange.monailabel_store import import_at_start
+from xal.exchange.sending import Sending, checked_kinds
+from xal.exchange.store_copies import Rotation
+from xal.loop.decisions import follow_settings, keep_conf_alpha, keep_conf_archive, keep_conf_limits
+from xal.loop.reader import reviewers_in
+from xal.loop.submission import forget_drafts
+from xal.pool.jobs import mark_as_server, reap_orphans
+from xal.pool.notes import Notes
+from xal.pool.project import Project
 from xal.server.address import check_open, listening
+from xal.server.archive_work import Errands
 from xal.server.conf import parse_conf
 from xal.server.datastore import XalDatastore
-from xal.server.errands import Errands
 from xal.server.guard import rules
 from xal.server.infer import AttentionInfer, ClassifierInfer, checked_request
-from xal.server.queue import request_scoring
 from xal.server.routes import install
 from xal.server.scoring import XalScoring
+from xal.server.scoring_requests import request_scoring
 from xal.server.sessions import remove_expired
 from xal.server.shutdown import end_children_with_server
 from xal.server.startup import in_words
 from xal.server.strategy import strategies
 from xal.server.train import ClassifierTrain
 from xal.server.watch import Watch
-from xal.submission import forget_drafts
+from xal.sources.address import PASSWORD, USERNAME, Address, is_address
+from xal.sources.archive import DicomWebSource
+from xal.sources.client import Archive
+from xal.system.durable import is_full
+from xal.system.temporary_files import use_own_folder
 from xal.task import load_task
-from xal.temporary import use_own_folder
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from xal.errors import Full
-from xal.limits import in_force
-from xal.space import Space
+from xal.system.disk_space import Space
+from xal.system.limits import in_force
 
 PLAIN_MB = 4
 """Where no file belongs."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pydantic import Field, ValidationError
 
 from xal.errors import XalError
-from xal.limits import Limits
-from xal.pacs.sending import AS_USUAL
-from xal.project import ArchiveOptions
+from xal.exchange.sending import AS_USUAL
+from xal.pool.project import ArchiveOptions
+from xal.system.limits import Limits
 from xal.task import Share
 
 

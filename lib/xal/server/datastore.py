@@ -13,16 +13,16 @@ from typing import IO, Any
 from monailabel.interfaces.datastore import Datastore
 
 from xal.errors import BadInput, Conflict, Full, NotFound, Oversized, Refused, Unavailable, Unreadable
-from xal.geometry import prepare
-from xal.images import image_id, read_image, suffix_of
-from xal.label_check import checked_label
-from xal.label_file import Damaged
-from xal.pacs.source import DicomWebSource
-from xal.pacs.waiting import patiently
-from xal.project import Project
-from xal.source import checked_id
+from xal.imaging.geometry import prepare
+from xal.imaging.images import image_id, read_image, suffix_of
+from xal.loop.submission import FINAL, Receipt, parse_submission, submit
+from xal.pool.label_check import checked_label
+from xal.pool.label_files import Damaged
+from xal.pool.project import Project
+from xal.sources.archive import DicomWebSource
+from xal.sources.folder import checked_id
 from xal.store.rows import AnnotationRow, ImageRow
-from xal.submission import FINAL, Receipt, parse_submission, submit
+from xal.system.waiting import patiently
 
 logger = logging.getLogger(__name__)
 

@@ -22,13 +22,13 @@ from monailabel.config import settings as server_settings
 from monailabel.endpoints.user.auth import RBAC, User
 from starlette.formparsers import MultiPartParser
 
-from xal.durable import is_full
 from xal.errors import BadInput, Full, Refused, StoreError, Unavailable, Unreadable
-from xal.images import suffix_of
-from xal.pacs.waiting import for_somebody
-from xal.reader import Reader, reader_of
+from xal.imaging.images import suffix_of
+from xal.loop.reader import Reader, reader_of
 from xal.store.schema import is_text
-from xal.turns import one_request
+from xal.system.durable import is_full
+from xal.system.turns import one_request
+from xal.system.waiting import for_somebody
 
 AnyUser = Annotated[User, Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_USER))]
 Annotator = Annotated[User, Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_ANNOTATOR))]

@@ -11,15 +11,15 @@ import numpy as np
 import torch
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
-from xal.attention import bands, energy_in_roi, overlap
-from xal.blind import BLIND, may_see
 from xal.errors import BadInput, Forbidden, NotFound, Oversized, Unreadable
-from xal.geometry import grid_to_image, prepare
-from xal.images import LabelArray, Volume, fingerprint, read_image, write_label
-from xal.network import Reading, read
-from xal.project import Model, Project
-from xal.reader import Reader
-from xal.roi import coarse, known_roi
+from xal.imaging.geometry import grid_to_image, prepare
+from xal.imaging.images import LabelArray, Volume, fingerprint, read_image, write_label
+from xal.loop.blind import BLIND, may_see
+from xal.loop.reader import Reader
+from xal.method.attention import bands, energy_in_roi, overlap
+from xal.model.network import Reading, read
+from xal.pool.project import Model, Project
+from xal.pool.rois import coarse, known_roi
 from xal.store.rows import ImageRow
 from xal.task import ATTENTION_BANDS
 

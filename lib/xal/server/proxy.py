@@ -14,9 +14,9 @@ from fastapi.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from xal.errors import Forbidden, NotFound, Unavailable
-from xal.pacs.client import Archive
 from xal.server.http import AnyUser, XalRoute
 from xal.server.ohif import ARCHIVE, ohif_routes
+from xal.sources.client import Archive
 
 PREFIX = ARCHIVE
 _PATH = re.compile(r"(studies|series|instances)(/[A-Za-z0-9.,_-]+)*/?")

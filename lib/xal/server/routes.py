@@ -24,11 +24,11 @@ from starlette.background import BackgroundTask
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount
 
-from xal.blind import BLIND, may_see
 from xal.errors import BadInput, Conflict, Forbidden, NotFound
-from xal.images import image_id
-from xal.pacs.waiting import patiently
-from xal.reader import Reader
+from xal.imaging.images import image_id
+from xal.loop.blind import BLIND, may_see
+from xal.loop.reader import Reader
+from xal.loop.submission import FINAL, Receipt
 from xal.server import sessions
 from xal.server.api import api_router
 from xal.server.api.common import Asker, checked_decider
@@ -40,11 +40,11 @@ from xal.server.infer import Subject, checked_request
 from xal.server.pages import HEADERS, page_routes
 from xal.server.proxy import keep_searches_out_of_logs, proxy_routes
 from xal.server.train import check_trainings, training_settings
-from xal.space import MB
 from xal.store.rows import JobKind
-from xal.submission import FINAL, Receipt
+from xal.system.disk_space import MB
+from xal.system.turns import one_request
+from xal.system.waiting import patiently
 from xal.task import TrainingSettings
-from xal.turns import one_request
 
 if TYPE_CHECKING:
     from xal.server.app import XalApp

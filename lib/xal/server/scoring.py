@@ -8,9 +8,9 @@ from typing import Any
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.scoring import ScoringMethod
 
-from xal.jobs import AnotherRuns, job
-from xal.project import Project
-from xal.scoring import score_pool
+from xal.loop.scoring import score_pool
+from xal.pool.jobs import AnotherRuns, job
+from xal.pool.project import Project
 
 logger = logging.getLogger(__name__)
 

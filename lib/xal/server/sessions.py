@@ -21,9 +21,9 @@ from typing import Any
 from fastapi import UploadFile
 from monailabel.utils.sessions import Sessions
 
-from xal.durable import is_full
 from xal.errors import BadInput, TooLarge
-from xal.limits import in_force
+from xal.system.durable import is_full
+from xal.system.limits import in_force
 
 _CHUNK = 1 << 20
 _LOCATOR = 20

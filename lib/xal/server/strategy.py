@@ -10,15 +10,15 @@ from typing import Any
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.strategy import Strategy
 
-from xal.blind import score_alone, scores_only
 from xal.errors import NotFound, Refused, StoreError, Unavailable, Unreadable
-from xal.images import suffix_of
-from xal.project import Project
-from xal.reader import Reader, reader_of
-from xal.scoring import GIVE_UP
+from xal.imaging.images import suffix_of
+from xal.loop.blind import score_alone, scores_only
+from xal.loop.reader import Reader, reader_of
+from xal.loop.scoring import GIVE_UP
+from xal.pool.project import Project
 from xal.store.rows import Offer, Order
-from xal.telling import tell
-from xal.turns import GLANCE_SECONDS, one_request
+from xal.system.error_log import tell
+from xal.system.turns import GLANCE_SECONDS, one_request
 
 logger = logging.getLogger(__name__)
 

@@ -15,12 +15,12 @@ from monailabel.utils.async_tasks.utils import tasks
 from pydantic import ValidationError
 
 from xal.errors import BadInput
-from xal.jobs import AnotherRuns, job
-from xal.limits import in_force
-from xal.project import Project
-from xal.rounds import train_round
+from xal.loop.rounds import train_round
+from xal.model.training import Progress
+from xal.pool.jobs import AnotherRuns, job
+from xal.pool.project import Project
+from xal.system.limits import in_force
 from xal.task import TrainingSettings
-from xal.training import Progress
 
 logger = logging.getLogger(__name__)
 

@@ -9,17 +9,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from xal.errors import NotFound, StoreError, StoreLost, Unavailable, Unreadable, XalError
-from xal.label_check import Sweep
-from xal.lineup import is_due
-from xal.pacs.source import DicomWebSource
-from xal.project import Project
-from xal.scoring import GIVE_UP, put_aside
-from xal.second_look import look_again
-from xal.server.pace import Pace
-from xal.server.queue import scoring_is_due
-from xal.server.ready import Ready
+from xal.loop.next_batch import is_due
+from xal.loop.scoring import GIVE_UP, put_aside
+from xal.loop.second_look import look_again
+from xal.pool.label_check import Sweep
+from xal.pool.project import Project
+from xal.server.prefetch import Ready
+from xal.server.scoring_requests import scoring_is_due
 from xal.server.shutdown import ending
-from xal.telling import tell
+from xal.sources.archive import DicomWebSource
+from xal.system.error_log import tell
+from xal.system.pace import Pace
 
 logger = logging.getLogger(__name__)
 

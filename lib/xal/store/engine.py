@@ -7,7 +7,6 @@ first. That makes "look, then write" safe everywhere above without a thought abo
 from __future__ import annotations
 
 import hashlib
-import re
 import shutil
 import sqlite3
 import threading
@@ -24,6 +23,7 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleErr
 
 from xal.errors import BadInput, Full, StoreError, StoreLost, XalError
 from xal.store import fork, migrations, schema
+from xal.system.network_drive import network_filesystem
 
 T = TypeVar("T")
 
@@ -33,27 +33,8 @@ BESIDE_BYTES = 100_000
 """What SQLite needs to open a file, for its log and what readers share."""
 CHUNK = 500
 """Names per IN list: far below what either database takes."""
-NETWORK_FILESYSTEMS = frozenset(
-    {
-        "nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "ncpfs", "afs", "ceph", "lustre", "gpfs", "beegfs",
-        "glusterfs", "davfs", "fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.cephfs", "fuse.s3fs",
-        "fuse.rclone", "fuse.davfs2", "fuse.smbnetfs",
-    }
-)  # fmt: skip
 TRANSIENT_STATES = frozenset({"40001", "40P01", "55P03"})
 """PostgreSQL: serialization failure, deadlock, lock not available."""
-
-
-def network_filesystem(path: Path, mounts: Path = Path("/proc/mounts")) -> str | None:
-    """The type of the network file system that holds `path`; None for a local one."""
-    place = path.resolve()
-    best, kind = -1, ""
-    for line in mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines() if mounts.exists() else ():
-        fields = line.split(" ")
-        point = Path(re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), fields[1]))
-        if len(point.parts) >= best and place.is_relative_to(point):
-            best, kind = len(point.parts), fields[2]
-    return kind if kind in NETWORK_FILESYSTEMS else None
 
 
 class Base:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Integer, ScalarSelect, Select, cast, func, select
 
-from xal.agreement import Together
+from xal.method.agreement import Together
 from xal.store.annotations import annotation_row
 from xal.store.engine import Base
 from xal.store.rows import AnnotationRow

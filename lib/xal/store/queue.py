@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from xal.errors import BadInput, Conflict
-from xal.limits import in_force
 from xal.store.engine import CHUNK
 from xal.store.pool import Pool, Values, image_row
 from xal.store.rows import ImageRow, Lease, Offer, Order
 from xal.store.schema import annotation_table, given, images, leases, readers
+from xal.system.limits import in_force
 
 Query = Select[*tuple[Any, ...]]
 

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, bindparam, func, select
 
-from xal.acquisition import score
+from xal.arrays import Float64Array
 from xal.errors import BadInput
+from xal.method.acquisition import score
 from xal.store.pool import Pool, Values, freshness, image_row
-from xal.store.rows import Array, Candidates, ImageRow, ReadingRow
+from xal.store.rows import Candidates, ImageRow, ReadingRow
 from xal.store.schema import NO_PLACE, UNSCORED, images, readings, versions
 
 
@@ -124,7 +125,7 @@ class Readings(Pool):
 
         return self._write(work)
 
-    def misalignments(self, version: int) -> Array:
+    def misalignments(self, version: int) -> Float64Array:
         """The misalignments of the open images scored by this version, where they have a meaning."""
         which = images.c.open.is_(True) & (images.c.version == version) & images.c.misalignment.is_not(None)
         query = select(images.c.misalignment).where(self._mine(images), which)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
-import numpy as np
 import numpy.typing as npt
+
+from xal.arrays import Float64Array
 
 ImageState = Literal["ok", "unreadable", "gone", "deleted"]
 ImageStatus = Literal["waiting", "settled", "review", "excluded", "unreadable", "gone", "deleted"]
@@ -203,10 +204,10 @@ class Candidates:
     """The scored images of the pool; all four run in the same order."""
 
     ids: list[str]
-    scores: Array
+    scores: Float64Array
     predicted: list[str]
     """The predicted findings."""
-    embeddings: Array
+    embeddings: Float64Array
     """(n, K)."""
 
 
@@ -300,6 +301,3 @@ class Counts(TypedDict):
     unreadable: int
     findings: dict[str, int]
     """Settled images per finding."""
-
-
-Array = npt.NDArray[np.float64]

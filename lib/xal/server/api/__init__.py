@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from xal.project import Project
+from xal.pool.project import Project
 from xal.server.api import (
     administration,
     export,

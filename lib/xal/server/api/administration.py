@@ -7,10 +7,9 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request
 from pydantic import Field
 
-from xal.blind import may_see, may_see_all
-from xal.manage import set_alpha
-from xal.pacs.source import DicomWebSource
-from xal.project import Project
+from xal.loop.blind import may_see, may_see_all
+from xal.loop.decisions import set_alpha
+from xal.pool.project import Project
 from xal.server.api.common import (
     PAGE,
     AnnotationReply,
@@ -26,6 +25,7 @@ from xal.server.api.common import (
     checked_decider,
 )
 from xal.server.http import Annotator, AnyUser, Reviewer
+from xal.sources.archive import DicomWebSource
 from xal.store.paging import paged
 from xal.store.rows import (
     AnnotationRow,

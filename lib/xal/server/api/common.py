@@ -10,7 +10,7 @@ from monailabel.endpoints.user.auth import User
 from pydantic import BaseModel, ConfigDict
 
 from xal.errors import Forbidden
-from xal.reader import Reader
+from xal.loop.reader import Reader
 from xal.server.http import AnyUser, reader_in
 from xal.store.rows import AnnotationRow, Lease
 

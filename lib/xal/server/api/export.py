@@ -11,12 +11,12 @@ from fastapi.responses import FileResponse, StreamingResponse
 from starlette.background import BackgroundTask
 
 from xal.errors import Conflict
-from xal.export import export_zip
-from xal.pacs.waiting import patiently
-from xal.project import Project
-from xal.reader import Reader
+from xal.exchange.export import export_zip
+from xal.exchange.spreadsheet import annotations_csv
+from xal.loop.reader import Reader
+from xal.pool.project import Project
 from xal.server.api.common import Asker, checked_decider
-from xal.spreadsheet import annotations_csv
+from xal.system.waiting import patiently
 
 CSV = "text/csv; charset=utf-8"
 ZIP = "application/zip"

@@ -7,12 +7,14 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 
-from xal.blind import BLIND, may_see, score_alone
 from xal.errors import Conflict, Forbidden, NotFound, Unreadable
-from xal.images import Header
-from xal.label_check import checked_label
-from xal.project import Project
-from xal.reader import Reader
+from xal.imaging.images import Header
+from xal.loop.blind import BLIND, may_see, score_alone
+from xal.loop.reader import Reader
+from xal.loop.why import Explanation, explain, standing_reading
+from xal.pool.label_check import checked_label
+from xal.pool.project import Project
+from xal.pool.views import attention_nifti, display_file, header_of, thumbnail_file
 from xal.server.api.common import (
     AnnotationReply,
     Asker,
@@ -26,9 +28,7 @@ from xal.server.api.common import (
 from xal.server.files import A_WHILE, ASK_AGAIN, FOR_GOOD, GZIP, PNG, send_file, send_made
 from xal.store.rows import AnnotationRow, ImageRow, ImageStatus
 from xal.store.settling import same_pixels
-from xal.turns import one_request
-from xal.views import attention_nifti, display_file, header_of, thumbnail_file
-from xal.why import Explanation, explain, standing_reading
+from xal.system.turns import one_request
 
 Version = Annotated[str | None, Query(description="the image's checksum: then the file may be kept for good")]
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Request
 
-from xal.project import Project
+from xal.pool.project import Project
 from xal.server.api.common import Asked, LeaseReply, Reply, asking
 from xal.server.http import Annotator
 

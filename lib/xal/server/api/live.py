@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from xal.project import Project
+from xal.pool.project import Project
 from xal.server.api.administration import state_of
 from xal.server.http import AnyUser
 from xal.server.shutdown import ending

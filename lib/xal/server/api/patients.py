@@ -7,9 +7,9 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from xal.errors import Forbidden, NotFound
-from xal.pacs.source import DicomWebSource
-from xal.project import Project
+from xal.pool.project import Project
 from xal.server.api.common import Asker, Reply
+from xal.sources.archive import DicomWebSource
 
 HIDDEN = "this server does not name patients (--conf show_patient true, with an archive)"
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from xal.agreement import Pair, overall, pairs
-from xal.project import Project
+from xal.method.agreement import Pair, overall, pairs
+from xal.pool.project import Project
 from xal.server.api.common import Reply, rounded
 from xal.server.http import AnyUser
 from xal.store import Store

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
 
-from xal.blind import may_see_all, names_finding, score_alone, scores_only
 from xal.errors import BadInput
-from xal.project import Project
-from xal.reader import Reader
+from xal.loop.blind import may_see_all, names_finding, score_alone, scores_only
+from xal.loop.reader import Reader
+from xal.pool.project import Project
 from xal.server.api.common import (
     PAGE,
     AnnotationReply,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from pydantic import Field
 
-from xal.project import Project
+from xal.pool.project import Project
 from xal.server.api.common import (
     AnnotationReply,
     Asked,

@@ -6,7 +6,7 @@ from typing import Literal
 
 from fastapi import APIRouter, Request
 
-from xal.project import Project
+from xal.pool.project import Project
 from xal.server.api.common import Asker, Reply
 from xal.server.http import AnyUser
 

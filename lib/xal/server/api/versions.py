@@ -7,9 +7,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from xal.evaluation import accuracy_interval
-from xal.manage import publish_version
-from xal.project import Project
+from xal.loop.decisions import publish_version
+from xal.model.judging import accuracy_interval
+from xal.pool.project import Project
 from xal.server.api.common import Asked, Cursor, Limit, Number, PageOf, Reply, asking, checked_decider, rounded
 from xal.server.http import AnyUser, Reviewer
 from xal.store.paging import paged

@@ -1,0 +1,1 @@
+"""What the method is worth: simulated annotation, its rivals, reports."""

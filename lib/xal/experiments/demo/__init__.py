@@ -1,0 +1,1 @@
+"""`make demo`: a simulated reader over the real interface."""

@@ -1,0 +1,1 @@
+"""What the rows of a simulation say: statistics, sentences, tables, pictures."""

@@ -1,0 +1,1 @@
+"""Simulations: every arm with every seed, row by row."""

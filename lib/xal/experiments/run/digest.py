@@ -1,0 +1,29 @@
+"""What decides a run, in sixteen letters: rows of other settings or other images are not comparable."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from xal.experiments.run.config import Arm, Simulation
+from xal.task import Task
+
+_DECIDES = ("start", "query", "budget", "validation", "validation_share", "test_share")
+"""What of a simulation decides the result of a run, besides arm, task and data."""
+
+
+def run_digest(plan: Simulation, arm: str, task: Task, data: str) -> str:
+    """Of an arm's settings and of the images, of which `data` is the digest."""
+    chosen = plan.arms[arm]
+    decides = {
+        "data": data,
+        "plan": {name: getattr(plan, name) for name in _DECIDES},
+        "arm": [chosen.method, chosen.roi, chosen.everything, *_outlines(chosen)],
+        "task": task.model_dump(mode="json", include={"findings", "image", "network", "training", "acquisition"}),
+    }
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _outlines(arm: Arm) -> list[float | str]:
+    """Nothing where all ROIs are drawn, as they were in every arm once."""
+    return [] if arm.outlined == 1 else [arm.outlined, arm.outline]

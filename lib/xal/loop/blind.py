@@ -1,0 +1,54 @@
+"""Blind reading, the one rule: nothing algorithmic about an image is shown to who has not handed it in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from xal.loop.reader import Reader
+from xal.pool.project import Project
+from xal.store.rows import ImageRow
+
+BLIND = "hand this image in first: what the model thinks of it is shown afterwards"
+
+
+def may_see(project: Project, reader: Reader, image: str) -> bool:
+    """Whether this reader may be told what the model, or another reader, made of this image."""
+    return _sees_everything(project, reader) or project.store.handed_in(image, _by(reader))
+
+
+def may_see_all(project: Project, reader: Reader, images: Sequence[str]) -> set[str]:
+    """Those of the images of which `may_see` is true."""
+    return set(images) if _sees_everything(project, reader) else project.store.handed_in_among(images, _by(reader))
+
+
+def scores_only(project: Project, reader: Reader, images: Sequence[str]) -> set[str]:
+    """Those of which this reader may be told the score, but not what it is made of.
+
+    Somebody else has read them: whether the ROI in the score was drawn, and how far from it the model looked, would
+    tell whether something was found.
+    """
+    return project.store.handed_in_among(images, None) - may_see_all(project, reader, images)
+
+
+def names_finding(misalignment: float | None) -> bool:
+    """Whether it gives away the predicted finding.
+
+    1 is what the absent finding is given against any ROI, and none is where there is no ROI, mostly because the model
+    sees nothing to outline.
+    """
+    return misalignment is None or misalignment >= 1
+
+
+def score_alone(row: ImageRow) -> ImageRow:
+    """An image without what its score is made of."""
+    return replace(row, uncertainty=None, misalignment=None, roi_source=None)
+
+
+def _sees_everything(project: Project, reader: Reader) -> bool:
+    return project.task.reveal == "always" or reader.reviewer
+
+
+def _by(reader: Reader) -> str | None:
+    """Whose annotations unblind this reader; None: anybody's."""
+    return None if reader.never_submits else reader.name

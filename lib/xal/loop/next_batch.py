@@ -1,0 +1,118 @@
+"""The next images as a batch: what readers are given first, chosen together where the task's batch rule asks for it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from xal.arrays import FloatArray, IntArray
+from xal.errors import Refused, Unreadable
+from xal.method.acquisition import neutral
+from xal.method.batches import Pool, choose_ahead
+from xal.model.network import BATCH, read
+from xal.pool.project import Model, Project
+from xal.task import BatchSettings
+
+logger = logging.getLogger(__name__)
+
+AHEAD = 100
+"""So many images are chosen ahead; once they are read, and no new model is there, the score alone decides."""
+TOGETHER = 20
+"""So many of them are chosen together, about what is read before the next model; the next batch takes them as read."""
+ORDERED_BY = "ordered_by"
+"""The setting that says by which version, α and batch rule the queue is ordered; None while its batch is missing."""
+
+
+def is_due(project: Project, version: int) -> bool:
+    """Whether the queue is ordered by another version, α or batch rule than it should be by now."""
+    return bool(project.store.get_setting(ORDERED_BY) != _ordered_by(project, version, project.alpha()))
+
+
+def order(project: Project, version: int) -> None:
+    """Order the queue by the scores of this version and the task's batch rule; may take some forward passes."""
+    alpha = project.alpha()
+    _rank(project, version, alpha)
+    complete = _line_up(project, version)
+    project.store.set_setting(ORDERED_BY, _ordered_by(project, version, alpha) if complete else None, by="scoring")
+
+
+def order_at_once(project: Project, version: int) -> None:
+    """Order the queue by score alone, in one statement; where the task has a batch rule, `order` is due after that."""
+    alpha = project.alpha()
+    _rank(project, version, alpha)
+    project.store.line_up([])
+    plain = project.task.acquisition.batch.plain
+    project.store.set_setting(ORDERED_BY, _ordered_by(project, version, alpha) if plain else None, by="server")
+
+
+def _ordered_by(project: Project, version: int, alpha: float) -> list[Any]:
+    return [version, alpha, project.task.acquisition.batch.model_dump(mode="json")]
+
+
+def _rank(project: Project, version: int, alpha: float) -> None:
+    """Score the pool anew with this α and the median misalignment of this version."""
+    project.store.rerank(alpha, neutral(project.store.misalignments(version)))
+
+
+def _line_up(project: Project, version: int) -> bool:
+    """Choose the next images; False if the score alone has to decide although the task has a batch rule."""
+    rule, store = project.task.acquisition.batch, project.store
+    chosen: list[str] | None = [] if rule.plain else None
+    if chosen is None and store.stale_count(version) == 0:
+        try:
+            chosen = _chosen(project, version, rule)
+        except (Refused, Unreadable) as error:
+            logger.error("no batch is chosen, the score alone decides: %s", error)
+    store.line_up(chosen or [])
+    return chosen is not None
+
+
+def _chosen(project: Project, version: int, rule: BatchSettings) -> list[str] | None:
+    """Image ids in the order of choice; None if another model came meanwhile."""
+    model, candidates = project.model(), project.store.candidates(version)
+    if model is None or model.version.version != version:
+        return None
+    if not candidates.ids:
+        return []
+    embeddings, findings = _labelled(project, model)
+    pool = Pool(
+        values=candidates.scores,
+        embeddings=candidates.embeddings,
+        predicted=np.array([project.task.index(name) for name in candidates.predicted], np.int64),
+        labelled_embeddings=embeddings,
+        labelled_findings=findings,
+    )
+    rng = np.random.default_rng([project.task.training.seed, version])
+    return [candidates.ids[i] for i in choose_ahead(pool, AHEAD, TOGETHER, rule, rng)]
+
+
+def _labelled(project: Project, model: Model) -> tuple[FloatArray, IntArray]:
+    """Where the settled images lie in this model's embedding, and their findings."""
+    embeddings: list[FloatArray] = []
+    findings: list[int] = []
+    for tensors, names in _settled(project):
+        embeddings += [reading.embedding for reading in read(model.network, torch.stack(tensors), project.task)]
+        findings += [project.task.index(name) for name in names]
+    width = model.network.finding_head.in_features
+    return np.array(embeddings, np.float32).reshape(-1, width), np.array(findings, np.int64)
+
+
+def _settled(project: Project) -> Iterator[tuple[list[torch.Tensor], list[str]]]:
+    """The settled images that can be read, in batches."""
+    tensors: list[torch.Tensor] = []
+    names: list[str] = []
+    for image in project.store.settled():
+        try:
+            tensors.append(project.prepared(image.image).tensor)
+        except (Unreadable, Refused):  # training says so, and leaves it out, too
+            continue
+        names.append(image.finding)
+        if len(tensors) == BATCH:
+            yield tensors, names
+            tensors, names = [], []
+    if tensors:
+        yield tensors, names

@@ -1,0 +1,173 @@
+"""Scoring the pool: one forward pass per image whose score is missing or out of date."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from xal.errors import Full, Refused, StoreError, Unavailable, Unreadable
+from xal.loop.next_batch import order
+from xal.method.acquisition import misalignment, neutral
+from xal.method.attention import energy_in_roi
+from xal.model.network import BATCH, Reading, read
+from xal.pool.project import Model, Project
+from xal.pool.quarantine import Aside
+from xal.pool.rois import coarse, known_roi
+from xal.store.rows import ImageRow, ReadingRow
+from xal.system.error_log import tell
+
+logger = logging.getLogger(__name__)
+
+
+GIVE_UP = 3
+"""So many images that the archive does not give: it may be the archive, not the images."""
+IN_A_ROW = 12
+"""So many of them one after the other: what keeps the archive's pixels is away, although the archive answers."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a scoring run did."""
+
+    version: int | None
+    scored: int
+    unreadable: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Some images, as far as they can be had."""
+
+    images: list[tuple[ImageRow, str | None]]
+    tensors: list[torch.Tensor]
+    refused: list[str]
+    """So many that the archive does not give, although it answers, that they are put aside."""
+    away: Unavailable | None
+    """Why there is no use in asking for more."""
+
+
+def score_pool(
+    project: Project,
+    on_progress: Callable[[int, int], None],
+    stop: Callable[[], bool] = lambda: False,
+) -> Summary:
+    """Score every image of the pool that needs it; goes on until nothing does, whatever changes meanwhile."""
+    started = time.time()
+    scored = 0
+    left_out: set[str] = set()
+    aside = put_aside(project)
+    version: int | None = None
+    after: str | None = None
+    while not stop():
+        project.space.check("the pool is not scored further")
+        model = project.model()
+        if model is None:
+            break
+        if model.version.version != version:  # at the start, and when another version is published meanwhile
+            version, after = model.version.version, None
+            middle = neutral(project.store.misalignments(version))
+            scored_before_pass = scored
+        waiting = project.store.stale(version, BATCH, after)
+        if not waiting:
+            if scored == scored_before_pass:
+                break
+            after, scored_before_pass = None, scored  # once more: what changed during the pass
+            continue
+        not_now = aside.now()
+        batch = _prepared(project, [(row, roi_key) for row, roi_key in waiting if row.id not in not_now])
+        rows = _scored(project, model, batch)
+        project.store.save_readings(rows, project.alpha(), middle)
+        if batch.refused:
+            aside.put(batch.refused)
+        after = waiting[-1][0].id
+        scored += len(rows)
+        left_out |= {row.id for row, _ in waiting} - {row.image for row in rows}
+        on_progress(scored, scored + project.store.stale_count(version))
+        if batch.away is not None:  # the server asks for another run in a while
+            raise batch.away
+    if version is not None:
+        order(project, version)
+    return Summary(version, scored, len(left_out), time.time() - started)
+
+
+def put_aside(project: Project) -> Aside:
+    """The images that scoring does not ask for at present."""
+    return Aside(project.workspace.cache / "aside.json")
+
+
+def _prepared(project: Project, waiting: Sequence[tuple[ImageRow, str | None]]) -> _Batch:
+    """As many of these as can be had; where several cannot, the archive is asked whether it is at fault."""
+    images: list[tuple[ImageRow, str | None]] = []
+    tensors: list[torch.Tensor] = []
+    refused: list[str] = []
+    in_a_row = 0
+    for row, roi_key in waiting:
+        try:
+            tensors.append(project.prepared(row).tensor)
+        except (Full, StoreError):  # the next image would meet it, too
+            raise
+        except Unavailable as error:
+            logger.warning("image %s is left for later: %s", row.id, error)
+            refused.append(row.id)
+            in_a_row += 1
+            if len(refused) % GIVE_UP == 0 and not project.source.answers():
+                return _Batch(images, tensors, [], error)
+            if in_a_row >= IN_A_ROW:
+                return _Batch(images, tensors, refused, error)
+            continue
+        except (Unreadable, Refused) as error:
+            logger.warning("image %s is left out: %s", row.id, error)
+            continue
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not keep the others from being scored
+            tell(logger, error, not project.fetches, "image %s is left out", row.id)
+            refused.append(row.id)
+            continue
+        in_a_row = 0
+        images.append((project.store.image(row.id), roi_key))
+    return _Batch(images, tensors, refused if refused and project.source.answers() else [], None)
+
+
+def _scored(project: Project, model: Model, batch: _Batch) -> list[ReadingRow]:
+    if not batch.images:
+        return []
+    readings = read(model.network, torch.stack(batch.tensors), project.task)
+    return [
+        _as_row(project, model, row, roi_key, reading)
+        for (row, roi_key), reading in zip(batch.images, readings, strict=True)
+    ]
+
+
+def _as_row(project: Project, model: Model, row: ImageRow, roi_key: str | None, reading: Reading) -> ReadingRow:
+    drawn = known_roi(project, row.id)
+    found = misalignment(
+        reading.attention,
+        reading.evidence,
+        drawn,
+        reading.coverage,
+        predicts_absent=reading.finding == project.task.absent,
+        settings=project.task.acquisition,
+    )
+    return ReadingRow(
+        image=row.id,
+        version=model.version.version,
+        fingerprint=str(row.fingerprint),
+        roi_key=roi_key,
+        finding=reading.finding,
+        probabilities={
+            name: float(value) for name, value in zip(project.task.finding_names, reading.probabilities, strict=True)
+        },
+        uncertainty=reading.uncertainty,
+        misalignment=found.value,
+        overlap=found.overlap,
+        energy=None if drawn is None else energy_in_roi(reading.attention, coarse(drawn, reading.attention.shape)),
+        roi_source=found.source,
+        attention=reading.attention.astype(np.float16),
+        proposed=None if reading.proposed is None else reading.proposed.astype(np.float16),
+        embedding=reading.embedding.astype(np.float16),
+    )

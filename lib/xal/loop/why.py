@@ -1,0 +1,145 @@
+"""Why an image was chosen, and what the model made of it: the story of an annotation, or of the stored reading."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from xal.arrays import FloatArray
+from xal.imaging.display import screen_of
+from xal.imaging.images import Header
+from xal.loop.location import in_body, on_picture, reached
+from xal.loop.reader import Reader
+from xal.loop.sentences import Against, Gaze, reason
+from xal.method.acquisition import roi_confidence, score
+from xal.pool.project import Project
+from xal.pool.rois import coarse, drawn_roi
+from xal.pool.views import header_of
+from xal.store.rows import AnnotationRow, ImageRow, ReadingRow
+
+
+@dataclass(frozen=True)
+class Thought:
+    """What the model thought of an image."""
+
+    model_version: int
+    finding: str
+    probabilities: Mapping[str, float]
+    uncertainty: float
+    roi_source: str
+    misalignment: float | None = None
+    overlap: float | None = None
+    energy: float | None = None
+    roi_confidence: float | None = None
+    chosen: bool = False
+    """Next Sample gave the image to the reader who then annotated it."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What is said of an image to who may see it."""
+
+    thought: Thought
+    sentence: str
+    score: float | None
+    attention_version: int | None
+    """The version whose attention can be shown, which may have read the image again since."""
+
+
+def standing_reading(project: Project, row: ImageRow) -> ReadingRow | None:
+    """The stored reading, if it is of the pixels that the image has now."""
+    reading = project.store.reading(row.id)
+    return reading if reading is not None and reading.fingerprint == row.fingerprint else None
+
+
+def explain(project: Project, reader: Reader, row: ImageRow) -> Explanation | None:
+    """What the model had thought when this reader's annotation was handed in; else the latest one, else now.
+
+    None if no model had read the image.
+    """
+    standing = project.store.annotations(row.id)
+    own = [annotation for annotation in standing if annotation.reader == reader.name]
+    annotation = next(reversed(own or standing), None)
+    reading = standing_reading(project, row)
+    thought = _thought_of(annotation, reading)
+    if thought is None:
+        return None
+    gaze = _gaze(project, row, thought, annotation, reading)
+    if annotation is not None and not own:
+        gaze = replace(gaze, who=annotation.reader)
+    sentence = reason(thought.uncertainty, gaze, chosen=thought.chosen)
+    return Explanation(thought, sentence, _score(project, row, thought), reading.version if reading else None)
+
+
+def _thought_of(annotation: AnnotationRow | None, reading: ReadingRow | None) -> Thought | None:
+    story: Mapping[str, Any] | None = annotation.story if annotation else None
+    if story is not None:
+        return Thought(**{name: story[name] for name in Thought.__dataclass_fields__ if name in story})
+    if reading is None:
+        return None
+    return Thought(
+        model_version=reading.version,
+        finding=reading.finding,
+        probabilities=reading.probabilities,
+        uncertainty=reading.uncertainty,
+        misalignment=reading.misalignment,
+        overlap=reading.overlap,
+        energy=reading.energy,
+        roi_source=reading.roi_source,
+        roi_confidence=None if reading.proposed is None else roi_confidence(reading.proposed),
+    )
+
+
+def _score(project: Project, row: ImageRow, thought: Thought) -> float | None:
+    """With α as it is now; where misalignment has no value, what the queue was ranked by, if that is still known."""
+    if thought.misalignment is not None:
+        return float(score(thought.uncertainty, thought.misalignment, project.alpha()))
+    return row.score if row.version == thought.model_version else None
+
+
+def _gaze(
+    project: Project, row: ImageRow, thought: Thought, annotation: AnnotationRow | None, reading: ReadingRow | None
+) -> Gaze:
+    """Where the model looked, as far as the stored reading still is what it had thought."""
+    against = _against(project, thought, annotation)
+    gaze = Gaze(
+        place=None,
+        against=against,
+        overlap=thought.overlap if against in ("outline", "proposal") else None,
+        blank=thought.finding == project.task.absent,
+        finding=annotation.finding if annotation else "",
+    )
+    if row.state != "ok" or reading is None or gaze.blank or not _is(reading, thought, annotation):
+        return gaze
+    attention = reading.attention.astype(np.float32)
+    roi = None
+    if against == "proposal":
+        roi = reading.proposed
+    elif against == "outline" and annotation is not None:
+        roi = drawn_roi(project, [annotation])
+    touched = roi is None or reached(attention, coarse(roi.astype(np.float32), attention.shape))
+    return replace(gaze, place=_place(attention, header_of(project, row)), reached=touched)
+
+
+def _against(project: Project, thought: Thought, annotation: AnnotationRow | None) -> Against:
+    if annotation is None:
+        return "proposal" if thought.roi_source == "proposed" else "nothing"
+    if annotation.finding == project.task.absent:
+        return "absent"
+    return "outline" if annotation.roi_voxels > 0 else "no outline"
+
+
+def _is(reading: ReadingRow, thought: Thought, annotation: AnnotationRow | None) -> bool:
+    """Whether the reading is the one that was thought, of the pixels that were annotated."""
+    pixels = annotation.fingerprint if annotation else None
+    same = (reading.version, reading.finding) == (thought.model_version, thought.finding)
+    return same and pixels in (None, reading.fingerprint)
+
+
+def _place(attention: FloatArray, header: Header) -> str:
+    if attention.ndim == 3:
+        return in_body(attention)
+    return on_picture(screen_of(header.shape, header.affine).upright(attention))

@@ -1,0 +1,1 @@
+"""Where images come from: a folder, or an archive over DICOMweb."""

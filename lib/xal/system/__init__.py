@@ -1,0 +1,1 @@
+"""What the machine gives: files that are whole, space, memory, patience."""
