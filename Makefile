@@ -100,10 +100,11 @@ e2e-needs:
 	elif [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	else echo "missing, as root: apt-get install $$missing" >&2; exit 1; fi
 
-lint: $(STAMP) ## ruff and mypy
+lint: $(STAMP) ## style, types, and who may import whom
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	.venv/bin/lint-imports --no-logo
 
 lock: $(STAMP) ## resolve requirements.txt anew into requirements.lock
 	$(PY) scripts/lock.py

@@ -400,7 +400,8 @@ def _numbers(text: str) -> tuple[int, ...]:
 def _demo(given: argparse.Namespace) -> None:
     if min(given.rounds, given.labels) < 1:
         raise XalError("--rounds and --labels are at least 1")
-    from xal.experiments.demo.demo import Plan, demo
+    from xal.experiments.demo.demo import demo
+    from xal.experiments.demo.outcome import Plan
 
     plan = Plan(rounds=given.rounds, labels=given.labels, seed=given.seed, training={"seed": given.seed})
     demo(ROOT, ROOT / "var" / "demo", plan, _say)

@@ -22,7 +22,7 @@ HEAD = 8
 LATE, LATE_SECONDS = 100, 86_400.0
 """So many images that were given so short a time ago and not handed in: a reader may be late, and the archive away."""
 LOOK_SECONDS = 20.0
-"""Between two looks at an image that is here; with the waits of the watch far less than `bounded_folder.IN_USE_SECONDS`."""
+"""Between two looks at an image that is here; with the watch's waits far below `bounded_folder.IN_USE_SECONDS`."""
 RETRY_SECONDS = 60.0
 """Before an image is asked for again that could not be had."""
 READY_SECONDS = 0.5

@@ -11,9 +11,10 @@ import shutil
 import subprocess
 import threading
 from collections import deque
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 from fastapi import APIRouter, Body, File, Form, HTTPException, Query, Request, Response, UploadFile
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
@@ -29,31 +30,52 @@ from xal.imaging.images import image_id
 from xal.loop.blind import BLIND, may_see
 from xal.loop.reader import Reader
 from xal.loop.submission import FINAL, Receipt
+from xal.pool.project import Project
 from xal.server import sessions
 from xal.server.api import api_router
 from xal.server.api.common import Asker, checked_decider
 from xal.server.bodies import LimitBodies
 from xal.server.connections import watch_connections
+from xal.server.datastore import XalDatastore
 from xal.server.guard import Rules, put_guard
 from xal.server.http import Admin, Annotator, AnyUser, Json, XalRoute, heavy, parse_params, reader_in, received
 from xal.server.infer import Subject, checked_request
 from xal.server.pages import HEADERS, page_routes
 from xal.server.proxy import keep_searches_out_of_logs, proxy_routes
 from xal.server.train import check_trainings, training_settings
+from xal.sources.client import Archive
 from xal.store.rows import JobKind
 from xal.system.disk_space import MB
 from xal.system.turns import one_request
 from xal.system.waiting import patiently
 from xal.task import TrainingSettings
 
-if TYPE_CHECKING:
-    from xal.server.app import XalApp
-    from xal.server.datastore import XalDatastore
-
 logger = logging.getLogger(__name__)
 
 
-def install(app: XalApp, reviewers: frozenset[str], show_patient: bool, rules: Rules) -> None:
+class App(Protocol):
+    """What the routes need of the app: ours, and MONAI Label's own methods."""
+
+    project: Project
+    _infers: dict[str, Any]
+    _trainers: dict[str, Any]
+    _scoring_methods: dict[str, Any]
+
+    @property
+    def archive(self) -> Archive | None:
+        """Where the images come from, if that is an archive."""
+
+    datastore: Callable[[], Any]
+    info: Callable[[], Json]
+    sessions: Callable[[], Any]
+    next_sample: Callable[[Json], Json]
+    infer: Callable[[Json], Json]
+    infer_wsi: Callable[[Json], Json]
+    scoring: Callable[[Json], Json]
+    async_scoring: Callable[..., Json]
+
+
+def install(app: App, reviewers: frozenset[str], show_patient: bool, rules: Rules) -> None:
     """Put our routes in front of MONAI Label's; `reviewers` are the readers who see everything.
 
     With `show_patient` the page may name the patient of an archive's image. `rules` say who may ask at all.
@@ -85,7 +107,7 @@ def _router(prefix: str, tag: str) -> APIRouter:
     return APIRouter(prefix=prefix, tags=[tag], route_class=XalRoute)
 
 
-def _info(app: XalApp) -> APIRouter:
+def _info(app: App) -> APIRouter:
     router = _router("/info", "App")
 
     @router.get("/", summary="What this app offers, and how far it is")
@@ -97,7 +119,7 @@ def _info(app: XalApp) -> APIRouter:
     return router
 
 
-def _queue(app: XalApp) -> APIRouter:
+def _queue(app: App) -> APIRouter:
     router = _router("/activelearning", "ActiveLearning")
 
     @router.post("/{strategy}", summary="The next image for a reader, leased to that reader")
@@ -112,7 +134,7 @@ def _queue(app: XalApp) -> APIRouter:
     return router
 
 
-def _infer(app: XalApp) -> APIRouter:
+def _infer(app: App) -> APIRouter:
     router = _router("", "Infer")
 
     @router.post("/infer/wsi/{model}", include_in_schema=False)
@@ -192,7 +214,7 @@ def _infer_reply(result: Json, output: str | None) -> Response:
     return Response(encoder.to_string(), media_type=encoder.content_type)
 
 
-def _work(app: XalApp) -> APIRouter:
+def _work(app: App) -> APIRouter:
     router = _router("", "Train")
     starting = threading.Lock()
 
@@ -265,7 +287,7 @@ def _work(app: XalApp) -> APIRouter:
     return router
 
 
-def _images(app: XalApp) -> APIRouter:
+def _images(app: App) -> APIRouter:
     router = _router("/datastore", "Datastore")
     store: XalDatastore = app.datastore()
 
@@ -324,7 +346,7 @@ def _images(app: XalApp) -> APIRouter:
     return router
 
 
-def _labels(app: XalApp) -> APIRouter:
+def _labels(app: App) -> APIRouter:
     router = _router("/datastore", "Datastore")
     store: XalDatastore = app.datastore()
 

@@ -12,18 +12,18 @@ import json
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from xal.datasets.truth import Truth, read_truth
 from xal.errors import XalError
+from xal.experiments.demo.outcome import CAVEAT, SHOWN, STRATEGIES, Look, Outcome, Plan, Point, Sight
 from xal.experiments.demo.process import ServerProcess
 from xal.experiments.demo.progress import ArmBar
 from xal.experiments.demo.reader import SimulatedReader
@@ -35,79 +35,7 @@ from xal.pool.workspace import POOL_FILE
 from xal.task import Task, load_task
 
 TASK = "phantom_2d"
-STRATEGIES = ("xal", "uniform")
-SHOWN = STRATEGIES[0]
-"""The arm whose attention is drawn."""
 READER = "simulated reader"
-CAVEAT = "One run with one seed on made-up images: it shows the mechanism and proves nothing."
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How long the demo is."""
-
-    rounds: int = 5
-    labels: int = 24
-    """Handed in per round."""
-    test_per_finding: int = 15
-    seed: int = 0
-    """Chooses the test set, the order of chance, and how networks begin."""
-    training: Mapping[str, object] = field(default_factory=dict)
-    """Options for the trainer other than the task's."""
-
-
-@dataclass(frozen=True)
-class Point:
-    """An arm after a round; round 0 is the start set alone."""
-
-    round: int
-    labels: int
-    version: int
-    """Trained on these labels; what is measured is this model's, in use or not."""
-    refused: bool
-    """The gate kept it out: an earlier version stays in use, and chooses what is read next."""
-    accuracy: float
-    """Balanced, on the test set."""
-    energy: float
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Look:
-    """What a model said of an image, and where it looked."""
-
-    finding: str
-    probability: float
-    bands: npt.NDArray[np.float32]
-    """(X, Y)."""
-
-
-@dataclass(frozen=True)
-class Sight:
-    """An image that xal asked for, and what the first and the last model made of it."""
-
-    image: str
-    finding: str
-    pixels: npt.NDArray[np.float32]
-    """(X, Y), as are the ROI and the bands."""
-    roi: npt.NDArray[np.bool_]
-    before: Look
-    after: Look
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """All that was measured."""
-
-    plan: Plan
-    test_images: int
-    guessing: float
-    """Balanced accuracy of a model that guesses."""
-    even: float
-    """Energy in ROI of attention spread evenly over the image."""
-    arms: Mapping[str, Sequence[Point]]
-    sights: Sequence[Sight]
-    seconds: float
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
 from matplotlib.ticker import PercentFormatter
 
-from xal.experiments.demo.demo import CAVEAT, SHOWN, Look, Outcome, Point, Sight
+from xal.experiments.demo.outcome import CAVEAT, SHOWN, Look, Outcome, Point, Sight
 from xal.experiments.report.style import (
     ACCENT,
     INK,

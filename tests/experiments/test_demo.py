@@ -5,10 +5,11 @@ import pytest
 
 from xal.datasets.truth import read_truth
 from xal.errors import XalError
-from xal.experiments.demo.demo import CAVEAT, Plan, demo
+from xal.experiments.demo.demo import demo
+from xal.experiments.demo.outcome import CAVEAT, Plan
 from xal.experiments.demo.truth import choose_test_set
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 TRUTH = ROOT / "sample_data" / "truth" / "phantom_2d"
 PNG = b"\x89PNG\r\n\x1a\n"
 

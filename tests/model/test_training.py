@@ -17,7 +17,7 @@ from xal.model.training import balanced_epochs, evaluate, train
 from xal.task import load_task
 
 CPU = torch.device("cpu")
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def run(task, cases, validation, *, on_epoch=lambda _: None, stop=lambda: False, start_from=None):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from harness.server import free_port
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 spec = importlib.util.spec_from_file_location("serve", ROOT / "scripts" / "serve.py")
 assert spec is not None
 assert spec.loader is not None

@@ -13,7 +13,7 @@ from xal.model.backbones import build_backbone
 from xal.model.network import build, load, pick_device, read, save
 
 CPU = torch.device("cpu")
-LIB = Path(__file__).parents[1] / "lib"
+LIB = Path(__file__).parents[2] / "lib"
 
 
 def with_weights(task, path):
@@ -283,7 +283,7 @@ def test_everything_works_beside_a_broken_torchvision(tmp_path):
         "print(read(network, torch.zeros(1, 1, 32, 32), task)[0].finding)\n"
         "import sys; assert 'torchvision' not in sys.modules\n"
     )
-    path = f"{tmp_path}:{LIB}:{Path(__file__).parent}"
+    path = f"{tmp_path}:{LIB}:{LIB.parent / 'tests'}"
     done = subprocess.run(
         [sys.executable, "-c", script], env={"PYTHONPATH": path}, capture_output=True, text=True, timeout=120
     )
