@@ -20,7 +20,7 @@ import numpy.typing as npt
 from again import CPU, HERE, Again, Rows
 from scipy.stats import rankdata
 
-from xal.experiments.run.predictions import read_pool
+from xal.experiments.run.predictions import predict_pool
 from xal.method.acquisition import score
 from xal.model.judging import roc_area
 from xal.model.network import Network
@@ -59,7 +59,7 @@ def _found(again: Again, seed: int, number: int, network: Network) -> dict[str, 
     parts, labelled = again.parts(seed), again.labelled(seed, number)
     left = np.setdiff1d(np.union1d(parts.start, parts.pool), labelled)
     left = left[again.data.areas[left] > 0]
-    pool = read_pool(network, again.data, left, "proposed", again.task, seed, CPU)
+    pool = predict_pool(network, again.data, left, "proposed", again.task, seed, CPU)
     named = pool.probabilities.argmax(1)
     values: dict[str, Floats] = {
         "entropy": pool.uncertainty,
@@ -67,8 +67,8 @@ def _found(again: Again, seed: int, number: int, network: Network) -> dict[str, 
     }
     for kind, settings in KINDS.items():
         task = again.task.model_copy(update={"acquisition": settings})
-        pool = read_pool(network, again.data, left, "proposed", task, seed, CPU)
-        other = read_pool(network, again.data, left, "shuffled", task, seed, CPU)
+        pool = predict_pool(network, again.data, left, "proposed", task, seed, CPU)
+        other = predict_pool(network, again.data, left, "shuffled", task, seed, CPU)
         values[f"{kind}, proposed ROI"] = score(pool.uncertainty, pool.misalignment, 0.0, pool.neutral)
         values[f"{kind}, true ROI"] = pool.oracle
         values[f"{kind}, ROI of another image"] = other.misalignment

@@ -201,7 +201,7 @@ def test_attention_is_sent_as_bands_and_as_a_map_of_what_the_model_saw(desk: Des
     desk.hand_in(case)
     assert desk.send() == 1
     (shown,) = [one for uid in desk.orthanc.series("OT") for one in desk.orthanc.instances(uid)]
-    reading = desk.project.store.reading(case.series)
+    reading = desk.project.store.prediction(case.series)
     assert reading is not None
     sent = np.frombuffer(shown.FloatPixelData, "<f4").reshape(shown.Rows, shown.Columns).T
     image = read_image(desk.project.source.path(desk.project.store.image(case.series)))

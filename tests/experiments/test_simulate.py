@@ -21,7 +21,7 @@ from harness.simulation import write_set, write_simulation
 from xal.cli import main
 from xal.errors import TaskError, XalError
 from xal.experiments.run.config import load_simulation
-from xal.experiments.run.predictions import _oracle, _wrong_rois, read_pool
+from xal.experiments.run.predictions import _oracle, _wrong_rois, predict_pool
 from xal.experiments.run.prepared import prepare_set
 from xal.experiments.run.rows import Run, read_run, run_file
 from xal.experiments.run.run import drawn_of
@@ -308,12 +308,12 @@ def test_an_oracle_knows_where_nothing_is(finished: Path):
     task = plan.load_task("oracle", TASKS)
     data = prepare_set(plan.studies, task)
     positions = np.arange(len(data.ids))
-    pool = read_pool(build(task), data, positions, "oracle", task, 0, torch.device("cpu"))
+    pool = predict_pool(build(task), data, positions, "oracle", task, 0, torch.device("cpu"))
     np.testing.assert_array_equal(pool.misalignment, pool.oracle)
     nothing = data.findings == task.index("nothing")
     for says, of_nothing, of_others in (("nothing", 0, 1), ("disc", 1, None)):
-        readings = [replace(reading, finding=says) for reading in pool.readings]
-        wrong = _oracle(readings, data, positions, task)
+        predictions = [replace(prediction, finding=says) for prediction in pool.predictions]
+        wrong = _oracle(predictions, data, positions, task)
         assert (wrong[nothing] == of_nothing).all()
         if of_others is None:
             assert len(set(wrong[~nothing].tolist())) > 5, "what is seen is compared with what is there"

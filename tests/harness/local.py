@@ -9,7 +9,7 @@ import numpy as np
 from harness.pools import FINDINGS, Picture, write_label, write_pool, write_task
 from xal.loop.submission import Receipt, Submission, submit
 from xal.pool.project import Project
-from xal.store.rows import ReadingRow
+from xal.store.rows import PredictionRow
 from xal.task import Task, load_task
 
 INFO = [{"name": name, "idx": n} for n, name in enumerate(FINDINGS)]
@@ -35,8 +35,8 @@ class Local:
         label = write_label(self.folder / "label.nii.gz", self.pictures[truth or image])
         return submit(self.project, Submission(image, reader, label, INFO))
 
-    def model_read(self, image: str, version: int = 1, finding: str = "disc", **other: object) -> ReadingRow:
-        """Keep a reading of the image, as a scoring run would; unsure, and looking at the lower left."""
+    def model_read(self, image: str, version: int = 1, finding: str = "disc", **other: object) -> PredictionRow:
+        """Keep a prediction of the image, as a scoring run would; unsure, and looking at the lower left."""
         store = self.project.store
         self.project.volume(store.image(image))
         attention = np.zeros((6, 6), np.float32)
@@ -53,6 +53,6 @@ class Local:
             "roi_source": "proposed",
             "attention": attention,
         }
-        row = ReadingRow(image=image, version=version, finding=finding, **{**values, **other})
-        store.save_readings([row], self.project.alpha(), 0.5)
+        row = PredictionRow(image=image, version=version, finding=finding, **{**values, **other})
+        store.save_predictions([row], self.project.alpha(), 0.5)
         return row

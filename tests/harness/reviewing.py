@@ -11,7 +11,7 @@ import SimpleITK as sitk  # noqa: N813
 
 from harness.pools import FINDINGS
 from harness.room import Room, open_room, store_of
-from xal.store import ReadingRow
+from xal.store import PredictionRow
 
 DOUBTED, FAR, CONTESTED, SECOND = (f"picture_{number:04d}" for number in (12, 13, 14, 15))
 AGREED, LENT = "picture_0000", "picture_0016"
@@ -68,7 +68,7 @@ def say(room: Room, image: str, finding: str) -> None:
     """Let a model have said this of the image, surely, and have looked at its middle."""
     attention = np.zeros((8, 8), np.float32)
     attention[3:5, 3:5] = 1
-    row = ReadingRow(
+    row = PredictionRow(
         image=image,
         version=1,
         fingerprint="",
@@ -83,5 +83,5 @@ def say(room: Room, image: str, finding: str) -> None:
         attention=attention,
     )
     store = store_of(room.server, "tiny")
-    store.save_readings([row], 0.5, 0.5)
+    store.save_predictions([row], 0.5, 0.5)
     store.close()

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.pools import FINDINGS, Picture, write_label, write_pool, write_task
 from harness.server import Server
-from xal.store import ReadingRow, Store
+from xal.store import PredictionRow, Store
 
 VOLUME_TASK = """\
 name: blobs
@@ -64,7 +64,7 @@ def looked_at_a_corner(server: Server, image: str) -> None:
     store = store_of(server, "blobs")
     attention = np.zeros((6, 6, 6), np.float32)
     attention[:2, :2, 1] = 1
-    reading = ReadingRow(
+    prediction = PredictionRow(
         image=image,
         version=1,
         fingerprint=str(store.image(image).fingerprint),
@@ -78,5 +78,5 @@ def looked_at_a_corner(server: Server, image: str) -> None:
         roi_source="proposed",
         attention=attention,
     )
-    store.save_readings([reading], 0.5, 0.5)
+    store.save_predictions([prediction], 0.5, 0.5)
     store.close()

@@ -334,11 +334,11 @@ def test_slices_without_a_place_are_no_volume(tmp_path: Path):
 
 def test_nothing_of_the_patient_stays_beside_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The stand-in that GDCM reads has the pixels and their place only."""
-    from xal.imaging import dicom_files as reading
+    from xal.imaging import dicom_files
 
     made = []
     monkeypatch.setattr(
-        reading, "stand_in", lambda dataset, make=reading.stand_in: made.append(make(dataset)) or made[-1]
+        dicom_files, "stand_in", lambda dataset, make=dicom_files.stand_in: made.append(make(dataset)) or made[-1]
     )
     read(case("dx", 1), tmp_path)
     assert made

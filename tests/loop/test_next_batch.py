@@ -64,8 +64,8 @@ def test_balance_evens_out_what_is_predicted(tmp_path: Path):
     local = made(tmp_path, balance=True)
     store = local.project.store
     read = [image.finding for image in store.settled()]
-    order = [store.reading(image).finding for image in given(local, 12)]
-    left = {name: [store.reading(i).finding for i in by_score(local)].count(name) for name in set(order)}
+    order = [store.prediction(image).finding for image in given(local, 12)]
+    left = {name: [store.prediction(i).finding for i in by_score(local)].count(name) for name in set(order)}
     counts = {name: read.count(name) + order.count(name) for name in order if left[name] > order.count(name)}
     assert max(counts.values()) - min(counts.values()) <= 1
 

@@ -72,9 +72,9 @@ def test_scores_add_up_and_absent_stories_stay_null(scored: Local):
     alpha = scored.project.alpha()
     values = scored.project.store.misalignments(1)
     for row in scored.project.store.images(labelled=False, state="ok"):
-        reading = scored.project.store.reading(row.id)
-        assert reading.misalignment == row.misalignment
-        assert set(reading.probabilities) == {"disc", "square", "nothing"}
+        prediction = scored.project.store.prediction(row.id)
+        assert prediction.misalignment == row.misalignment
+        assert set(prediction.probabilities) == {"disc", "square", "nothing"}
         assert row.roi_source in ("proposed", "none")
         if row.misalignment is None:
             middle = float(np.median(values)) if len(values) >= 20 else 0.5
@@ -93,7 +93,7 @@ def test_alpha_reorders_without_a_forward_pass(scored: Local):
 
 def test_the_story_says_how_sure_the_network_was_of_the_roi_it_compared_with(scored: Local):
     row = scored.project.store.head(1)[0]
-    proposed = scored.project.store.reading(row.id).proposed
+    proposed = scored.project.store.prediction(row.id).proposed
     story = scored.hand_in(row.id, "carl").annotation.story
     assert story["roi_confidence"] == (None if proposed is None else pytest.approx(roi_confidence(proposed)))
     assert (story["roi_source"] == "none") == (not story["roi_confidence"])
@@ -133,9 +133,9 @@ def test_a_damaged_outline_is_passed_over_and_noted(tmp_path: Path):
     row = local.hand_in(local.ids[36]).annotation
     (local.project.workspace.labels / row.label_path).write_bytes(b"")
     assert score(local).scored == 9
-    reading = local.project.store.reading(local.ids[36])
-    assert reading is not None
-    assert reading.roi_source != "drawn"
+    prediction = local.project.store.prediction(local.ids[36])
+    assert prediction is not None
+    assert prediction.roi_source != "drawn"
     assert [noted.id for noted in local.project.store.damaged_labels()] == [row.id]
 
 

@@ -12,7 +12,7 @@ from harness.pools import write_label as write_picture
 from xal.errors import Conflict
 from xal.imaging.images import write_label
 from xal.loop.submission import Submission, parse_submission, submit
-from xal.store import AnnotationRow, ReadingRow
+from xal.store import AnnotationRow, PredictionRow
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_the_story_says_whether_next_sample_gave_the_image(local: Local):
     for image in local.ids:
         row = store.image(image)
         local.project.volume(row)
-        reading = ReadingRow(
+        reading = PredictionRow(
             image=image,
             version=1,
             fingerprint=str(store.image(image).fingerprint),
@@ -78,7 +78,7 @@ def test_the_story_says_whether_next_sample_gave_the_image(local: Local):
             roi_source="proposed",
             attention=np.full((4, 4), 0.5, np.float32),
         )
-        store.save_readings([reading], 0.5, 0.5)
+        store.save_predictions([reading], 0.5, 0.5)
     offer = store.next_sample("ada", "xal", 60)
     assert offer is not None
     other = next(image for image in local.ids if image != offer.image.id)

@@ -10,7 +10,7 @@ from synthetic import DOT, NONE, make_task
 
 from xal.errors import BadInput, Conflict, NotFound, TaskError, Unreadable
 from xal.model.backbones import build_backbone
-from xal.model.network import build, load, pick_device, read, save
+from xal.model.network import build, load, pick_device, predict, save
 
 CPU = torch.device("cpu")
 LIB = Path(__file__).parents[2] / "lib"
@@ -64,17 +64,17 @@ def test_one_forward_pass_gives_a_complete_reading():
     network = build(task)
     passes = []
     network.backbone.register_forward_hook(lambda *_: passes.append(1))
-    readings = read(network, torch.randn(3, 1, 32, 32), task)
-    assert len(readings) == 3
+    predictions = predict(network, torch.randn(3, 1, 32, 32), task)
+    assert len(predictions) == 3
     assert passes == [1]
-    for reading in readings:
-        assert reading.probabilities.sum() == pytest.approx(1, abs=1e-6)
-        assert reading.finding == task.finding_names[reading.probabilities.argmax()]
-        assert reading.attention.shape == network.feature_grid
-        assert reading.attention.dtype == np.float32
-        assert 0 <= reading.attention.min() <= reading.attention.max() <= 1
-        assert reading.embedding.shape == (network.finding_head.in_features,)
-        assert 0 <= reading.uncertainty <= 1
+    for prediction in predictions:
+        assert prediction.probabilities.sum() == pytest.approx(1, abs=1e-6)
+        assert prediction.finding == task.finding_names[prediction.probabilities.argmax()]
+        assert prediction.attention.shape == network.feature_grid
+        assert prediction.attention.dtype == np.float32
+        assert 0 <= prediction.attention.min() <= prediction.attention.max() <= 1
+        assert prediction.embedding.shape == (network.finding_head.in_features,)
+        assert 0 <= prediction.uncertainty <= 1
 
 
 def test_a_batch_reads_like_its_images_one_by_one_whatever_mode_the_network_was_in():
@@ -82,11 +82,11 @@ def test_a_batch_reads_like_its_images_one_by_one_whatever_mode_the_network_was_
     task = make_task("densenet121", size=32)
     network = build(task).train()
     images = torch.randn(4, 1, 32, 32)
-    together = read(network, images, task)
-    for i, reading in enumerate(together):
-        (alone,) = read(network, images[i : i + 1], task)
-        assert np.abs(alone.attention - reading.attention).max() <= 1e-5
-        assert np.abs(alone.probabilities - reading.probabilities).max() <= 1e-5
+    together = predict(network, images, task)
+    for i, prediction in enumerate(together):
+        (alone,) = predict(network, images[i : i + 1], task)
+        assert np.abs(alone.attention - prediction.attention).max() <= 1e-5
+        assert np.abs(alone.probabilities - prediction.probabilities).max() <= 1e-5
 
 
 @pytest.mark.parametrize("noise", [-1e-7, 0.0, 1e-7])
@@ -97,7 +97,7 @@ def test_of_findings_that_tie_within_rounding_the_first_is_named(noise: float):
     with torch.no_grad():
         network.finding_head.weight.zero_()
         network.finding_head.bias.copy_(torch.tensor([0.5, 0.5 + noise, 0.5 - noise]))
-    assert {reading.finding for reading in read(network, torch.rand(3, 1, 32, 32), task)} == {DOT}
+    assert {prediction.finding for prediction in predict(network, torch.rand(3, 1, 32, 32), task)} == {DOT}
 
 
 def test_attention_of_another_finding_can_be_asked_for():
@@ -105,8 +105,8 @@ def test_attention_of_another_finding_can_be_asked_for():
     task = make_task(size=32)
     network = build(task)
     image = torch.randn(1, 1, 32, 32)
-    maps = [read(network, image, task, [name])[0] for name in task.finding_names]
-    assert len({reading.finding for reading in maps}) == 1
+    maps = [predict(network, image, task, [name])[0] for name in task.finding_names]
+    assert len({prediction.finding for prediction in maps}) == 1
     assert not np.allclose(maps[0].attention, maps[1].attention)
 
 
@@ -115,9 +115,9 @@ def test_a_temperature_makes_less_sure_and_changes_neither_finding_nor_attention
     task = make_task(size=32)
     network = build(task)
     images = torch.randn(4, 1, 32, 32)
-    before = read(network, images, task)
+    before = predict(network, images, task)
     network.temperature.fill_(5.0)
-    for cold, warm in zip(before, read(network, images, task), strict=True):
+    for cold, warm in zip(before, predict(network, images, task), strict=True):
         assert warm.uncertainty > cold.uncertainty
         assert warm.finding == cold.finding
         assert np.array_equal(warm.logits, cold.logits)
@@ -129,9 +129,9 @@ def test_the_mean_of_the_evidence_is_what_the_softmax_takes():
     task = make_task(size=32)
     network = build(task)
     network.temperature.fill_(2.0)
-    for reading in read(network, torch.randn(3, 1, 32, 32), task):
-        assert reading.evidence.shape == (3, *reading.attention.shape)
-        np.testing.assert_allclose(reading.evidence.mean((1, 2)), reading.logits / 2, atol=1e-5)
+    for prediction in predict(network, torch.randn(3, 1, 32, 32), task):
+        assert prediction.evidence.shape == (3, *prediction.attention.shape)
+        np.testing.assert_allclose(prediction.evidence.mean((1, 2)), prediction.logits / 2, atol=1e-5)
 
 
 def test_proposed_rois_appear_once_enough_drawn_ones_were_learnt_from():
@@ -139,13 +139,13 @@ def test_proposed_rois_appear_once_enough_drawn_ones_were_learnt_from():
     network = build(task)
     image = torch.randn(1, 1, 32, 32)
     network.rois_seen.fill_(task.acquisition.min_rois - 1)
-    assert read(network, image, task)[0].proposed is None
+    assert predict(network, image, task)[0].proposed is None
     network.rois_seen.fill_(task.acquisition.min_rois)
     torch.nn.init.constant_(network.roi_head.bias, -9.0)
     torch.nn.init.zeros_(network.roi_head.weight)
-    assert not read(network, image, task)[0].proposed.any()
+    assert not predict(network, image, task)[0].proposed.any()
     torch.nn.init.constant_(network.roi_head.bias, 2.0)
-    assert read(network, image, task)[0].proposed.min() > 0.8
+    assert predict(network, image, task)[0].proposed.min() > 0.8
 
 
 def test_a_saved_network_reads_the_same_after_loading(tmp_path):
@@ -158,7 +158,7 @@ def test_a_saved_network_reads_the_same_after_loading(tmp_path):
     loaded = load(tmp_path / "models" / "v1.pt", task, CPU)
     assert [p.name for p in (tmp_path / "models").iterdir()] == ["v1.pt"]
     assert not loaded.training
-    for before, after in zip(read(network, image, task), read(loaded, image, task), strict=True):
+    for before, after in zip(predict(network, image, task), predict(loaded, image, task), strict=True):
         assert np.array_equal(before.probabilities, after.probabilities)
         assert np.array_equal(before.attention, after.attention)
         assert np.array_equal(before.proposed, after.proposed)
@@ -277,10 +277,10 @@ def test_everything_works_beside_a_broken_torchvision(tmp_path):
     script = (
         "import torch; from synthetic import make_task, make_cases\n"
         "from xal.model.training import train\n"
-        "from xal.model.network import read\n"
+        "from xal.model.network import predict\n"
         "task = make_task('efficientnet-b0', max_epochs=1, augment=False)\n"
         "from xal.model.network import build; network = build(task)\n"
-        "print(read(network, torch.zeros(1, 1, 32, 32), task)[0].finding)\n"
+        "print(predict(network, torch.zeros(1, 1, 32, 32), task)[0].finding)\n"
         "import sys; assert 'torchvision' not in sys.modules\n"
     )
     path = f"{tmp_path}:{LIB}:{LIB.parent / 'tests'}"

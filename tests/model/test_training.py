@@ -12,7 +12,7 @@ from xal.errors import BadInput
 from xal.experiments.demo.truth import as_case
 from xal.model.augmentation import augment, move, random_motion
 from xal.model.judging import Case
-from xal.model.network import read
+from xal.model.network import predict
 from xal.model.training import balanced_epochs, evaluate, train
 from xal.task import load_task
 
@@ -235,11 +235,11 @@ def test_the_head_of_prototypes_names_the_nearest_mean_of_the_training_images():
     task = make_task(max_epochs=2, head="prototype")
     cases = make_cases(12)
     network = run(task, cases, make_cases(6, seed=1)).network
-    embeddings = np.stack([r.embedding for r in read(network, torch.stack([c.tensor for c in cases]), task)])
+    embeddings = np.stack([r.embedding for r in predict(network, torch.stack([c.tensor for c in cases]), task)])
     means = np.stack([embeddings[[c.finding == name for c in cases]].mean(0) for name in task.finding_names])
-    for reading in read(network, torch.stack([c.tensor for c in make_cases(9, seed=3)]), task):
-        distances = np.square(reading.embedding - means).sum(1)
-        assert reading.logits - reading.logits[0] == pytest.approx(distances[0] - distances, abs=1e-3)
+    for prediction in predict(network, torch.stack([c.tensor for c in make_cases(9, seed=3)]), task):
+        distances = np.square(prediction.embedding - means).sum(1)
+        assert prediction.logits - prediction.logits[0] == pytest.approx(distances[0] - distances, abs=1e-3)
 
 
 def test_it_can_start_from_a_network_that_stays_untouched():

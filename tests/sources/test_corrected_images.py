@@ -117,7 +117,7 @@ def test_an_image_that_waits_is_scored_anew(ward: Ward):
     ward.project.served(ward.first())
     assert ward.project.store.stale_count(1) == 1
     assert score(ward) == 1
-    assert ward.project.store.reading(ward.first().id).fingerprint == ward.first().fingerprint
+    assert ward.project.store.prediction(ward.first().id).fingerprint == ward.first().fingerprint
 
 
 def test_what_is_fetched_again_unchanged_stays_as_it_was(ward: Ward):

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from sqlalchemy import select
 
-from xal.store import AnnotationRow, ImageFile, NewAnnotation, ReadingRow, Store
+from xal.store import AnnotationRow, ImageFile, NewAnnotation, PredictionRow, Store
 from xal.store.pool import bucket, freshness, is_open, status_of
-from xal.store.schema import annotation_table, images, readings, tallies
+from xal.store.schema import annotation_table, images, predictions, tallies
 from xal.store.settling import same_pixels
 from xal.task import ReadingSettings
 
@@ -47,7 +47,7 @@ def submit(
     return row
 
 
-def reading(
+def prediction(
     image: str, version: int = 1, uncertainty: float = 0.5, misalignment: float | None = 0.5, **other: Any
 ) -> Any:
     values = {
@@ -61,18 +61,18 @@ def reading(
         "attention": np.full((4, 4), 0.25, np.float32),
     }
     own = {"image": image, "version": version, "uncertainty": uncertainty, "misalignment": misalignment}
-    return ReadingRow(**{**values, **own, **other})
+    return PredictionRow(**{**values, **own, **other})
 
 
 def know(store: Store, *ids: str) -> None:
-    """Give images the fingerprint that `reading` says was read."""
+    """Give images the fingerprint that `prediction` says was read."""
     for name in ids:
         store.set_facts(name, size=10, mtime_ns=1, fingerprint=f"pixels of {name}")
 
 
 def score(store: Store, **scores: float) -> None:
     """Give images these uncertainties, and misalignments that rank them the other way round."""
-    store.save_readings([reading(name, uncertainty=u, misalignment=u) for name, u in scores.items()], 0.5, 0.5)
+    store.save_predictions([prediction(name, uncertainty=u, misalignment=u) for name, u in scores.items()], 0.5, 0.5)
 
 
 def write_file(path: Path, content: str) -> None:
@@ -88,7 +88,8 @@ def assert_consistent(store: Store) -> None:
         rows = connection.execute(select(images).where(store._mine(images))).mappings().all()
         labels = connection.execute(select(annotation_table).where(store._mine(annotation_table))).mappings().all()
         read = {
-            row["image"]: row for row in connection.execute(select(readings).where(store._mine(readings))).mappings()
+            row["image"]: row
+            for row in connection.execute(select(predictions).where(store._mine(predictions))).mappings()
         }
         counted = connection.execute(select(tallies).where(store._mine(tallies), tallies.c.n != 0)).mappings().all()
     assert Counter(map(bucket, rows)) == Counter({_place(row): row["n"] for row in counted})

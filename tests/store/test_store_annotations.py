@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from store_helpers import ONCE, TWICE, assert_consistent, files, know, names, new, reading, submit
+from store_helpers import ONCE, TWICE, assert_consistent, files, know, names, new, prediction, submit
 
 from xal.errors import BadInput, Conflict, NotFound
 from xal.store import NewAnnotation
@@ -295,12 +295,12 @@ def test_drawn_rois_are_those_of_standing_annotations_with_voxels(store):
 def test_a_drawn_roi_makes_the_reading_of_an_open_image_stale(store):
     store.put_images(files(["a"]))
     know(store, "a")
-    store.save_readings([reading("a")], 0.5, 0.5)
+    store.save_predictions([prediction("a")], 0.5, 0.5)
     assert store.stale_count(1) == 0
     row = submit(store, "a", how=TWICE)
     [(image, roi_key)] = store.stale(1, 10)
     assert (image.id, roi_key) == ("a", f"{row.id}.1")
-    store.save_readings([reading("a", roi_key=roi_key, roi_source="drawn")], 0.5, 0.5)
+    store.save_predictions([prediction("a", roi_key=roi_key, roi_source="drawn")], 0.5, 0.5)
     assert store.stale_count(1) == 0
     store.withdraw(row.id, "ann")
     assert store.stale(1, 10)[0][1] is None
@@ -320,7 +320,7 @@ def test_sixty_submits_beside_a_scoring_job_are_all_complete(store):
 
     def keep_scoring() -> None:
         while not stop.is_set():
-            store.save_readings([reading(name) for name in names(200)[100:132]], 0.5, 0.5)
+            store.save_predictions([prediction(name) for name in names(200)[100:132]], 0.5, 0.5)
             store.rerank(0.5, 0.5)
 
     scoring = threading.Thread(target=keep_scoring)

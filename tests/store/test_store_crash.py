@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, event, text
-from store_helpers import ONCE, assert_consistent, files, names, new, reading, submit, write_file
+from store_helpers import ONCE, assert_consistent, files, names, new, prediction, submit, write_file
 
 from xal.errors import Full
 from xal.store import Store
@@ -34,7 +34,7 @@ def _work_until_killed(url: str, folder: Path, reader: str, acknowledged: Path) 
 
             row, _ = store.add_annotation(new(image, reader), write, ONCE)
             notes.write(f"{row.id} {image}\n".encode())
-            store.save_readings([reading(image)], 0.5, 0.5)
+            store.save_predictions([prediction(image)], 0.5, 0.5)
             if row.id % 5 == 0:
                 store.withdraw(row.id, reader)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from store_helpers import ONCE, assert_consistent, files, know, names, new, reading, score, submit
+from store_helpers import ONCE, assert_consistent, files, know, names, new, prediction, score, submit
 
 from xal.errors import BadInput, NotFound, Refused
 from xal.store import ImageFile
@@ -34,14 +34,14 @@ def test_a_scan_sees_every_file_with_its_state(store):
 def test_a_changed_file_loses_its_facts_and_its_reading_is_stale(store):
     store.put_images(files(["a"]))
     store.set_facts("a", size=10, mtime_ns=1, checksum="SHA256:1", fingerprint="pixels of a")
-    store.save_readings([reading("a")], 0.5, 0.5)
+    store.save_predictions([prediction("a")], 0.5, 0.5)
     assert store.stale_count(1) == 0
     assert store.put_images(files(["a"], mtime_ns=2)) == 1
     row = store.image("a")
     assert (row.checksum, row.fingerprint, row.mtime_ns) == (None, None, 2)
     assert store.stale_count(1) == 1
     store.set_facts("a", size=10, mtime_ns=2, fingerprint="pixels of a")
-    assert store.stale_count(1) == 0, "the same pixels in another file need no other reading"
+    assert store.stale_count(1) == 0, "the same pixels in another file need no other prediction"
     assert_consistent(store)
 
 
@@ -219,7 +219,7 @@ def test_whatever_happens_the_derived_columns_follow(store, seed):
             lambda i=image, r=reader: store.include(i, r),
             lambda i=image: store.set_facts(i, size=10, mtime_ns=1, problem="truncated"),
             lambda i=image: know(store, i),
-            lambda i=image: store.save_readings([reading(i)], 0.5, 0.5),
+            lambda i=image: store.save_predictions([prediction(i)], 0.5, 0.5),
             lambda r=reader: store.next_sample(r, "xal", 1),
             lambda i=image, r=reader: store.delete_image(i, r) if chance.random() < 0.1 else None,
         ]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from conftest import BOTH, new_url
 from sqlalchemy import event, text
-from store_helpers import TWICE, files, names, planned, reading, score, submit
+from store_helpers import TWICE, files, names, planned, prediction, score, submit
 
 from xal.errors import BadInput
 from xal.store import Lease, Store
@@ -44,10 +44,10 @@ def tied(store: Store) -> Store:
     some = {name: (0.0, 0.25, 1.0)[n % 3] for n, name in enumerate(names(30))}
     sources = ("drawn", "proposed", "none")
     rows = [
-        reading(name, uncertainty=u, misalignment=u, roi_source=sources[n // 2 % 3])
+        prediction(name, uncertainty=u, misalignment=u, roi_source=sources[n // 2 % 3])
         for n, (name, u) in enumerate(some.items())
     ]
-    store.save_readings(rows, 0.5, 0.5)
+    store.save_predictions(rows, 0.5, 0.5)
     store.line_up([names(30)[n] for n in (21, 3, 16, 9, 27, 10)])
     return store
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from store_helpers import files, know, reading, submit
+from store_helpers import files, know, prediction, submit
 
 from xal.errors import NotFound
 from xal.store.rows import OutlineRow
@@ -19,10 +19,10 @@ def stale(store) -> dict[str, str | None]:
 
 @pytest.fixture
 def scored(store):
-    """Two images with readings of version 1."""
+    """Two images with predictions of version 1."""
     store.put_images(files(["a", "b"]))
     know(store, "a", "b")
-    store.save_readings([reading("a"), reading("b")], 0.5, 0.5)
+    store.save_predictions([prediction("a"), prediction("b")], 0.5, 0.5)
     assert stale(store) == {}
     return store
 
@@ -31,7 +31,7 @@ def test_a_found_outline_makes_its_image_stale_and_no_other(scored):
     scored.put_outlines("series", "1", [outline("a")])
     assert stale(scored) == {"a": "1.2.3#0"}
     assert [row.origin for row in scored.found_outlines("a")] == ["1.2.3#0"]
-    scored.save_readings([reading("a", roi_key="1.2.3#0")], 0.5, 0.5)
+    scored.save_predictions([prediction("a", roi_key="1.2.3#0")], 0.5, 0.5)
     assert stale(scored) == {}
 
 

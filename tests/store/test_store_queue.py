@@ -12,7 +12,7 @@ import pytest
 from conftest import BOTH, new_url
 from harness.stopwatch import fastest
 from sqlalchemy import select, text
-from store_helpers import ONCE, TWICE, assert_consistent, files, names, planned, reading, score, submit
+from store_helpers import ONCE, TWICE, assert_consistent, files, names, planned, prediction, score, submit
 
 from xal.errors import BadInput
 from xal.store import Lease, Store
@@ -44,10 +44,10 @@ def test_the_highest_score_comes_first_and_unscored_images_last(store):
 
 def test_each_order_asks_its_own_question(store):
     store.put_images(files(["sure", "unsure"]))
-    store.save_readings(
+    store.save_predictions(
         [
-            reading("sure", uncertainty=0.1, misalignment=1.0),
-            reading("unsure", uncertainty=0.6, misalignment=0.0),
+            prediction("sure", uncertainty=0.1, misalignment=1.0),
+            prediction("unsure", uncertainty=0.6, misalignment=0.0),
         ],
         0.5,
         0.5,

@@ -218,12 +218,12 @@ class Sending:
         self, row: ImageRow, annotation: AnnotationRow, stack: list[Plane], volume: Volume
     ) -> Iterator[Dataset]:
         """What the model looks at now, where it looked at these pixels."""
-        reading = self.project.store.reading(row.id) if {"attention", "attention_map"} & set(self.kinds) else None
-        if reading is None or reading.fingerprint != row.fingerprint:
+        prediction = self.project.store.prediction(row.id) if {"attention", "attention_map"} & set(self.kinds) else None
+        if prediction is None or prediction.fingerprint != row.fingerprint:
             return
-        spread = grid_to_image(reading.attention.astype(np.float32), volume, self.project.task, "linear")
+        spread = grid_to_image(prediction.attention.astype(np.float32), volume, self.project.task, "linear")
         attention = np.clip(spread, 0, 1)
-        finding, version = reading.finding, reading.version
+        finding, version = prediction.finding, prediction.version
         if "attention" in self.kinds and float(attention.max()) >= ATTENTION_LEVELS[0]:
             stamp = self._stamp(annotation, "attention", version)
             yield attention_bands(stack, volume.affine, attention, finding=finding, version=version, stamp=stamp)

@@ -23,7 +23,7 @@ import SimpleITK
 from pydicom.dataset import Dataset
 
 from xal.arrays import AnyArray, FloatArray
-from xal.imaging import dicom_files as reading
+from xal.imaging import dicom_files
 from xal.imaging import dicom_nesting as nesting
 from xal.imaging.colours import is_grey
 from xal.imaging.integrity import Kind, check_complete, oversized, sniff, unreadable
@@ -140,7 +140,7 @@ def read_header(path: Path, is_label: bool = False) -> Header:
         return _checked_size(path, replace(_itk_header(path, _reader(path, kind), kind), is_label=is_label))
     told = _dicom(path)
     with _damaged_as_unreadable(path):
-        enough, spacing = reading.itk_is_enough(told), reading.ultrasound_spacing(told)
+        enough, spacing = dicom_files.itk_is_enough(told), dicom_files.ultrasound_spacing(told)
     header = _itk_header(path, _reader(path, kind), kind) if enough else _stand_in_header(path)
     _checked_size(path, header)
     return header if spacing is None else replace(header, affine=header.affine @ np.diag([*spacing, 1, 1]))
@@ -150,7 +150,7 @@ def read_layers(path: Path, header: Header) -> AnyArray:
     """The stored values (layers, X, Y, Z) in the file's own type, after making sure that all of them are there."""
     with decoding(header.share):
         check_complete(path, header.kind, header.values * header.itemsize)
-        if header.kind is Kind.DICOM and not reading.itk_is_enough(_dicom(path)):
+        if header.kind is Kind.DICOM and not dicom_files.itk_is_enough(_dicom(path)):
             return _stand_in_layers(path)
         return _itk_layers(path, _reader(path, header.kind))
 
@@ -311,16 +311,16 @@ def _damaged_as_unreadable(path: Path) -> Iterator[None]:
     """What pydicom says of a damaged file may quote its header, so it is not passed on."""
     try:
         yield
-    except reading.DAMAGED as error:
+    except dicom_files.DAMAGED as error:
         raise unreadable(path, "has a damaged or incomplete DICOM header") from error
 
 
 def _dicom(path: Path, pixels: bool = False) -> Dataset:
     """What a file says of its image, by pydicom; refused if pixels are missing."""
     with _damaged_as_unreadable(path), _passable(path):
-        told = reading.read(path, pixels)
-        _check_count(path, reading.stored_values(told))
-        missing = reading.missing_bytes(told)
+        told = dicom_files.read(path, pixels)
+        _check_count(path, dicom_files.stored_values(told))
+        missing = dicom_files.missing_bytes(told)
     if missing:
         raise unreadable(path, f"is truncated: {missing} bytes of pixels are missing")
     return told
@@ -345,8 +345,8 @@ def _passable(path: Path) -> Iterator[int]:
 def _stand_in_header(path: Path) -> Header:
     dataset = _dicom(path, pixels=True)
     with _damaged_as_unreadable(path):
-        fields, stack = reading.fields(dataset), reading.stacking(dataset)
-        prepared = reading.stand_in(dataset)
+        fields, stack = dicom_files.fields(dataset), dicom_files.stacking(dataset)
+        prepared = dicom_files.stand_in(dataset)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "stand_in.dcm")
         file.write_bytes(prepared)
@@ -359,13 +359,13 @@ def _stand_in_header(path: Path) -> Header:
 def _stand_in_layers(path: Path) -> AnyArray:
     dataset = _dicom(path, pixels=True)
     with _damaged_as_unreadable(path):
-        prepared = reading.stand_in(dataset)
+        prepared = dicom_files.stand_in(dataset)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "stand_in.dcm")
         file.write_bytes(prepared)
         stored = _itk_layers(path, _reader(file, Kind.DICOM))
     with _damaged_as_unreadable(path):
-        return reading.values(dataset, stored[0])[np.newaxis]
+        return dicom_files.values(dataset, stored[0])[np.newaxis]
 
 
 def _layers(image: SimpleITK.Image) -> AnyArray:
@@ -420,7 +420,7 @@ def _read_series(folder: Path) -> tuple[AnyArray, FloatArray, Window | None]:
     silent = sum(len(position) != 3 for position in positions)
     if silent:
         raise unreadable(folder, f"{silent} of {len(names)} files do not say where they lie, so they are no volume")
-    by_itk = all(reading.itk_is_enough(told) for told in slices)
+    by_itk = all(dicom_files.itk_is_enough(told) for told in slices)
     headers = _headers_of_slices(folder, names, by_itk)
     with decoding(sum(header.values for header in headers)):
         if by_itk:
@@ -436,7 +436,10 @@ def _check_all_passable(folder: Path) -> None:
     elements = 0
     for file in folder.iterdir():
         if file.is_file():
-            with suppress(*reading.DAMAGED), _passable(file) as found:  # GDCM, too, passes over what is no DICOM file
+            with (
+                suppress(*dicom_files.DAMAGED),
+                _passable(file) as found,
+            ):  # GDCM, too, passes over what is no DICOM file
                 elements += found
         if elements > nesting.MOST_OF_A_SERIES:
             raise unreadable(folder, f"its files have more than {nesting.MOST_OF_A_SERIES:,} elements")

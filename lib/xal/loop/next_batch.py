@@ -13,7 +13,7 @@ from xal.arrays import FloatArray, IntArray
 from xal.errors import Refused, Unreadable
 from xal.method.acquisition import neutral
 from xal.method.batches import Pool, choose_ahead
-from xal.model.network import BATCH, read
+from xal.model.network import BATCH, predict
 from xal.pool.project import Model, Project
 from xal.task import BatchSettings
 
@@ -95,7 +95,9 @@ def _labelled(project: Project, model: Model) -> tuple[FloatArray, IntArray]:
     embeddings: list[FloatArray] = []
     findings: list[int] = []
     for tensors, names in _settled(project):
-        embeddings += [reading.embedding for reading in read(model.network, torch.stack(tensors), project.task)]
+        embeddings += [
+            prediction.embedding for prediction in predict(model.network, torch.stack(tensors), project.task)
+        ]
         findings += [project.task.index(name) for name in names]
     width = model.network.finding_head.in_features
     return np.array(embeddings, np.float32).reshape(-1, width), np.array(findings, np.int64)

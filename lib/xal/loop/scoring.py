@@ -14,11 +14,11 @@ from xal.errors import Full, Refused, StoreError, Unavailable, Unreadable
 from xal.loop.next_batch import order
 from xal.method.acquisition import misalignment, neutral
 from xal.method.attention import energy_in_roi
-from xal.model.network import BATCH, Reading, read
+from xal.model.network import BATCH, Prediction, predict
 from xal.pool.project import Model, Project
 from xal.pool.quarantine import Aside
 from xal.pool.rois import coarse, known_roi
-from xal.store.rows import ImageRow, ReadingRow
+from xal.store.rows import ImageRow, PredictionRow
 from xal.system.error_log import tell
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ def score_pool(
         not_now = aside.now()
         batch = _prepared(project, [(row, roi_key) for row, roi_key in waiting if row.id not in not_now])
         rows = _scored(project, model, batch)
-        project.store.save_readings(rows, project.alpha(), middle)
+        project.store.save_predictions(rows, project.alpha(), middle)
         if batch.refused:
             aside.put(batch.refused)
         after = waiting[-1][0].id
@@ -133,41 +133,45 @@ def _prepared(project: Project, waiting: Sequence[tuple[ImageRow, str | None]]) 
     return _Batch(images, tensors, refused if refused and project.source.answers() else [], None)
 
 
-def _scored(project: Project, model: Model, batch: _Batch) -> list[ReadingRow]:
+def _scored(project: Project, model: Model, batch: _Batch) -> list[PredictionRow]:
     if not batch.images:
         return []
-    readings = read(model.network, torch.stack(batch.tensors), project.task)
+    predictions = predict(model.network, torch.stack(batch.tensors), project.task)
     return [
-        _as_row(project, model, row, roi_key, reading)
-        for (row, roi_key), reading in zip(batch.images, readings, strict=True)
+        _as_row(project, model, row, roi_key, prediction)
+        for (row, roi_key), prediction in zip(batch.images, predictions, strict=True)
     ]
 
 
-def _as_row(project: Project, model: Model, row: ImageRow, roi_key: str | None, reading: Reading) -> ReadingRow:
+def _as_row(
+    project: Project, model: Model, row: ImageRow, roi_key: str | None, prediction: Prediction
+) -> PredictionRow:
     drawn = known_roi(project, row.id)
     found = misalignment(
-        reading.attention,
-        reading.evidence,
+        prediction.attention,
+        prediction.evidence,
         drawn,
-        reading.coverage,
-        predicts_absent=reading.finding == project.task.absent,
+        prediction.coverage,
+        predicts_absent=prediction.finding == project.task.absent,
         settings=project.task.acquisition,
     )
-    return ReadingRow(
+    return PredictionRow(
         image=row.id,
         version=model.version.version,
         fingerprint=str(row.fingerprint),
         roi_key=roi_key,
-        finding=reading.finding,
+        finding=prediction.finding,
         probabilities={
-            name: float(value) for name, value in zip(project.task.finding_names, reading.probabilities, strict=True)
+            name: float(value) for name, value in zip(project.task.finding_names, prediction.probabilities, strict=True)
         },
-        uncertainty=reading.uncertainty,
+        uncertainty=prediction.uncertainty,
         misalignment=found.value,
         overlap=found.overlap,
-        energy=None if drawn is None else energy_in_roi(reading.attention, coarse(drawn, reading.attention.shape)),
+        energy=None
+        if drawn is None
+        else energy_in_roi(prediction.attention, coarse(drawn, prediction.attention.shape)),
         roi_source=found.source,
-        attention=reading.attention.astype(np.float16),
-        proposed=None if reading.proposed is None else reading.proposed.astype(np.float16),
-        embedding=reading.embedding.astype(np.float16),
+        attention=prediction.attention.astype(np.float16),
+        proposed=None if prediction.proposed is None else prediction.proposed.astype(np.float16),
+        embedding=prediction.embedding.astype(np.float16),
     )

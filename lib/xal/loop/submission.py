@@ -252,28 +252,28 @@ def _centre(roi: BoolArray) -> list[float] | None:
 
 
 def _story(project: Project, submission: Submission, decoded: Decoded, volume: Volume) -> dict[str, Any] | None:
-    """What the model had thought of the image before it was handed in, from the stored reading."""
-    reading = project.store.reading(submission.image)
-    if reading is None:
+    """What the model had thought of the image before it was handed in, from the stored prediction."""
+    prediction = project.store.prediction(submission.image)
+    if prediction is None:
         return None
     row = project.store.image(submission.image)
     story: dict[str, Any] = {
         "chosen": project.store.was_given(submission.image, submission.reader),
-        "model_version": reading.version,
-        "finding": reading.finding,
-        "probability": reading.probabilities[reading.finding],
-        "probabilities": reading.probabilities,
-        "uncertainty": reading.uncertainty,
-        "misalignment": reading.misalignment,
+        "model_version": prediction.version,
+        "finding": prediction.finding,
+        "probability": prediction.probabilities[prediction.finding],
+        "probabilities": prediction.probabilities,
+        "uncertainty": prediction.uncertainty,
+        "misalignment": prediction.misalignment,
         "alpha": project.alpha(),
-        "score": row.score if row.version == reading.version else None,
-        "roi_source": reading.roi_source,
-        "roi_confidence": None if reading.proposed is None else roi_confidence(reading.proposed),
+        "score": row.score if row.version == prediction.version else None,
+        "roi_source": prediction.roi_source,
+        "roi_confidence": None if prediction.proposed is None else roi_confidence(prediction.proposed),
         "overlap": None,
         "energy": None,
     }
-    if decoded.roi.any() and reading.finding != project.task.absent:
-        attention = reading.attention.astype(np.float32)
+    if decoded.roi.any() and prediction.finding != project.task.absent:
+        attention = prediction.attention.astype(np.float32)
         roi = roi_to_grid(decoded.roi, volume.affine, project.task)
         story["overlap"] = overlap(attention, roi, project.task.acquisition)
         story["energy"] = energy_in_roi(attention, coarse(roi, attention.shape))

@@ -1,4 +1,4 @@
-"""Why an image was chosen, and what the model made of it: the story of an annotation, or of the stored reading."""
+"""Why an image was chosen, and what the model made of it: the story of an annotation, or of the stored prediction."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from xal.method.acquisition import roi_confidence, score
 from xal.pool.project import Project
 from xal.pool.rois import coarse, drawn_roi
 from xal.pool.views import header_of
-from xal.store.rows import AnnotationRow, ImageRow, ReadingRow
+from xal.store.rows import AnnotationRow, ImageRow, PredictionRow
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,10 @@ class Explanation:
     """The version whose attention can be shown, which may have read the image again since."""
 
 
-def standing_reading(project: Project, row: ImageRow) -> ReadingRow | None:
-    """The stored reading, if it is of the pixels that the image has now."""
-    reading = project.store.reading(row.id)
-    return reading if reading is not None and reading.fingerprint == row.fingerprint else None
+def standing_prediction(project: Project, row: ImageRow) -> PredictionRow | None:
+    """The stored prediction, if it is of the pixels that the image has now."""
+    prediction = project.store.prediction(row.id)
+    return prediction if prediction is not None and prediction.fingerprint == row.fingerprint else None
 
 
 def explain(project: Project, reader: Reader, row: ImageRow) -> Explanation | None:
@@ -63,33 +63,33 @@ def explain(project: Project, reader: Reader, row: ImageRow) -> Explanation | No
     standing = project.store.annotations(row.id)
     own = [annotation for annotation in standing if annotation.reader == reader.name]
     annotation = next(reversed(own or standing), None)
-    reading = standing_reading(project, row)
-    thought = _thought_of(annotation, reading)
+    prediction = standing_prediction(project, row)
+    thought = _thought_of(annotation, prediction)
     if thought is None:
         return None
-    gaze = _gaze(project, row, thought, annotation, reading)
+    gaze = _gaze(project, row, thought, annotation, prediction)
     if annotation is not None and not own:
         gaze = replace(gaze, who=annotation.reader)
     sentence = reason(thought.uncertainty, gaze, chosen=thought.chosen)
-    return Explanation(thought, sentence, _score(project, row, thought), reading.version if reading else None)
+    return Explanation(thought, sentence, _score(project, row, thought), prediction.version if prediction else None)
 
 
-def _thought_of(annotation: AnnotationRow | None, reading: ReadingRow | None) -> Thought | None:
+def _thought_of(annotation: AnnotationRow | None, prediction: PredictionRow | None) -> Thought | None:
     story: Mapping[str, Any] | None = annotation.story if annotation else None
     if story is not None:
         return Thought(**{name: story[name] for name in Thought.__dataclass_fields__ if name in story})
-    if reading is None:
+    if prediction is None:
         return None
     return Thought(
-        model_version=reading.version,
-        finding=reading.finding,
-        probabilities=reading.probabilities,
-        uncertainty=reading.uncertainty,
-        misalignment=reading.misalignment,
-        overlap=reading.overlap,
-        energy=reading.energy,
-        roi_source=reading.roi_source,
-        roi_confidence=None if reading.proposed is None else roi_confidence(reading.proposed),
+        model_version=prediction.version,
+        finding=prediction.finding,
+        probabilities=prediction.probabilities,
+        uncertainty=prediction.uncertainty,
+        misalignment=prediction.misalignment,
+        overlap=prediction.overlap,
+        energy=prediction.energy,
+        roi_source=prediction.roi_source,
+        roi_confidence=None if prediction.proposed is None else roi_confidence(prediction.proposed),
     )
 
 
@@ -101,9 +101,13 @@ def _score(project: Project, row: ImageRow, thought: Thought) -> float | None:
 
 
 def _gaze(
-    project: Project, row: ImageRow, thought: Thought, annotation: AnnotationRow | None, reading: ReadingRow | None
+    project: Project,
+    row: ImageRow,
+    thought: Thought,
+    annotation: AnnotationRow | None,
+    prediction: PredictionRow | None,
 ) -> Gaze:
-    """Where the model looked, as far as the stored reading still is what it had thought."""
+    """Where the model looked, as far as the stored prediction still is what it had thought."""
     against = _against(project, thought, annotation)
     gaze = Gaze(
         place=None,
@@ -112,12 +116,12 @@ def _gaze(
         blank=thought.finding == project.task.absent,
         finding=annotation.finding if annotation else "",
     )
-    if row.state != "ok" or reading is None or gaze.blank or not _is(reading, thought, annotation):
+    if row.state != "ok" or prediction is None or gaze.blank or not _is(prediction, thought, annotation):
         return gaze
-    attention = reading.attention.astype(np.float32)
+    attention = prediction.attention.astype(np.float32)
     roi = None
     if against == "proposal":
-        roi = reading.proposed
+        roi = prediction.proposed
     elif against == "outline" and annotation is not None:
         roi = drawn_roi(project, [annotation])
     touched = roi is None or reached(attention, coarse(roi.astype(np.float32), attention.shape))
@@ -132,11 +136,11 @@ def _against(project: Project, thought: Thought, annotation: AnnotationRow | Non
     return "outline" if annotation.roi_voxels > 0 else "no outline"
 
 
-def _is(reading: ReadingRow, thought: Thought, annotation: AnnotationRow | None) -> bool:
-    """Whether the reading is the one that was thought, of the pixels that were annotated."""
+def _is(prediction: PredictionRow, thought: Thought, annotation: AnnotationRow | None) -> bool:
+    """Whether the prediction is the one that was thought, of the pixels that were annotated."""
     pixels = annotation.fingerprint if annotation else None
-    same = (reading.version, reading.finding) == (thought.model_version, thought.finding)
-    return same and pixels in (None, reading.fingerprint)
+    same = (prediction.version, prediction.finding) == (thought.model_version, thought.finding)
+    return same and pixels in (None, prediction.fingerprint)
 
 
 def _place(attention: FloatArray, header: Header) -> str:

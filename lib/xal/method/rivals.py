@@ -22,7 +22,7 @@ _PASSES = 20
 
 @dataclass(frozen=True)
 class Candidates:
-    """What a method may look at: the readings of the n images left in the pool, and the images labelled so far."""
+    """What a method may look at: the predictions of the n images left in the pool, and the images labelled so far."""
 
     probabilities: Float64Array
     """(n, F)."""

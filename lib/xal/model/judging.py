@@ -17,7 +17,7 @@ from torch import Tensor
 from xal.method.acquisition import softmax
 from xal.method.attention import area_average, energy_in_roi, pointing_game, soft_dice
 from xal.model import calibration
-from xal.model.network import BATCH, Network, read
+from xal.model.network import BATCH, Network, predict
 from xal.rounding import ROUNDING, largest
 from xal.task import Task
 
@@ -132,10 +132,12 @@ def evaluate(network: Network, task: Task, cases: Sequence[Case], device: torch.
     logits: list[npt.NDArray[np.float32]] = []
     attention: list[tuple[float, float, float] | None] = []
     for batch in _batches(cases):
-        readings = read(network, torch.stack([case.tensor for case in batch]), task, [case.finding for case in batch])
-        for case, reading in zip(batch, readings, strict=True):
-            logits.append(reading.logits)
-            attention.append(_judge_attention(case, reading.attention))
+        predictions = predict(
+            network, torch.stack([case.tensor for case in batch]), task, [case.finding for case in batch]
+        )
+        for case, prediction in zip(batch, predictions, strict=True):
+            logits.append(prediction.logits)
+            attention.append(_judge_attention(case, prediction.attention))
     energy, pointing, dice = (tuple(None if a is None else a[i] for a in attention) for i in range(3))
     return Evaluation(
         image_ids=tuple(case.image_id for case in cases),

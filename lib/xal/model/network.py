@@ -70,7 +70,7 @@ class Network(nn.Module):
 
 
 @dataclass(frozen=True)
-class Reading:
+class Prediction:
     """What one forward pass says of one image."""
 
     logits: Float32Array
@@ -98,7 +98,7 @@ class Reading:
         return None if self.proposed is None else acquisition.roi_confidence(self.proposed)
 
 
-def read(network: Network, batch: Tensor, task: Task, findings: Sequence[str] | None = None) -> list[Reading]:
+def predict(network: Network, batch: Tensor, task: Task, findings: Sequence[str] | None = None) -> list[Prediction]:
     """Read a batch (B, C, *size) in one forward pass; `findings` asks for other attention than the predicted one's."""
     device = next(network.parameters()).device
     network.eval()
@@ -115,7 +115,9 @@ def read(network: Network, batch: Tensor, task: Task, findings: Sequence[str] | 
     names = task.finding_names
     z, p, a, m, r, e = map(_numpy, (output.logits, probabilities, attention, evidence, coverage, embedding))
     return [
-        Reading(z[i], p[i], names[k], a[i], m[i], r[i] if usable else None, e[i], float(acquisition.uncertainty(p[i])))
+        Prediction(
+            z[i], p[i], names[k], a[i], m[i], r[i] if usable else None, e[i], float(acquisition.uncertainty(p[i]))
+        )
         for i, k in enumerate(predicted.tolist())
     ]
 

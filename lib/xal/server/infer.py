@@ -17,7 +17,7 @@ from xal.imaging.images import LabelArray, Volume, fingerprint, read_image, writ
 from xal.loop.blind import BLIND, may_see
 from xal.loop.reader import Reader
 from xal.method.attention import bands, energy_in_roi, overlap
-from xal.model.network import Reading, read
+from xal.model.network import Prediction, predict
 from xal.pool.project import Model, Project
 from xal.pool.rois import coarse, known_roi
 from xal.store.rows import ImageRow
@@ -68,12 +68,12 @@ class _XalInfer(InferTask):  # type: ignore[misc]  # monailabel has no types
         same = store.by_fingerprint(fingerprint(volume or subject.volume(self._project)))
         return all(may_see(self._project, reader, image) for image in same)
 
-    def _read(self, model: Model, volume: Volume, finding: str | None) -> Reading:
+    def _read(self, model: Model, volume: Volume, finding: str | None) -> Prediction:
         task = self._project.task
         if finding is not None and finding not in task.roi_findings:
             raise BadInput(f"no attention for {finding!r}; findings with an ROI: {', '.join(task.roi_findings)}")
         tensor: torch.Tensor = prepare(volume, task).tensor[None]
-        return read(model.network, tensor, task, None if finding is None else [finding])[0]
+        return predict(model.network, tensor, task, None if finding is None else [finding])[0]
 
 
 class AttentionInfer(_XalInfer):
@@ -98,9 +98,9 @@ class AttentionInfer(_XalInfer):
         model = self._project.model()
         if model is None:
             return self._result(np.zeros(volume.shape, np.uint8), volume, {"message": UNTRAINED})
-        reading = self._read(model, volume, _stated(request))
-        on_image = grid_to_image(reading.attention, volume, self._project.task, "linear")
-        said = {"finding": reading.finding, "model_version": model.version.version}
+        prediction = self._read(model, volume, _stated(request))
+        on_image = grid_to_image(prediction.attention, volume, self._project.task, "linear")
+        said = {"finding": prediction.finding, "model_version": model.version.version}
         return self._result(bands(on_image), volume, said, _as_listed(request))
 
     def _result(
@@ -134,28 +134,28 @@ class ClassifierInfer(_XalInfer):
         model = self._project.model()
         if model is None:
             return None, {"finding": None, "message": UNTRAINED}
-        reading = self._read(model, volume, None)
+        prediction = self._read(model, volume, None)
         said: dict[str, Any] = {
-            "finding": reading.finding,
+            "finding": prediction.finding,
             "probabilities": {
                 name: round(float(value), 4)
-                for name, value in zip(self._project.task.finding_names, reading.probabilities, strict=True)
+                for name, value in zip(self._project.task.finding_names, prediction.probabilities, strict=True)
             },
-            "uncertainty": round(reading.uncertainty, 4),
+            "uncertainty": round(prediction.uncertainty, 4),
             "model_version": model.version.version,
         }
-        return None, said | self._against_roi(subject.row, reading)
+        return None, said | self._against_roi(subject.row, prediction)
 
-    def _against_roi(self, row: ImageRow | None, reading: Reading) -> dict[str, Any]:
+    def _against_roi(self, row: ImageRow | None, prediction: Prediction) -> dict[str, Any]:
         """How attention lies to the outlined ROI, where there is one."""
-        if row is None or reading.finding == self._project.task.absent:
+        if row is None or prediction.finding == self._project.task.absent:
             return {}
         drawn = known_roi(self._project, row.id)
         if drawn is None:
             return {}
-        energy = energy_in_roi(reading.attention, coarse(drawn, reading.attention.shape))
+        energy = energy_in_roi(prediction.attention, coarse(drawn, prediction.attention.shape))
         return {
-            "overlap": round(overlap(reading.attention, drawn, self._project.task.acquisition), 4),
+            "overlap": round(overlap(prediction.attention, drawn, self._project.task.acquisition), 4),
             "energy_in_roi": round(energy, 4),
         }
 

@@ -113,9 +113,9 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
         if self._share_paths and not single_slices:  # in place, a single slice lies among its like
             reply["path"] = str(path)
         if self._project.task.reveal == "always":
-            reading = self._project.store.reading(row.id)
-            if reading is not None:
-                reply["xal"] |= {"finding": reading.finding, "probabilities": reading.probabilities}
+            prediction = self._project.store.prediction(row.id)
+            if prediction is not None:
+                reply["xal"] |= {"finding": prediction.finding, "probabilities": prediction.probabilities}
         return reply
 
 

@@ -112,8 +112,8 @@ class Watch:
         """Of the source's problems; while images cannot be had, no client waits for them either."""
         self._project.source_problem = next(filter(None, problems.values()), None)
         if isinstance(self._project.source, DicomWebSource):
-            reading = (self.scan, self._read_ahead, self._ready.keep)
-            self._project.source.turns.away = next(filter(None, map(problems.get, reading)), None)
+            needing = (self.scan, self._read_ahead, self._ready.keep)
+            self._project.source.turns.away = next(filter(None, map(problems.get, needing)), None)
 
     def _done(self, duty: Callable[[], Any]) -> str | None:
         """Do it if it is time to; what fails, foreseen or not, is tried again at growing distances. Why it failed."""

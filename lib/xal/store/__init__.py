@@ -1,4 +1,4 @@
-"""The one place where state lives: images, annotations, leases, readings, versions, jobs and events of a pool.
+"""The one place where state lives: images, annotations, leases, predictions, versions, jobs and events of a pool.
 
 Every public method is one transaction that either happened or did not, whatever is killed meanwhile (a folder scan is
 one per 1,000 images); many threads and several processes may use the same database at once. SQLite is the default,
@@ -26,7 +26,7 @@ from xal.store.listing import Listing
 from xal.store.log import Log
 from xal.store.looking import Looking
 from xal.store.outlines import Outlines
-from xal.store.readings import Readings
+from xal.store.predictions import Predictions
 from xal.store.reviewing import Reviewing
 from xal.store.rows import (
     AnnotationRow,
@@ -42,7 +42,7 @@ from xal.store.rows import (
     NewAnnotation,
     Offer,
     Order,
-    ReadingRow,
+    PredictionRow,
     SettledImage,
     Source,
     VersionRow,
@@ -64,7 +64,7 @@ __all__ = [
     "NewAnnotation",
     "Offer",
     "Order",
-    "ReadingRow",
+    "PredictionRow",
     "SettledImage",
     "Source",
     "Store",
@@ -78,7 +78,7 @@ CHECKPOINT_MILLISECONDS = 2000
 
 
 class Store(
-    Adopting, Images, Annotations, Readings, Versions, Jobs, Log, Listing, Looking, Reviewing, Outlines, Deliveries
+    Adopting, Images, Annotations, Predictions, Versions, Jobs, Log, Listing, Looking, Reviewing, Outlines, Deliveries
 ):
     """The state of one task on one pool; one object serves all threads of a process and survives a fork."""
 

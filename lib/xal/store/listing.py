@@ -17,7 +17,7 @@ from xal.store.paging import Key, Page, page_of, read_cursor, take
 from xal.store.pool import Pool, Values, image_row
 from xal.store.queue import ORDERS, Query
 from xal.store.rows import AnnotationRow, ImageRow, ImageStatus, Lease
-from xal.store.schema import NO_PLACE, UNSCORED, annotation_table, images, leases, readings
+from xal.store.schema import NO_PLACE, UNSCORED, annotation_table, images, leases, predictions
 
 RANK = ("place", "score", "shuffle")
 """Where Next Sample sees an image. The last is 63 bits of a hash, so that no two images agree in all three."""
@@ -178,10 +178,10 @@ class Listing(Pool):
 
     def predictions(self, ids: Sequence[str]) -> dict[str, Prediction]:
         """What the model says of these images, where it has read them."""
-        brief = select(readings.c.image, readings.c.finding, readings.c.probabilities, readings.c.overlap)
+        brief = select(predictions.c.image, predictions.c.finding, predictions.c.probabilities, predictions.c.overlap)
         return {
             image: Prediction(row["finding"], row["probabilities"][row["finding"]], row["overlap"])
-            for image, row in self._of_images(ids, brief, readings).items()
+            for image, row in self._of_images(ids, brief, predictions).items()
         }
 
     def handed_in_among(self, ids: Sequence[str], reader: str | None) -> set[str]:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, and_, bindparam, select
 from xal.errors import NotFound
 from xal.store.engine import CHUNK, Base
 from xal.store.rows import ImageRow
-from xal.store.schema import UNSCORED, images, readings, tallies
+from xal.store.schema import UNSCORED, images, predictions, tallies
 
 Values = Mapping[Any, Any]
 Bucket = tuple[str, bool, bool, bool, str]
@@ -108,20 +108,20 @@ class Pool(Base):
                 connection.execute(tallies.insert(), {**self._scope, **key, "n": change})
 
     def _fresh(self, connection: Connection, image: str, fingerprint: str | None, roi_key: str | None) -> int:
-        """The version of the image's reading if it is of these pixels and ROIs, else 0."""
-        reading = (
+        """The version of the image's prediction if it is of these pixels and ROIs, else 0."""
+        prediction = (
             connection.execute(
-                select(readings.c.version, readings.c.fingerprint, readings.c.roi_key).where(
-                    self._mine(readings), readings.c.image == image
+                select(predictions.c.version, predictions.c.fingerprint, predictions.c.roi_key).where(
+                    self._mine(predictions), predictions.c.image == image
                 )
             )
             .mappings()
             .first()
         )
-        return freshness(reading, fingerprint, roi_key) if reading else 0
+        return freshness(prediction, fingerprint, roi_key) if prediction else 0
 
 
-def freshness(reading: Values, fingerprint: str | None, roi_key: str | None) -> int:
-    """The reading's version if it is of these pixels and ROIs, else 0."""
-    same = reading["fingerprint"] == fingerprint and reading["roi_key"] == roi_key
-    return int(reading["version"]) if same else 0
+def freshness(prediction: Values, fingerprint: str | None, roi_key: str | None) -> int:
+    """The prediction's version if it is of these pixels and ROIs, else 0."""
+    same = prediction["fingerprint"] == fingerprint and prediction["roi_key"] == roi_key
+    return int(prediction["version"]) if same else 0

@@ -212,7 +212,7 @@ class Candidates:
 
 
 @dataclass(frozen=True, eq=False)
-class ReadingRow:
+class PredictionRow:
     """What one forward pass said of one image, and the score that came of it."""
 
     image: str

@@ -239,7 +239,8 @@ Index(
 )  # fmt: skip
 Index("annotations_by_submission", annotation_table.c.pool, annotation_table.c.task, annotation_table.c.submission_id)
 
-readings = _table(
+# The table keeps the name that it had, so that older stores go on working.
+predictions = _table(
     "readings", ("image",),
     Column("image", Name, nullable=False),
     Column("version", Integer, nullable=False),

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from xal.experiments.run.predictions import PoolReading
+from xal.experiments.run.predictions import PoolPredictions
 from xal.task import Task
 
 LOOKS = "looks"
@@ -15,21 +15,26 @@ _SHOWN = 20
 
 
 def write_look(
-    folder: Path, arm: str, chosen: npt.NDArray[np.int64], left: npt.NDArray[np.int64], pool: PoolReading, task: Task
+    folder: Path,
+    arm: str,
+    chosen: npt.NDArray[np.int64],
+    left: npt.NDArray[np.int64],
+    pool: PoolPredictions,
+    task: Task,
 ) -> None:
-    """Write `looks/<arm>-0.npz` for the first twenty images chosen from `left`, of which `pool` is the reading."""
+    """Write `looks/<arm>-0.npz` for the first twenty images chosen from `left`, of which `pool` is the prediction."""
     where = {int(position): i for i, position in enumerate(left)}
     rows = [where[int(position)] for position in chosen[:_SHOWN]]
-    readings = [pool.readings[i] for i in rows]
+    predictions = [pool.predictions[i] for i in rows]
     (folder / LOOKS).mkdir(parents=True, exist_ok=True)
     draft, file = folder / LOOKS / f"{arm}-0.draft.npz", folder / LOOKS / f"{arm}-0.npz"
     np.savez_compressed(
         draft,
         picked=left[rows],
-        attention=np.array([reading.attention for reading in readings], np.float16),
+        attention=np.array([prediction.attention for prediction in predictions], np.float16),
         score=pool.scores(task.acquisition.alpha)[rows],
         uncertainty=pool.uncertainty[rows],
         misalignment=pool.misalignment[rows],
-        predicted=np.array([reading.finding for reading in readings]),
+        predicted=np.array([prediction.finding for prediction in predictions]),
     )
     draft.replace(file)

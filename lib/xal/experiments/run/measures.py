@@ -11,12 +11,12 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from xal.arrays import Float64Array
-from xal.experiments.run.predictions import PoolReading
+from xal.experiments.run.predictions import PoolPredictions
 from xal.experiments.run.rows import Attention, Pool, Reliability
 from xal.method.attention import area_average, energy_in_roi, pointing_game, soft_dice, upsample
 from xal.model.calibration import reliability
 from xal.model.judging import Case, Evaluation, evaluate
-from xal.model.network import BATCH, Network, build, read
+from xal.model.network import BATCH, Network, build, predict
 from xal.rounding import ROUNDING, levels
 from xal.task import Task
 
@@ -54,7 +54,7 @@ def attention(evaluation: Evaluation, network: Network, cases: Sequence[Case], t
     )
 
 
-def of_pool(pool: PoolReading, task: Task) -> Pool:
+def of_pool(pool: PoolPredictions, task: Task) -> Pool:
     """What the model says of the images that nobody has read."""
     scores = pool.scores(task.acquisition.alpha)
     outlined = pool.areas > 0
@@ -112,9 +112,9 @@ def faithfulness(network: Network, cases: Sequence[Case], task: Task) -> tuple[f
 
 def _faithfulness(network: Network, images: Tensor, task: Task) -> Float64Array:
     """(2, n): of each image the mean probability under deletion and under insertion."""
-    readings = read(network, images, task)
-    predicted = [task.index(reading.finding) for reading in readings]
-    maps = upsample(torch.from_numpy(np.stack([reading.attention for reading in readings])), images.shape[2:])
+    predictions = predict(network, images, task)
+    predicted = [task.index(prediction.finding) for prediction in predictions]
+    maps = upsample(torch.from_numpy(np.stack([prediction.attention for prediction in predictions])), images.shape[2:])
     # Cells of equal attention (most are 0) go from the first to the last, as in any stable sort.
     order = torch.round(maps.flatten(1) / ROUNDING).argsort(dim=1, descending=True, stable=True)
     rank = torch.empty_like(order).scatter_(1, order, torch.arange(order.shape[1]).expand_as(order))
@@ -128,7 +128,7 @@ def _faithfulness(network: Network, images: Tensor, task: Task) -> Float64Array:
 
 
 def _probabilities(network: Network, images: Tensor, findings: Sequence[int], task: Task) -> Float64Array:
-    return np.array([r.probabilities[k] for r, k in zip(read(network, images, task), findings, strict=True)])
+    return np.array([r.probabilities[k] for r, k in zip(predict(network, images, task), findings, strict=True)])
 
 
 def _by_area(scores: Float64Array, areas: Float64Array) -> tuple[tuple[float | None, float | None, int], ...]:

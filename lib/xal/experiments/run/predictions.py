@@ -1,4 +1,4 @@
-"""What a network says of many images of a set: the server's readings and misalignments, as arrays."""
+"""What a network says of many images of a set: the server's predictions and misalignments, as arrays."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from xal.experiments.run.config import RoiKind
 from xal.experiments.run.prepared import Prepared
 from xal.method import acquisition
 from xal.method.attention import area_average, soft_dice
-from xal.model.network import BATCH, Network, Reading, read
+from xal.model.network import BATCH, Network, Prediction, predict
 from xal.task import Task
 
 
 @dataclass(frozen=True)
-class PoolReading:
+class PoolPredictions:
     """Arrays over n images; a misalignment without meaning is NaN."""
 
-    readings: Sequence[Reading]
+    predictions: Sequence[Prediction]
     probabilities: Float64Array
     embeddings: Float64Array
     uncertainty: Float64Array
@@ -51,27 +51,27 @@ class PoolReading:
         return acquisition.score(self.uncertainty, self.oracle, alpha, _neutral(self.oracle))
 
 
-def read_pool(
+def predict_pool(
     network: Network, data: Prepared, positions: IntArray, kind: RoiKind, task: Task, seed: int, device: torch.device
-) -> PoolReading:
+) -> PoolPredictions:
     """Read the images at these positions and compare the attention with ROIs of this kind."""
     network.to(device)
-    readings: list[Reading] = []
+    predictions: list[Prediction] = []
     for start in range(0, len(positions), BATCH):
         images = torch.from_numpy(data.images[positions[start : start + BATCH]])
-        readings += read(network, images, task)
+        predictions += predict(network, images, task)
     wrong = _wrong_rois(kind, data, network.feature_grid, seed)
     rois = [wrong(position) for position in positions.tolist()] if wrong else None
-    oracle = _oracle(readings, data, positions, task)
-    return PoolReading(
-        readings=readings,
-        probabilities=_stacked([reading.probabilities for reading in readings], len(task.findings)),
-        embeddings=_stacked([reading.embedding for reading in readings], network.finding_head.in_features),
-        uncertainty=np.array([reading.uncertainty for reading in readings], np.float64),
-        misalignment=oracle if kind == "oracle" else _misalignments(readings, rois, task),
+    oracle = _oracle(predictions, data, positions, task)
+    return PoolPredictions(
+        predictions=predictions,
+        probabilities=_stacked([prediction.probabilities for prediction in predictions], len(task.findings)),
+        embeddings=_stacked([prediction.embedding for prediction in predictions], network.finding_head.in_features),
+        uncertainty=np.array([prediction.uncertainty for prediction in predictions], np.float64),
+        misalignment=oracle if kind == "oracle" else _misalignments(predictions, rois, task),
         oracle=oracle,
-        roi_dice=np.array([_agreement(r, data.rois[p]) for r, p in zip(readings, positions, strict=True)]),
-        roi_confidence=np.array([np.nan if r.roi_confidence is None else r.roi_confidence for r in readings]),
+        roi_dice=np.array([_agreement(r, data.rois[p]) for r, p in zip(predictions, positions, strict=True)]),
+        roi_confidence=np.array([np.nan if r.roi_confidence is None else r.roi_confidence for r in predictions]),
         areas=data.areas[positions],
     )
 
@@ -80,31 +80,31 @@ def _neutral(misalignments: Float64Array) -> float:
     return acquisition.neutral(misalignments[~np.isnan(misalignments)])
 
 
-def _misalignments(readings: Sequence[Reading], rois: Sequence[Float32Array] | None, task: Task) -> Float64Array:
+def _misalignments(predictions: Sequence[Prediction], rois: Sequence[Float32Array] | None, task: Task) -> Float64Array:
     """With these ROIs, or where they are None with the proposed ones."""
     values = []
-    for i, reading in enumerate(readings):
+    for i, prediction in enumerate(predictions):
         found = acquisition.misalignment(
-            reading.attention,
-            reading.evidence,
+            prediction.attention,
+            prediction.evidence,
             drawn=None if rois is None else rois[i],
-            coverage=reading.coverage if rois is None else None,
-            predicts_absent=reading.finding == task.absent,
+            coverage=prediction.coverage if rois is None else None,
+            predicts_absent=prediction.finding == task.absent,
             settings=task.acquisition,
         )
         values.append(np.nan if found.value is None else found.value)
     return np.array(values, np.float64)
 
 
-def _oracle(readings: Sequence[Reading], data: Prepared, positions: IntArray, task: Task) -> Float64Array:
+def _oracle(predictions: Sequence[Prediction], data: Prepared, positions: IntArray, task: Task) -> Float64Array:
     """With the true ROIs; where it is true that nothing is there, saying so agrees with it and all else is wrong.
 
     Without that an image without a finding would count as the median while every missed finding counts as 1, and such
     images would never be asked for: knowing the truth would starve a finding.
     """
-    values = _misalignments(readings, [data.rois[position] for position in positions], task)
+    values = _misalignments(predictions, [data.rois[position] for position in positions], task)
     nothing = np.array([task.finding_names[data.findings[position]] == task.absent for position in positions], bool)
-    said_so = np.array([reading.finding == task.absent for reading in readings], bool)
+    said_so = np.array([prediction.finding == task.absent for prediction in predictions], bool)
     return np.where(nothing, np.where(said_so, 0.0, 1.0), values)
 
 
@@ -131,10 +131,12 @@ def _disc(grid: Sequence[int], share: float) -> Float32Array:
     return disc
 
 
-def _agreement(reading: Reading, roi: Float32Array) -> float:
-    if reading.proposed is None or not roi.any():
+def _agreement(prediction: Prediction, roi: Float32Array) -> float:
+    if prediction.proposed is None or not roi.any():
         return float("nan")
-    return soft_dice(reading.proposed, area_average(torch.from_numpy(roi)[None], reading.proposed.shape)[0].numpy())
+    return soft_dice(
+        prediction.proposed, area_average(torch.from_numpy(roi)[None], prediction.proposed.shape)[0].numpy()
+    )
 
 
 def _stacked(rows: Sequence[npt.NDArray[np.float32]], width: int) -> Float64Array:

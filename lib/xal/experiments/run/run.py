@@ -1,6 +1,6 @@
 """One run of a simulation: an arm with a seed, from the start set to the budget.
 
-Training, reading, misalignment and score are the server's own functions; only who knows what differs.
+Training, prediction, misalignment and score are the server's own functions; only who knows what differs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from xal.errors import Conflict
 from xal.experiments.run import measures
 from xal.experiments.run.config import Arm, Simulation
 from xal.experiments.run.first_choices import write_look
-from xal.experiments.run.predictions import PoolReading, read_pool
+from xal.experiments.run.predictions import PoolPredictions, predict_pool
 from xal.experiments.run.prepared import Prepared
 from xal.experiments.run.rows import End, Header, Round, Seconds, append, read_run, run_file
 from xal.experiments.run.split import Split, split
@@ -120,7 +120,7 @@ class _Run:
         seconds = {"train": clock.lap()}
         left = np.setdiff1d(np.union1d(self.split.start, self.split.pool), labelled)
         self.report(number, 0.85, "reading")
-        pool = read_pool(network, self.data, left, self.arm.roi, self.task, self.job.seed, self.device)
+        pool = predict_pool(network, self.data, left, self.arm.roi, self.task, self.job.seed, self.device)
         seconds["read"] = clock.lap()
         chosen = self._choose(number, network, labelled, left, pool)
         seconds["select"] = clock.lap()
@@ -168,16 +168,18 @@ class _Run:
         content = json.dumps([self.data.digest, decides, images, made_by], sort_keys=True)
         return self.job.folder / STARTS / f"{self.job.seed}-{hashlib.sha256(content.encode()).hexdigest()[:16]}.pt"
 
-    def _choose(self, number: int, network: Network, labelled: IntArray, left: IntArray, pool: PoolReading) -> IntArray:
+    def _choose(
+        self, number: int, network: Network, labelled: IntArray, left: IntArray, pool: PoolPredictions
+    ) -> IntArray:
         """The next batch, in the order of choice."""
         count = min(self.job.plan.query, self.job.plan.budget - len(labelled))
         if count <= 0 or number == self.job.rounds:
             return np.empty(0, np.int64)
         rng = np.random.default_rng([self.job.seed, number])
-        own = read_pool(network, self.data, labelled, "oracle", self.task, self.job.seed, self.device)
+        own = predict_pool(network, self.data, labelled, "oracle", self.task, self.job.seed, self.device)
         candidates = Candidates(
             probabilities=pool.probabilities,
-            predicted=np.array([self.task.index(reading.finding) for reading in pool.readings], np.int64),
+            predicted=np.array([self.task.index(prediction.finding) for prediction in pool.predictions], np.int64),
             embeddings=pool.embeddings,
             uncertainty=pool.uncertainty,
             misalignment=pool.misalignment,
@@ -193,7 +195,7 @@ class _Run:
         return chosen
 
     def _measure(
-        self, number: int, network: Network, labelled: IntArray, drawn: IntArray, batch: _Batch, pool: PoolReading
+        self, number: int, network: Network, labelled: IntArray, drawn: IntArray, batch: _Batch, pool: PoolPredictions
     ) -> Round:
         evaluation = evaluate(network, self.task, self.test, self.device)
         learnt_from = self.task.training.guidance > 0 or self.task.training.roi > 0
@@ -212,7 +214,7 @@ class _Run:
             pool=measures.of_pool(pool, self.task),
         )
 
-    def _look(self, number: int, chosen: IntArray, left: IntArray, pool: PoolReading) -> None:
+    def _look(self, number: int, chosen: IntArray, left: IntArray, pool: PoolPredictions) -> None:
         """Keep what the first model saw in the first images that were chosen, for the picture of the report."""
         if number == 0 and self.job.seed == 0 and len(chosen):
             write_look(self.job.folder, self.job.arm, chosen, left, pool, self.task)

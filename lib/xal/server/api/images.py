@@ -11,7 +11,7 @@ from xal.errors import Conflict, Forbidden, NotFound, Unreadable
 from xal.imaging.images import Header
 from xal.loop.blind import BLIND, may_see, score_alone
 from xal.loop.reader import Reader
-from xal.loop.why import Explanation, explain, standing_reading
+from xal.loop.why import Explanation, explain, standing_prediction
 from xal.pool.label_check import checked_label
 from xal.pool.project import Project
 from xal.pool.views import attention_nifti, display_file, header_of, thumbnail_file
@@ -125,13 +125,13 @@ def add_routes(router: APIRouter, project: Project) -> None:
     @router.get("/images/{image}/attention.nii.gz", summary="Where the model looks, 0 to 1", **_file(GZIP))
     def attention(request: Request, image: str, reader: Asker) -> Response:
         row = _seen_by(project, reader, image)
-        reading = standing_reading(project, row)
-        if reading is None:
+        prediction = standing_prediction(project, row)
+        if prediction is None:
             raise NotFound(f"no model has read image {image!r} as it is now")
-        made_of = (reading.version, reading.fingerprint, reading.finding, reading.created_at)
+        made_of = (prediction.version, prediction.fingerprint, prediction.finding, prediction.created_at)
 
         def make() -> bytes:
-            return attention_nifti(reading.attention, header_of(project, row), project.task)
+            return attention_nifti(prediction.attention, header_of(project, row), project.task)
 
         return send_made(request, made_of, make, GZIP, ASK_AGAIN)
 

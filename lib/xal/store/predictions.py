@@ -1,4 +1,4 @@
-"""Readings and scores: what the model says of each image, and which of it is out of date."""
+"""Predictions and scores: what the model says of each image, and which of it is out of date."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from xal.arrays import Float64Array
 from xal.errors import BadInput
 from xal.method.acquisition import score
 from xal.store.pool import Pool, Values, freshness, image_row
-from xal.store.rows import Candidates, ImageRow, ReadingRow
-from xal.store.schema import NO_PLACE, UNSCORED, images, readings, versions
+from xal.store.rows import Candidates, ImageRow, PredictionRow
+from xal.store.schema import NO_PLACE, UNSCORED, images, predictions, versions
 
 
-class Readings(Pool):
+class Predictions(Pool):
     """The part of the store that keeps what the model says."""
 
     def stale(self, version: int, limit: int, after: str | None = None) -> list[tuple[ImageRow, str | None]]:
-        """Open images whose reading is missing or of another version, fingerprint or ROI; by id, with the ROI key now.
+        """Open images whose prediction is missing or of another version, fingerprint or ROI; by id, with the ROI key.
 
-        An image counts as read once its reading's fingerprint is the image's own: keep it with `set_facts` too.
+        An image counts as read once its prediction's fingerprint is the image's own: keep it with `set_facts` too.
         """
 
         def work(connection: Connection) -> list[Values]:
@@ -63,10 +63,10 @@ class Readings(Pool):
 
         return self._read(work)
 
-    def save_readings(self, rows: Iterable[ReadingRow], alpha: float, neutral: float) -> int:
-        """Replace readings and set the images' scores α·u + (1−α)·m, `neutral` where m is None; how many were kept.
+    def save_predictions(self, rows: Iterable[PredictionRow], alpha: float, neutral: float) -> int:
+        """Replace predictions and set the images' scores α·u + (1−α)·m, `neutral` where m is None; how many were kept.
 
-        Skipped: images deleted meanwhile, and readings of another version where one of the version in use is already
+        Skipped: images deleted meanwhile, and predictions of another version where one of the version in use is already
         there (a job that outlived a publish must not undo it).
         """
         new = list({row.image: row for row in rows}.values())
@@ -81,7 +81,7 @@ class Readings(Pool):
                 return 0
             now = time.time()
             values = [{**self._scope, **vars(row), "created_at": now} for row in kept]
-            self._upsert(connection, readings, values)
+            self._upsert(connection, predictions, values)
             scores = [
                 {
                     "key": row.image,
@@ -103,8 +103,8 @@ class Readings(Pool):
 
         return self._write(work)
 
-    def _not_outlived(self, connection: Connection, rows: Sequence[ReadingRow]) -> list[ReadingRow]:
-        """The readings that do not replace one of the version in use by one of another version."""
+    def _not_outlived(self, connection: Connection, rows: Sequence[PredictionRow]) -> list[PredictionRow]:
+        """The predictions that do not replace one of the version in use by one of another version."""
         in_use = select(versions.c.version).where(self._mine(versions), versions.c.current.is_(True))
         current = connection.execute(in_use).scalar()
         if current is None or all(row.version == current for row in rows):
@@ -135,8 +135,8 @@ class Readings(Pool):
         """What this version says of the open images that it scored, for choosing several of them together."""
         which = images.c.open.is_(True) & (images.c.fresh == version)
         query = (
-            select(images.c.id, images.c.score, readings.c.finding, readings.c.embedding)
-            .join(readings, (readings.c.image == images.c.id) & self._mine(readings))
+            select(images.c.id, images.c.score, predictions.c.finding, predictions.c.embedding)
+            .join(predictions, (predictions.c.image == images.c.id) & self._mine(predictions))
             .where(self._mine(images), which)
             .order_by(images.c.id)
         )
@@ -163,18 +163,20 @@ class Readings(Pool):
 
         self._write(work)
 
-    def reading(self, image: str) -> ReadingRow | None:
-        """The latest reading of an image."""
-        query = select(readings).where(self._mine(readings), readings.c.image == image)
+    def prediction(self, image: str) -> PredictionRow | None:
+        """The latest prediction of an image."""
+        query = select(predictions).where(self._mine(predictions), predictions.c.image == image)
         row = self._read(lambda c: c.execute(query).mappings().first())
-        return None if row is None else ReadingRow(**{name: row[name] for name in ReadingRow.__dataclass_fields__})
+        return (
+            None if row is None else PredictionRow(**{name: row[name] for name in PredictionRow.__dataclass_fields__})
+        )
 
 
-def _check(row: ReadingRow) -> None:
+def _check(row: PredictionRow) -> None:
     """A NaN would sort first or last, depending on the database, and poison every list it is in."""
     numbers: dict[str, Any] = {"uncertainty": row.uncertainty, **row.probabilities}
     optional = {"misalignment": row.misalignment, "overlap": row.overlap, "energy": row.energy}
     numbers.update({name: value for name, value in optional.items() if value is not None})
     for name, value in numbers.items():
         if not math.isfinite(value):
-            raise BadInput(f"the reading of image {row.image!r} has {name} {value}")
+            raise BadInput(f"the prediction of image {row.image!r} has {name} {value}")
