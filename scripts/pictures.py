@@ -38,7 +38,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         studies = Path(folder) / "studies"
         shutil.copytree(ROOT / "sample_data" / TASK, studies)
-        task = load_task(TASK, ROOT / "apps" / "xal_radiology" / "tasks")
+        task = load_task(TASK)
         truth = read_truth(ROOT / "sample_data" / "truth" / TASK)
         with Server(Path(folder) / "server", studies, TASK, reviewers="dr_weber") as server:
             work(server, task, truth)

@@ -1,12 +1,8 @@
-from pathlib import Path
-
 import pytest
 import yaml
 
 from xal.errors import TaskError
-from xal.task import ATTENTION_BANDS, Code, load_task
-
-TASKS = Path(__file__).resolve().parent.parent / "apps" / "xal_radiology" / "tasks"
+from xal.task import ATTENTION_BANDS, TASKS, Code, load_task
 
 GOOD = {
     "name": "knee",

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,18 @@ from xal.errors import XalError
 from xal.pool.notes import note_withdrawn
 from xal.pool.project import Project
 from xal.sources.address import is_address
-from xal.task import load_task
+from xal.task import TASKS, load_task
 
 ROOT = Path(__file__).resolve().parents[2]
-TASKS = ROOT / "apps" / "xal_radiology" / "tasks"
-"""Where tasks lie that are chosen by name."""
+"""The checkout that this lies in, if it does."""
+APP = '''\
+"""The xal app, started by `monailabel start_server --app apps/xal_radiology --studies DIR`: wiring, no logic."""
+
+from xal.server.app import XalApp
+
+__all__ = ["XalApp"]
+'''
+"""The app as MONAI Label wants it: a folder with this file."""
 
 Command = Callable[[argparse.Namespace], None]
 
@@ -44,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="xal", description="Active learning that looks where the radiologist looks.")
+    parser.add_argument("--version", action="version", version=f"xal {version('xal')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Command, text: str, project: bool = True) -> argparse.ArgumentParser:
@@ -100,6 +109,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--seeds", type=_numbers, default=(), help="only these, such as 0-4 or 1,3")
     sub.add_argument("--workers", type=int, default=0, help="runs at a time (default: one per core, one on a GPU)")
     sub.add_argument("--device", help="cpu, cuda or cuda:1 (default: CUDA where there is one)")
+    sub = command("app", _app, "Write the MONAI Label app into a folder, for `monailabel start_server`", project=False)
+    sub.add_argument("folder", type=Path, help="a new or empty folder; MONAI Label writes its log there")
     sub = command("phantom", _phantom, "Write the sample data", project=False)
     sub.add_argument("kind", choices=["2d", "3d"])
     sub.add_argument("studies", type=Path, help="the folder for images and start labels")
@@ -119,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
 def _open(given: argparse.Namespace) -> Project:
     if not is_address(given.studies) and not Path(given.studies).is_dir():
         raise XalError(f"--studies {given.studies} is no folder, and no archive's address")
-    return Project.open(load_task(given.task, TASKS), _studies(given), given.database, named=given.task)
+    return Project.open(load_task(given.task), _studies(given), given.database, named=given.task)
 
 
 def _studies(given: argparse.Namespace) -> str:
@@ -316,7 +327,7 @@ def _restore(given: argparse.Namespace) -> None:
 def _rebuild(given: argparse.Namespace) -> None:
     from xal.exchange.rebuild import rebuild
 
-    for line in rebuild(load_task(given.task, TASKS), _studies(given), given.database).lines():
+    for line in rebuild(load_task(given.task), _studies(given), given.database).lines():
         _say(line)
 
 
@@ -338,20 +349,28 @@ def _fill(
     from xal.datasets.own_task import own_task
 
     options = read_options(name, chosen)
-    task = load_task(named, TASKS) if named else None
+    task = load_task(named) if named else None
     contents = read_source(name, source, options, task)
     own = None
     if contents.needs_own_task and contents.task is not None:
         own = own_task(studies, TASKS / f"{contents.task}.yaml", contents.findings, contents.absent)
         named, task = str(own.file), own.task
     named = named or contents.task
-    task = task or (load_task(named, TASKS) if named else None)
+    task = task or (load_task(named) if named else None)
     plan = Plan(name, str(source.resolve()), options.model_dump(), task.name if task else None, start)
     for line in import_set(contents, plan, studies, task, _say).lines():
         _say(line)
     if own is not None:
         own.keep()
     return named
+
+
+def _app(given: argparse.Namespace) -> None:
+    if given.folder.exists() and any(given.folder.iterdir()):
+        raise XalError(f"{given.folder} is not empty")
+    given.folder.mkdir(parents=True, exist_ok=True)
+    (given.folder / "main.py").write_text(APP, encoding="utf-8")
+    _say(f"the app is in {given.folder}: monailabel start_server --app {given.folder} --studies FOLDER")
 
 
 def _phantom(given: argparse.Namespace) -> None:
@@ -400,6 +419,8 @@ def _numbers(text: str) -> tuple[int, ...]:
 def _demo(given: argparse.Namespace) -> None:
     if min(given.rounds, given.labels) < 1:
         raise XalError("--rounds and --labels are at least 1")
+    if not (ROOT / "sample_data").is_dir():
+        raise XalError("the demo runs on the sample data of a checkout: clone the repository, then `make demo`")
     from xal.experiments.demo.demo import demo
     from xal.experiments.demo.outcome import Plan
 

@@ -15,6 +15,8 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from xal.errors import TaskError
 from xal.settings import Settings, no_truth_value, read_settings
 
+TASKS = Path(__file__).with_name("tasks")
+"""Where the tasks lie that come with this package."""
 ATTENTION_BANDS: tuple[str, ...] = ("attention 1", "attention 2", "attention 3", "attention 4")
 ATTENTION_LEVELS: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8)
 RESERVED_NAMES: frozenset[str] = frozenset({"background", "foreground_scribbles", "background_scribbles"})
@@ -289,13 +291,15 @@ class Task(Settings):
         return self.finding_names.index(finding)
 
 
-def load_task(name_or_path: str | Path, folder: Path | None = None) -> Task:
-    """Read a task by name (from `folder`) or by the path of its YAML file."""
+def load_task(name_or_path: str | Path, own: Path | None = None) -> Task:
+    """Read a task by the path of its YAML file, or by name: from the folder `own`, or else one that is shipped."""
     path = Path(name_or_path)
-    if path.suffix not in {".yaml", ".yml"} and folder is not None:
-        path = folder / f"{name_or_path}.yaml"
+    if path.suffix not in {".yaml", ".yml"}:
+        folders = [TASKS] if own is None else [own, TASKS]
+        places = [folder / f"{name_or_path}.yaml" for folder in folders]
+        path = next((place for place in places if place.is_file()), places[0])
     if not path.is_file():
-        known = sorted(p.stem for p in folder.glob("*.yaml")) if folder else []
+        known = sorted({file.stem for folder in (own, TASKS) if folder is not None for file in folder.glob("*.yaml")})
         close = difflib.get_close_matches(str(name_or_path), known, 1)
         hint = f"; did you mean {close[0]!r}?" if close else f"; known tasks: {', '.join(known)}" if known else ""
         raise TaskError(f"no task {str(name_or_path)!r}: {path} does not exist{hint}")

@@ -21,9 +21,7 @@ from xal.datasets.brats import GRADES, REGIONS, patient_of
 from xal.datasets.truth import read_truth
 from xal.imaging.geometry import prepare
 from xal.imaging.images import read_image
-from xal.task import load_task
-
-TASKS = Path(__file__).resolve().parents[2] / "apps" / "xal_radiology" / "tasks"
+from xal.task import TASKS, load_task
 
 
 def truth(studies: Path) -> dict[str, tuple[str, str]]:

@@ -24,9 +24,8 @@ from xal.datasets.truth import read_truth
 from xal.datasets.vindr_cxr import FREQUENT, NO_FINDING, fuse, overlap
 from xal.imaging.geometry import prepare
 from xal.imaging.images import read_image
-from xal.task import load_task
+from xal.task import TASKS, load_task
 
-TASKS = Path(__file__).resolve().parents[2] / "apps" / "xal_radiology" / "tasks"
 HEART = (10.0, 20.0, 40.0, 40.0)
 AORTA = (20.0, 5.0, 30.0, 15.0)
 

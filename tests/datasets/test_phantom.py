@@ -12,11 +12,10 @@ from PIL import Image
 
 from xal.datasets import encode, phantom
 from xal.imaging.images import read_image
-from xal.task import load_task
+from xal.task import TASKS, load_task
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "sample_data"
-TASKS = ROOT / "apps" / "xal_radiology" / "tasks"
 KINDS = ("2d", "3d")
 
 

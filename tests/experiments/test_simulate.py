@@ -29,8 +29,7 @@ from xal.experiments.run.simulate import Wish, simulate
 from xal.experiments.run.split import split
 from xal.imaging.images import read_image
 from xal.model.network import build
-
-TASKS = Path(__file__).parents[2] / "apps" / "xal_radiology" / "tasks"
+from xal.task import TASKS
 
 
 def go(config: Path, **wish) -> int:

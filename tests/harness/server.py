@@ -66,7 +66,6 @@ class Server:
         if not self._app.exists():
             self._app.mkdir(parents=True)
             shutil.copy(APP / "main.py", self._app)
-            shutil.copytree(APP / "tasks", self._app / "tasks")
 
     def start(self) -> Self:
         """Start and wait until it answers."""

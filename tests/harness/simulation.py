@@ -8,10 +8,8 @@ import numpy as np
 import yaml
 
 from harness.pools import write_pool, write_task
-from harness.server import APP
 from xal.datasets.truth import TRUTH_FOLDER, TruthRow, write_mask, write_truth
-
-TASKS = APP / "tasks"
+from xal.task import TASKS
 
 SETTINGS = {
     "title": "Discs and squares",

@@ -142,7 +142,6 @@ def test_a_damaged_outline_is_passed_over_and_noted(tmp_path: Path):
 def test_below_the_reserve_nothing_is_scored_trained_or_kept(scored: Local, monkeypatch: pytest.MonkeyPatch):
     project = scored.project
     monkeypatch.setattr(project, "space", replace(project.space, reserve=1 << 60))
-    project.store.put_images([ImageFile(f"{scored.ids[40]}", f"{scored.ids[40]}.png", 1, 2)])
     with pytest.raises(Full, match="the pool is not scored further"):
         score(scored)
     with pytest.raises(Full, match="no training is started"):
@@ -159,8 +158,8 @@ def test_what_the_next_image_would_meet_too_ends_the_run(
         asked.append(row.id)
         raise problem
 
-    for image in scored.ids[41:43]:
-        scored.project.store.put_images([ImageFile(image, f"{image}.png", 1, 3)])
+    waiting = [(scored.project.store.image(image), None) for image in scored.ids[41:43]]
+    monkeypatch.setattr(scored.project.store, "stale", lambda version, limit, after=None: waiting)
     monkeypatch.setattr(scored.project, "prepared", fail)
     with pytest.raises(type(problem)):
         score(scored)

@@ -12,7 +12,6 @@ from xal.method.attention import (
     binary_dice,
     energy_in_roi,
     gradcam,
-    gradcam_autograd,
     normalise,
     overlap,
     pointing_game,
@@ -23,6 +22,19 @@ from xal.method.attention import (
 )
 from xal.model.network import build
 from xal.task import AcquisitionSettings
+
+
+def gradcam_autograd(head, features, findings):
+    """Grad-CAM by its definition, for any head (features → logits): gradients through the head only.
+
+    M = Σ_k mean_cells(∂ logit / ∂ features_k) · features_k. The head must treat images independently (eval mode).
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        leaf = features.detach().clone().requires_grad_()
+        chosen = head(leaf).gather(1, findings.clone()[:, None]).sum()
+        (gradient,) = torch.autograd.grad(chosen, leaf)
+    return normalise(torch.einsum("bk...,bk->b...", features, gradient.flatten(2).mean(2)))
+
 
 NETWORKS = [
     *itertools.product(("resnet10", "resnet50", "densenet121", "efficientnet-b0"), (2, 3)),

@@ -211,7 +211,7 @@ def test_a_schedule_that_runs_to_its_end_keeps_its_end():
 
 
 def test_prototypes_learn_from_five_images_of_each_finding_of_the_sample_data():
-    task = load_task("phantom_2d", ROOT / "apps" / "xal_radiology" / "tasks")
+    task = load_task("phantom_2d")
     by_finding = {}
     for known in read_truth(ROOT / "sample_data" / "truth" / "phantom_2d").values():
         by_finding.setdefault(known.finding, []).append(known)

@@ -243,6 +243,7 @@ def test_our_routes_are_in_the_document(reviewed: Room):
 def test_a_lost_label_file_does_not_stop_the_watch(reviewed: Room, fresh):
     labels = Path(reviewed.server.studies) / ".xal" / "tiny" / "labels"
     lost, next_one = fresh(), fresh()
+    look_again(reviewed)  # at what earlier tests handed in
     before = progress(reviewed)["agreement"]["pairs"][0]["images"]
     draw(reviewed, lost, "disc")
     for file in (labels / lost).glob("*.nii.gz"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
+from skimage.measure import label, regionprops
 
 from xal.arrays import BoolArray, FloatArray
 from xal.rounding import ROUNDING, at_least, largest
@@ -22,7 +22,7 @@ def strongest(attention: FloatArray) -> BoolArray:
     """The cells of the strongest part, which is one piece; none of a flat map."""
     if at_least(attention, attention.max()).all():
         return np.zeros(attention.shape, bool)
-    pieces, _ = ndimage.label(at_least(attention, _STRONG * attention.max()), np.ones((3,) * attention.ndim))
+    pieces = label(at_least(attention, _STRONG * attention.max()), connectivity=attention.ndim)
     strong: BoolArray = pieces == pieces.flat[largest(attention.reshape(-1))]
     return strong
 
@@ -57,6 +57,7 @@ def in_body(attention: FloatArray) -> str:
 
 def _thirds(attention: FloatArray) -> tuple[int, ...]:
     """Along each axis: whether the strongest part's centre of mass lies in the first third (-1) or the last (1)."""
-    centre = ndimage.center_of_mass(np.where(strongest(attention), attention, 0))
+    (piece,) = regionprops(strongest(attention).astype(np.uint8), intensity_image=attention)
+    centre = piece.centroid_weighted
     shares = [(position + 0.5) / cells for position, cells in zip(centre, attention.shape, strict=True)]
     return tuple(int(share > 2 / 3 + ROUNDING) - int(share < 1 / 3 - ROUNDING) for share in shares)

@@ -12,9 +12,9 @@ import torch
 
 from xal.errors import Full, Refused, StoreError, Unavailable, Unreadable
 from xal.loop.next_batch import order
-from xal.method.acquisition import misalignment, neutral
+from xal.method.acquisition import neutral
 from xal.method.attention import energy_in_roi
-from xal.model.network import BATCH, Prediction, predict
+from xal.model.network import BATCH, Prediction, misalignment_of, predict
 from xal.pool.project import Model, Project
 from xal.pool.quarantine import Aside
 from xal.pool.rois import coarse, known_roi
@@ -147,14 +147,7 @@ def _as_row(
     project: Project, model: Model, row: ImageRow, roi_key: str | None, prediction: Prediction
 ) -> PredictionRow:
     drawn = known_roi(project, row.id)
-    found = misalignment(
-        prediction.attention,
-        prediction.evidence,
-        drawn,
-        prediction.coverage,
-        predicts_absent=prediction.finding == project.task.absent,
-        settings=project.task.acquisition,
-    )
+    found = misalignment_of(prediction, drawn, project.task)
     return PredictionRow(
         image=row.id,
         version=model.version.version,

@@ -7,7 +7,7 @@ Maps of a batch are tensors (B, *grid); overlaps are computed on one map at a ti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -37,18 +37,6 @@ def all_maps(features: Tensor, head: nn.Linear) -> Tensor:
 def gradcam(features: Tensor, weight: Tensor, findings: Tensor) -> Tensor:
     """Grad-CAM in closed form: features (B, K, *grid), linear weight (F, K), findings (B,) → (B, *grid) in [0, 1]."""
     return normalise(class_map(features, weight, findings))
-
-
-def gradcam_autograd(head: Callable[[Tensor], Tensor], features: Tensor, findings: Tensor) -> Tensor:
-    """Grad-CAM by its definition, for any head (features → logits): gradients through the head only.
-
-    M = Σ_k mean_cells(∂ logit / ∂ features_k) · features_k. The head must treat images independently (eval mode).
-    """
-    with torch.inference_mode(False), torch.enable_grad():
-        leaf = features.detach().clone().requires_grad_()
-        chosen = head(leaf).gather(1, findings.clone()[:, None]).sum()
-        (gradient,) = torch.autograd.grad(chosen, leaf)
-    return normalise(torch.einsum("bk...,bk->b...", features, gradient.flatten(2).mean(2)))
 
 
 def normalise(cam: Tensor) -> Tensor:

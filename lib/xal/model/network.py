@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from xal.arrays import Float32Array
+from xal.arrays import Float32Array, FloatArray
 from xal.errors import BadInput, Conflict, NotFound, Unreadable
 from xal.method import acquisition
+from xal.method.acquisition import Misalignment
 from xal.method.attention import all_maps, gradcam
 from xal.model.backbones import build_backbone, output_shape
 from xal.rounding import largest
@@ -120,6 +121,18 @@ def predict(network: Network, batch: Tensor, task: Task, findings: Sequence[str]
         )
         for i, k in enumerate(predicted.tolist())
     ]
+
+
+def misalignment_of(prediction: Prediction, drawn: FloatArray | None, task: Task) -> Misalignment:
+    """How far what the network sees is from the ROI that somebody drew, on the network's grid, or else from its own."""
+    return acquisition.misalignment(
+        prediction.attention,
+        prediction.evidence,
+        drawn,
+        prediction.coverage,
+        predicts_absent=prediction.finding == task.absent,
+        settings=task.acquisition,
+    )
 
 
 def build(task: Task) -> Network:

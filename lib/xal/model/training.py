@@ -24,7 +24,7 @@ from xal.model.augmentation import augment
 from xal.model.calibration import fit_temperature
 from xal.model.judging import Case, Evaluation, balanced_accuracy, evaluate
 from xal.model.losses import Target, episode, objective, prototype_head
-from xal.model.network import Network
+from xal.model.network import Network, pick_device
 from xal.rounding import largest
 from xal.task import Task, TrainingSettings
 
@@ -65,16 +65,19 @@ def train(
     task: Task,
     cases: Sequence[Case],
     validation: Sequence[Case],
-    settings: TrainingSettings,
-    device: torch.device,
-    on_epoch: Callable[[Progress], None],
-    stop: Callable[[], bool],
+    settings: TrainingSettings | None = None,
+    device: torch.device | None = None,
+    on_epoch: Callable[[Progress], None] = lambda progress: None,
+    stop: Callable[[], bool] = lambda: False,
     start_from: Network | None = None,
 ) -> Trained:
     """Train from scratch (or from `start_from`) until the validation loss no longer falls, or `stop()` says so.
 
+    Without settings as the task says, without a device on the fastest there is.
+
     Without validation images the schedule runs to its end, and the metrics say that they are of the training images.
     """
+    settings, device = settings or task.training, device or pick_device(None)
     labels = np.array([task.index(case.finding) for case in cases], np.int64)
     if len(np.unique(labels)) < 2:
         raise BadInput("training needs annotated images of at least two findings")

@@ -29,12 +29,6 @@ class Log(Base):
 
         self._write(work)
 
-    def log_event(
-        self, kind: str, reader: str | None = None, image: str | None = None, detail: dict[str, Any] | None = None
-    ) -> int:
-        """Note that something was done; the event's number. The store's own writers note theirs themselves."""
-        return self._write(lambda c: self._log(c, kind, reader, image, detail))
-
     def last_numbers(self) -> tuple[int, int]:
         """Of the last event and the last annotation; 0 where there is none. Both change with whatever people do."""
         return self._read(lambda c: (self._last(c, events), self._last(c, annotation_table)))

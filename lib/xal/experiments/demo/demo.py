@@ -55,7 +55,7 @@ def run_demo(root: Path, folder: Path, plan: Plan) -> Outcome:
     """Run both arms side by side, afresh in `folder`, on a copy of the sample data below `root`."""
     started = time.monotonic()
     app, studies = root / "apps" / "xal_radiology", root / "sample_data" / TASK
-    task = load_task(TASK, app / "tasks")
+    task = load_task(TASK)
     truth = read_truth(root / "sample_data" / "truth" / TASK)
     labelled = [path.name.split(".")[0] for path in (studies / "labels" / "final").iterdir()]
     test_ids = choose_test_set(truth, labelled, plan.test_per_finding, plan.seed)

@@ -178,10 +178,6 @@ class Results:
             return None
         return paired(self.areas(arm, span, axis), self.areas(other, span, axis))
 
-    def end_gain(self, arm: Arm, quantity: str = "balanced_accuracy", over: Arm | None = None) -> Difference | None:
-        """The same for a quantity at the full budget."""
-        return paired(arm.ends(quantity), (over or self.base).ends(quantity))
-
     def reach(self, arm: Arm, axis: Axis = "labels", over: Arm | None = None) -> Reach | None:
         """How soon the arm reaches what the baseline (or another arm) ends with; None if they share no seed."""
         other = over or self.base
