@@ -15,10 +15,10 @@ sys.path.insert(0, str(ROOT / "tests"))
 from harness.browser import FLAGS, SLOW  # noqa: E402
 from harness.hospital import Hospital  # noqa: E402
 from harness.ohif import Viewer  # noqa: E402
-from harness.server import APP  # noqa: E402
 from playwright.sync_api import sync_playwright  # noqa: E402
 
 from xal.datasets.phantom_dicom import Case  # noqa: E402
+from xal.task import TASKS  # noqa: E402
 
 TARGET = ROOT / "docs" / "pacs"
 PER_KIND = 24
@@ -36,7 +36,7 @@ def main() -> None:
 
 def volumes(browser: Any, folder: Path) -> None:
     """Attention over a CT, in MONAI Label's mode."""
-    hospital = Hospital.build(folder, APP / "tasks" / "phantom_3d.yaml", send="seg,sr,attention")
+    hospital = Hospital.build(folder, TASKS / "phantom_3d.yaml", send="seg,sr,attention")
     with hospital.archive, admitted(hospital, ("ct", "mr")).server:
         case = read(hospital)
         viewer = Viewer(page(browser), hospital.server).open(f"monai-label?StudyInstanceUIDs={case.study}", 3)
@@ -47,7 +47,7 @@ def volumes(browser: Any, folder: Path) -> None:
 
 def films(browser: Any, folder: Path) -> None:
     """The study list; outline and attention over a DX, in the basic viewer."""
-    hospital = Hospital.build(folder, APP / "tasks" / "phantom_2d.yaml", send="seg,sr,attention")
+    hospital = Hospital.build(folder, TASKS / "phantom_2d.yaml", send="seg,sr,attention")
     with hospital.archive, admitted(hospital, ("dx", "cr", "mg", "us")).server:
         case = read(hospital)
         viewer = Viewer(page(browser), hospital.server).open()

@@ -17,7 +17,7 @@ from harness.official import (
     write_siim,
     write_vindr_physionet,
 )
-from harness.server import APP, Server
+from harness.server import Server
 
 from xal.datasets.truth import read_truth
 from xal.imaging.images import read_image
@@ -82,7 +82,7 @@ def test_an_imported_set_is_served_with_its_start_set(
     assert run_import(name, write(tmp_path / "source"), studies, "--start", "1", *options) == 0
     truth = read_truth(studies / ".truth")
     with Server(tmp_path / "server", studies, task) as server:
-        settings = load_task(task, APP / "tasks")
+        settings = load_task(task)
         assert server.get("/info/").json()["labels"][4:] == list(settings.roi_findings)
         status = server.status()
         assert (status["settled"], status["open"]) == (labelled, pool), server.tail()

@@ -14,13 +14,14 @@ import torch
 import yaml
 
 from harness.orthanc import Orthanc
-from harness.server import APP, Server
+from harness.server import Server
 from xal.datasets import phantom_dicom
 from xal.datasets.phantom_dicom import Case
 from xal.datasets.phantom_syntaxes import stored_as
 from xal.model.network import build, save
 from xal.pool.project import Project
 from xal.pool.weights import digest
+from xal.task import TASKS
 
 LOGIN = ("ann", "s3cret-word")
 
@@ -36,7 +37,7 @@ def of_x_rays(folder: Path, count: int) -> Iterator[Orthanc]:
 
 def quick_task(folder: Path, task: str = "phantom_2d", **changes: object) -> Path:
     """A shipped task that trains in seconds; it need not learn."""
-    content = yaml.safe_load((APP / "tasks" / f"{task}.yaml").read_text(encoding="utf-8"))
+    content = yaml.safe_load((TASKS / f"{task}.yaml").read_text(encoding="utf-8"))
     content["image"]["size"] = [32] * content["image"]["dimensions"]
     content["training"] |= {"max_epochs": 1, "patience": 1}
     content["gate"] = {"max_fall": 1.0, "confidence": 1.0}

@@ -20,6 +20,8 @@ from typing import Any, Self
 import psutil
 import requests
 
+from harness.warm import THREADS, WarmProcess, begins_early
+
 APP = Path(__file__).resolve().parents[2] / "apps" / "xal_radiology"
 START_SECONDS = 240.0
 PATIENCE = 4
@@ -40,6 +42,9 @@ def free_port() -> int:
 
 class Server:
     """`monailabel start_server` on a copy of the app (MONAI Label writes logs into the app's folder)."""
+
+    cold = False
+    """Whether it starts from nothing, as an administrator's does, or with its imports done."""
 
     def __init__(
         self,
@@ -62,24 +67,29 @@ class Server:
         self._host = host
         self._conf = {"task": task, "scan_seconds": 1, **conf}
         self._app = folder / "app"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | WarmProcess | None = None
         if not self._app.exists():
             self._app.mkdir(parents=True)
             shutil.copy(APP / "main.py", self._app)
 
     def start(self) -> Self:
         """Start and wait until it answers."""
-        command = [sys.executable, "-m", "monailabel.main", "start_server", "--app", str(self._app)]
+        command = ["monailabel.main", "start_server", "--app", str(self._app)]
         command += ["--studies", str(self.studies), "--port", str(self.port)]
         command += [] if self._host is None else ["--host", self._host]
         command += self._options
         for key, value in self._conf.items():
             command += ["--conf", key, str(value)]
-        environment = {"OMP_NUM_THREADS": "2", **os.environ, "MONAI_LABEL_SESSION_PATH": str(self.folder / "sessions")}
+        environment = {**THREADS, **os.environ, "MONAI_LABEL_SESSION_PATH": str(self.folder / "sessions")}
         environment["PYTHONFAULTHANDLER"] = "1"  # a crash says where
         environment |= self.environment
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
+        if self.cold or begins_early(self.environment):
+            with self.log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", *command], stdout=log, stderr=subprocess.STDOUT, env=environment
+                )
+        else:
+            self._process = WarmProcess(command, environment, self.log)
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until:
             if self._process.poll() is not None:

@@ -72,6 +72,7 @@ def test_the_order_without_a_model_is_a_shuffle_and_not_the_alphabet(room: Room)
 
 def test_whole_loop_with_monailabels_own_client(tmp_path: Path):
     room = open_room(tmp_path, 45)
+    room.server.cold = True
     with room.server:
         client = MONAILabelClient(room.server.url, tmpdir=str(tmp_path), client_id="anna")
         seen = set()
@@ -338,6 +339,7 @@ def test_options_of_scoring_mean_nothing_and_cannot_hold_it_up(room: Room):
 
 def test_ctrl_c_during_a_training_ends_server_and_training_at_once(tmp_path: Path):
     room = open_room(tmp_path, 45)
+    room.server.cold = True
     server = room.server.start()
     for image in sorted(room.pictures)[:24]:
         room.hand_in(image)

@@ -110,11 +110,10 @@ def _known(job: Job) -> Run | None:
 
 def _in_turn(jobs: Sequence[Job], workers: int, display: _Display) -> Iterator[Job]:
     """The jobs as they are completed; one that fails does not keep the others from their end."""
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["xal.experiments.run.run"])  # what takes seconds to import is imported once
     news: Queue[News] = context.Queue()
-    pool = ProcessPoolExecutor(
-        min(workers, max(1, len(jobs))), context, initializer=_begin, initargs=(news, os.getpid())
-    )
+    pool = ProcessPoolExecutor(min(workers, max(1, len(jobs))), context, initializer=_begin, initargs=(news,))
     try:
         running: dict[Future[None], Job] = {pool.submit(_work, job): job for job in jobs}
         failed: list[str] = []
@@ -151,16 +150,16 @@ _NEWS: Queue[News] | None = None
 _OPEN: dict[str, Prepared] = {}
 
 
-def _begin(news: Queue[News], parent: int) -> None:
+def _begin(news: Queue[News]) -> None:
     """A worker: one thread, because several runs at a time use the cores better than one run on all of them."""
     global _NEWS
     _NEWS = news
     torch.set_num_threads(1)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
 
 
 def _end_with(parent: int) -> None:
-    """A worker whose command was killed would go on writing beside the next one."""
+    """A worker whose command was killed would go on writing beside the next one; what forks workers ends with it."""
     while os.getppid() == parent:
         time.sleep(_POLL_SECONDS)
     os._exit(1)
