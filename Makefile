@@ -18,14 +18,16 @@ PY      := .venv/bin/python
 PIP     := $(PY) -m pip --disable-pip-version-check --quiet
 STAMP   := .venv/.installed
 SLICER  := .venv-slicer/.installed
+DOCS    := .venv-docs/.installed
 BROWSER := .venv/.playwright
 PAGE    := lib/xal/server/page/vendor/.installed
 
 SLICER_CORE := slicer-core==5.13.31053.0
 PLAYWRIGHT  := playwright==1.65.2
+MKDOCS      := mkdocs==1.6.1 mkdocs-material==9.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help env page serve pacs demo pictures test drills flaky test-all test-rest e2e-needs lint lock clean
+.PHONY: help env page serve pacs demo pictures test drills flaky test-all test-rest e2e-needs lint docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -106,8 +108,19 @@ lint: $(STAMP) ## style, types, and who may import whom
 	$(PY) -m mypy
 	.venv/bin/lint-imports --no-logo
 
+docs: $(STAMP) $(DOCS) ## the documentation as a site in var/docs; a broken link or an outdated reference page fails
+	@$(PY) scripts/reference.py --check
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --strict
+	@echo "The documentation is in var/docs: open var/docs/index.html"
+
+# What builds the site is no part of the app, hence an environment of its own.
+$(DOCS): Makefile
+	@test -x .venv-docs/bin/python || $(PYTHON) -m venv .venv-docs
+	@.venv-docs/bin/python -m pip --disable-pip-version-check --quiet install $(MKDOCS)
+	@touch $@
+
 lock: $(STAMP) ## resolve requirements.txt anew into requirements.lock
 	$(PY) scripts/lock.py
 
 clean: ## remove the environments and caches (never var/: it holds what readers handed in)
-	rm -rf .venv .venv-slicer .venv-node node_modules lib/xal/server/page/vendor .pytest_cache .mypy_cache .ruff_cache lib/*.egg-info
+	rm -rf .venv .venv-slicer .venv-docs .venv-node node_modules lib/xal/server/page/vendor .pytest_cache .mypy_cache .ruff_cache lib/*.egg-info

@@ -55,9 +55,11 @@ class Finding(Settings):
     """A class of the task; its name is also the name of the segment a reader paints."""
 
     name: str = Field(min_length=1, max_length=64)
+    """What a reader paints in, and what the network learns."""
     absent: bool = False
     """The finding that means "nothing there": it has no ROI."""
     color: tuple[int, int, int] | None = None
+    """Red, green and blue of its segment, 0 to 255."""
     code: Code | None = Field(None, exclude=True)
     """What a PACS calls it: {scheme: SCT, value: "4147007", meaning: Mass}. Without one it gets a code of xal's own.
 
@@ -78,7 +80,8 @@ class Intensity(Settings):
     """How stored values become network input."""
 
     kind: Literal["percentile", "zscore", "window", "stored"] = "percentile"
-    """stored: the window that a DICOM file, or every slice of a series, names; without one the percentiles."""
+    """percentile: between two percentiles of each image; zscore: by mean and deviation; window: between two values;
+    stored: the window that a DICOM file, or every slice of a series, names; without one the percentiles."""
     low: float = 1.0
     """percentile, stored: the percentile mapped to 0; window: the value mapped to 0."""
     high: float = 99.0
@@ -97,11 +100,13 @@ class ImageSettings(Settings):
     """Geometry and intensity of the network's input."""
 
     dimensions: Literal[2, 3]
+    """2: pictures; 3: volumes."""
     size: tuple[int, ...]
     """Voxels per axis that the network sees."""
     spacing: tuple[float, ...] | None = None
     """Millimetres per voxel: resample to it, then crop or pad to `size`. None: fit the whole image into `size`."""
     channels: int = Field(1, ge=1, le=32)
+    """How many an image has: 1 for grey, 4 for four MR scans in one file."""
     display_channel: int = Field(0, ge=0)
     """The channel that clients see."""
     intensity: Intensity = Intensity()
@@ -128,6 +133,7 @@ class NetworkSettings(Settings):
     """The network: a MONAI backbone that ends in global average pooling and a linear layer."""
 
     backbone: Backbone = "resnet18"
+    """The smaller ones train faster; the sample tasks take resnet10."""
     width: float = Field(1.0, ge=0.25, le=4)
     """Multiplies the channels (of a DenseNet: the growth rate); small tasks train faster with less.
 
@@ -155,13 +161,17 @@ class TrainingSettings(Settings):
     start: Literal["reset", "warm"] = "reset"
     """Where a training begins: anew, or at the published model, if that has not learnt today's validation images."""
     max_epochs: int = Field(60, ge=1, le=10_000)
+    """Epochs, at most."""
     patience: int = Field(15, ge=1)
     """Stop after so many epochs without a better validation loss."""
     min_steps: int = Field(20, ge=1)
     """Steps of an epoch, at least: few images are drawn several times, so that they are learnt as well as many."""
     batch_size: int = Field(16, ge=2, le=1024)
+    """Images per step."""
     learning_rate: float = Field(1e-3, gt=0)
+    """The highest one: it rises first, then falls."""
     weight_decay: float = Field(1e-4, ge=0)
+    """How strongly weights are kept small."""
     head: Literal["linear", "prototype"] = "linear"
     """How findings are told apart: by a layer that is learnt, or by the nearest mean of the annotated images.
 
@@ -178,9 +188,11 @@ class TrainingSettings(Settings):
     roi: float = Field(1.0, ge=0)
     """Weight of the loss of the head that proposes ROIs."""
     augment: bool = True
+    """Turn, shift, scale and brighten the images at random while training."""
     flip: bool = False
     """Augment with mirror images, too: only where left and right, up and down do not matter to the findings."""
     seed: int = 0
+    """Where chance begins."""
 
 
 class BatchSettings(Settings):
@@ -210,6 +222,7 @@ class AcquisitionSettings(Settings):
     misalignment: Literal["overlap", "evidence"] = "evidence"
     """overlap: 1 − Dice of attention and ROI. evidence: 1 − what the ROI alone says for the predicted finding."""
     dice: Literal["soft", "binary", "relative"] = "soft"
+    """Of `overlap`: soft; binary: of the attention above `threshold`; relative: in shares of the best possible one."""
     threshold: Share = 0.5
     """Where `dice: binary` cuts the attention."""
     min_rois: int = Field(10, ge=1)
@@ -221,6 +234,7 @@ class ReadingSettings(Settings):
     """How often an image is read before its finding is settled."""
 
     per_image: int = Field(1, ge=1, le=10)
+    """Readers that every image needs."""
     double: Share = 0.1
     """Share of images that need one reading more, once the pool has more than one reader."""
 
@@ -231,6 +245,7 @@ class GateSettings(Settings):
     validation: Share = 0.2
     """Share of the annotations of each finding set aside to judge models."""
     min_per_finding: int = Field(5, ge=1)
+    """So many of each finding are set aside at least, but never more than half of them."""
     max_fall: Share = 0.02
     """Largest accepted fall in balanced accuracy."""
     confidence: Share = 0.8
@@ -241,8 +256,11 @@ class Task(Settings):
     """One clinical question."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
+    """Lower-case letters, digits and _; folders are named after it."""
     title: str
+    """What readers see at the top of the page."""
     findings: tuple[Finding, ...] = Field(min_length=2, max_length=200)
+    """In the order of the segments that readers see."""
     image: ImageSettings
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
@@ -254,6 +272,7 @@ class Task(Settings):
     reveal: Literal["after_submit", "always"] = "after_submit"
     """When a reader sees what the algorithm thinks of an image."""
     lease_minutes: float = Field(60, gt=0)
+    """How long an image stays with the reader who was given it."""
 
     @model_validator(mode="after")
     def _findings_make_sense(self) -> Task:

@@ -17,9 +17,12 @@ class Conf(Limits):
     task: str = "phantom_2d"
     """A task's name, or the path of a task file."""
     database: str | None = None
-    """Where the store lives instead of a SQLite file beside the images, e.g. postgresql+psycopg://user@host/name."""
+    """Where the store lives, e.g. postgresql+psycopg://USER@HOST/NAME; unless set, a SQLite file in STUDIES/.xal.
+
+    It needs a database of its own. Give the password in PGPASSWORD or ~/.pgpass: MONAI Label logs its command line.
+    """
     alpha: Share | None = None
-    """α until a reviewer sets another."""
+    """α until a reviewer sets another; the task's unless set."""
     share_paths: bool = False
     """Tell clients where images lie on disk even if the server can be reached from other machines."""
     scan_seconds: float | None = Field(None, gt=0)
@@ -27,7 +30,7 @@ class Conf(Limits):
     modalities: str = ""
     """Of an archive: which modalities' series are images, by commas; the usual ones for the task if not said."""
     cache_gb: float = Field(20.0, gt=0)
-    """How much is kept of what was fetched from an archive or made from images, and can be had again."""
+    """Gigabytes on disk for what was fetched from an archive or made from images, and can be had again."""
     send: str = ",".join(AS_USUAL)
     """To an archive: what is written of an annotation: seg, sr, attention, attention_map, by commas; or nothing."""
     roi_names: str = ""
@@ -35,15 +38,18 @@ class Conf(Limits):
     show_patient: bool = False
     """Of an archive: let the page name the patient of the image that is read."""
     auto_score: bool = True
-    """Score by itself whenever something changed."""
+    """Score by itself when a model is published, an image changes, or another α asks for another batch."""
     reviewers: str = ""
-    """Names of the readers who see everything and decide where readings disagree, separated by commas."""
+    """Names of the readers who see everything and settle disagreements, separated by commas.
+
+    If there are any, they alone withdraw or revise what others handed in, bring versions back, set α and export.
+    """
     reserve_mb: int = Field(200, ge=0)
-    """Below so much free space labels are taken, and nothing else is."""
+    """Megabytes: with less free space labels are still taken, but images, training, scoring and copies wait."""
     backups: int = Field(7, ge=0)
-    """How many copies of the store the server keeps by itself; 0: none."""
+    """How many copies of the store the server keeps in STUDIES/.xal/backups; 0: none. Not of PostgreSQL: dump that."""
     allowed_hosts: str = ""
-    """Names under which the server may be asked for, by commas, besides those of this machine and HOST."""
+    """Names under which the server may be asked for, by commas, besides localhost and HOST: what a proxy passes on."""
     allowed_origins: str = ""
     """Other sites whose pages may use this server, by commas, as https://name:port."""
     insecure: bool = False

@@ -1,0 +1,44 @@
+"""What mkdocs does with our pages, which are written to be read in the repository, too.
+
+It runs in the environment of `make docs`, which has mkdocs and nothing of the app.
+"""
+
+from __future__ import annotations
+
+import logging
+import posixpath
+import re
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+LINK = re.compile(r"(?<!!)\[(?P<text>[^\]]+)\]\((?P<target>\.\.[^)\s#]*)(#[^)\s]*)?\)")
+INDENT = re.compile(r"^ {2,3}(?=\S)")
+FENCE = re.compile(r"^\s*(```|~~~)")
+
+logger = logging.getLogger("mkdocs.plugins.xal")
+"""A warning here fails a strict build, as one of mkdocs does."""
+
+
+def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
+    """A page as Python-Markdown wants it, with links to the repository's other files as plain text."""
+    lines, fenced = [], False
+    for line in markdown.split("\n"):
+        if FENCE.match(line):
+            fenced = not fenced
+        elif not fenced:
+            line = LINK.sub(lambda found: outside(found, page.file.src_uri), line)
+            # What belongs to an item of a list stands below its text on GitHub, and four spaces in here.
+            line = INDENT.sub("    ", line)
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def outside(found: re.Match[str], page: str) -> str:
+    """A link that leaves the folder of the pages, as its text: the site has no such file. Others stay as they are."""
+    path = posixpath.normpath(posixpath.join("docs", posixpath.dirname(page), found["target"]))
+    if path == "docs" or path.startswith("docs/"):
+        return found[0]
+    if not (ROOT / path).exists():
+        logger.warning("%s links to %s, which does not exist", page, path)
+    return found["text"]
