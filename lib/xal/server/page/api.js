@@ -80,8 +80,7 @@ export async function getAll(path) {
 
 export const bytes = async (path, query) => reached((await answered(address(path, query), {}, PATIENCE_WITH_FILES_MS)).arrayBuffer());
 
-const send = async (method, url, body) =>
-  json(await answered(url, { method, headers: { "content-type": "application/json" }, body: JSON.stringify(body) }));
+const send = async (method, url, body) => json(await answered(url, { method, headers: { "content-type": "application/json" }, body: JSON.stringify(body) }));
 
 export const post = (path, body = {}) => send("POST", `${API}${path}`, { client_id: reader, ...body });
 export const put = (path, body = {}) => send("PUT", `${API}${path}`, { client_id: reader, ...body });

@@ -55,7 +55,10 @@ async function enter(name) {
   byId("title").textContent = room.title;
   fill(byId("reader"), h("span", { class: "quiet" }, room.reviewer ? "reviewer " : "reader "), room.reader);
   listen();
-  fill(byId("tabs"), tabs().map(({ name: view, title }) => h("a", { href: `#/${view}`, data: { view } }, title, h("span", { class: "count", data: { count: view } }))));
+  fill(
+    byId("tabs"),
+    tabs().map(({ name: view, title }) => h("a", { href: `#/${view}`, data: { view } }, title, h("span", { class: "count", data: { count: view } }))),
+  );
   live.addEventListener("state", showState);
   live.addEventListener("connection", showConnection);
   window.addEventListener("hashchange", show);
@@ -112,23 +115,27 @@ function open(wanted) {
   const section = () => h("section", { class: `view ${wanted.name}`, "aria-label": wanted.title });
   const entry = { root: section(), view: null, failed: false };
   place.append(entry.root);
-  entry.ready = make(wanted, entry.root).then((view) => {
-    entry.view = view;
-  }, (error) => {
-    if (!(error instanceof Failure)) console.error(error);
-    const broken = entry.root;
-    entry.failed = true;
-    entry.root = fill(section(), note(error.message, "bad"), h("button", { onClick: show }, "Try again"));
-    entry.root.hidden = broken.hidden;
-    broken.replaceWith(entry.root);
-    broken.hidden = true; // what it listens to looks at that
-  });
+  entry.ready = make(wanted, entry.root).then(
+    (view) => {
+      entry.view = view;
+    },
+    (error) => {
+      if (!(error instanceof Failure)) console.error(error);
+      const broken = entry.root;
+      entry.failed = true;
+      entry.root = fill(section(), note(error.message, "bad"), h("button", { onClick: show }, "Try again"));
+      entry.root.hidden = broken.hidden;
+      broken.replaceWith(entry.root);
+      broken.hidden = true; // what it listens to looks at that
+    },
+  );
   return entry;
 }
 
 async function make(view, root) {
   if (view.make) return new view.make(room, root);
-  if (!hasWebGL2()) throw new Failure("This browser cannot draw images: WebGL 2 is missing or switched off. Switch on hardware acceleration, or use another browser.", 0);
+  if (!hasWebGL2())
+    throw new Failure("This browser cannot draw images: WebGL 2 is missing or switched off. Switch on hardware acceleration, or use another browser.", 0);
   const { Read } = await import("./read.js").catch(explainMissing);
   return Read.open(room, root);
 }
@@ -186,21 +193,33 @@ function tell(result) {
 async function countWaiting() {
   const { pool, task, reader } = room;
   const [labels, drafts] = await Promise.all([waiting(pool, task), draftsOf(pool, task, reader)]);
-  showBanner(labels.length, drafts.filter((draft) => draft.untold));
+  showBanner(
+    labels.length,
+    drafts.filter((draft) => draft.untold),
+  );
 }
 
 /** What is on its way; and what was refused, until it has been looked at. */
 function showBanner(count, refused) {
   const said = [other === null ? sayWaiting(count) : sayOther(), refused.length > 0 && sayRefused(refused), troubles].filter(Boolean);
-  const text = said.flat(Infinity).map((part) => part.textContent ?? part).join("");
+  const text = said
+    .flat(Infinity)
+    .map((part) => part.textContent ?? part)
+    .join("");
   const banner = byId("banner");
   banner.hidden = said.length === 0;
   if (banner.textContent !== text) fill(banner, said); // an alert is read out whenever it is filled, and has links that may be focused
 }
 
-const sayRefused = (refused) => [`${refused.length === 1 ? "1 label was" : `${refused.length} labels were`} refused: `, refused.map(({ image }) => [h("a", { href: readPath(image) }, image), " "])];
+const sayRefused = (refused) => [
+  `${refused.length === 1 ? "1 label was" : `${refused.length} labels were`} refused: `,
+  refused.map(({ image }) => [h("a", { href: readPath(image) }, image), " "]),
+];
 
-const sayOther = () => [`The server has another task or other images now: ${other}. What you have drawn and handed in here is kept. `, h("button", { class: "plain", onClick: () => location.reload() }, "Reload the page")];
+const sayOther = () => [
+  `The server has another task or other images now: ${other}. What you have drawn and handed in here is kept. `,
+  h("button", { class: "plain", onClick: () => location.reload() }, "Reload the page"),
+];
 
 function sayWaiting(count) {
   if (live.connected !== false && count === 0) return null;
@@ -225,7 +244,9 @@ async function showConnection() {
 let troubles = ""; // what the server's disk is short of, or has lost
 
 const troublesOf = ({ space_problem: space, damaged_labels: damaged }) =>
-  [space && `${space}. `, damaged > 0 && `${counted(damaged, "label file")} damaged on the server: whoever looks after it finds them by “xal problems”. `].filter(Boolean).join("");
+  [space && `${space}. `, damaged > 0 && `${counted(damaged, "label file")} damaged on the server: whoever looks after it finds them by “xal problems”. `]
+    .filter(Boolean)
+    .join("");
 
 function showState() {
   const { state } = live;
@@ -238,7 +259,10 @@ function showState() {
   const away = state.archive?.problem;
   const text = away ?? (running ? describeJob(running) : state.model_version ? `model v${state.model_version}` : "no model yet");
   fill(byId("live"), h("span", { class: away ? "dot bad" : running ? "dot busy" : "dot" }), text);
-  for (const [name, count] of [["queue", state.open], ["review", state.review + (state.doubts ?? 0)]]) {
+  for (const [name, count] of [
+    ["queue", state.open],
+    ["review", state.review + (state.doubts ?? 0)],
+  ]) {
     const badge = document.querySelector(`[data-count=${name}]`);
     if (badge) badge.textContent = count || "";
   }
@@ -253,7 +277,16 @@ function describeJob(job) {
 
 function askName() {
   const known = localStorage.getItem(READER) ?? "";
-  const field = h("input", { id: "name", type: "text", required: true, maxlength: 128, value: known, autocomplete: "username", spellcheck: "false", placeholder: "e.g. dr_smith" });
+  const field = h("input", {
+    id: "name",
+    type: "text",
+    required: true,
+    maxlength: 128,
+    value: known,
+    autocomplete: "username",
+    spellcheck: "false",
+    placeholder: "e.g. dr_smith",
+  });
   const go = (event) => {
     event.preventDefault();
     const name = field.value.trim();
@@ -261,12 +294,24 @@ function askName() {
     localStorage.setItem(READER, name);
     location.reload();
   };
-  const dialog = h("dialog", { class: "ask", "aria-labelledby": "who", onClose: () => dialog.remove() },
-    h("form", { onSubmit: go },
+  const dialog = h(
+    "dialog",
+    { class: "ask", "aria-labelledby": "who", onClose: () => dialog.remove() },
+    h(
+      "form",
+      { onSubmit: go },
       h("h2", { id: "who" }, "Who reads?"),
       h("p", { class: "quiet" }, "Your name decides which images are yours, and stands beside what you hand in. Use the same one in 3D Slicer."),
-      h("label", { for: "name" }, "Name"), field,
-      h("div", { class: "row end" }, known && h("button", { type: "button", onClick: () => dialog.close() }, "Cancel"), h("button", { class: "primary", type: "submit" }, "Start"))));
+      h("label", { for: "name" }, "Name"),
+      field,
+      h(
+        "div",
+        { class: "row end" },
+        known && h("button", { type: "button", onClick: () => dialog.close() }, "Cancel"),
+        h("button", { class: "primary", type: "submit" }, "Start"),
+      ),
+    ),
+  );
   if (!known) dialog.addEventListener("cancel", (event) => event.preventDefault());
   if (!known) {
     fill(byId("reader"), "Who reads?");
@@ -294,10 +339,24 @@ function setTheme(theme) {
 }
 
 function showShortcuts() {
-  const dialog = h("dialog", { class: "ask", "aria-labelledby": "keys", onClose: () => dialog.remove() },
+  const dialog = h(
+    "dialog",
+    { class: "ask", "aria-labelledby": "keys", onClose: () => dialog.remove() },
     h("h2", { id: "keys" }, "Keyboard"),
-    h("dl", { class: "keys" }, SHORTCUTS.map(([keys, what]) => [h("dt", {}, keys.map((key) => h("kbd", {}, key))), h("dd", {}, what)])),
-    h("form", { method: "dialog", class: "row end" }, h("button", { class: "primary" }, "Close")));
+    h(
+      "dl",
+      { class: "keys" },
+      SHORTCUTS.map(([keys, what]) => [
+        h(
+          "dt",
+          {},
+          keys.map((key) => h("kbd", {}, key)),
+        ),
+        h("dd", {}, what),
+      ]),
+    ),
+    h("form", { method: "dialog", class: "row end" }, h("button", { class: "primary" }, "Close")),
+  );
   document.body.append(dialog);
   dialog.showModal();
 }

@@ -6,7 +6,10 @@ let library = null;
 
 /** Chart.js, or null where the server does not have it. */
 function chartLibrary() {
-  library ??= import("./vendor/chart.js").then(() => globalThis.Chart, () => null);
+  library ??= import("./vendor/chart.js").then(
+    () => globalThis.Chart,
+    () => null,
+  );
   return library;
 }
 
@@ -69,7 +72,16 @@ export function chartOptions(colour, { x, y, tooltip, ...rest }) {
     ...rest,
     plugins: {
       legend: { display: false },
-      tooltip: { backgroundColor: colour("raised"), borderColor: colour("quiet"), borderWidth: 1, titleColor: colour("text"), bodyColor: colour("text"), displayColors: false, padding: 10, ...tooltip },
+      tooltip: {
+        backgroundColor: colour("raised"),
+        borderColor: colour("quiet"),
+        borderWidth: 1,
+        titleColor: colour("text"),
+        bodyColor: colour("text"),
+        displayColors: false,
+        padding: 10,
+        ...tooltip,
+      },
       ...rest.plugins,
     },
   };

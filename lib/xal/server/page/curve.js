@@ -11,15 +11,27 @@ export class Curve {
     this.key = key;
     this.plot = new Plot({ role: "img" }, [intervals]);
     this.over = h("div", { class: "over" });
-    this.element = h("figure", { class: "curve" }, h("figcaption", {}, h("h3", {}, title), h("p", { class: "quiet small" }, meaning)), h("div", { class: "held" }, this.plot.element, this.over));
+    this.element = h(
+      "figure",
+      { class: "curve" },
+      h("figcaption", {}, h("h3", {}, title), h("p", { class: "quiet small" }, meaning)),
+      h("div", { class: "held" }, this.plot.element, this.over),
+    );
     this.title = title;
   }
 
   /** `versions` is what /versions lists, newest first. */
   async show(versions) {
     const known = versions.filter((version) => version.labels !== null && version[this.key] !== null).reverse();
-    fill(this.over, known.length === 0 && h("p", { class: "quiet" }, versions.length ? "No version was measured on validation images." : "The first training makes the first point."));
-    this.plot.canvas.setAttribute("aria-label", known.length ? `${this.title}: ${known.map((version) => this.#inWords(version)).join("; ")}.` : `${this.title}: nothing yet.`);
+    fill(
+      this.over,
+      known.length === 0 &&
+        h("p", { class: "quiet" }, versions.length ? "No version was measured on validation images." : "The first training makes the first point."),
+    );
+    this.plot.canvas.setAttribute(
+      "aria-label",
+      known.length ? `${this.title}: ${known.map((version) => this.#inWords(version)).join("; ")}.` : `${this.title}: nothing yet.`,
+    );
     await this.plot.draw((colour) => this.#describe(known, colour));
   }
 
@@ -28,15 +40,37 @@ export class Curve {
   }
 
   #describe(known, colour) {
-    const points = (versions) => versions.map((version) => ({ x: version.labels, y: version[this.key], version, interval: this.key === "balanced_accuracy" ? version.interval : null })).sort((one, other) => one.x - other.x || one.version.version - other.version.version);
-    const round = { radius: (context) => (context.raw?.version.current ? 7 : 5), hoverRadius: 8, hitRadius: 6, borderColor: colour("accent"), borderWidth: 2, clip: false };
+    const points = (versions) =>
+      versions
+        .map((version) => ({ x: version.labels, y: version[this.key], version, interval: this.key === "balanced_accuracy" ? version.interval : null }))
+        .sort((one, other) => one.x - other.x || one.version.version - other.version.version);
+    const round = {
+      radius: (context) => (context.raw?.version.current ? 7 : 5),
+      hoverRadius: 8,
+      hitRadius: 6,
+      borderColor: colour("accent"),
+      borderWidth: 2,
+      clip: false,
+    };
     const datasets = [
       { label: "published", data: points(known.filter(wasPublished)), ...round, showLine: true, pointBackgroundColor: colour("accent"), tension: 0 },
-      { label: "refused", data: points(known.filter((version) => !wasPublished(version))), ...round, showLine: false, borderColor: colour("quiet"), pointBackgroundColor: colour("panel") },
+      {
+        label: "refused",
+        data: points(known.filter((version) => !wasPublished(version))),
+        ...round,
+        showLine: false,
+        borderColor: colour("quiet"),
+        pointBackgroundColor: colour("panel"),
+      },
     ];
     const most = Math.max(10, ...known.map((version) => version.labels)) * 1.05;
     const options = chartOptions(colour, {
-      x: { title: "Labels it was trained on", min: 0, suggestedMax: most, ticks: { color: colour("quiet"), precision: 0, maxRotation: 0, autoSkipPadding: 16 } },
+      x: {
+        title: "Labels it was trained on",
+        min: 0,
+        suggestedMax: most,
+        ticks: { color: colour("quiet"), precision: 0, maxRotation: 0, autoSkipPadding: 16 },
+      },
       y: { title: this.title, min: 0, max: 1 },
       parsing: false,
       interaction: { mode: "nearest", intersect: true },
@@ -47,7 +81,10 @@ export class Curve {
   }
 
   #lines({ y, version, interval }) {
-    return [`${this.title} ${share(y)}${interval ? ` (${share(interval[0])} to ${share(interval[1])})` : ""}, ${version.labels} labels`, ...version.reasons.flatMap(wrapped)];
+    return [
+      `${this.title} ${share(y)}${interval ? ` (${share(interval[0])} to ${share(interval[1])})` : ""}, ${version.labels} labels`,
+      ...version.reasons.flatMap(wrapped),
+    ];
   }
 }
 

@@ -45,14 +45,26 @@ export function clock(seconds) {
 /** How long ago, in the largest unit that is not zero. */
 export function ago(seconds) {
   const passed = Math.max(0, Date.now() / 1000 - seconds);
-  for (const [length, unit] of [[86400, "d"], [3600, "h"], [60, "min"]]) {
+  for (const [length, unit] of [
+    [86400, "d"],
+    [3600, "h"],
+    [60, "min"],
+  ]) {
     if (passed >= length) return `${Math.floor(passed / length)} ${unit} ago`;
   }
   return "just now";
 }
 
 /** The colour of a finding: the task's, else one of a set that can be told apart on black. */
-const SPARE = [[230, 159, 0], [86, 180, 233], [204, 121, 167], [0, 190, 140], [240, 228, 66], [213, 94, 0], [150, 140, 255]];
+const SPARE = [
+  [230, 159, 0],
+  [86, 180, 233],
+  [204, 121, 167],
+  [0, 190, 140],
+  [240, 228, 66],
+  [213, 94, 0],
+  [150, 140, 255],
+];
 export function colourOf(room, name) {
   const position = room.findings.findIndex((finding) => finding.name === name);
   const finding = room.findings[position];
@@ -75,9 +87,13 @@ const STAY_MS = { good: 6000, quiet: 6000, bad: 15000 };
 /** Tell something in passing, perhaps with a `link`, {text, href}. */
 export function toast(text, kind = "quiet", link = null) {
   const place = document.getElementById("toasts");
-  const element = h("div", { class: `toast ${kind}`, role: kind === "bad" ? "alert" : "status" }, h("span", {}, text),
+  const element = h(
+    "div",
+    { class: `toast ${kind}`, role: kind === "bad" ? "alert" : "status" },
+    h("span", {}, text),
     link && h("a", { href: link.href, onClick: () => element.remove() }, link.text),
-    h("button", { class: "plain", "aria-label": "Close", onClick: () => element.remove() }, "×"));
+    h("button", { class: "plain", "aria-label": "Close", onClick: () => element.remove() }, "×"),
+  );
   place.append(element);
   setTimeout(() => element.remove(), link ? STAY_MS.bad : STAY_MS[kind]);
 }
@@ -87,7 +103,8 @@ const SETTLE_MS = 250;
 /** Ask before something that is hard to take back; resolves to the text of `input`, to true, or to null. */
 export function ask({ title, text, confirm, input = null, choices = null }) {
   return new Promise((resolve) => {
-    const field = input && h("input", { type: "text", required: true, maxlength: 500, placeholder: input, "aria-label": input, list: choices ? "ask-choices" : null });
+    const field =
+      input && h("input", { type: "text", required: true, maxlength: 500, placeholder: input, "aria-label": input, list: choices ? "ask-choices" : null });
     const done = (answer) => {
       window.removeEventListener("hashchange", leave);
       dialog.close();
@@ -97,15 +114,42 @@ export function ask({ title, text, confirm, input = null, choices = null }) {
     const leave = () => done(null); // what was asked about is no longer in view
     const asked = performance.now();
     const isMeant = (event) => !event.repeat && event.timeStamp - asked > SETTLE_MS; // not the press that has led here, held or doubled
-    const dialog = h("dialog", { class: "ask", "aria-label": title, onCancel: (event) => { event.preventDefault(); done(null); }, onKeydown: (event) => event.key === "Enter" && !isMeant(event) && event.preventDefault() },
-      h("form", { onSubmit: (event) => { event.preventDefault(); done(field ? field.value.trim() || null : true); } },
+    const dialog = h(
+      "dialog",
+      {
+        class: "ask",
+        "aria-label": title,
+        onCancel: (event) => {
+          event.preventDefault();
+          done(null);
+        },
+        onKeydown: (event) => event.key === "Enter" && !isMeant(event) && event.preventDefault(),
+      },
+      h(
+        "form",
+        {
+          onSubmit: (event) => {
+            event.preventDefault();
+            done(field ? field.value.trim() || null : true);
+          },
+        },
         h("h2", {}, title),
         text && h("p", {}, text),
         field,
-        choices && h("datalist", { id: "ask-choices" }, choices.map((choice) => h("option", { value: choice }))),
-        h("div", { class: "row end" },
+        choices &&
+          h(
+            "datalist",
+            { id: "ask-choices" },
+            choices.map((choice) => h("option", { value: choice })),
+          ),
+        h(
+          "div",
+          { class: "row end" },
           h("button", { type: "button", onClick: () => done(null) }, "Cancel"),
-          h("button", { type: "submit", class: "primary" }, confirm))));
+          h("button", { type: "submit", class: "primary" }, confirm),
+        ),
+      ),
+    );
     window.addEventListener("hashchange", leave);
     document.body.append(dialog);
     dialog.showModal();

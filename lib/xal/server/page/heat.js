@@ -34,7 +34,10 @@ export function heatPicture(values, columns, rows) {
 
 function shade(attention) {
   const value = Math.min(attention, 1);
-  const above = Math.max(STOPS.findIndex(([place]) => place >= value), 1);
+  const above = Math.max(
+    STOPS.findIndex(([place]) => place >= value),
+    1,
+  );
   const [[low, from], [high, to]] = [STOPS[above - 1], STOPS[above]];
   const share = (value - low) / (high - low);
   return [...from.map((start, k) => start + share * (to[k] - start)), 255 * Math.min((value / OPAQUE_FROM) ** 2, 1)];

@@ -24,17 +24,32 @@ export class Jobs {
     const begin = (kind) => this.#begins(kind, jobs) && !running.some((job) => job.kind === kind);
     const waits = Object.keys(KINDS).filter(begin);
     const over = jobs.filter((job) => job.state !== "running").slice(0, 4);
-    refill(this.element,
-      h("div", { class: "row head" }, h("h2", { id: "now" }, "Now"),
+    refill(
+      this.element,
+      h(
+        "div",
+        { class: "row head" },
+        h("h2", { id: "now" }, "Now"),
         training
           ? h("button", { data: { focus: "train" }, onClick: () => this.#stop() }, "Stop training")
           : button("train", "Train", !waits.includes("train"), () => this.#start("train", startTraining), { class: "primary" }),
-        button("score", "Score now", live.state?.model_version && !waits.includes("score") && !running.some((job) => job.kind === "score"), () => this.#start("score", startScoring), { title: live.state?.model_version ? "Read again whatever has no score, or an old one" : "There is no model yet" })),
-      h("div", { class: "work", "aria-live": "off" },
+        button(
+          "score",
+          "Score now",
+          live.state?.model_version && !waits.includes("score") && !running.some((job) => job.kind === "score"),
+          () => this.#start("score", startScoring),
+          { title: live.state?.model_version ? "Read again whatever has no score, or an old one" : "There is no model yet" },
+        ),
+      ),
+      h(
+        "div",
+        { class: "work", "aria-live": "off" },
         waits.map((kind) => h("p", { class: "busy" }, `${KINDS[kind]} begins …`)),
         running.map(describe),
-        running.length + waits.length === 0 && h("p", { class: "quiet" }, live.state ? "Nothing is being computed." : "Loading …")),
-      over.length > 0 && h("ul", { class: "past plain", "aria-label": "What was computed last" }, over.map(past)));
+        running.length + waits.length === 0 && h("p", { class: "quiet" }, live.state ? "Nothing is being computed." : "Loading …"),
+      ),
+      over.length > 0 && h("ul", { class: "past plain", "aria-label": "What was computed last" }, over.map(past)),
+    );
   }
 
   /** Whether this kind of work was asked for, and has not shown itself yet. */
@@ -72,11 +87,14 @@ export class Jobs {
 }
 
 /** A button that keeps the focus while it does nothing. */
-const button = (name, text, ready, act, more) => h("button", { ...more, "aria-disabled": !ready && "true", data: { focus: name }, onClick: ready ? act : () => {} }, text);
+const button = (name, text, ready, act, more) =>
+  h("button", { ...more, "aria-disabled": !ready && "true", data: { focus: name }, onClick: ready ? act : () => {} }, text);
 
 /** How far a job is: training counts epochs, scoring images. */
 export function stepsOf({ kind, progress }) {
-  return kind === "train" ? { done: progress.epoch ?? 0, total: progress.total_epochs ?? null, unit: "epochs" } : { done: progress.done ?? 0, total: progress.total ?? null, unit: "images" };
+  return kind === "train"
+    ? { done: progress.epoch ?? 0, total: progress.total_epochs ?? null, unit: "epochs" }
+    : { done: progress.done ?? 0, total: progress.total ?? null, unit: "images" };
 }
 
 function describe(job) {
@@ -88,17 +106,24 @@ function describe(job) {
     typeof progress.metric === "number" && `balanced accuracy ${share(progress.metric)}`,
     progress.seconds && total > done && `about ${inWords((progress.seconds / done) * (total - done))} left`,
   ].filter(Boolean);
-  return h("div", { class: "job" },
+  return h(
+    "div",
+    { class: "job" },
     h("div", { class: "row" }, h("b", {}, KINDS[job.kind]), h("span", { class: "figure quiet" }, figures)),
     h("progress", { max: total ?? 1, value: total === null ? null : done, "aria-label": `${KINDS[job.kind]}: ${figures}` }),
-    h("p", { class: "quiet small figure" }, more.length ? more.join(" · ") : `started ${ago(job.started_at)}`));
+    h("p", { class: "quiet small figure" }, more.length ? more.join(" · ") : `started ${ago(job.started_at)}`),
+  );
 }
 
 function past(job) {
   const took = job.finished_at ? `, took ${inWords(job.finished_at - job.started_at)}` : "";
-  return h("li", { class: "small" },
-    h("span", { class: job.state === "done" ? "good" : job.state === "stopped" ? "quiet" : "bad" }, `${KINDS[job.kind]} ${ENDS[job.state]}`), h("span", { class: "quiet" }, ` ${ago(job.finished_at ?? job.started_at)}${took}`),
-    job.message && job.state !== "done" && h("p", { class: "quiet" }, job.message));
+  return h(
+    "li",
+    { class: "small" },
+    h("span", { class: job.state === "done" ? "good" : job.state === "stopped" ? "quiet" : "bad" }, `${KINDS[job.kind]} ${ENDS[job.state]}`),
+    h("span", { class: "quiet" }, ` ${ago(job.finished_at ?? job.started_at)}${took}`),
+    job.message && job.state !== "done" && h("p", { class: "quiet" }, job.message),
+  );
 }
 
 /** A length of time in its two largest units. */

@@ -91,8 +91,7 @@ function askToPersist() {
   navigator.storage?.persist?.().catch(console.warn); // missing where the page did not come by HTTPS
 }
 
-export const draftOf = async (...of) =>
-  unwritten.drafts.get(keyOf(...of)) ?? ifReadable(within(["drafts"], "readonly", (drafts) => drafts.get(of)));
+export const draftOf = async (...of) => unwritten.drafts.get(keyOf(...of)) ?? ifReadable(within(["drafts"], "readonly", (drafts) => drafts.get(of)));
 
 export function dropDraft(...of) {
   unwritten.drafts.delete(keyOf(...of));
@@ -102,7 +101,10 @@ export function dropDraft(...of) {
 /** This reader's unfinished outlines, the latest first. */
 export async function draftsOf(pool, task, reader) {
   const range = () => IDBKeyRange.bound([pool, task, reader], [pool, task, reader, []]);
-  const written = await ifReadable(within(["drafts"], "readonly", (drafts) => drafts.getAll(range())), []);
+  const written = await ifReadable(
+    within(["drafts"], "readonly", (drafts) => drafts.getAll(range())),
+    [],
+  );
   const here = [...unwritten.drafts.values()].filter((draft) => draft.pool === pool && draft.task === task && draft.reader === reader);
   const others = written.filter((draft) => !unwritten.drafts.has(keyOf(...ofDraft(draft))));
   return [...here, ...others].sort((one, other) => other.changed - one.changed);
@@ -112,9 +114,11 @@ export async function draftsOf(pool, task, reader) {
 export async function markTold(...of) {
   const here = unwritten.drafts.get(keyOf(...of));
   if (here) here.untold = false;
-  await ifReadable(within(["drafts"], "readwrite", (drafts) => {
-    drafts.get(of).onsuccess = ({ target }) => target.result?.untold && drafts.put({ ...target.result, untold: false });
-  }));
+  await ifReadable(
+    within(["drafts"], "readwrite", (drafts) => {
+      drafts.get(of).onsuccess = ({ target }) => target.result?.untold && drafts.put({ ...target.result, untold: false });
+    }),
+  );
 }
 
 /** This task's labels of this pool that have not reached the server, the oldest first. */
@@ -124,7 +128,10 @@ export const waiting = async (pool, task) => (await outbox()).filter((entry) => 
 export const waitingElsewhere = async (pool, task) => (await outbox()).filter((entry) => entry.pool !== pool || entry.task !== task);
 
 async function outbox() {
-  const written = await ifReadable(within(["outbox"], "readonly", (labels) => labels.getAll()), []);
+  const written = await ifReadable(
+    within(["outbox"], "readonly", (labels) => labels.getAll()),
+    [],
+  );
   return [...written, ...unwritten.outbox.values()].sort((one, other) => one.made - other.made);
 }
 
@@ -151,7 +158,10 @@ async function done(entry) {
 
 /** The server did not want it: it is a draft again, with the reason; one that was outlined since then stays, and gets the reason. */
 async function giveBack(entry, reason) {
-  const again = (draft) => (draft && isNewer(draft, entry) && draft.runs.length > 1 ? { ...draft, refused: reason, untold: true } : { ...entry.draft, refused: reason, untold: true, changed: Date.now() });
+  const again = (draft) =>
+    draft && isNewer(draft, entry) && draft.runs.length > 1
+      ? { ...draft, refused: reason, untold: true }
+      : { ...entry.draft, refused: reason, untold: true, changed: Date.now() };
   if (unwritten.outbox.delete(entry.submission)) return keepDraft(again(await draftOf(...ofDraft(entry))));
   return within(["outbox", "drafts"], "readwrite", (outbox, drafts) => {
     drafts.get(ofDraft(entry)).onsuccess = ({ target }) => drafts.put(again(target.result));

@@ -38,7 +38,11 @@ export class Endless {
     this.observer.disconnect();
     this.element.scrollTop = 0;
     fill(this.list);
-    fill(this.foot, Array.from({ length: PLACEHOLDERS }, () => h("div", { class: "item placeholder", "aria-hidden": "true" })), h("p", { class: "unseen", role: "status" }, "Loading …"));
+    fill(
+      this.foot,
+      Array.from({ length: PLACEHOLDERS }, () => h("div", { class: "item placeholder", "aria-hidden": "true" })),
+      h("p", { class: "unseen", role: "status" }, "Loading …"),
+    );
     await this.#more();
   }
 

@@ -58,7 +58,12 @@ export class Outline {
   line(from, to, plane, width, value) {
     const steps = Math.max(...from.map((start, axis) => Math.abs(to[axis] - start)), 1);
     for (let step = 0; step <= steps; step++) {
-      this.#dot(from.map((start, axis) => Math.round(start + ((to[axis] - start) * step) / steps)), plane, width, value);
+      this.#dot(
+        from.map((start, axis) => Math.round(start + ((to[axis] - start) * step) / steps)),
+        plane,
+        width,
+        value,
+      );
     }
   }
 

@@ -53,7 +53,10 @@ export class Overlay {
 
   #drawEdges(pen, path) {
     const thick = Math.max(this.canvas.width / this.canvas.clientWidth, 1);
-    for (const [strokeStyle, lineWidth] of [["rgb(0 0 0 / 0.7)", 4 * thick], [`rgb(${this.colour.join(" ")})`, 2 * thick]]) {
+    for (const [strokeStyle, lineWidth] of [
+      ["rgb(0 0 0 / 0.7)", 4 * thick],
+      [`rgb(${this.colour.join(" ")})`, 2 * thick],
+    ]) {
       Object.assign(pen, { strokeStyle, lineWidth, lineCap: "round" });
       pen.stroke(path);
     }
@@ -85,7 +88,11 @@ function edges(nv, outline, [plane, a, b], onScreen) {
 /** (corner along a, corner along b) → pixel; corners count from the first voxel's outer edge. */
 function mapping(nv, tile, a, b, size) {
   const [left, top, width, height] = tile.leftTopWidthHeight;
-  const places = [[0.5, 0.5], [0.6, 0.5], [0.5, 0.6]].map(([u, v]) => [left + u * width, top + v * height]);
+  const places = [
+    [0.5, 0.5],
+    [0.6, 0.5],
+    [0.5, 0.6],
+  ].map(([u, v]) => [left + u * width, top + v * height]);
   const fractions = places.map((place) => nv.canvasPos2frac(place));
   if (fractions.some((fraction) => fraction[0] < 0)) return null;
   const [origin, right, down] = fractions.map((fraction) => [fraction[a] * size[a], fraction[b] * size[b]]);

@@ -38,26 +38,53 @@ function idlePart(read) {
     state && h("p", { class: "quiet" }, `${state.open} of ${state.images} images wait; ${state.settled} are settled.`),
     unfinishedPart(read),
     h("h3", {}, "How it goes"),
-    h("ol", { class: "steps" }, h("li", {}, "Outline the lesion in the image."), h("li", {}, "Choose its finding."), h("li", {}, "Hand in. You then see where the model had looked.")),
+    h(
+      "ol",
+      { class: "steps" },
+      h("li", {}, "Outline the lesion in the image."),
+      h("li", {}, "Choose its finding."),
+      h("li", {}, "Hand in. You then see where the model had looked."),
+    ),
   ];
 }
 
 /** Drafts of other images than the one in view. */
 function unfinishedPart(read) {
   const others = read.unfinished.filter(({ image }) => image !== read.wanted);
-  return others.length > 0 && [h("h3", {}, "Unfinished"), h("ul", { class: "plain" }, others.map((draft) => unfinished(read, draft)))];
+  return (
+    others.length > 0 && [
+      h("h3", {}, "Unfinished"),
+      h(
+        "ul",
+        { class: "plain" },
+        others.map((draft) => unfinished(read, draft)),
+      ),
+    ]
+  );
 }
 
 function unfinished(read, draft) {
   const { image, refused } = draft;
-  return h("li", {},
-    h("div", { class: "row" }, h("a", { href: readPath(image) }, image), h("button", { class: "plain", "aria-label": `Discard ${image}`, data: { focus: `discard-${image}` }, onClick: () => read.discard(draft) }, "Discard")),
-    refused && h("p", { class: "bad" }, refused));
+  return h(
+    "li",
+    {},
+    h(
+      "div",
+      { class: "row" },
+      h("a", { href: readPath(image) }, image),
+      h("button", { class: "plain", "aria-label": `Discard ${image}`, data: { focus: `discard-${image}` }, onClick: () => read.discard(draft) }, "Discard"),
+    ),
+    refused && h("p", { class: "bad" }, refused),
+  );
 }
 
 function heading({ room, image, phase, until }) {
   const standing = phase === "reading" && until ? `Yours until ${clock(until)}` : image.status;
-  return [h("h2", { class: "id" }, image.id), room.show_patient && patientOf(image.id), h("p", { class: "quiet" }, standing, image.score !== null && ` · score ${share(image.score)}`)];
+  return [
+    h("h2", { class: "id" }, image.id),
+    room.show_patient && patientOf(image.id),
+    h("p", { class: "quiet" }, standing, image.score !== null && ` · score ${share(image.score)}`),
+  ];
 }
 
 const patients = new Map(); // of this visit only: nothing of them is kept in the browser
@@ -66,13 +93,15 @@ const patients = new Map(); // of this visit only: nothing of them is kept in th
 function patientOf(image) {
   const line = h("p", { class: "patient" }, patients.get(image) ?? "…");
   if (!patients.has(image)) {
-    get(`/images/${encodeURIComponent(image)}/patient`).then(
-      ({ name, id, birth_date: born, sex }) => [name, id, born, sex].filter(Boolean).join(" · ") || "The archive names no patient.",
-      (error) => error.message,
-    ).then((text) => {
-      patients.set(image, text);
-      line.textContent = text;
-    });
+    get(`/images/${encodeURIComponent(image)}/patient`)
+      .then(
+        ({ name, id, birth_date: born, sex }) => [name, id, born, sex].filter(Boolean).join(" · ") || "The archive names no patient.",
+        (error) => error.message,
+      )
+      .then((text) => {
+        patients.set(image, text);
+        line.textContent = text;
+      });
   }
   return line;
 }
@@ -87,16 +116,38 @@ function readingPart(read) {
     read.replaced && note("The file of this image was replaced since this was outlined: please outline it anew.", "bad"),
     refused && note(`The server did not take it: ${refused}`, "bad"),
     lease && lease.reader !== room.reader && note(`${lease.reader} is reading this image.`, "bad"),
-    h("fieldset", { class: "findings" }, h("legend", {}, "Finding"), room.findings.map((finding, at) => findingChoice(read, finding, at))),
+    h(
+      "fieldset",
+      { class: "findings" },
+      h("legend", {}, "Finding"),
+      room.findings.map((finding, at) => findingChoice(read, finding, at)),
+    ),
     h("p", { class: "measure" }, measure(read)),
-    h("div", { class: "column" },
-      h("button", { class: "primary large", data: { focus: "submit" }, disabled: read.finding === null, onClick: () => read.submit() }, "Hand in", h("kbd", {}, "Enter")),
+    h(
+      "div",
+      { class: "column" },
+      h(
+        "button",
+        { class: "primary large", data: { focus: "submit" }, disabled: read.finding === null, onClick: () => read.submit() },
+        "Hand in",
+        h("kbd", {}, "Enter"),
+      ),
       refused && revises && h("button", { data: { focus: "alone" }, onClick: () => read.alone() }, "Make it a reading of my own"),
       h("button", { data: { focus: "next" }, onClick: () => read.next() }, "Next without handing in", h("kbd", {}, "N")),
-      (revises || own) && h("button", { class: "plain", data: { focus: "forget" }, onClick: () => read.forget() }, revises ? `Leave it as ${revises.reader} said` : `Keep revision ${own.revision} as it is`),
-      h("button", { class: "plain", data: { focus: "exclude" }, onClick: () => read.exclude() }, "Exclude this image …")),
+      (revises || own) &&
+        h(
+          "button",
+          { class: "plain", data: { focus: "forget" }, onClick: () => read.forget() },
+          revises ? `Leave it as ${revises.reader} said` : `Keep revision ${own.revision} as it is`,
+        ),
+      h("button", { class: "plain", data: { focus: "exclude" }, onClick: () => read.exclude() }, "Exclude this image …"),
+    ),
     room.reveal === "always" && read.why.part(),
-    h("p", { class: "quiet small" }, live.connected === false ? "Not connected. Your outline is kept in this browser." : "Your outline is kept in this browser until it is handed in."),
+    h(
+      "p",
+      { class: "quiet small" },
+      live.connected === false ? "Not connected. Your outline is kept in this browser." : "Your outline is kept in this browser until it is handed in.",
+    ),
     unfinishedPart(read),
   ];
 }
@@ -108,9 +159,14 @@ function measure({ viewer, room }) {
 
 function findingChoice(read, { name }, at) {
   const goOn = (event) => event.detail > 0 && setTimeout(() => read.viewer.canvas.focus({ preventScroll: true })); // else the arrows, meant for slices, would choose the next finding
-  return h("label", { class: "choice", css: { "--colour": rgb(colourOf(read.room, name)) }, onClick: goOn },
+  return h(
+    "label",
+    { class: "choice", css: { "--colour": rgb(colourOf(read.room, name)) }, onClick: goOn },
     h("input", { type: "radio", name: "finding", checked: read.finding === name, data: { focus: `finding-${at}` }, onChange: () => read.pick(name) }),
-    h("span", { class: "swatch" }), h("span", { class: "name" }, name), at < 9 && h("kbd", {}, at + 1));
+    h("span", { class: "swatch" }),
+    h("span", { class: "name" }, name),
+    at < 9 && h("kbd", {}, at + 1),
+  );
 }
 
 function sendingPart(read) {
@@ -123,8 +179,12 @@ function whyPart(read) {
     heading(read),
     read.receipt && h("p", { class: "receipt", role: "status", tabindex: -1 }, receiptOf(read)),
     read.why.part(),
-    h("div", { class: "column" }, nextButton(read, "Next image"),
-      h("button", { data: { focus: "again" }, onClick: () => read.again() }, read.image.own ? "Draw again" : "Outline it myself", h("kbd", {}, "R"))),
+    h(
+      "div",
+      { class: "column" },
+      nextButton(read, "Next image"),
+      h("button", { data: { focus: "again" }, onClick: () => read.again() }, read.image.own ? "Draw again" : "Outline it myself", h("kbd", {}, "R")),
+    ),
     unfinishedPart(read),
   ];
 }

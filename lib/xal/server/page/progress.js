@@ -11,7 +11,14 @@ import { refill, Watch } from "./watch.js";
 
 const CHANGES = ["model_version", "settled", "open", "review", "findings", "looked_at", trainings];
 const PAUSE_MS = 3000;
-const POOL = [["images", "images"], ["settled", "settled"], ["open", "waiting"], ["review", "in review"], ["excluded", "excluded"], ["unreadable", "unreadable"]];
+const POOL = [
+  ["images", "images"],
+  ["settled", "settled"],
+  ["open", "waiting"],
+  ["review", "in review"],
+  ["excluded", "excluded"],
+  ["unreadable", "unreadable"],
+];
 
 export class Progress {
   constructor(room, root) {
@@ -25,12 +32,28 @@ export class Progress {
     this.labels = h("div", { class: "labels-part" });
     this.agreement = h("div", { class: "agreement-part" });
     this.trouble = h("div", { class: "trouble" });
-    const key = h("ul", { class: "legend plain", "aria-label": "Points" }, h("li", {}, h("span", { class: "glyph published", "aria-hidden": "true" }), "published"), h("li", {}, h("span", { class: "glyph refused", "aria-hidden": "true" }), "refused"));
-    this.body = h("div", { class: "cards", "aria-busy": "true" },
+    const key = h(
+      "ul",
+      { class: "legend plain", "aria-label": "Points" },
+      h("li", {}, h("span", { class: "glyph published", "aria-hidden": "true" }), "published"),
+      h("li", {}, h("span", { class: "glyph refused", "aria-hidden": "true" }), "refused"),
+    );
+    this.body = h(
+      "div",
+      { class: "cards", "aria-busy": "true" },
       h("section", { class: "card pool-card", "aria-labelledby": "pool" }, h("h2", { id: "pool" }, "Pool"), this.pool, this.archive),
       this.jobs.element,
-      h("section", { class: "card curves", "aria-labelledby": "curves" }, h("div", { class: "row head" }, h("h2", { id: "curves" }, "Learning curve"), key), h("div", { class: "pair" }, this.accuracy.element, this.energy.element)),
-      this.versions.element, this.labels, this.agreement, this.#exports());
+      h(
+        "section",
+        { class: "card curves", "aria-labelledby": "curves" },
+        h("div", { class: "row head" }, h("h2", { id: "curves" }, "Learning curve"), key),
+        h("div", { class: "pair" }, this.accuracy.element, this.energy.element),
+      ),
+      this.versions.element,
+      this.labels,
+      this.agreement,
+      this.#exports(),
+    );
     fill(root, this.trouble, this.body);
     this.watch = new Watch(CHANGES, () => this.#fetch(), PAUSE_MS);
     live.addEventListener("state", () => this.#state());
@@ -72,7 +95,10 @@ export class Progress {
 
   #state() {
     const { state } = live;
-    fill(this.pool, POOL.map(([key, name]) => h("div", { class: "stat" }, h("dd", {}, state ? state[key].toLocaleString("en") : "–"), h("dt", {}, name))));
+    fill(
+      this.pool,
+      POOL.map(([key, name]) => h("div", { class: "stat" }, h("dd", {}, state ? state[key].toLocaleString("en") : "–"), h("dt", {}, name))),
+    );
     this.archive.hidden = !state?.archive;
     if (state?.archive) this.archive.textContent = tellArchive(state.archive);
   }
@@ -81,11 +107,27 @@ export class Progress {
     const heading = h("h2", { id: "export" }, "Export");
     const may = this.room.reviewer || !this.room.reviewers;
     const link = (path, query, text, onClick) => h("a", { class: "button", href: address(path, query), download: "", onClick }, text);
-    return h("section", { class: "card", "aria-labelledby": "export" }, heading,
+    return h(
+      "section",
+      { class: "card", "aria-labelledby": "export" },
+      heading,
       may
-        ? [h("p", { class: "quiet" }, "Every annotation as a line of a table; or the settled images with their masks, labels.csv and provenance, as a folder that can be imported again."),
-          h("div", { class: "row wrap" }, link("/export/annotations.csv", {}, "Annotations (CSV)"), link("/export/annotations.csv", { withdrawn: true }, "With withdrawn ones (CSV)"), link("/export/dataset.zip", {}, "Dataset (ZIP)", sayWhatComes))]
-        : h("p", { class: "quiet" }, "Reviewers export annotations and the dataset here."));
+        ? [
+            h(
+              "p",
+              { class: "quiet" },
+              "Every annotation as a line of a table; or the settled images with their masks, labels.csv and provenance, as a folder that can be imported again.",
+            ),
+            h(
+              "div",
+              { class: "row wrap" },
+              link("/export/annotations.csv", {}, "Annotations (CSV)"),
+              link("/export/annotations.csv", { withdrawn: true }, "With withdrawn ones (CSV)"),
+              link("/export/dataset.zip", {}, "Dataset (ZIP)", sayWhatComes),
+            ),
+          ]
+        : h("p", { class: "quiet" }, "Reviewers export annotations and the dataset here."),
+    );
   }
 }
 
@@ -104,6 +146,11 @@ function trainings({ jobs }) {
 
 /** What of the annotations is in the archive, and why not all of it. */
 function tellArchive({ problem, waiting, sent, rejected, dropped, not_sent: reason }) {
-  const parts = [`${sent} ${sent === 1 ? "annotation is" : "annotations are"} in the archive`, waiting && `${waiting} to be sent${reason ? ` (${reason})` : ""}`, dropped && `${dropped} not sent`, rejected && `${rejected} rejected there after being withdrawn`];
+  const parts = [
+    `${sent} ${sent === 1 ? "annotation is" : "annotations are"} in the archive`,
+    waiting && `${waiting} to be sent${reason ? ` (${reason})` : ""}`,
+    dropped && `${dropped} not sent`,
+    rejected && `${rejected} rejected there after being withdrawn`,
+  ];
   return `${parts.filter(Boolean).join("; ")}.${problem ? ` Now: ${problem}.` : ""}`;
 }

@@ -17,7 +17,12 @@ const STATES = [
   { name: "excluded", title: "Excluded", count: "excluded", empty: "No image is excluded." },
   { name: "unreadable", title: "Unreadable", count: "unreadable", empty: "Every image can be read." },
 ];
-const SOURCES = [["", "any ROI"], ["drawn", "drawn ROI"], ["proposed", "proposed ROI"], ["none", "no ROI"]];
+const SOURCES = [
+  ["", "any ROI"],
+  ["drawn", "drawn ROI"],
+  ["proposed", "proposed ROI"],
+  ["none", "no ROI"],
+];
 const BY_READER = ["leased", "handed_in"];
 const CHANGES = ["model_version", "alpha", "open", "leases", "settled", "review", "excluded", "unreadable", "unscored", "looked_at"];
 const LIST_PAUSE_MS = 4000;
@@ -34,13 +39,19 @@ export class Queue {
     this.list = new Endless({
       label: "Images",
       fetch: (cursor, limit) => get("/queue", { state: this.state.name, source: this.#filters("source"), reader: this.#filters("reader"), cursor, limit }),
-      row: (item, position) => imageRow(room, item, { position, alpha: this.#alpha(), ranked: this.state.name === "waiting", include: (image) => this.#include(image) }),
+      row: (item, position) =>
+        imageRow(room, item, { position, alpha: this.#alpha(), ranked: this.state.name === "waiting", include: (image) => this.#include(image) }),
       key: (item) => (item.annotation ? `${item.id} ${item.annotation.id}` : item.id),
       empty: () => (this.source || this.reader ? "No image fits this filter." : this.state.empty),
     });
     this.scatter = new Scatter();
-    this.picker = h("nav", { class: "chips", "aria-label": "State of the images" }, STATES.map((state) =>
-      h("a", { class: "chip", href: `#/queue/${state.name}` }, state.title, state.count && h("span", { class: "count", data: { of: state.count } }))));
+    this.picker = h(
+      "nav",
+      { class: "chips", "aria-label": "State of the images" },
+      STATES.map((state) =>
+        h("a", { class: "chip", href: `#/queue/${state.name}` }, state.title, state.count && h("span", { class: "count", data: { of: state.count } })),
+      ),
+    );
     this.filters = h("div", { class: "filters" });
     this.moved = h("p", { class: "moved", role: "status", hidden: true }, "The order has changed. ", h("button", { onClick: () => this.#reset() }, "Show it"));
     fill(root, h("div", { class: "pool" }, h("div", { class: "picks" }, this.picker, this.filters), this.moved, this.list.element), this.scatter.element);
@@ -106,8 +117,15 @@ export class Queue {
 
   #pick() {
     STATES.forEach((state, at) => markCurrent(this.picker.children[at], state === this.state));
-    const { state: { name }, room } = this;
-    if (name === "waiting" && (room.reviewer || room.reveal === "always")) fill(this.filters, this.#select("ROI used", SOURCES, (value) => (this.source = value)));
+    const {
+      state: { name },
+      room,
+    } = this;
+    if (name === "waiting" && (room.reviewer || room.reveal === "always"))
+      fill(
+        this.filters,
+        this.#select("ROI used", SOURCES, (value) => (this.source = value)),
+      );
     else if (BY_READER.includes(name)) this.#offerReaders();
     else fill(this.filters);
   }
@@ -119,7 +137,11 @@ export class Queue {
 
   async #offerReaders() {
     const { state } = this;
-    const offer = (names) => fill(this.filters, this.#select("Reader", [["", "every reader"], ...names.map((name) => [name, name])], (value) => (this.reader = value)));
+    const offer = (names) =>
+      fill(
+        this.filters,
+        this.#select("Reader", [["", "every reader"], ...names.map((name) => [name, name])], (value) => (this.reader = value)),
+      );
     offer([]);
     try {
       const names = state.name === "leased" ? (await getAll("/leases")).map((lease) => lease.reader) : (await get("/progress")).readers;
@@ -134,7 +156,16 @@ export class Queue {
       choose(event.target.value);
       this.#reset();
     };
-    return h("label", { class: "row" }, h("span", { class: "quiet" }, label), h("select", { onChange: change }, choices.map(([value, text]) => h("option", { value }, text))));
+    return h(
+      "label",
+      { class: "row" },
+      h("span", { class: "quiet" }, label),
+      h(
+        "select",
+        { onChange: change },
+        choices.map(([value, text]) => h("option", { value }, text)),
+      ),
+    );
   }
 
   async #include(item) {

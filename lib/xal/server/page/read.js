@@ -39,9 +39,14 @@ export class Read {
     this.viewer = new Viewer(canvas, over);
     this.tools = new Tools(this.viewer, room);
     this.why = new Why(this.viewer, room);
-    root.append(h("div", { class: "stage" }, this.tools.bar, h("div", { class: "picture" }, canvas, over, this.tools.marks, this.cover), this.tools.slices), this.panel);
+    root.append(
+      h("div", { class: "stage" }, this.tools.bar, h("div", { class: "picture" }, canvas, over, this.tools.marks, this.cover), this.tools.slices),
+      this.panel,
+    );
     this.viewer.addEventListener("drawn", () => this.#drawn());
-    canvas.addEventListener("webglcontextlost", () => this.#failed(new Failure("The browser has lost its graphics. Go to another image, or reload the page.", 0)));
+    canvas.addEventListener("webglcontextlost", () =>
+      this.#failed(new Failure("The browser has lost its graphics. Go to another image, or reload the page.", 0)),
+    );
     document.addEventListener("keydown", (event) => root.hidden || this.#key(event));
     window.addEventListener("xal-delivered", ({ detail }) => this.#delivered(detail));
     document.addEventListener("visibilitychange", () => this.#markTold());
@@ -216,7 +221,15 @@ export class Read {
 
   /** Begin with what a reader said, to hand in something better in its place. */
   async #revise(number, draft, here) {
-    if (draft && !(await ask({ title: "Forget your unfinished outline?", text: `You have begun ${draft.revises ? `to revise what ${draft.revises.reader} said` : "an outline of your own"} of ${draft.image}.`, confirm: "Forget it and revise" }))) return here() && this.#resume(draft);
+    if (
+      draft &&
+      !(await ask({
+        title: "Forget your unfinished outline?",
+        text: `You have begun ${draft.revises ? `to revise what ${draft.revises.reader} said` : "an outline of your own"} of ${draft.image}.`,
+        confirm: "Forget it and revise",
+      }))
+    )
+      return here() && this.#resume(draft);
     const { annotations } = await get(`${idPath(this.image.id)}/why`);
     const said = annotations.find((annotation) => annotation.id === number && annotation.active);
     if (!here()) return;
@@ -324,7 +337,20 @@ export class Read {
 
   #draft() {
     const { pool, task, reader } = this.room;
-    return { pool, task, reader, image: this.image.id, checksum: this.image.checksum, pixels: this.image.fingerprint, finding: this.finding, revises: this.revises, refused: this.refused, drawn: this.#isDrawnSince(), runs: this.viewer.outline.runs(), changed: Date.now() };
+    return {
+      pool,
+      task,
+      reader,
+      image: this.image.id,
+      checksum: this.image.checksum,
+      pixels: this.image.fingerprint,
+      finding: this.finding,
+      revises: this.revises,
+      refused: this.refused,
+      drawn: this.#isDrawnSince(),
+      runs: this.viewer.outline.runs(),
+      changed: Date.now(),
+    };
   }
 
   /** Who draws keeps the image. */
@@ -357,7 +383,11 @@ export class Read {
       this.viewer.erase();
     }
     if (this.finding !== this.absent && !drawn) {
-      const sure = await ask({ title: "Hand in without an outline?", text: `“${this.finding}” will count as a finding, but teach nothing about where it is.`, confirm: "Hand in" });
+      const sure = await ask({
+        title: "Hand in without an outline?",
+        text: `“${this.finding}” will count as a finding, but teach nothing about where it is.`,
+        confirm: "Hand in",
+      });
       if (!sure || !here()) return;
     }
     await this.#handIn();
@@ -367,7 +397,15 @@ export class Read {
     const draft = this.#draft();
     const submission = submissionNumber();
     const label_info = this.rois.map((name, at) => ({ name, idx: at + 1 }));
-    const params = { client_id: draft.reader, pool: draft.pool, task: draft.task, checksum: draft.checksum, pixels: draft.pixels, submission_id: submission, label_info };
+    const params = {
+      client_id: draft.reader,
+      pool: draft.pool,
+      task: draft.task,
+      checksum: draft.checksum,
+      pixels: draft.pixels,
+      submission_id: submission,
+      label_info,
+    };
     if (this.viewer.outline.voxels === 0) params.finding = draft.finding;
     if (draft.revises) params.revises = draft.revises.id;
     this.phase = "sending";
@@ -466,8 +504,15 @@ export class Read {
   /** What was handed in stands; what was drawn since is forgotten. */
   async forget() {
     const here = this.#here("reading");
-    const { revises, image: { id } } = this;
-    if (this.#isDrawnSince() && !(await ask({ title: "Delete what you have drawn?", text: `What was handed in of ${id} stays as it is.`, confirm: "Delete it" }))) return;
+    const {
+      revises,
+      image: { id },
+    } = this;
+    if (
+      this.#isDrawnSince() &&
+      !(await ask({ title: "Delete what you have drawn?", text: `What was handed in of ${id} stays as it is.`, confirm: "Delete it" }))
+    )
+      return;
     if (!here()) return;
     await this.drafts.drop(id);
     if (!here()) return;
@@ -490,7 +535,13 @@ export class Read {
     const { id } = this.image;
     const here = this.#here();
     const lost = this.#isDrawnSince() ? " What you have drawn is deleted." : "";
-    const reason = await ask({ title: "Never offer this image again", text: `${id} will be left out for everybody, with your reason.${lost}`, input: "the reason", choices: REASONS, confirm: "Exclude" });
+    const reason = await ask({
+      title: "Never offer this image again",
+      text: `${id} will be left out for everybody, with your reason.${lost}`,
+      input: "the reason",
+      choices: REASONS,
+      confirm: "Exclude",
+    });
     if (!reason) return;
     try {
       await post(`${idPath(id)}/exclude`, { reason });

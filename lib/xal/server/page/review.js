@@ -27,12 +27,46 @@ export class Review {
       key: (item) => item.id,
       empty: () => "No image is excluded.",
     });
-    const keys = [[["↑", "↓"], "move"], [["Enter"], "open"], [["A"], "accept"], [["R"], "revise"], [["W"], "withdraw"], [["1", "…", "9"], "settle"]];
-    fill(root,
-      h("section", { class: "doubts", "aria-labelledby": "doubts" },
-        h("div", { class: "row head" }, h("h2", { id: "doubts" }, "To look at"), h("p", { class: "hints quiet small" }, keys.map(([names, what]) => h("span", {}, names.map((name) => h("kbd", {}, name)), " ", what)))),
-        this.suspects.element),
-      h("section", { class: "excluded", "aria-labelledby": "excluded" }, h("div", { class: "row head" }, h("h2", { id: "excluded" }, "Excluded images")), this.excluded.element));
+    const keys = [
+      [["↑", "↓"], "move"],
+      [["Enter"], "open"],
+      [["A"], "accept"],
+      [["R"], "revise"],
+      [["W"], "withdraw"],
+      [["1", "…", "9"], "settle"],
+    ];
+    fill(
+      root,
+      h(
+        "section",
+        { class: "doubts", "aria-labelledby": "doubts" },
+        h(
+          "div",
+          { class: "row head" },
+          h("h2", { id: "doubts" }, "To look at"),
+          h(
+            "p",
+            { class: "hints quiet small" },
+            keys.map(([names, what]) =>
+              h(
+                "span",
+                {},
+                names.map((name) => h("kbd", {}, name)),
+                " ",
+                what,
+              ),
+            ),
+          ),
+        ),
+        this.suspects.element,
+      ),
+      h(
+        "section",
+        { class: "excluded", "aria-labelledby": "excluded" },
+        h("div", { class: "row head" }, h("h2", { id: "excluded" }, "Excluded images")),
+        this.excluded.element,
+      ),
+    );
     this.watch = new Watch(CHANGES, () => this.#refresh(), PAUSE_MS);
     this.tops = [0, 0];
   }
@@ -71,35 +105,79 @@ export class Review {
       withdraw: annotations.length === 1 && (() => this.#withdraw(suspect, annotations[0])),
       settle: kind === "disagree" ? choices.map((finding) => () => this.#settle(suspect, finding)) : [],
     };
-    return h("div", { class: "item suspect", role: "listitem", tabindex: 0, "aria-label": `${KINDS[kind]}: ${image}`, data: { image, kind, main: "" }, onKeydown: (event) => key(event, does) },
+    return h(
+      "div",
+      {
+        class: "item suspect",
+        role: "listitem",
+        tabindex: 0,
+        "aria-label": `${KINDS[kind]}: ${image}`,
+        data: { image, kind, main: "" },
+        onKeydown: (event) => key(event, does),
+      },
       thumbnail(image),
-      h("div", { class: "what" },
+      h(
+        "div",
+        { class: "what" },
         h("div", { class: "tags" }, h("span", { class: `tag kind ${kind}` }, KINDS[kind]), h("a", { class: "open", href: readPath(image) }, image)),
         h("p", { class: "sentence" }, sentence),
-        h("ul", { class: "said plain" }, annotations.map((annotation) => this.#annotation(suspect, annotation))),
-        h("div", { class: "row wrap actions" },
-          choices.length > 0 && kind === "disagree" && [h("span", { class: "quiet" }, "Settle on"), choices.map((finding, at) => this.#settleButton(suspect, finding, at))],
+        h(
+          "ul",
+          { class: "said plain" },
+          annotations.map((annotation) => this.#annotation(suspect, annotation)),
+        ),
+        h(
+          "div",
+          { class: "row wrap actions" },
+          choices.length > 0 &&
+            kind === "disagree" && [h("span", { class: "quiet" }, "Settle on"), choices.map((finding, at) => this.#settleButton(suspect, finding, at))],
           does.accept && h("button", { onClick: does.accept }, "Accept", h("kbd", {}, "A")),
           does.revise && h("button", { onClick: does.revise }, "Revise", h("kbd", {}, "R")),
           does.withdraw && h("button", { onClick: does.withdraw }, "Withdraw", h("kbd", {}, "W")),
-          h("a", { class: "button plain", href: readPath(image) }, "Open"))));
+          h("a", { class: "button plain", href: readPath(image) }, "Open"),
+        ),
+      ),
+    );
   }
 
   #settleButton(suspect, finding, at) {
-    return h("button", { class: "settle", css: { "--colour": rgb(colourOf(this.room, finding)) }, "aria-label": `Settle on ${finding}`, onClick: () => this.#settle(suspect, finding) }, h("span", { class: "swatch" }), finding, h("kbd", {}, at + 1));
+    return h(
+      "button",
+      {
+        class: "settle",
+        css: { "--colour": rgb(colourOf(this.room, finding)) },
+        "aria-label": `Settle on ${finding}`,
+        onClick: () => this.#settle(suspect, finding),
+      },
+      h("span", { class: "swatch" }),
+      finding,
+      h("kbd", {}, at + 1),
+    );
   }
 
   #annotation(suspect, annotation) {
     const { reader, finding, roi_voxels: voxels, revision, created_at: made } = annotation;
     const outlined = voxels ? `${voxels.toLocaleString("en")} ${this.room.dimensions === 2 ? "pixels" : "voxels"} outlined` : "no outline";
-    return h("li", { class: "row wrap" }, h("b", {}, reader), findingTag(this.room, finding), h("span", { class: "quiet small" }, `${outlined}${revision > 1 ? ` · revision ${revision}` : ""} · ${ago(made)}`),
-      suspect.annotations.length > 1 && h("a", { class: "button plain small", "aria-label": `Revise ${reader}’s annotation`, href: revisePath(annotation) }, "Revise"),
-      suspect.annotations.length > 1 && h("button", { class: "plain small", "aria-label": `Withdraw ${reader}’s annotation`, onClick: () => this.#withdraw(suspect, annotation) }, "Withdraw"));
+    return h(
+      "li",
+      { class: "row wrap" },
+      h("b", {}, reader),
+      findingTag(this.room, finding),
+      h("span", { class: "quiet small" }, `${outlined}${revision > 1 ? ` · revision ${revision}` : ""} · ${ago(made)}`),
+      suspect.annotations.length > 1 &&
+        h("a", { class: "button plain small", "aria-label": `Revise ${reader}’s annotation`, href: revisePath(annotation) }, "Revise"),
+      suspect.annotations.length > 1 &&
+        h("button", { class: "plain small", "aria-label": `Withdraw ${reader}’s annotation`, onClick: () => this.#withdraw(suspect, annotation) }, "Withdraw"),
+    );
   }
 
   #accept(suspect) {
     const [annotation] = suspect.annotations;
-    return this.#decide(suspect, () => post(`/review/${annotation.id}/accept`, { kind: suspect.kind }), `${annotation.reader}’s annotation of ${suspect.image} stands.`);
+    return this.#decide(
+      suspect,
+      () => post(`/review/${annotation.id}/accept`, { kind: suspect.kind }),
+      `${annotation.reader}’s annotation of ${suspect.image} stands.`,
+    );
   }
 
   #settle(suspect, finding) {
@@ -107,7 +185,11 @@ export class Review {
   }
 
   async #withdraw(suspect, { id, reader, finding }) {
-    const sure = await ask({ title: "Withdraw this annotation?", text: `${reader} said ${finding} of ${suspect.image}. It no longer counts, for training or otherwise; its file is kept.`, confirm: "Withdraw" });
+    const sure = await ask({
+      title: "Withdraw this annotation?",
+      text: `${reader} said ${finding} of ${suspect.image}. It no longer counts, for training or otherwise; its file is kept.`,
+      confirm: "Withdraw",
+    });
     if (sure) await this.#decide(suspect, () => post(`/annotations/${id}/withdraw`), `${reader}’s annotation of ${suspect.image} is withdrawn.`);
   }
 
@@ -126,12 +208,19 @@ export class Review {
   // excluded images
 
   #excluded(item) {
-    return h("div", { class: "item excluded", role: "listitem", data: { image: item.id } },
+    return h(
+      "div",
+      { class: "item excluded", role: "listitem", data: { image: item.id } },
       thumbnail(item.id),
-      h("div", { class: "what" },
+      h(
+        "div",
+        { class: "what" },
         h("a", { class: "open", href: readPath(item.id) }, item.id),
-        h("p", { class: "reason" }, item.excluded), h("p", { class: "quiet small" }, `by ${item.excluded_by}`),
-        h("button", { data: { main: "" }, "aria-label": `Include ${item.id} again`, onClick: () => this.#include(item) }, "Include again")));
+        h("p", { class: "reason" }, item.excluded),
+        h("p", { class: "quiet small" }, `by ${item.excluded_by}`),
+        h("button", { data: { main: "" }, "aria-label": `Include ${item.id} again`, onClick: () => this.#include(item) }, "Include again"),
+      ),
+    );
   }
 
   async #include(item) {

@@ -22,9 +22,14 @@ export class Scatter {
     this.status = h("p", { class: "quiet small status", role: "status" }, "Loading …");
     this.legend = h("ul", { class: "legend plain", "aria-label": "Colours" });
     this.over = h("div", { class: "over" });
-    this.element = h("figure", { class: "scatter", "aria-label": "Uncertainty against misalignment" },
+    this.element = h(
+      "figure",
+      { class: "scatter", "aria-label": "Uncertainty against misalignment" },
       h("figcaption", {}, h("h2", {}, "Why these come first"), this.status),
-      h("div", { class: "held" }, this.plot.element, this.over), this.legend, this.said);
+      h("div", { class: "held" }, this.plot.element, this.over),
+      this.legend,
+      this.said,
+    );
     const { canvas } = this.plot;
     canvas.addEventListener("keydown", (event) => this.#key(event));
     canvas.addEventListener("blur", () => this.#mark(-1));
@@ -36,9 +41,25 @@ export class Scatter {
     this.alpha = alpha;
     this.at = -1;
     this.status.textContent = howMany(total, shown, withheld);
-    fill(this.over, shown === 0 && h("p", { class: "quiet" }, withheld ? "You read blind: the place of these would tell what they show." : total ? "Images get their place here once a model has read them." : "No image waits."));
+    fill(
+      this.over,
+      shown === 0 &&
+        h(
+          "p",
+          { class: "quiet" },
+          withheld
+            ? "You read blind: the place of these would tell what they show."
+            : total
+              ? "Images get their place here once a model has read them."
+              : "No image waits.",
+        ),
+    );
     const present = KINDS.filter(({ source }) => points.some((point) => kindOf(point) === source));
-    fill(this.legend, present.map((kind) => h("li", {}, h("span", { class: `glyph ${kind.source}`, "aria-hidden": "true" }), kind.title)), shown > 0 && h("li", {}, h("span", { class: "glyph level", "aria-hidden": "true" }), `equal score, α = ${alpha}`));
+    fill(
+      this.legend,
+      present.map((kind) => h("li", {}, h("span", { class: `glyph ${kind.source}`, "aria-hidden": "true" }), kind.title)),
+      shown > 0 && h("li", {}, h("span", { class: "glyph level", "aria-hidden": "true" }), `equal score, α = ${alpha}`),
+    );
     this.plot.canvas.setAttribute("aria-label", `${this.status.textContent} Left and right go through them from the highest score on, Enter opens one.`);
     await this.plot.draw((colour) => this.#describe(colour));
   }
@@ -52,7 +73,19 @@ export class Scatter {
   #describe(colour) {
     const datasets = KINDS.map(({ source, style, radius }) => {
       const data = this.points.filter((point) => kindOf(point) === source).map((point) => ({ x: point.uncertainty, y: heightOf(point, this.alpha), point }));
-      return { data, pointStyle: style, radius, hoverRadius: radius + 3, hitRadius: 3, backgroundColor: colour(source), borderColor: colour("panel"), borderWidth: 1, hoverBorderColor: colour("text"), hoverBorderWidth: 2, clip: 8 };
+      return {
+        data,
+        pointStyle: style,
+        radius,
+        hoverRadius: radius + 3,
+        hitRadius: 3,
+        backgroundColor: colour(source),
+        borderColor: colour("panel"),
+        borderWidth: 1,
+        hoverBorderColor: colour("text"),
+        hoverBorderWidth: 2,
+        clip: 8,
+      };
     });
     const shares = (title) => ({ title, min: 0, max: 1, ticks: { color: colour("quiet"), stepSize: 0.2, maxRotation: 0 } });
     const options = chartOptions(colour, {
@@ -65,7 +98,10 @@ export class Scatter {
         this.said.textContent = active ? inWords(this.#pointOf(active)) : "";
       },
       onClick: (_, [active]) => active && this.#open(this.#pointOf(active)),
-      tooltip: { callbacks: { title: (items) => items.slice(0, 1).map((item) => item.raw.point.id), label: (item) => `score ${share(item.raw.point.score)}` }, filter: (item, at) => at === 0 },
+      tooltip: {
+        callbacks: { title: (items) => items.slice(0, 1).map((item) => item.raw.point.id), label: (item) => `score ${share(item.raw.point.score)}` },
+        filter: (item, at) => at === 0,
+      },
       plugins: { equalScores: { alpha: this.alpha, line: colour("level"), text: colour("quiet"), shown: this.points.length > 0 } },
     });
     return { type: "scatter", data: { datasets }, options };
@@ -117,7 +153,7 @@ function howMany(total, shown, withheld) {
   return `${some} of ${all} images: those that have a score.`;
 }
 
-const kindOf = (point) => (point.misalignment === null ? "none" : point.roi_source ?? "none");
+const kindOf = (point) => (point.misalignment === null ? "none" : (point.roi_source ?? "none"));
 
 /** An image without a misalignment stands where its score places it. */
 function heightOf({ uncertainty, misalignment, score }, alpha) {
@@ -154,8 +190,16 @@ const equalScores = {
 
 /** Where the line of a score leaves the unit square: at its upper left and its lower right. */
 function endsOf(level, alpha) {
-  if (alpha === 0) return [[0, level], [1, level]];
-  if (alpha === 1) return [[level, 1], [level, 0]];
+  if (alpha === 0)
+    return [
+      [0, level],
+      [1, level],
+    ];
+  if (alpha === 1)
+    return [
+      [level, 1],
+      [level, 0],
+    ];
   const height = (u) => (level - alpha * u) / (1 - alpha);
   const width = (m) => (level - (1 - alpha) * m) / alpha;
   const left = height(0) <= 1 ? [0, height(0)] : [width(1), 1];

@@ -47,16 +47,44 @@ export class Tools {
   #build() {
     const { viewer } = this;
     this.buttons = TOOLS.filter(([name]) => !(this.flat && name === "look")).map(([name, title, key, path]) =>
-      h("button", { class: "tool", title: `${title} (${key.toUpperCase()})`, "aria-label": title, data: { tool: name }, onClick: () => this.#use(name) }, icon(path, FILLED.has(name))));
-    this.width = h("input", { type: "range", min: 1, max: WIDEST, step: 2, value: viewer.width, title: "Width of the pen ([ and ])", "aria-label": "Width of the pen", onInput: () => this.#thick(Number(this.width.value)) });
+      h(
+        "button",
+        { class: "tool", title: `${title} (${key.toUpperCase()})`, "aria-label": title, data: { tool: name }, onClick: () => this.#use(name) },
+        icon(path, FILLED.has(name)),
+      ),
+    );
+    this.width = h("input", {
+      type: "range",
+      min: 1,
+      max: WIDEST,
+      step: 2,
+      value: viewer.width,
+      title: "Width of the pen ([ and ])",
+      "aria-label": "Width of the pen",
+      onInput: () => this.#thick(Number(this.width.value)),
+    });
     this.thickness = h("output", { class: "small" }, viewer.width);
     const act = (title, keys, path, run) => h("button", { class: "tool", title: `${title} (${keys})`, "aria-label": title, onClick: run }, icon(path));
     this.undo = act("Undo", "Ctrl Z", "M9 7L4 12l5 5M4 12h10a6 6 0 016 6", () => viewer.undo());
     this.redo = act("Redo", "Ctrl Y", "M15 7l5 5-5 5M20 12H10a6 6 0 00-6 6", () => viewer.redo());
     this.clear = act("Clear the outline", "Del", "M5 7h14M9 7V4h6v3M7 7l1 13h8l1-13", () => viewer.erase());
-    fill(this.bar, this.buttons.slice(0, 4), h("div", { class: "width" }, this.width, this.thickness), this.undo, this.redo, this.clear, h("hr"), this.buttons.slice(4),
+    fill(
+      this.bar,
+      this.buttons.slice(0, 4),
+      h("div", { class: "width" }, this.width, this.thickness),
+      this.undo,
+      this.redo,
+      this.clear,
+      h("hr"),
+      this.buttons.slice(4),
       act("Whole image", "0", "M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5", () => viewer.resetView()),
-      this.views.length > 0 && h("select", { title: "Direction (V)", "aria-label": "Direction of the slices", onChange: () => this.#turnTo(this.direction.value) }, this.views.map((view) => h("option", { value: view, "aria-label": view, title: view }, SHORT[view]))));
+      this.views.length > 0 &&
+        h(
+          "select",
+          { title: "Direction (V)", "aria-label": "Direction of the slices", onChange: () => this.#turnTo(this.direction.value) },
+          this.views.map((view) => h("option", { value: view, "aria-label": view, title: view }, SHORT[view])),
+        ),
+    );
     this.direction = this.bar.querySelector("select");
     this.#use("pen");
   }
@@ -121,7 +149,8 @@ export class Tools {
     else if (key === "0") viewer.resetView();
     else if (key === "+" || key === "=") viewer.zoom(1.25);
     else if (key === "-") viewer.zoom(0.8);
-    else if (key in NUDGES && viewer.outline && ["pan", "window"].includes(viewer.tool) && !event.target.closest("input, .panel")) viewer.pointing.nudge(...NUDGES[key]);
+    else if (key in NUDGES && viewer.outline && ["pan", "window"].includes(viewer.tool) && !event.target.closest("input, .panel"))
+      viewer.pointing.nudge(...NUDGES[key]);
     else if (key in STEPS && !this.flat && (event.target === this.slider || !event.target.closest("input"))) viewer.step(STEPS[key]);
     else if (key === "v" && this.views.length) viewer.setView(this.views[(this.views.indexOf(viewer.view) + 1) % this.views.length]);
     else if (key === "o") viewer.setShown(!viewer.shown);

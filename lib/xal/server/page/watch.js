@@ -40,7 +40,7 @@ export class Watch {
 
   #signature() {
     const { state } = live;
-    return state && JSON.stringify(this.keys.map((key) => (typeof key === "function" ? key(state) : state[key] ?? null)));
+    return state && JSON.stringify(this.keys.map((key) => (typeof key === "function" ? key(state) : (state[key] ?? null))));
   }
 
   #look() {

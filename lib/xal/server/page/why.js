@@ -97,10 +97,27 @@ export class Why {
   }
 
   #bar() {
-    return h("div", { class: "heat" },
-      h("label", { class: "row" }, h("span", {}, "Attention"), h("input", { type: "range", min: 0, max: 1, step: 0.05, value: this.opacity, "aria-label": "Opacity of the attention", data: { focus: "opacity" }, onInput: (event) => this.#fade(Number(event.target.value)) })),
+    return h(
+      "div",
+      { class: "heat" },
+      h(
+        "label",
+        { class: "row" },
+        h("span", {}, "Attention"),
+        h("input", {
+          type: "range",
+          min: 0,
+          max: 1,
+          step: 0.05,
+          value: this.opacity,
+          "aria-label": "Opacity of the attention",
+          data: { focus: "opacity" },
+          onInput: (event) => this.#fade(Number(event.target.value)),
+        }),
+      ),
       h("div", { class: "scale", css: { "background-image": GRADIENT }, role: "img", "aria-label": "Colours from little to much attention" }),
-      h("div", { class: "row ends" }, h("span", {}, "0"), h("span", {}, "little"), h("span", {}, "much"), h("span", {}, "1")));
+      h("div", { class: "row ends" }, h("span", {}, "0"), h("span", {}, "little"), h("span", {}, "much"), h("span", {}, "1")),
+    );
   }
 
   #fade(opacity) {
@@ -110,10 +127,19 @@ export class Why {
   }
 
   #probabilities() {
-    return h("dl", { class: "bars", "aria-label": "Probabilities" }, Object.entries(this.said.probabilities).map(([name, probability]) => [
-      h("dt", { class: name === this.said.finding ? "predicted" : "" }, name),
-      h("dd", {}, h("span", { class: "fill", css: { "--share": probability, "--colour": rgb(colourOf(this.room, name)) } }), h("span", { class: "figure" }, share(probability))),
-    ]));
+    return h(
+      "dl",
+      { class: "bars", "aria-label": "Probabilities" },
+      Object.entries(this.said.probabilities).map(([name, probability]) => [
+        h("dt", { class: name === this.said.finding ? "predicted" : "" }, name),
+        h(
+          "dd",
+          {},
+          h("span", { class: "fill", css: { "--share": probability, "--colour": rgb(colourOf(this.room, name)) } }),
+          h("span", { class: "figure" }, share(probability)),
+        ),
+      ]),
+    );
   }
 
   #numbers() {
@@ -124,15 +150,39 @@ export class Why {
       ["Overlap", share(said.overlap), "Dice of attention and outline, 0 to 1"],
       ["ROI", SOURCES[said.roi_source] ?? said.roi_source, said.roi_confidence === null ? "" : `confidence of the proposal ${share(said.roi_confidence)}`],
       ["Score", `${share(said.score)} at α ${share(said.alpha)}`, "α · uncertainty + (1 − α) · misalignment"],
-      ["Model", `v${said.model_version}`, said.attention_version && said.attention_version !== said.model_version ? `attention shown is v${said.attention_version}'s` : ""],
+      [
+        "Model",
+        `v${said.model_version}`,
+        said.attention_version && said.attention_version !== said.model_version ? `attention shown is v${said.attention_version}'s` : "",
+      ],
     ];
-    return h("dl", { class: "numbers" }, rows.map(([name, value, meaning]) => [h("dt", { title: meaning }, name), h("dd", { title: meaning }, value)]));
+    return h(
+      "dl",
+      { class: "numbers" },
+      rows.map(([name, value, meaning]) => [h("dt", { title: meaning }, name), h("dd", { title: meaning }, value)]),
+    );
   }
 
   #readings() {
-    return h("fieldset", { class: "findings" }, h("legend", {}, "Outlines"), this.standing.map((annotation) =>
-      h("label", { class: "choice", css: { "--colour": rgb(colourOf(this.room, annotation.finding)) } },
-        h("input", { type: "radio", name: "outline", checked: annotation.id === this.chosen, data: { focus: `outline-${annotation.id}` }, onChange: () => this.outline(annotation, this.here).catch((error) => toast(error.message, "bad")) }),
-        h("span", { class: "swatch" }), h("span", { class: "name" }, `${annotation.reader}: ${annotation.finding}`))));
+    return h(
+      "fieldset",
+      { class: "findings" },
+      h("legend", {}, "Outlines"),
+      this.standing.map((annotation) =>
+        h(
+          "label",
+          { class: "choice", css: { "--colour": rgb(colourOf(this.room, annotation.finding)) } },
+          h("input", {
+            type: "radio",
+            name: "outline",
+            checked: annotation.id === this.chosen,
+            data: { focus: `outline-${annotation.id}` },
+            onChange: () => this.outline(annotation, this.here).catch((error) => toast(error.message, "bad")),
+          }),
+          h("span", { class: "swatch" }),
+          h("span", { class: "name" }, `${annotation.reader}: ${annotation.finding}`),
+        ),
+      ),
+    );
   }
 }
