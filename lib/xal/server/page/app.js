@@ -1,7 +1,7 @@
 /** The frame: who reads, which view is open, whether the server is there. */
 
 import { Failure, get, speakFor } from "./api.js";
-import { fill, h, isTyping, markCurrent, note, toast } from "./dom.js";
+import { fill, h, isTyping, markCurrent, note, saidBy, toast } from "./dom.js";
 import { stepsOf } from "./jobs.js";
 import { draftsOf, sendAll, waiting, waitingElsewhere } from "./keep.js";
 import { listen, live } from "./live.js";
@@ -10,7 +10,14 @@ import { Queue } from "./queue.js";
 import { Review } from "./review.js";
 import { readPath } from "./rows.js";
 import { SHORTCUTS } from "./shortcuts.js";
+import { sure } from "./sure.js";
 
+/**
+ * The views, as the tabs name them.
+ * @typedef {{ name: string, title: string, make?: new (room: Reply.Room, root: HTMLElement) => Page.View, reviewers?: boolean }} Wanted
+ * @typedef {{ root: HTMLElement, view: Page.View | null, failed: boolean, ready: Promise<void> }} Opened
+ * @type {Wanted[]}
+ */
 const VIEWS = [
   { name: "read", title: "Read" },
   { name: "queue", title: "Queue", make: Queue },
@@ -21,11 +28,14 @@ const READER = "xal.reader";
 const THEME = "xal.theme";
 const RETRY_MS = 5000;
 
-const byId = (id) => document.getElementById(id);
+/** @param {string} id */
+const byId = (id) => sure(document.getElementById(id));
 const place = byId("view");
+/** @type {Map<string, Opened>} */
 const opened = new Map();
 const tabsOfMine = new BroadcastChannel("xal");
-let room = null;
+/** @type {Reply.Room} */
+let room;
 let turn = 0; // counts visits, so that a view that comes late is not entered for an earlier one
 
 start();
@@ -34,7 +44,7 @@ async function start() {
   setTheme(localStorage.getItem(THEME) ?? "dark");
   byId("theme").addEventListener("click", () => setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"));
   byId("reader").addEventListener("click", askName);
-  document.querySelector(".skip").addEventListener("click", skip);
+  sure(document.querySelector(".skip")).addEventListener("click", skip);
   byId("help").addEventListener("click", showShortcuts);
   document.addEventListener("keydown", (event) => event.key === "?" && !isTyping(event) && showShortcuts());
   const name = localStorage.getItem(READER);
@@ -42,13 +52,16 @@ async function start() {
   await enter(name);
 }
 
-/** Go in as this reader. */
+/**
+ * Go in as this reader.
+ * @param {string} name
+ */
 async function enter(name) {
   speakFor(name);
   try {
     room = await get("/room");
   } catch (error) {
-    fill(place, note(error.message, "bad"), h("button", { onClick: () => enter(name) }, "Try again"));
+    fill(place, note(saidBy(error), "bad"), h("button", { onClick: () => enter(name) }, "Try again"));
     return;
   }
   document.title = `${room.title} · xal`;
@@ -74,7 +87,7 @@ async function enter(name) {
 async function show() {
   const visit = ++turn;
   const { wanted } = asked();
-  for (const link of byId("tabs").children) markCurrent(link, link.dataset.view === wanted.name, "page");
+  for (const link of byId("tabs").querySelectorAll("a")) markCurrent(link, link.dataset.view === wanted.name, "page");
   showState();
   for (const [name, { root, failed }] of opened) {
     if (!failed) continue;
@@ -82,7 +95,7 @@ async function show() {
     opened.delete(name);
   }
   if (!opened.has(wanted.name)) opened.set(wanted.name, open(wanted));
-  const shown = opened.get(wanted.name);
+  const shown = sure(opened.get(wanted.name));
   for (const other of opened.values()) {
     if (other !== shown && !other.root.hidden) other.view?.leave?.();
     other.root.hidden = other !== shown;
@@ -92,7 +105,10 @@ async function show() {
   if (visit === turn && now.wanted === wanted) await shown.view?.enter?.(now.rest.map(decoded).join("/") || null, now.options);
 }
 
-/** What cannot be decoded is what somebody typed, and no name of anything. */
+/**
+ * What cannot be decoded is what somebody typed, and no name of anything.
+ * @param {string} part
+ */
 function decoded(part) {
   try {
     return decodeURIComponent(part);
@@ -110,10 +126,15 @@ function asked() {
 
 const tabs = () => VIEWS.filter((view) => !view.reviewers || room.reviewer);
 
-/** A view and its place; the view is there once it is `ready`, unless it `failed`: then the place says why. */
+/**
+ * A view and its place; the view is there once it is `ready`, unless it `failed`: then the place says why.
+ * @param {Wanted} wanted
+ * @returns {Opened}
+ */
 function open(wanted) {
   const section = () => h("section", { class: `view ${wanted.name}`, "aria-label": wanted.title });
-  const entry = { root: section(), view: null, failed: false };
+  /** @type {Opened} */
+  const entry = { root: section(), view: null, failed: false, ready: Promise.resolve() };
   place.append(entry.root);
   entry.ready = make(wanted, entry.root).then(
     (view) => {
@@ -132,6 +153,11 @@ function open(wanted) {
   return entry;
 }
 
+/**
+ * @param {Wanted} view
+ * @param {HTMLElement} root
+ * @returns {Promise<Page.View>}
+ */
 async function make(view, root) {
   if (view.make) return new view.make(room, root);
   if (!hasWebGL2())
@@ -146,7 +172,11 @@ function hasWebGL2() {
   return context !== null;
 }
 
-/** Why the viewer could not be loaded. */
+/**
+ * Why the viewer could not be loaded.
+ * @param {unknown} error
+ * @returns {Promise<never>}
+ */
 async function explainMissing(error) {
   const response = await fetch(new URL("./vendor/niivue.js", import.meta.url), { method: "HEAD" }).catch(() => null);
   if (response === null) throw new Failure("The server cannot be reached. Reload once it is back.", 0);
@@ -171,20 +201,27 @@ async function tellOfOthers() {
   toast(`${counted(others.length, "label")} kept here for another task or other images: ${names}. Sent once that is served here again.`, "bad");
 }
 
-/** What became of a label that this tab has sent. */
+/**
+ * What became of a label that this tab has sent.
+ * @param {Page.Delivery} result
+ */
 function delivered(result) {
   const { file, ...entry } = result.entry;
   tabsOfMine.postMessage({ ...result, entry });
   tell(result);
 }
 
-/** Another tab has sent a label, perhaps one of this tab's; nobody may be looking at that tab. */
+/**
+ * Another tab has sent a label, perhaps one of this tab's; nobody may be looking at that tab.
+ * @param {Page.Delivery} result
+ */
 function heardOf(result) {
   if (result.entry.pool !== room.pool || result.entry.task !== room.task || result.entry.reader !== room.reader) return countWaiting();
   tell(result);
   countWaiting();
 }
 
+/** @param {Page.Delivery} result */
 function tell(result) {
   if (result.refused) toast(`${result.entry.image}: ${result.refused}`, "bad");
   window.dispatchEvent(new CustomEvent("xal-delivered", { detail: result }));
@@ -199,10 +236,14 @@ async function countWaiting() {
   );
 }
 
-/** What is on its way; and what was refused, until it has been looked at. */
+/**
+ * What is on its way; and what was refused, until it has been looked at.
+ * @param {number} count
+ * @param {Page.Draft[]} refused
+ */
 function showBanner(count, refused) {
   const said = [other === null ? sayWaiting(count) : sayOther(), refused.length > 0 && sayRefused(refused), troubles].filter(Boolean);
-  const text = said
+  const text = /** @type {any[]} */ (said)
     .flat(Infinity)
     .map((part) => part.textContent ?? part)
     .join("");
@@ -211,6 +252,7 @@ function showBanner(count, refused) {
   if (banner.textContent !== text) fill(banner, said); // an alert is read out whenever it is filled, and has links that may be focused
 }
 
+/** @param {Page.Draft[]} refused */
 const sayRefused = (refused) => [
   `${refused.length === 1 ? "1 label was" : `${refused.length} labels were`} refused: `,
   refused.map(({ image }) => [h("a", { href: readPath(image) }, image), " "]),
@@ -221,6 +263,7 @@ const sayOther = () => [
   h("button", { class: "plain", onClick: () => location.reload() }, "Reload the page"),
 ];
 
+/** @param {number} count */
 function sayWaiting(count) {
   if (live.connected !== false && count === 0) return null;
   const kept = `${counted(count, "label")} kept here and will be sent`;
@@ -228,8 +271,13 @@ function sayWaiting(count) {
   return `The server cannot be reached. What you draw is kept in this browser${count ? `; ${kept} when it is back` : ""}. `;
 }
 
+/**
+ * @param {number} count
+ * @param {string} what
+ */
 const counted = (count, what) => (count === 1 ? `1 ${what} is` : `${count} ${what}s are`);
 
+/** @type {string | null} */
 let other = null; // what the server has now, if it was started anew with another task or other images
 
 async function showConnection() {
@@ -243,6 +291,7 @@ async function showConnection() {
 
 let troubles = ""; // what the server's disk is short of, or has lost
 
+/** @param {Reply.State} state */
 const troublesOf = ({ space_problem: space, damaged_labels: damaged }) =>
   [space && `${space}. `, damaged > 0 && `${counted(damaged, "label file")} damaged on the server: whoever looks after it finds them by “xal problems”. `]
     .filter(Boolean)
@@ -264,10 +313,11 @@ function showState() {
     ["review", state.review + (state.doubts ?? 0)],
   ]) {
     const badge = document.querySelector(`[data-count=${name}]`);
-    if (badge) badge.textContent = count || "";
+    if (badge) badge.textContent = count ? String(count) : "";
   }
 }
 
+/** @param {Reply.Job} job */
 function describeJob(job) {
   const { done, total } = stepsOf(job);
   return `${job.kind === "train" ? "training" : "scoring"}${total ? ` ${Math.round((100 * done) / total)} %` : ""}`;
@@ -287,6 +337,7 @@ function askName() {
     spellcheck: "false",
     placeholder: "e.g. dr_smith",
   });
+  /** @param {Event} event */
   const go = (event) => {
     event.preventDefault();
     const name = field.value.trim();
@@ -324,12 +375,16 @@ function askName() {
 
 // theme, help, the way to the content
 
-/** To the content; the address stays, because it names the view. */
+/**
+ * To the content; the address stays, because it names the view.
+ * @param {Event} event
+ */
 function skip(event) {
   event.preventDefault();
   place.focus();
 }
 
+/** @param {string} theme */
 function setTheme(theme) {
   document.documentElement.dataset.theme = theme;
   localStorage.setItem(THEME, theme);

@@ -9,4 +9,5 @@ export const VIEWS = {
   all: SLICE_TYPE.MULTIPLANAR,
   solid: SLICE_TYPE.RENDER,
 };
+/** @type {Record<number, number>} */
 export const PLANE = { [SLICE_TYPE.AXIAL]: 2, [SLICE_TYPE.CORONAL]: 1, [SLICE_TYPE.SAGITTAL]: 0 };

@@ -8,14 +8,23 @@ import { PLANE } from "./planes.js";
 
 const ZOOM = 1.15;
 
+/** @param {string} tool */
 export const isDrawing = (tool) => ["pen", "filled", "box", "eraser"].includes(tool);
 
 export class Pointing {
+  /** @param {import("./viewer.js").Viewer} viewer */
   constructor(viewer) {
     this.viewer = viewer;
     this.nv = viewer.nv;
     this.canvas = viewer.canvas;
+    /** @type {Stroke | null} */
     this.stroke = null;
+    /**
+     * @template {keyof HTMLElementEventMap} Name
+     * @param {Name} name
+     * @param {(event: HTMLElementEventMap[Name]) => void} act
+     * @param {AddEventListenerOptions} [options]
+     */
     const on = (name, act, options) => this.canvas.addEventListener(name, act, options);
     on("pointerdown", (event) => this.#down(event));
     on("pointermove", (event) => this.#move(event));
@@ -26,7 +35,11 @@ export class Pointing {
     on("dblclick", () => isDrawing(viewer.tool) || viewer.resetView());
   }
 
-  /** What dragging so far does with the tool that moves the image or its window, for who has no pointer. */
+  /**
+   * What dragging so far does with the tool that moves the image or its window, for who has no pointer.
+   * @param {number} dx
+   * @param {number} dy
+   */
   nudge(dx, dy) {
     const { viewer, nv } = this;
     const box = this.canvas.getBoundingClientRect();
@@ -41,6 +54,7 @@ export class Pointing {
     this.stroke = null;
   }
 
+  /** @param {PointerEvent} event */
   #down(event) {
     const { viewer } = this;
     if (!viewer.outline) return;
@@ -61,6 +75,10 @@ export class Pointing {
     this.#draw(place);
   }
 
+  /**
+   * @param {PointerEvent} event
+   * @param {Place | null} place
+   */
   #kindOf(event, place) {
     const { viewer } = this;
     if (event.button === 2) return "window";
@@ -81,12 +99,14 @@ export class Pointing {
     viewer.redraw();
   }
 
+  /** @param {PointerEvent} event */
   #second(event) {
     const { stroke } = this;
     this.#takeBack();
     this.stroke = { kind: "pinch", type: stroke.type, pointer: stroke.pointer, other: event.pointerId, at: stroke.at, otherAt: at(event) };
   }
 
+  /** @param {PointerEvent} event */
   #move(event) {
     const { stroke, viewer } = this;
     if (!this.#concerns(event)) return;
@@ -102,6 +122,7 @@ export class Pointing {
     else if (stroke.kind === "look") this.#look(event);
   }
 
+  /** @param {PointerEvent} event */
   #up(event) {
     const { stroke, viewer } = this;
     if (!this.#concerns(event)) return;
@@ -114,11 +135,15 @@ export class Pointing {
     else viewer.redraw();
   }
 
+  /** @param {PointerEvent} event */
   #concerns({ pointerId }) {
     return this.stroke !== null && (this.stroke.pointer === pointerId || this.stroke.other === pointerId);
   }
 
-  /** One more point of the stroke, in the slice where it began; there is none where the pointer is outside of that. */
+  /**
+   * One more point of the stroke, in the slice where it began; there is none where the pointer is outside of that.
+   * @param {Place | null} place
+   */
   #draw(place) {
     if (!place) return;
     const { stroke, viewer } = this;
@@ -136,21 +161,32 @@ export class Pointing {
     viewer.redraw();
   }
 
+  /** @param {Spot} event */
   #look(event) {
     const place = this.#placeOf(event);
     if (place) this.viewer.goToVoxel(place.voxel);
   }
 
+  /**
+   * @param {number} dx
+   * @param {number} dy
+   */
   #turn(dx, dy) {
     const { scene } = this.nv;
     this.nv.setRenderAzimuthElevation(scene.renderAzimuth + dx, scene.renderElevation + dy);
   }
 
+  /**
+   * @param {Spot} event
+   * @param {number} dx
+   * @param {number} dy
+   */
   #pan(event, dx, dy) {
     const before = this.#millimetres(event.clientX - dx, event.clientY - dy);
     this.#shift(before, this.#millimetres(event.clientX, event.clientY));
   }
 
+  /** @param {PointerEvent} event */
   #pinch(event) {
     const { stroke } = this;
     const apart = () => Math.hypot(stroke.at[0] - stroke.otherAt[0], stroke.at[1] - stroke.otherAt[1]);
@@ -160,6 +196,7 @@ export class Pointing {
     if (before > 0) this.viewer.zoom(apart() / before);
   }
 
+  /** @param {WheelEvent} event */
   #wheel(event) {
     const { viewer } = this;
     if (!viewer.outline) return;
@@ -171,27 +208,45 @@ export class Pointing {
     if (viewer.zoomed) this.#shift(before, this.#millimetres(event.clientX, event.clientY)); // what is under the pointer stays there
   }
 
+  /**
+   * @param {ArrayLike<number> | null} from
+   * @param {ArrayLike<number> | null} to
+   */
   #shift(from, to) {
     if (from && to) this.viewer.pan([0, 1, 2].map((axis) => to[axis] - from[axis]));
   }
 
+  /**
+   * @param {Spot} spot
+   * @returns {[x: number, y: number]}
+   */
   #pixels({ clientX, clientY }) {
     const box = this.canvas.getBoundingClientRect();
     const scale = this.canvas.width / box.width;
     return [(clientX - box.left) * scale, (clientY - box.top) * scale];
   }
 
+  /** @param {Spot} spot */
   #fraction(event) {
     const place = this.nv.canvasPos2frac(this.#pixels(event));
     return place[0] < 0 ? null : place;
   }
 
+  /**
+   * @param {number} clientX
+   * @param {number} clientY
+   */
   #millimetres(clientX, clientY) {
     const place = this.#fraction({ clientX, clientY });
     return place && this.nv.frac2mm(place);
   }
 
-  /** The voxel under the pointer and the plane it was pointed at in; null outside of the picture, or of slice `tile`. */
+  /**
+   * The voxel under the pointer and the plane it was pointed at in; null outside of the picture, or of slice `tile`.
+   * @param {Spot} event
+   * @param {number | null} tile
+   * @returns {Place | null}
+   */
   #placeOf(event, tile = null) {
     const index = this.nv.tileIndex(...this.#pixels(event));
     const plane = PLANE[this.nv.screenSlices[index]?.axCorSag];
@@ -201,4 +256,8 @@ export class Pointing {
   }
 }
 
+/**
+ * @param {Spot} event
+ * @returns {[x: number, y: number]}
+ */
 const at = (event) => [event.clientX, event.clientY];

@@ -21,6 +21,10 @@ const POOL = [
 ];
 
 export class Progress {
+  /**
+   * @param {Reply.Room} room
+   * @param {HTMLElement} root
+   */
   constructor(room, root) {
     this.room = room;
     this.jobs = new Jobs();
@@ -106,6 +110,12 @@ export class Progress {
   #exports() {
     const heading = h("h2", { id: "export" }, "Export");
     const may = this.room.reviewer || !this.room.reviewers;
+    /**
+     * @param {string} path
+     * @param {object} query
+     * @param {string} text
+     * @param {(event: Event) => void} [onClick]
+     */
     const link = (path, query, text, onClick) => h("a", { class: "button", href: address(path, query), download: "", onClick }, text);
     return h(
       "section",
@@ -131,7 +141,10 @@ export class Progress {
   }
 }
 
-/** A link says nothing of what it waits for, nor why nothing comes. */
+/**
+ * A link says nothing of what it waits for, nor why nothing comes.
+ * @param {Event} event
+ */
 function sayWhatComes(event) {
   if (live.state?.settled === 0) {
     event.preventDefault();
@@ -139,12 +152,18 @@ function sayWhatComes(event) {
   } else toast("The data set is being made. Its download begins by itself, which may take minutes.", "quiet");
 }
 
-/** A refused version changes nothing else of the state: the end of its training does. */
+/**
+ * A refused version changes nothing else of the state: the end of its training does.
+ * @param {Reply.State} state
+ */
 function trainings({ jobs }) {
   return jobs.filter((job) => job.kind === "train").map((job) => [job.id, job.state]);
 }
 
-/** What of the annotations is in the archive, and why not all of it. */
+/**
+ * What of the annotations is in the archive, and why not all of it.
+ * @param {Reply.ArchiveState} archive
+ */
 function tellArchive({ problem, waiting, sent, rejected, dropped, not_sent: reason }) {
   const parts = [
     `${sent} ${sent === 1 ? "annotation is" : "annotations are"} in the archive`,

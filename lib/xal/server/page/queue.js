@@ -8,6 +8,7 @@ import { imageRow } from "./rows.js";
 import { Scatter } from "./scatter.js";
 import { Watch } from "./watch.js";
 
+/** @type {{ name: string, title: string, count?: Count, empty: string }[]} */
 const STATES = [
   { name: "waiting", title: "Waiting", count: "open", empty: "Nothing waits: every image has been read." },
   { name: "leased", title: "With somebody", count: "leases", empty: "Nobody has an image now." },
@@ -24,12 +25,17 @@ const SOURCES = [
   ["none", "no ROI"],
 ];
 const BY_READER = ["leased", "handed_in"];
+/** @type {(keyof Reply.State)[]} */
 const CHANGES = ["model_version", "alpha", "open", "leases", "settled", "review", "excluded", "unreadable", "unscored", "looked_at"];
 const LIST_PAUSE_MS = 4000;
 const POINTS_PAUSE_MS = 15000;
 const POINTS = 2000;
 
 export class Queue {
+  /**
+   * @param {Reply.Room} room
+   * @param {HTMLElement} root
+   */
   constructor(room, root) {
     this.room = room;
     this.state = STATES[0];
@@ -63,7 +69,10 @@ export class Queue {
     this.#pick();
   }
 
-  /** Come in, perhaps at one of the states: `#/queue/excluded`. */
+  /**
+   * Come in, perhaps at one of the states: `#/queue/excluded`.
+   * @param {string | null} name
+   */
   async enter(name) {
     const wanted = STATES.find((state) => state.name === name) ?? this.state;
     if (!this.entered || wanted !== this.state) {
@@ -84,6 +93,7 @@ export class Queue {
     this.pointsWatch.stop();
   }
 
+  /** @param {"source" | "reader"} which */
   #filters(which) {
     if (which === "source") return this.state.name === "waiting" ? this.source : null;
     return BY_READER.includes(this.state.name) ? this.reader : null;
@@ -137,6 +147,7 @@ export class Queue {
 
   async #offerReaders() {
     const { state } = this;
+    /** @param {string[]} names */
     const offer = (names) =>
       fill(
         this.filters,
@@ -151,7 +162,13 @@ export class Queue {
     }
   }
 
+  /**
+   * @param {string} label
+   * @param {string[][]} choices
+   * @param {(value: string) => void} choose
+   */
   #select(label, choices, choose) {
+    /** @param {Event} event */
     const change = (event) => {
       choose(event.target.value);
       this.#reset();
@@ -168,6 +185,7 @@ export class Queue {
     );
   }
 
+  /** @param {Reply.QueueItem} item */
   async #include(item) {
     try {
       await post(`${idPath(item.id)}/include`);

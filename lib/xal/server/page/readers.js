@@ -2,20 +2,33 @@
 
 import { colourOf, h, rgb, share } from "./dom.js";
 
+/** @param {number[]} numbers */
 const sum = (numbers) => numbers.reduce((one, other) => one + other, 0);
 
-/** Labels per finding and reader, as a table whose cells are bars. */
+/**
+ * Labels per finding and reader, as a table whose cells are bars.
+ * @param {Reply.Room} room
+ * @param {Reply.LabelCount[]} labels
+ * @param {string[]} readers
+ */
 export function labelsTable(room, labels, readers) {
   const heading = h("h2", { id: "labels" }, "Labels");
   if (labels.length === 0)
     return h("section", { class: "card", "aria-labelledby": "labels" }, heading, h("p", { class: "quiet" }, "Nothing has been handed in yet."));
   const count = new Map(labels.map((label) => [JSON.stringify([label.finding, label.reader]), label.count]));
+  /**
+   * @param {string} finding
+   * @param {string} reader
+   */
   const at = (finding, reader) => count.get(JSON.stringify([finding, reader])) ?? 0;
   const known = room.findings.map((finding) => finding.name);
   const findings = [...known, ...new Set(labels.map((label) => label.finding).filter((name) => !known.includes(name)))];
   const most = Math.max(...labels.map((label) => label.count));
+  /** @param {string} finding */
   const ofFinding = (finding) => sum(readers.map((reader) => at(finding, reader)));
+  /** @param {string} reader */
   const ofReader = (reader) => sum(findings.map((finding) => at(finding, reader)));
+  /** @param {string} finding */
   const head = (finding) =>
     h("th", { scope: "col", class: "number" }, h("span", { class: "swatch", css: { "--colour": rgb(colourOf(room, finding)) } }), " ", finding);
   return h(
@@ -65,12 +78,21 @@ export function labelsTable(room, labels, readers) {
   );
 }
 
-/** Cohen's κ and the mean Dice of ROIs, on images that more than one reader has handed in. */
+/**
+ * Cohen's κ and the mean Dice of ROIs, on images that more than one reader has handed in.
+ * @param {Reply.Agreement} agreement
+ */
 export function agreementPart({ images, pairs, kappa, dice, pending }) {
+  /** @param {...Page.Child} children */
   const section = (...children) =>
     h("section", { class: "card", "aria-labelledby": "agreement" }, h("h2", { id: "agreement" }, "Agreement between readers"), children);
   const later = pending > 0 && h("p", { class: "quiet small" }, `${pending} still to be compared.`);
   if (images === 0) return section(h("p", { class: "quiet" }, "No image has been read by two readers yet."), later);
+  /**
+   * @param {Page.Child} value
+   * @param {string} name
+   * @param {string} meaning
+   */
   const figure = (value, name, meaning) => h("div", { class: "stat" }, h("dd", {}, value), h("dt", {}, name), h("dd", { class: "quiet small" }, meaning));
   return section(
     h(

@@ -7,10 +7,15 @@ import { findingTag, readPath, revisePath, thumbnail } from "./rows.js";
 import { Watch } from "./watch.js";
 
 const KINDS = { disagree: "Readers differ", model: "The model disagrees", far: "Far from the others" };
+/** @type {(keyof Reply.State)[]} */
 const CHANGES = ["settled", "open", "review", "doubts", "excluded", "findings", "looked_at"];
 const PAUSE_MS = 3000;
 
 export class Review {
+  /**
+   * @param {Reply.Room} room
+   * @param {HTMLElement} root
+   */
   constructor(room, root) {
     this.room = room;
     this.suspects = new Endless({
@@ -95,6 +100,7 @@ export class Review {
 
   // one thing to look at
 
+  /** @param {Reply.SuspectReply} suspect */
   #suspect(suspect) {
     const { kind, image, annotations, sentence } = suspect;
     const choices = [...new Set(annotations.map((annotation) => annotation.finding))];
@@ -140,6 +146,11 @@ export class Review {
     );
   }
 
+  /**
+   * @param {Reply.SuspectReply} suspect
+   * @param {string} finding
+   * @param {number} at
+   */
   #settleButton(suspect, finding, at) {
     return h(
       "button",
@@ -155,6 +166,10 @@ export class Review {
     );
   }
 
+  /**
+   * @param {Reply.SuspectReply} suspect
+   * @param {Reply.AnnotationReply} annotation
+   */
   #annotation(suspect, annotation) {
     const { reader, finding, roi_voxels: voxels, revision, created_at: made } = annotation;
     const outlined = voxels ? `${voxels.toLocaleString("en")} ${this.room.dimensions === 2 ? "pixels" : "voxels"} outlined` : "no outline";
@@ -171,6 +186,7 @@ export class Review {
     );
   }
 
+  /** @param {Reply.SuspectReply} suspect */
   #accept(suspect) {
     const [annotation] = suspect.annotations;
     return this.#decide(
@@ -180,10 +196,18 @@ export class Review {
     );
   }
 
+  /**
+   * @param {Reply.SuspectReply} suspect
+   * @param {string} finding
+   */
   #settle(suspect, finding) {
     return this.#decide(suspect, () => post(`${idPath(suspect.image)}/settle`, { finding, reason: null }), `${suspect.image} is ${finding}.`);
   }
 
+  /**
+   * @param {Reply.SuspectReply} suspect
+   * @param {Reply.AnnotationReply} annotation
+   */
   async #withdraw(suspect, { id, reader, finding }) {
     const sure = await ask({
       title: "Withdraw this annotation?",
@@ -193,6 +217,11 @@ export class Review {
     if (sure) await this.#decide(suspect, () => post(`/annotations/${id}/withdraw`), `${reader}’s annotation of ${suspect.image} is withdrawn.`);
   }
 
+  /**
+   * @param {Reply.SuspectReply} suspect
+   * @param {() => Promise<unknown>} request
+   * @param {string} done
+   */
   async #decide(suspect, request, done) {
     try {
       await request();
@@ -207,6 +236,7 @@ export class Review {
 
   // excluded images
 
+  /** @param {Reply.QueueItem} item */
   #excluded(item) {
     return h(
       "div",
@@ -223,6 +253,7 @@ export class Review {
     );
   }
 
+  /** @param {Reply.QueueItem} item */
   async #include(item) {
     try {
       await post(`${idPath(item.id)}/include`);
@@ -235,9 +266,14 @@ export class Review {
   }
 }
 
+/** @param {Reply.SuspectReply} suspect */
 const keyOf = ({ kind, image, annotations }) => (kind === "disagree" ? `${kind} ${image}` : `${kind} ${annotations[0].id}`);
 
-/** What a key does to the suspect that has the focus. */
+/**
+ * What a key does to the suspect that has the focus.
+ * @param {KeyboardEvent} event
+ * @param {Deeds} does
+ */
 function key(event, does) {
   if (event.ctrlKey || event.altKey || event.metaKey || (event.key === "Enter" && event.target !== event.currentTarget)) return;
   const digit = /^[1-9]$/.test(event.key) && does.settle[Number(event.key) - 1];

@@ -3,16 +3,25 @@
 import { address, idPath } from "./api.js";
 import { ago, clock, colourOf, h, rgb, share } from "./dom.js";
 
-/** Whose ROI a score has used, as people say it. */
+/**
+ * Whose ROI a score has used, as people say it.
+ * @type {Record<string, string>}
+ */
 export const SOURCES = { drawn: "ROI drawn by a reader", proposed: "ROI proposed by the model", none: "no ROI to compare with" };
 
+/** @param {string} image */
 export const readPath = (image) => `#/read/${encodeURIComponent(image)}`;
+/** @param {{ image: string, id: number }} annotation */
 export const revisePath = ({ image, id }) => `${readPath(image)}?revise=${id}`;
 
 /** After so many milliseconds, or twice as many, a picture is asked for again: the server may have been busy. */
 const ASK_AGAIN = 4000;
 
-/** The image in small, in a place of fixed size. */
+/**
+ * The image in small, in a place of fixed size.
+ * @param {string} image
+ * @param {boolean} readable
+ */
 export function thumbnail(image, readable = true) {
   const missing = () => h("span", { class: "thumb missing" }, "no picture");
   if (!readable) return missing();
@@ -34,16 +43,21 @@ export function thumbnail(image, readable = true) {
   return picture;
 }
 
-/** A finding in its colour. */
+/**
+ * A finding in its colour.
+ * @param {Reply.Room} room
+ * @param {string} name
+ * @param {...Page.Child} more
+ */
 export function findingTag(room, name, ...more) {
   return h("span", { class: "tag", css: { "--colour": rgb(colourOf(room, name)) } }, h("span", { class: "swatch" }), h("span", {}, name, more));
 }
 
 /**
  * A line of the queue.
- * @param {object} room
- * @param {object} item a QueueItem
- * @param {{position: number, alpha: number, ranked: boolean, include: (item: object) => void}} how
+ * @param {Reply.Room} room
+ * @param {Reply.QueueItem} item
+ * @param {{position: number, alpha: number, ranked: boolean, include: (item: Reply.QueueItem) => void}} how
  */
 export function imageRow(room, item, { position, alpha, ranked, include }) {
   return h(
@@ -64,6 +78,10 @@ export function imageRow(room, item, { position, alpha, ranked, include }) {
   );
 }
 
+/**
+ * @param {Reply.Room} room
+ * @param {Reply.QueueItem} item
+ */
 function tags(room, item) {
   const { annotation, lease } = item;
   const mine = lease && lease.reader === room.reader;
@@ -81,7 +99,11 @@ function tags(room, item) {
   ];
 }
 
-/** The score and, for who may know, what it is made of. */
+/**
+ * The score and, for who may know, what it is made of.
+ * @param {Reply.QueueItem} item
+ * @param {number} alpha
+ */
 function parts(item, alpha) {
   if (item.score === null) return h("p", { class: "parts quiet" }, item.status === "waiting" && "no score yet");
   const version = item.model_version !== null && ` · v${item.model_version}`;
@@ -110,10 +132,11 @@ function parts(item, alpha) {
       bar(["apart", item.misalignment ?? 0]),
       h("span", { class: "figure" }, share(item.misalignment)),
     ),
-    h("dd", { class: "source" }, h("span", { class: `glyph ${item.roi_source}`, "aria-hidden": "true" }), SOURCES[item.roi_source] ?? "", version),
+    h("dd", { class: "source" }, h("span", { class: `glyph ${item.roi_source}`, "aria-hidden": "true" }), SOURCES[item.roi_source ?? ""] ?? "", version),
   );
 }
 
+/** @param {...[kind: string, length: number]} pieces */
 function bar(...pieces) {
   return h(
     "span",

@@ -14,6 +14,7 @@ const figures = new Intl.NumberFormat("en");
 
 export class Scatter {
   constructor() {
+    /** @type {Reply.QueuePoint[]} */
     this.points = [];
     this.at = -1;
     this.failed = false;
@@ -35,6 +36,10 @@ export class Scatter {
     canvas.addEventListener("blur", () => this.#mark(-1));
   }
 
+  /**
+   * @param {Reply.Points} reply
+   * @param {number} alpha
+   */
   async show({ points, total, shown, withheld }, alpha) {
     this.failed = false;
     this.points = [...points].sort((one, other) => other.score - one.score);
@@ -64,12 +69,17 @@ export class Scatter {
     await this.plot.draw((colour) => this.#describe(colour));
   }
 
+  /**
+   * @param {string} message
+   * @param {() => void} retry
+   */
   fail(message, retry) {
     this.failed = true;
     this.status.textContent = "";
     fill(this.over, note(message, "bad"), h("button", { onClick: retry }, "Try again"));
   }
 
+  /** @param {import("./charts.js").Palette} colour */
   #describe(colour) {
     const datasets = KINDS.map(({ source, style, radius }) => {
       const data = this.points.filter((point) => kindOf(point) === source).map((point) => ({ x: point.uncertainty, y: heightOf(point, this.alpha), point }));
@@ -87,6 +97,7 @@ export class Scatter {
         clip: 8,
       };
     });
+    /** @param {string} title */
     const shares = (title) => ({ title, min: 0, max: 1, ticks: { color: colour("quiet"), stepSize: 0.2, maxRotation: 0 } });
     const options = chartOptions(colour, {
       x: shares("Uncertainty"),
@@ -107,14 +118,20 @@ export class Scatter {
     return { type: "scatter", data: { datasets }, options };
   }
 
+  /**
+   * @param {ChartPoint} active
+   * @returns {Reply.QueuePoint}
+   */
   #pointOf({ datasetIndex, index }) {
     return this.plot.chart.data.datasets[datasetIndex].data[index].point;
   }
 
+  /** @param {Reply.QueuePoint} point */
   #open(point) {
     location.hash = readPath(point.id);
   }
 
+  /** @param {KeyboardEvent} event */
   #key(event) {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     if (event.key === "Enter" && this.at >= 0) this.#open(this.points[this.at]);
@@ -125,13 +142,17 @@ export class Scatter {
     event.stopPropagation();
   }
 
-  /** Point at one of the images, by its place from the highest score on. */
+  /**
+   * Point at one of the images, by its place from the highest score on.
+   * @param {number} at
+   */
   #mark(at) {
     this.at = at;
     const { chart } = this.plot;
     if (!chart) return;
     const point = this.points[at];
     this.said.textContent = point ? inWords(point) : "";
+    /** @type {ChartPoint[]} */
     const active = [];
     if (point) {
       const datasetIndex = KINDS.findIndex(({ source }) => source === kindOf(point));
@@ -143,7 +164,12 @@ export class Scatter {
   }
 }
 
-/** How much of the pool is seen here. */
+/**
+ * How much of the pool is seen here.
+ * @param {number} total
+ * @param {number} shown
+ * @param {number} withheld
+ */
 function howMany(total, shown, withheld) {
   if (withheld) return `${figures.format(shown)} of ${figures.format(total)} images: the place of ${figures.format(withheld)} would tell what they show.`;
   const [all, some, half] = [total, shown, Math.ceil(shown / 2)].map((count) => figures.format(count));
@@ -153,17 +179,26 @@ function howMany(total, shown, withheld) {
   return `${some} of ${all} images: those that have a score.`;
 }
 
+/** @param {Reply.QueuePoint} point */
 const kindOf = (point) => (point.misalignment === null ? "none" : (point.roi_source ?? "none"));
 
-/** An image without a misalignment stands where its score places it. */
+/**
+ * An image without a misalignment stands where its score places it.
+ * @param {Reply.QueuePoint} point
+ * @param {number} alpha
+ */
 function heightOf({ uncertainty, misalignment, score }, alpha) {
   if (misalignment !== null) return misalignment;
   return alpha < 1 ? Math.min(1, Math.max(0, (score - alpha * uncertainty) / (1 - alpha))) : 0;
 }
 
+/** @param {Reply.QueuePoint} point */
 const inWords = (point) => `${point.id}: score ${share(point.score)}, uncertainty ${share(point.uncertainty)}, misalignment ${share(point.misalignment)}`;
 
-/** Lines along which α · uncertainty + (1 − α) · misalignment is the same. */
+/**
+ * Lines along which α · uncertainty + (1 − α) · misalignment is the same.
+ * @type {ChartPlugin}
+ */
 const equalScores = {
   id: "equalScores",
   beforeDatasetsDraw({ ctx, chartArea, scales: { x, y } }, _, { alpha, line, text, shown }) {
@@ -188,7 +223,12 @@ const equalScores = {
   },
 };
 
-/** Where the line of a score leaves the unit square: at its upper left and its lower right. */
+/**
+ * Where the line of a score leaves the unit square: at its upper left and its lower right.
+ * @param {number} level
+ * @param {number} alpha
+ * @returns {[x: number, y: number][]}
+ */
 function endsOf(level, alpha) {
   if (alpha === 0)
     return [
@@ -200,7 +240,9 @@ function endsOf(level, alpha) {
       [level, 1],
       [level, 0],
     ];
+  /** @param {number} u */
   const height = (u) => (level - alpha * u) / (1 - alpha);
+  /** @param {number} m */
   const width = (m) => (level - (1 - alpha) * m) / alpha;
   const left = height(0) <= 1 ? [0, height(0)] : [width(1), 1];
   const right = height(1) >= 0 ? [1, height(1)] : [width(0), 0];

@@ -16,9 +16,15 @@ const TOOLS = [
 const SHORT = { axial: "Ax", coronal: "Co", sagittal: "Sa", all: "All", solid: "3D" };
 const FILLED = new Set(["filled"]);
 const WIDEST = 61;
+/** @type {Record<string, [dx: number, dy: number]>} */
 const NUDGES = { arrowleft: [-15, 0], arrowright: [15, 0], arrowup: [0, -15], arrowdown: [0, 15] };
+/** @type {Record<string, number>} */
 const STEPS = { arrowup: 1, pageup: 1, arrowdown: -1, pagedown: -1 };
 
+/**
+ * @param {string} path
+ * @param {boolean} [solid]
+ */
 const icon = (path, solid) => {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 24 24");
@@ -31,6 +37,10 @@ const icon = (path, solid) => {
 };
 
 export class Tools {
+  /**
+   * @param {import("./viewer.js").Viewer} viewer
+   * @param {Reply.Room} room
+   */
   constructor(viewer, room) {
     this.viewer = viewer;
     this.flat = room.dimensions === 2;
@@ -64,6 +74,12 @@ export class Tools {
       onInput: () => this.#thick(Number(this.width.value)),
     });
     this.thickness = h("output", { class: "small" }, viewer.width);
+    /**
+     * @param {string} title
+     * @param {string} keys
+     * @param {string} path
+     * @param {() => void} run
+     */
     const act = (title, keys, path, run) => h("button", { class: "tool", title: `${title} (${keys})`, "aria-label": title, onClick: run }, icon(path));
     this.undo = act("Undo", "Ctrl Z", "M9 7L4 12l5 5M4 12h10a6 6 0 016 6", () => viewer.undo());
     this.redo = act("Redo", "Ctrl Y", "M15 7l5 5-5 5M20 12H10a6 6 0 00-6 6", () => viewer.redo());
@@ -89,17 +105,22 @@ export class Tools {
     this.#use("pen");
   }
 
+  /** @param {string} name */
   #use(name) {
     this.viewer.use(name);
     for (const button of this.buttons) button.setAttribute("aria-pressed", button.dataset.tool === name);
   }
 
-  /** See slices of another direction; the keys are the picture's again, which a list would take for its own. */
+  /**
+   * See slices of another direction; the keys are the picture's again, which a list would take for its own.
+   * @param {string} view
+   */
   #turnTo(view) {
     this.viewer.setView(view);
     this.viewer.canvas.focus({ preventScroll: true });
   }
 
+  /** @param {number} width */
   #thick(width) {
     this.viewer.width = Math.min(Math.max(width, 1), WIDEST);
     this.width.value = this.viewer.width;
@@ -131,7 +152,10 @@ export class Tools {
     this.marks.textContent = image ? `W ${number(image.cal_max - image.cal_min)}  L ${number((image.cal_max + image.cal_min) / 2)}` : "";
   }
 
-  /** A key that was pressed; false if it is none of these. */
+  /**
+   * A key that was pressed; false if it is none of these.
+   * @param {KeyboardEvent} event
+   */
   key(event) {
     const { viewer } = this;
     const key = event.key.toLowerCase();
@@ -159,4 +183,5 @@ export class Tools {
   }
 }
 
+/** @param {number} value */
 const number = (value) => (Math.abs(value) >= 10 || value === 0 ? String(Math.round(value)) : share(value));

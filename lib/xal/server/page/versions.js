@@ -9,14 +9,19 @@ const day = new Intl.DateTimeFormat([], { dateStyle: "medium" });
 const hour = new Intl.DateTimeFormat([], { timeStyle: "short" });
 
 export class Versions {
+  /** @param {Reply.Room} room */
   constructor(room) {
     this.mayPublish = room.reviewer || !room.reviewers;
     this.element = h("section", { class: "card versions", "aria-labelledby": "versions" });
+    /** @type {number | null} */
     this.busy = null;
     this.all = false;
   }
 
-  /** `listed` is what /versions lists, newest first. */
+  /**
+   * `listed` is what /versions lists, newest first.
+   * @param {Reply.Version[]} listed
+   */
   show(listed) {
     this.listed = listed;
     refill(
@@ -71,6 +76,7 @@ export class Versions {
     );
   }
 
+  /** @param {Reply.Version} version */
   #row(version) {
     const { interval } = version;
     const made = new Date(version.created_at * 1000);
@@ -112,6 +118,7 @@ export class Versions {
     );
   }
 
+  /** @param {Reply.Version} version */
   async #bringBack({ version, state, reasons }) {
     const warning = state === "refused" ? ` The gate had said: ${reasons.join(" ")}` : "";
     if (

@@ -12,12 +12,17 @@ const TRANSLUCENT_BELOW_MIN = 1; // opacity falls with the square below cal_min:
 
 /** Says `drawn` after each change of the outline, `moved` when another slice is shown, `window` when the window changes. */
 export class Viewer extends EventTarget {
+  /**
+   * @param {HTMLCanvasElement} canvas
+   * @param {HTMLCanvasElement} over
+   */
   constructor(canvas, over) {
     super();
     this.canvas = canvas;
     this.over = new Overlay(over);
     this.tool = "pen";
     this.width = 3;
+    /** @type {Outline | null} */
     this.outline = null;
     this.locked = true;
     this.turn = 0; // counts images, so that what arrives late for an earlier one is dropped
@@ -51,7 +56,11 @@ export class Viewer extends EventTarget {
     new ResizeObserver(() => this.#moved()).observe(this.canvas);
   }
 
-  /** Show an image (a NIfTI file's bytes) with an empty outline; nothing, if another one was asked for meanwhile. */
+  /**
+   * Show an image (a NIfTI file's bytes) with an empty outline; nothing, if another one was asked for meanwhile.
+   * @param {ArrayBuffer} file
+   * @param {boolean} flat
+   */
   async show(file, flat) {
     this.clear();
     const { turn } = this;
@@ -81,13 +90,19 @@ export class Viewer extends EventTarget {
     for (const volume of [...this.nv.volumes].reverse()) this.nv.removeVolume(volume);
   }
 
-  /** Draw in this colour. */
+  /**
+   * Draw in this colour.
+   * @param {Page.Colour} colour
+   */
   setColour([r, g, b]) {
     this.over.colour = [r, g, b];
     this.nv.setDrawColormap({ R: [0, r], G: [0, g], B: [0, b], A: [0, 255], I: [0, 1], labels: ["", "ROI"] });
   }
 
-  /** Show the outline, its inside too while it is being drawn, or the bare image. */
+  /**
+   * Show the outline, its inside too while it is being drawn, or the bare image.
+   * @param {boolean} shown
+   */
   setShown(shown) {
     this.over.shown = shown;
     this.nv.drawOpacity = shown && !this.locked ? FILL_OPACITY : 0;
@@ -103,12 +118,16 @@ export class Viewer extends EventTarget {
     return Boolean(this.outline?.stroke);
   }
 
-  /** Let the reader draw, or not. */
+  /**
+   * Let the reader draw, or not.
+   * @param {boolean} locked
+   */
   lock(locked) {
     this.locked = locked;
     this.#cursor();
   }
 
+  /** @param {string} tool */
   use(tool) {
     this.tool = tool;
     this.#cursor();
@@ -126,7 +145,10 @@ export class Viewer extends EventTarget {
     if (!this.locked && this.outline?.clear()) this.changed();
   }
 
-  /** Put back an outline that was kept. */
+  /**
+   * Put back an outline that was kept.
+   * @param {Uint32Array} runs
+   */
   restore(runs) {
     this.outline.restore(runs);
     this.changed();
@@ -137,7 +159,11 @@ export class Viewer extends EventTarget {
     this.restore(Uint32Array.of(this.outline.mask.length));
   }
 
-  /** Take over the voxels of a label file on the same grid, if it is still `wanted` once it is decoded. */
+  /**
+   * Take over the voxels of a label file on the same grid, if it is still `wanted` once it is decoded.
+   * @param {ArrayBuffer} file
+   * @param {Page.Here} wanted
+   */
   async load(file, wanted) {
     const label = await NVImage.new(file, "label.nii.gz", "gray");
     if (!wanted()) return;
@@ -147,13 +173,21 @@ export class Viewer extends EventTarget {
     this.changed();
   }
 
-  /** The outline as a NIfTI file on the image's own voxels, its ROI with this value. */
+  /**
+   * The outline as a NIfTI file on the image's own voxels, its ROI with this value.
+   * @param {number} value
+   */
   async labelFile(value) {
     const values = this.outline.mask.map((voxel) => voxel * value);
     return this.nv.volumes[0].saveToUint8Array("label.nii.gz", values);
   }
 
-  /** Lay attention (a NIfTI file's bytes) over the image, if it is still `wanted` once it is decoded. */
+  /**
+   * Lay attention (a NIfTI file's bytes) over the image, if it is still `wanted` once it is decoded.
+   * @param {ArrayBuffer} file
+   * @param {number} opacity
+   * @param {Page.Here} wanted
+   */
   async showHeat(file, opacity, wanted) {
     const heat = await NVImage.new(file, "attention.nii.gz", "xal-heat", opacity);
     if (!wanted()) return;
@@ -173,6 +207,7 @@ export class Viewer extends EventTarget {
     for (const volume of this.nv.volumes.slice(1)) this.nv.removeVolume(volume);
   }
 
+  /** @param {number} opacity */
   setHeatOpacity(opacity) {
     if (this.nv.volumes.length > 1) this.nv.setOpacity(1, opacity);
     if (!this.over.heat) return;
@@ -180,6 +215,7 @@ export class Viewer extends EventTarget {
     this.nv.drawScene();
   }
 
+  /** @param {string} name */
   setView(name) {
     this.view = name;
     this.nv.opts.crosshairWidth = name === "all" ? 1 : 0;
@@ -205,7 +241,10 @@ export class Viewer extends EventTarget {
     return { axis, at: Math.round(this.nv.frac2vox(this.nv.scene.crosshairPos)[axis]), of: this.outline.size[axis] };
   }
 
-  /** Show slice number `at` of the plane in view. */
+  /**
+   * Show slice number `at` of the plane in view.
+   * @param {number} at
+   */
   goTo(at) {
     const { axis, of } = this.slice ?? {};
     if (of === undefined) return;
@@ -214,13 +253,17 @@ export class Viewer extends EventTarget {
     this.goToVoxel(voxel);
   }
 
-  /** Show the slices through a voxel. */
+  /**
+   * Show the slices through a voxel.
+   * @param {Page.Point} voxel
+   */
   goToVoxel(voxel) {
     this.nv.scene.crosshairPos = this.nv.vox2frac(voxel);
     this.nv.drawScene();
     this.#moved();
   }
 
+  /** @param {number} slices */
   step(slices) {
     const { slice } = this;
     if (slice) this.goTo(slice.at + slices);
@@ -238,6 +281,7 @@ export class Viewer extends EventTarget {
     this.goTo(counts.indexOf(Math.max(...counts)));
   }
 
+  /** @param {number} factor */
   zoom(factor) {
     if (this.view === "solid") return this.nv.setScale(Math.min(Math.max(this.nv.scene.volScaleMultiplier * factor, 1), 20));
     const pan = [...this.nv.scene.pan2Dxyzmm];
@@ -250,13 +294,20 @@ export class Viewer extends EventTarget {
     return this.nv.scene.pan2Dxyzmm[3] > 1;
   }
 
-  /** Move what is shown by so many millimetres of the image; NiiVue counts those of the screen. */
+  /**
+   * Move what is shown by so many millimetres of the image; NiiVue counts those of the screen.
+   * @param {number[]} distance
+   */
   pan(distance) {
     const [x, y, z, zoom] = this.nv.scene.pan2Dxyzmm;
     this.nv.setPan2Dxyzmm([x + zoom * distance[0], y + zoom * distance[1], z + zoom * distance[2], zoom]);
   }
 
-  /** Pixels to the right make the window wider, pixels down make its level higher. */
+  /**
+   * Pixels to the right make the window wider, pixels down make its level higher.
+   * @param {number} dx
+   * @param {number} dy
+   */
   shiftWindow(dx, dy) {
     const [image] = this.nv.volumes;
     const unit = (this.range[1] - this.range[0] || 1) / 300;
@@ -281,7 +332,11 @@ export class Viewer extends EventTarget {
     });
   }
 
-  /** Whether a slice is too large for the textures that volumes have; what cannot be shown at all is refused. */
+  /**
+   * Whether a slice is too large for the textures that volumes have; what cannot be shown at all is refused.
+   * @param {number[]} size
+   * @param {boolean} flat
+   */
   #isLarge(size, flat) {
     const { max2D, max3D } = this.nv.uiData;
     const side = Math.max(...size);
@@ -300,11 +355,15 @@ export class Viewer extends EventTarget {
   }
 }
 
+/** @param {Uint8Array} mask */
 function runsOf(mask) {
   const outline = new Outline([mask.length, 1, 1]);
   mask.forEach((value, index) => (outline.mask[index] = value ? 1 : 0));
   return outline.runs();
 }
 
-/** The view in which a single slice is seen from the front: along the axis that it has one voxel of. */
+/**
+ * The view in which a single slice is seen from the front: along the axis that it has one voxel of.
+ * @param {number[]} size
+ */
 const flatView = (size) => ["sagittal", "coronal", "axial"][Math.max(size.lastIndexOf(1), 0)];

@@ -4,9 +4,14 @@ import { bytes, Failure, get, idPath } from "./api.js";
 import { colourOf, h, note, rgb, share, toast } from "./dom.js";
 import { GRADIENT } from "./heat.js";
 
+/** @type {Record<string, string>} */
 const SOURCES = { drawn: "outlined by a reader", proposed: "proposed by the model", none: "no ROI to compare with" };
 
 export class Why {
+  /**
+   * @param {import("./viewer.js").Viewer} viewer
+   * @param {Reply.Room} room
+   */
   constructor(viewer, room) {
     this.viewer = viewer;
     this.room = room;
@@ -14,7 +19,11 @@ export class Why {
     this.on = true;
   }
 
-  /** Fetch and show what there is to know about an image, as long as it is `here`. */
+  /**
+   * Fetch and show what there is to know about an image, as long as it is `here`.
+   * @param {Reply.ImageView} image
+   * @param {Page.Here} here
+   */
   async show(image, here) {
     const annotations = await this.#learn(image, here);
     if (!here()) return;
@@ -29,11 +38,20 @@ export class Why {
     if (here()) this.viewer.goToOutline();
   }
 
-  /** The same without anybody's outline, for who is drawing one and does not read blind. */
+  /**
+   * The same without anybody's outline, for who is drawing one and does not read blind.
+   * @param {Reply.ImageView} image
+   * @param {Page.Here} here
+   */
   async beside(image, here) {
     await this.#learn(image, here);
   }
 
+  /**
+   * @param {Reply.ImageView} image
+   * @param {Page.Here} here
+   * @returns {Promise<Reply.Said[]>}
+   */
   async #learn(image, here) {
     this.image = image;
     this.here = here;
@@ -55,6 +73,7 @@ export class Why {
     }
   }
 
+  /** @param {Page.Here} here */
   async #attention(here) {
     try {
       const file = await bytes(`${idPath(this.image.id)}/attention.nii.gz`);
@@ -67,7 +86,11 @@ export class Why {
     }
   }
 
-  /** Show the outline of one annotation, `{id, finding, roi_voxels}`, as long as it is `here` and no other was chosen. */
+  /**
+   * Show the outline of one annotation, `{id, finding, roi_voxels}`, as long as it is `here` and no other was chosen.
+   * @param {Reply.AnnotationReply} annotation
+   * @param {Page.Here} here
+   */
   async outline({ id, finding, roi_voxels: voxels }, here) {
     this.chosen = id;
     const wanted = () => here() && this.chosen === id;
@@ -120,6 +143,7 @@ export class Why {
     );
   }
 
+  /** @param {number} opacity */
   #fade(opacity) {
     this.opacity = opacity;
     this.on = true;
