@@ -24,7 +24,7 @@ from xal.task import load_task
 ROOT = Path(__file__).resolve().parent.parent
 TASK = "phantom_2d"
 PREFIX = "/xal/api"
-METHODS = {"get": "Get", "post": "Post", "put": "Put"}
+METHODS = {"get": "Get", "post": "Post"}
 PRIMITIVES = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "null": "null"}
 REFERENCE = "#/components/schemas/"
 

@@ -75,7 +75,7 @@ declare module "*/vendor/chart.js";
 /** Where Chart.js draws, and what of. */
 interface ChartArea {
   ctx: CanvasRenderingContext2D;
-  chartArea: { top: number; right: number };
+  chartArea: { top: number; right: number; bottom: number };
   data: { datasets: { data: any[] }[] };
   scales: Record<"x" | "y", { getPixelForValue(value: number): number }>;
 }

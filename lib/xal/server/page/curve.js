@@ -98,7 +98,9 @@ export class Curve {
       y: { title: this.title, min: 0, max: 1 },
       parsing: false,
       interaction: { mode: "nearest", intersect: true },
-      tooltip: { callbacks: { title: (/** @type {Shown[]} */ [item]) => titleOf(item.raw.version), label: (/** @type {Shown} */ item) => this.#lines(item.raw) } },
+      tooltip: {
+        callbacks: { title: (/** @type {Shown[]} */ [item]) => titleOf(item.raw.version), label: (/** @type {Shown} */ item) => this.#lines(item.raw) },
+      },
       plugins: { intervals: { colour: colour("accent") } },
     });
     return { type: "scatter", data: { datasets }, options };

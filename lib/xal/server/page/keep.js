@@ -122,12 +122,20 @@ function askToPersist() {
  * @param {Page.DraftKey} of
  * @returns {Promise<Page.Draft | undefined>}
  */
-export const draftOf = async (...of) => unwritten.drafts.get(keyOf(...of)) ?? ifReadable(within(["drafts"], "readonly", (drafts) => drafts.get(of)), undefined);
+export const draftOf = async (...of) =>
+  unwritten.drafts.get(keyOf(...of)) ??
+  ifReadable(
+    within(["drafts"], "readonly", (drafts) => drafts.get(of)),
+    undefined,
+  );
 
 /** @param {Page.DraftKey} of */
 export function dropDraft(...of) {
   unwritten.drafts.delete(keyOf(...of));
-  return ifReadable(within(["drafts"], "readwrite", (drafts) => drafts.delete(of)), undefined);
+  return ifReadable(
+    within(["drafts"], "readwrite", (drafts) => drafts.delete(of)),
+    undefined,
+  );
 }
 
 /**

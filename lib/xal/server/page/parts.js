@@ -1,16 +1,21 @@
 /** What stands beside the picture, and over it while there is none, in every phase of reading. */
 
 import { get } from "./api.js";
-import { clock, colourOf, h, note, rgb, share } from "./dom.js";
+import { clock, colourOf, h, note, rgb, saidBy, share } from "./dom.js";
 import { live } from "./live.js";
 import { readPath } from "./rows.js";
+import { sure } from "./sure.js";
 
+/** @import { Phase, Read } from "./read.js" */
+
+/** @type {Partial<Record<Phase, (read: Read) => Page.Child>>} */
 const COVERS = {
   idle: (read) => [h("p", {}, "Ready when you are."), nextButton(read, "Next image")],
   loading: () => h("p", { class: "busy" }, "Loading the image …"),
   empty: () => [h("h2", {}, "Nothing left to read"), h("p", {}, "Every image has been read, or is with somebody else.")],
   error: (read) => [h("h2", {}, "This did not work"), h("p", { role: "alert" }, read.message), nextButton(read, "Another image")],
 };
+/** @type {Record<Phase, (read: Read) => Page.Child>} */
 const PANELS = {
   idle: idlePart,
   loading: () => [],
@@ -21,15 +26,24 @@ const PANELS = {
   why: whyPart,
 };
 
-/** What covers the picture; null where the picture itself is to be seen. */
+/**
+ * What covers the picture; null where the picture itself is to be seen.
+ * @param {Read} read
+ */
 export const coverOf = (read) => COVERS[read.phase]?.(read) ?? null;
 
+/** @param {Read} read */
 export const panelOf = (read) => PANELS[read.phase](read);
 
+/**
+ * @param {Read} read
+ * @param {string} text
+ */
 function nextButton(read, text) {
   return h("button", { class: "primary large", data: { focus: "next" }, onClick: () => read.next() }, text, h("kbd", {}, "N"));
 }
 
+/** @param {Read} read */
 function idlePart(read) {
   const { room } = read;
   const { state } = live;
@@ -48,7 +62,10 @@ function idlePart(read) {
   ];
 }
 
-/** Drafts of other images than the one in view. */
+/**
+ * Drafts of other images than the one in view.
+ * @param {Read} read
+ */
 function unfinishedPart(read) {
   const others = read.unfinished.filter(({ image }) => image !== read.wanted);
   return (
@@ -63,6 +80,10 @@ function unfinishedPart(read) {
   );
 }
 
+/**
+ * @param {Read} read
+ * @param {Page.Draft} draft
+ */
 function unfinished(read, draft) {
   const { image, refused } = draft;
   return h(
@@ -78,7 +99,9 @@ function unfinished(read, draft) {
   );
 }
 
-function heading({ room, image, phase, until }) {
+/** @param {Read} read */
+function heading({ room, image: shown, phase, until }) {
+  const image = sure(shown);
   const standing = phase === "reading" && until ? `Yours until ${clock(until)}` : image.status;
   return [
     h("h2", { class: "id" }, image.id),
@@ -87,17 +110,18 @@ function heading({ room, image, phase, until }) {
   ];
 }
 
+/** @type {Map<string, string>} */
 const patients = new Map(); // of this visit only: nothing of them is kept in the browser
 
-/** The patient, asked of the archive once for each image. */
+/**
+ * The patient, asked of the archive once for each image.
+ * @param {string} image
+ */
 function patientOf(image) {
   const line = h("p", { class: "patient" }, patients.get(image) ?? "…");
   if (!patients.has(image)) {
     get(`/images/${encodeURIComponent(image)}/patient`)
-      .then(
-        ({ name, id, birth_date: born, sex }) => [name, id, born, sex].filter(Boolean).join(" · ") || "The archive names no patient.",
-        (error) => error.message,
-      )
+      .then(({ name, id, birth_date: born, sex }) => [name, id, born, sex].filter(Boolean).join(" · ") || "The archive names no patient.", saidBy)
       .then((text) => {
         patients.set(image, text);
         line.textContent = text;
@@ -106,9 +130,10 @@ function patientOf(image) {
   return line;
 }
 
+/** @param {Read} read */
 function readingPart(read) {
-  const { room, image, refused, revises } = read;
-  const { own, lease } = image;
+  const { room, refused, revises } = read;
+  const { own, lease } = sure(read.image);
   return [
     heading(read),
     revises && note(`You revise what ${revises.reader} said (${revises.finding}). What you hand in takes its place.`),
@@ -138,7 +163,7 @@ function readingPart(read) {
         h(
           "button",
           { class: "plain", data: { focus: "forget" }, onClick: () => read.forget() },
-          revises ? `Leave it as ${revises.reader} said` : `Keep revision ${own.revision} as it is`,
+          revises ? `Leave it as ${revises.reader} said` : `Keep revision ${own?.revision} as it is`,
         ),
       h("button", { class: "plain", data: { focus: "exclude" }, onClick: () => read.exclude() }, "Exclude this image …"),
     ),
@@ -152,12 +177,19 @@ function readingPart(read) {
   ];
 }
 
+/** @param {Read} read */
 function measure({ viewer, room }) {
   const voxels = viewer.outline?.voxels ?? 0;
   return voxels ? `${voxels} ${room.dimensions === 2 ? "pixels" : "voxels"} outlined` : "Nothing outlined yet";
 }
 
+/**
+ * @param {Read} read
+ * @param {Reply.RoomFinding} finding
+ * @param {number} at
+ */
 function findingChoice(read, { name }, at) {
+  /** @param {MouseEvent} event */
   const goOn = (event) => event.detail > 0 && setTimeout(() => read.viewer.canvas.focus({ preventScroll: true })); // else the arrows, meant for slices, would choose the next finding
   return h(
     "label",
@@ -169,28 +201,34 @@ function findingChoice(read, { name }, at) {
   );
 }
 
+/** @param {Read} read */
 function sendingPart(read) {
   const waits = "Kept here. It is sent as soon as the server is back.";
   return [heading(read), h("p", { class: "busy" }, live.connected === false ? waits : "Handing in …"), nextButton(read, "Next image")];
 }
 
+/** @param {Read} read */
 function whyPart(read) {
   return [
     heading(read),
-    read.receipt && h("p", { class: "receipt", role: "status", tabindex: -1 }, receiptOf(read)),
+    read.receipt && h("p", { class: "receipt", role: "status", tabindex: -1 }, receiptOf(read.receipt, read.why.said !== null)),
     read.why.part(),
     h(
       "div",
       { class: "column" },
       nextButton(read, "Next image"),
-      h("button", { data: { focus: "again" }, onClick: () => read.again() }, read.image.own ? "Draw again" : "Outline it myself", h("kbd", {}, "R")),
+      h("button", { data: { focus: "again" }, onClick: () => read.again() }, sure(read.image).own ? "Draw again" : "Outline it myself", h("kbd", {}, "R")),
     ),
     unfinishedPart(read),
   ];
 }
 
-/** That it has arrived; what the model had thought stands below, if there was a model. */
-function receiptOf({ receipt, why }) {
+/**
+ * That it has arrived; what the model had thought stands below, if there was a model.
+ * @param {Reply.Receipt} receipt
+ * @param {boolean} explained
+ */
+function receiptOf(receipt, explained) {
   const arrived = `Handed in as ${receipt.finding}${receipt.revision > 1 ? `, revision ${receipt.revision}` : ""}.`;
-  return why.said ? arrived : `${arrived} ${receipt.message}`;
+  return explained ? arrived : `${arrived} ${receipt.message}`;
 }

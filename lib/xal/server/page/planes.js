@@ -2,6 +2,7 @@
 
 import { SLICE_TYPE } from "./vendor/niivue.js";
 
+/** @type {Record<string, number>} */
 export const VIEWS = {
   axial: SLICE_TYPE.AXIAL,
   coronal: SLICE_TYPE.CORONAL,

@@ -5,6 +5,24 @@
  */
 
 import { PLANE } from "./planes.js";
+import { sure } from "./sure.js";
+
+/**
+ * @typedef {{ clientX: number, clientY: number }} Spot of the window
+ * @typedef {{ voxel: Page.Point, plane: number, tile: number }} Place in a slice that is shown
+ */
+/**
+ * @typedef {object} Stroke what is being done since a press
+ * @property {string} kind a tool, or what else a press can do
+ * @property {string} type of pointer
+ * @property {number} pointer
+ * @property {[x: number, y: number]} at
+ * @property {number} [other] the second finger of a pinch
+ * @property {[x: number, y: number]} [otherAt]
+ * @property {Place | null} [first] where it began; there for what draws
+ * @property {Place | null} [last]
+ * @property {Page.Point[]} [curve]
+ */
 
 const ZOOM = 1.15;
 
@@ -91,17 +109,19 @@ export class Pointing {
 
   /** What the first finger, or the palm, had begun is no stroke. */
   #takeBack() {
-    const { stroke, viewer } = this;
+    const { viewer } = this;
+    const { kind } = sure(this.stroke);
     this.stroke = null;
-    if (!isDrawing(stroke.kind)) return;
-    viewer.outline.restart();
-    viewer.outline.end();
+    if (!isDrawing(kind)) return;
+    const outline = sure(viewer.outline);
+    outline.restart();
+    outline.end();
     viewer.redraw();
   }
 
   /** @param {PointerEvent} event */
   #second(event) {
-    const { stroke } = this;
+    const stroke = sure(this.stroke);
     this.#takeBack();
     this.stroke = { kind: "pinch", type: stroke.type, pointer: stroke.pointer, other: event.pointerId, at: stroke.at, otherAt: at(event) };
   }
@@ -109,13 +129,13 @@ export class Pointing {
   /** @param {PointerEvent} event */
   #move(event) {
     const { stroke, viewer } = this;
-    if (!this.#concerns(event)) return;
+    if (!stroke || !this.#concerns(event)) return;
     if (stroke.kind === "pinch") return this.#pinch(event);
     const [dx, dy] = [event.clientX - stroke.at[0], event.clientY - stroke.at[1]];
     stroke.at = at(event);
     if (isDrawing(stroke.kind)) {
       const events = event.getCoalescedEvents?.() ?? [];
-      for (const each of events.length ? events : [event]) this.#draw(this.#placeOf(each, stroke.first.tile));
+      for (const each of events.length ? events : [event]) this.#draw(this.#placeOf(each, sure(stroke.first).tile));
     } else if (stroke.kind === "pan") this.#pan(event, dx, dy);
     else if (stroke.kind === "window") viewer.shiftWindow(dx, dy);
     else if (stroke.kind === "turn") this.#turn(dx, dy);
@@ -125,12 +145,13 @@ export class Pointing {
   /** @param {PointerEvent} event */
   #up(event) {
     const { stroke, viewer } = this;
-    if (!this.#concerns(event)) return;
+    if (!stroke || !this.#concerns(event)) return;
     this.stroke = null;
     if (!isDrawing(stroke.kind)) return;
-    const { outline } = viewer;
+    const outline = sure(viewer.outline);
+    const curve = sure(stroke.curve);
     if (event.type === "pointercancel") outline.restart();
-    else if (stroke.kind === "filled" && stroke.curve.length > 2) outline.inside(stroke.curve, stroke.first.plane, 1);
+    else if (stroke.kind === "filled" && curve.length > 2) outline.inside(curve, sure(stroke.first).plane, 1);
     if (outline.end()) viewer.changed();
     else viewer.redraw();
   }
@@ -146,16 +167,17 @@ export class Pointing {
    */
   #draw(place) {
     if (!place) return;
-    const { stroke, viewer } = this;
-    const { outline } = viewer;
-    const { plane, voxel } = stroke.first;
+    const { viewer } = this;
+    const stroke = sure(this.stroke);
+    const outline = sure(viewer.outline);
+    const { plane, voxel } = sure(stroke.first);
     const point = place.voxel.map((value, axis) => (axis === plane ? voxel[plane] : value));
     if (stroke.kind === "box") {
       outline.restart();
       outline.box(voxel, point, plane, 1);
     } else {
-      outline.line(stroke.last.voxel, point, plane, stroke.kind === "filled" ? 1 : viewer.width, stroke.kind === "eraser" ? 0 : 1);
-      stroke.curve.push(point);
+      outline.line(sure(stroke.last).voxel, point, plane, stroke.kind === "filled" ? 1 : viewer.width, stroke.kind === "eraser" ? 0 : 1);
+      sure(stroke.curve).push(point);
     }
     stroke.last = { ...place, voxel: point };
     viewer.redraw();
@@ -188,8 +210,11 @@ export class Pointing {
 
   /** @param {PointerEvent} event */
   #pinch(event) {
-    const { stroke } = this;
-    const apart = () => Math.hypot(stroke.at[0] - stroke.otherAt[0], stroke.at[1] - stroke.otherAt[1]);
+    const stroke = sure(this.stroke);
+    const apart = () => {
+      const other = sure(stroke.otherAt);
+      return Math.hypot(stroke.at[0] - other[0], stroke.at[1] - other[1]);
+    };
     const before = apart();
     if (event.pointerId === stroke.pointer) stroke.at = at(event);
     else stroke.otherAt = at(event);
@@ -217,7 +242,7 @@ export class Pointing {
   }
 
   /**
-   * @param {Spot} spot
+   * @param {Spot} event
    * @returns {[x: number, y: number]}
    */
   #pixels({ clientX, clientY }) {
@@ -226,7 +251,7 @@ export class Pointing {
     return [(clientX - box.left) * scale, (clientY - box.top) * scale];
   }
 
-  /** @param {Spot} spot */
+  /** @param {Spot} event */
   #fraction(event) {
     const place = this.nv.canvasPos2frac(this.#pixels(event));
     return place[0] < 0 ? null : place;

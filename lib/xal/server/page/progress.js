@@ -9,8 +9,10 @@ import { agreementPart, labelsTable } from "./readers.js";
 import { Versions } from "./versions.js";
 import { refill, Watch } from "./watch.js";
 
+/** @type {(keyof Reply.State | ((state: Reply.State) => any))[]} */
 const CHANGES = ["model_version", "settled", "open", "review", "findings", "looked_at", trainings];
 const PAUSE_MS = 3000;
+/** @type {["images" | "settled" | "open" | "review" | "excluded" | "unreadable", string][]} */
 const POOL = [
   ["images", "images"],
   ["settled", "settled"],

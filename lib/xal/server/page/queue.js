@@ -8,7 +8,10 @@ import { imageRow } from "./rows.js";
 import { Scatter } from "./scatter.js";
 import { Watch } from "./watch.js";
 
-/** @type {{ name: string, title: string, count?: Count, empty: string }[]} */
+/**
+ * @typedef {"open" | "leases" | "settled" | "review" | "excluded" | "unreadable"} Count of the live state
+ * @type {{ name: string, title: string, count?: Count, empty: string }[]}
+ */
 const STATES = [
   { name: "waiting", title: "Waiting", count: "open", empty: "Nothing waits: every image has been read." },
   { name: "leased", title: "With somebody", count: "leases", empty: "Nobody has an image now." },
@@ -142,7 +145,10 @@ export class Queue {
 
   #count() {
     if (!live.state) return;
-    for (const badge of this.picker.querySelectorAll("[data-of]")) badge.textContent = (live.state[badge.dataset.of] ?? 0).toLocaleString("en");
+    for (const badge of this.picker.querySelectorAll("span")) {
+      const count = live.state[/** @type {Count} */ (badge.dataset.of)];
+      badge.textContent = (count ?? 0).toLocaleString("en");
+    }
   }
 
   async #offerReaders() {
@@ -168,21 +174,16 @@ export class Queue {
    * @param {(value: string) => void} choose
    */
   #select(label, choices, choose) {
-    /** @param {Event} event */
-    const change = (event) => {
-      choose(event.target.value);
+    const change = () => {
+      choose(list.value);
       this.#reset();
     };
-    return h(
-      "label",
-      { class: "row" },
-      h("span", { class: "quiet" }, label),
-      h(
-        "select",
-        { onChange: change },
-        choices.map(([value, text]) => h("option", { value }, text)),
-      ),
+    const list = h(
+      "select",
+      { onChange: change },
+      choices.map(([value, text]) => h("option", { value }, text)),
     );
+    return h("label", { class: "row" }, h("span", { class: "quiet" }, label), list);
   }
 
   /** @param {Reply.QueueItem} item */

@@ -4,7 +4,13 @@ import { Failure, get, idPath, post } from "./api.js";
 import { ago, ask, colourOf, fill, h, rgb, toast } from "./dom.js";
 import { Endless } from "./lists.js";
 import { findingTag, readPath, revisePath, thumbnail } from "./rows.js";
+import { sure } from "./sure.js";
 import { Watch } from "./watch.js";
+
+/**
+ * @typedef {false | (() => unknown)} Deed
+ * @typedef {{ open: Deed, accept: Deed, revise: Deed, withdraw: Deed, settle: Deed[] }} Deeds what can be done about a suspect
+ */
 
 const KINDS = { disagree: "Readers differ", model: "The model disagrees", far: "Far from the others" };
 /** @type {(keyof Reply.State)[]} */
@@ -32,6 +38,7 @@ export class Review {
       key: (item) => item.id,
       empty: () => "No image is excluded.",
     });
+    /** @type {[names: string[], what: string][]} */
     const keys = [
       [["↑", "↓"], "move"],
       [["Enter"], "open"],
@@ -103,7 +110,8 @@ export class Review {
   /** @param {Reply.SuspectReply} suspect */
   #suspect(suspect) {
     const { kind, image, annotations, sentence } = suspect;
-    const choices = [...new Set(annotations.map((annotation) => annotation.finding))];
+    const choices = [...new Set(annotations.map((annotation) => sure(annotation.finding)))]; // a reviewer sees them all
+    /** @type {Deeds} */
     const does = {
       open: () => (location.hash = readPath(image)),
       accept: kind !== "disagree" && (() => this.#accept(suspect)),
@@ -119,7 +127,7 @@ export class Review {
         tabindex: 0,
         "aria-label": `${KINDS[kind]}: ${image}`,
         data: { image, kind, main: "" },
-        onKeydown: (event) => key(event, does),
+        onKeydown: (/** @type {KeyboardEvent} */ event) => key(event, does),
       },
       thumbnail(image),
       h(

@@ -46,7 +46,7 @@ export function thumbnail(image, readable = true) {
 /**
  * A finding in its colour.
  * @param {Reply.Room} room
- * @param {string} name
+ * @param {string | null} name
  * @param {...Page.Child} more
  */
 export function findingTag(room, name, ...more) {

@@ -3,6 +3,9 @@
 import { chartOptions, Plot } from "./charts.js";
 import { fill, h, note, share } from "./dom.js";
 import { readPath } from "./rows.js";
+import { sure } from "./sure.js";
+
+/** @typedef {{ raw: { point: Reply.QueuePoint } }} Shown a point as Chart.js gives it */
 
 const KINDS = [
   { source: "drawn", title: "drawn ROI", style: "circle", radius: 4 },
@@ -16,6 +19,7 @@ export class Scatter {
   constructor() {
     /** @type {Reply.QueuePoint[]} */
     this.points = [];
+    this.alpha = 0;
     this.at = -1;
     this.failed = false;
     this.plot = new Plot({ tabindex: 0, role: "application", "aria-roledescription": "chart" }, [equalScores]);
@@ -104,14 +108,17 @@ export class Scatter {
       y: shares("Misalignment"),
       parsing: false,
       interaction: { mode: "nearest", intersect: true },
-      onHover: (event, [active]) => {
-        event.native.target.classList.toggle("pointing", Boolean(active));
+      onHover: (/** @type {unknown} */ _, /** @type {ChartPoint[]} */ [active]) => {
+        this.plot.canvas.classList.toggle("pointing", Boolean(active));
         this.said.textContent = active ? inWords(this.#pointOf(active)) : "";
       },
-      onClick: (_, [active]) => active && this.#open(this.#pointOf(active)),
+      onClick: (/** @type {unknown} */ _, /** @type {ChartPoint[]} */ [active]) => active && this.#open(this.#pointOf(active)),
       tooltip: {
-        callbacks: { title: (items) => items.slice(0, 1).map((item) => item.raw.point.id), label: (item) => `score ${share(item.raw.point.score)}` },
-        filter: (item, at) => at === 0,
+        callbacks: {
+          title: (/** @type {Shown[]} */ items) => items.slice(0, 1).map((item) => item.raw.point.id),
+          label: (/** @type {Shown} */ item) => `score ${share(item.raw.point.score)}`,
+        },
+        filter: (/** @type {Shown} */ _, /** @type {number} */ at) => at === 0,
       },
       plugins: { equalScores: { alpha: this.alpha, line: colour("level"), text: colour("quiet"), shown: this.points.length > 0 } },
     });
@@ -123,7 +130,7 @@ export class Scatter {
    * @returns {Reply.QueuePoint}
    */
   #pointOf({ datasetIndex, index }) {
-    return this.plot.chart.data.datasets[datasetIndex].data[index].point;
+    return sure(this.plot.chart).data.datasets[datasetIndex].data[index].point;
   }
 
   /** @param {Reply.QueuePoint} point */
@@ -208,15 +215,14 @@ const equalScores = {
     ctx.textAlign = "right";
     ctx.textBaseline = "bottom";
     for (const level of LEVELS) {
-      const ends = endsOf(level, alpha).map(([u, m]) => [x.getPixelForValue(u), y.getPixelForValue(m)]);
+      const [[left, top], [right, bottom]] = endsOf(level, alpha).map(([u, m]) => [x.getPixelForValue(u), y.getPixelForValue(m)]);
       ctx.strokeStyle = line;
       ctx.setLineDash([4, 4]);
       ctx.beginPath();
-      ctx.moveTo(...ends[0]);
-      ctx.lineTo(...ends[1]);
+      ctx.moveTo(left, top);
+      ctx.lineTo(right, bottom);
       ctx.stroke();
       ctx.fillStyle = text;
-      const [right, bottom] = ends[1];
       if (bottom > chartArea.top + 14) ctx.fillText(level.toFixed(1), Math.min(right, chartArea.right) - 3, Math.min(bottom, chartArea.bottom) - 2);
     }
     ctx.restore();
@@ -227,7 +233,7 @@ const equalScores = {
  * Where the line of a score leaves the unit square: at its upper left and its lower right.
  * @param {number} level
  * @param {number} alpha
- * @returns {[x: number, y: number][]}
+ * @returns {number[][]}
  */
 function endsOf(level, alpha) {
   if (alpha === 0)

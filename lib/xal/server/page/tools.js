@@ -3,6 +3,7 @@
 import { fill, h, share } from "./dom.js";
 import { VIEWS } from "./planes.js";
 import { isDrawing } from "./pointing.js";
+import { sure } from "./sure.js";
 
 const TOOLS = [
   ["pen", "Pen", "b", "M4 20l1-5L16 4l4 4L9 19z"],
@@ -13,6 +14,7 @@ const TOOLS = [
   ["look", "Point: show the slices through a place", "p", "M12 3v6M12 15v6M3 12h6M15 12h6"],
   ["window", "Window", "w", "M12 4a8 8 0 100 16zM12 4a8 8 0 010 16"],
 ];
+/** @type {Record<string, string>} */
 const SHORT = { axial: "Ax", coronal: "Co", sagittal: "Sa", all: "All", solid: "3D" };
 const FILLED = new Set(["filled"]);
 const WIDEST = 61;
@@ -50,12 +52,6 @@ export class Tools {
     this.slider = h("input", { type: "range", min: 0, "aria-label": "Slice", onInput: () => viewer.goTo(Number(this.slider.value)) });
     this.where = h("output", {});
     this.slices = h("div", { class: "slices", hidden: true }, this.slider, this.where);
-    this.#build();
-    for (const name of ["moved", "window", "drawn"]) viewer.addEventListener(name, () => this.refresh());
-  }
-
-  #build() {
-    const { viewer } = this;
     this.buttons = TOOLS.filter(([name]) => !(this.flat && name === "look")).map(([name, title, key, path]) =>
       h(
         "button",
@@ -97,18 +93,19 @@ export class Tools {
       this.views.length > 0 &&
         h(
           "select",
-          { title: "Direction (V)", "aria-label": "Direction of the slices", onChange: () => this.#turnTo(this.direction.value) },
+          { title: "Direction (V)", "aria-label": "Direction of the slices", onChange: () => this.#turnTo(sure(this.direction).value) },
           this.views.map((view) => h("option", { value: view, "aria-label": view, title: view }, SHORT[view])),
         ),
     );
     this.direction = this.bar.querySelector("select");
     this.#use("pen");
+    for (const name of ["moved", "window", "drawn"]) viewer.addEventListener(name, () => this.refresh());
   }
 
   /** @param {string} name */
   #use(name) {
     this.viewer.use(name);
-    for (const button of this.buttons) button.setAttribute("aria-pressed", button.dataset.tool === name);
+    for (const button of this.buttons) button.setAttribute("aria-pressed", String(button.dataset.tool === name));
   }
 
   /**
@@ -123,20 +120,19 @@ export class Tools {
   /** @param {number} width */
   #thick(width) {
     this.viewer.width = Math.min(Math.max(width, 1), WIDEST);
-    this.width.value = this.viewer.width;
-    this.thickness.textContent = this.viewer.width;
+    this.width.value = this.thickness.textContent = String(this.viewer.width);
   }
 
   /** Be as the viewer is. */
   refresh() {
     const { viewer } = this;
     const { outline } = viewer;
-    const drawing = Boolean(outline) && !viewer.locked;
-    for (const button of this.buttons) button.disabled = !outline || (isDrawing(button.dataset.tool) && !drawing);
-    this.width.disabled = !drawing;
-    this.undo.disabled = !drawing || outline.done.length === 0;
-    this.redo.disabled = !drawing || outline.undone.length === 0;
-    this.clear.disabled = !drawing || outline.voxels === 0;
+    const drawn = viewer.locked ? null : outline;
+    for (const button of this.buttons) button.disabled = !outline || (isDrawing(sure(button.dataset.tool)) && !drawn);
+    this.width.disabled = !drawn;
+    this.undo.disabled = !drawn?.done.length;
+    this.redo.disabled = !drawn?.undone.length;
+    this.clear.disabled = !drawn?.voxels;
     if (this.direction) {
       this.direction.disabled = !outline;
       this.direction.value = viewer.view ?? "axial";
@@ -144,8 +140,8 @@ export class Tools {
     const slice = viewer.slice;
     this.slices.hidden = !slice;
     if (slice) {
-      this.slider.max = slice.of - 1;
-      this.slider.value = slice.at;
+      this.slider.max = String(slice.of - 1);
+      this.slider.value = String(slice.at);
       this.where.textContent = `${slice.at + 1} / ${slice.of}`;
     }
     const [image] = viewer.nv.volumes;
@@ -159,6 +155,7 @@ export class Tools {
   key(event) {
     const { viewer } = this;
     const key = event.key.toLowerCase();
+    const within = (/** @type {string} */ places) => event.target instanceof Element && event.target.closest(places) !== null;
     if (event.ctrlKey || event.metaKey) {
       if (key === "z" && !event.shiftKey) viewer.undo();
       else if ((key === "y" && event.ctrlKey) || (key === "z" && event.shiftKey)) viewer.redo();
@@ -166,17 +163,16 @@ export class Tools {
       return true;
     }
     const tool = TOOLS.find(([, , letter]) => letter === key)?.[0];
-    if (this.buttons.some((button) => button.dataset.tool === tool && !button.disabled)) this.#use(tool);
+    if (tool && this.buttons.some((button) => button.dataset.tool === tool && !button.disabled)) this.#use(tool);
     else if (key === "[") this.#thick(viewer.width - 2);
     else if (key === "]") this.#thick(viewer.width + 2);
     else if (key === "delete") viewer.erase();
     else if (key === "0") viewer.resetView();
     else if (key === "+" || key === "=") viewer.zoom(1.25);
     else if (key === "-") viewer.zoom(0.8);
-    else if (key in NUDGES && viewer.outline && ["pan", "window"].includes(viewer.tool) && !event.target.closest("input, .panel"))
-      viewer.pointing.nudge(...NUDGES[key]);
-    else if (key in STEPS && !this.flat && (event.target === this.slider || !event.target.closest("input"))) viewer.step(STEPS[key]);
-    else if (key === "v" && this.views.length) viewer.setView(this.views[(this.views.indexOf(viewer.view) + 1) % this.views.length]);
+    else if (key in NUDGES && viewer.outline && ["pan", "window"].includes(viewer.tool) && !within("input, .panel")) viewer.pointing?.nudge(...NUDGES[key]);
+    else if (key in STEPS && !this.flat && (event.target === this.slider || !within("input"))) viewer.step(STEPS[key]);
+    else if (key === "v" && this.views.length) viewer.setView(this.views[(this.views.indexOf(viewer.view ?? "") + 1) % this.views.length]);
     else if (key === "o") viewer.setShown(!viewer.shown);
     else return false;
     return true;

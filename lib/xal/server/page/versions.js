@@ -16,6 +16,8 @@ export class Versions {
     /** @type {number | null} */
     this.busy = null;
     this.all = false;
+    /** @type {Reply.Version[]} */
+    this.listed = [];
   }
 
   /**

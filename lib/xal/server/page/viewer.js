@@ -6,6 +6,7 @@ import { Outline } from "./outline.js";
 import { Overlay } from "./overlay.js";
 import { PLANE, VIEWS } from "./planes.js";
 import { isDrawing, Pointing } from "./pointing.js";
+import { sure } from "./sure.js";
 
 const FILL_OPACITY = 0.35;
 const TRANSLUCENT_BELOW_MIN = 1; // opacity falls with the square below cal_min: what NiiVue 0.69 draws for 1, though it lists it as 2
@@ -25,6 +26,21 @@ export class Viewer extends EventTarget {
     /** @type {Outline | null} */
     this.outline = null;
     this.locked = true;
+    this.flat = false;
+    /** @type {string | undefined} */
+    this.view = undefined;
+    /**
+     * The darkest and the brightest value of the image as it came.
+     * @type {[low: number, high: number]}
+     */
+    this.range = [0, 0];
+    /** @type {Pointing | null} */
+    this.pointing = null;
+    /**
+     * A redrawing that is asked for.
+     * @type {number | null}
+     */
+    this.waiting = null;
     this.turn = 0; // counts images, so that what arrives late for an earlier one is dropped
     this.nv = new Niivue({
       interactive: false,
@@ -150,13 +166,13 @@ export class Viewer extends EventTarget {
    * @param {Uint32Array} runs
    */
   restore(runs) {
-    this.outline.restore(runs);
+    sure(this.outline).restore(runs);
     this.changed();
   }
 
   /** An outline without anything, that cannot be undone. */
   empty() {
-    this.restore(Uint32Array.of(this.outline.mask.length));
+    this.restore(Uint32Array.of(sure(this.outline).mask.length));
   }
 
   /**
@@ -168,8 +184,9 @@ export class Viewer extends EventTarget {
     const label = await NVImage.new(file, "label.nii.gz", "gray");
     if (!wanted()) return;
     this.nv.loadDrawing(label);
-    this.outline.restore(runsOf(this.nv.drawBitmap));
-    this.nv.drawBitmap = this.outline.mask;
+    const outline = sure(this.outline);
+    outline.restore(runsOf(sure(this.nv.drawBitmap)));
+    this.nv.drawBitmap = outline.mask;
     this.changed();
   }
 
@@ -178,7 +195,7 @@ export class Viewer extends EventTarget {
    * @param {number} value
    */
   async labelFile(value) {
-    const values = this.outline.mask.map((voxel) => voxel * value);
+    const values = sure(this.outline).mask.map((voxel) => voxel * value);
     return this.nv.volumes[0].saveToUint8Array("label.nii.gz", values);
   }
 
@@ -193,7 +210,7 @@ export class Viewer extends EventTarget {
     if (!wanted()) return;
     this.hideHeat();
     if (this.flat) {
-      const [columns, rows] = heat.dimsRAS.slice(1, 4).filter((_, axis) => axis !== PLANE[VIEWS[this.view]]);
+      const [columns, rows] = heat.dimsRAS.slice(1, 4).filter((_, axis) => axis !== this.#plane());
       this.over.heat = { picture: heatPicture(heat.img2RAS(), columns, rows), opacity };
       return this.nv.drawScene();
     }
@@ -237,7 +254,7 @@ export class Viewer extends EventTarget {
   /** Which slice is shown, and of how many; null where that has no meaning. */
   get slice() {
     if (!this.outline || this.flat || this.view === "solid") return null;
-    const axis = this.view === "all" ? 2 : PLANE[VIEWS[this.view]];
+    const axis = this.view === "all" ? 2 : this.#plane();
     return { axis, at: Math.round(this.nv.frac2vox(this.nv.scene.crosshairPos)[axis]), of: this.outline.size[axis] };
   }
 
@@ -246,8 +263,9 @@ export class Viewer extends EventTarget {
    * @param {number} at
    */
   goTo(at) {
-    const { axis, of } = this.slice ?? {};
-    if (of === undefined) return;
+    const { slice } = this;
+    if (!slice) return;
+    const { axis, of } = slice;
     const voxel = [...this.nv.frac2vox(this.nv.scene.crosshairPos)];
     voxel[axis] = Math.min(Math.max(at, 0), of - 1);
     this.goToVoxel(voxel);
@@ -272,7 +290,7 @@ export class Viewer extends EventTarget {
   /** Show the slice with most of the outline, or of a finding's mask. */
   goToOutline() {
     const { slice, outline } = this;
-    if (!slice || !outline.voxels) return;
+    if (!slice || !outline?.voxels) return;
     const counts = new Uint32Array(slice.of);
     const [width, height] = outline.size;
     outline.mask.forEach((value, index) => {
@@ -344,6 +362,11 @@ export class Viewer extends EventTarget {
     const most = flat ? max2D : max3D;
     if (side > most) throw new Error(`The image has ${side} voxels on a side; the graphics of this machine can show ${most}.`);
     return true;
+  }
+
+  /** The axis that the slices in view do not have. */
+  #plane() {
+    return PLANE[VIEWS[sure(this.view)]];
   }
 
   #moved() {

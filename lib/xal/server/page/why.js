@@ -17,6 +17,22 @@ export class Why {
     this.room = room;
     this.opacity = 0.6;
     this.on = true;
+    /**
+     * What the model had thought, once that is known.
+     * @type {Reply.Thought | null}
+     */
+    this.said = null;
+    /** @type {Reply.Said[]} */
+    this.standing = [];
+    this.missing = ""; // why something is not shown
+    this.heat = false;
+    /**
+     * The annotation whose outline is shown.
+     * @type {number | null}
+     */
+    this.chosen = null;
+    /** @type {Page.Here} */
+    this.here = () => false;
   }
 
   /**
@@ -53,7 +69,6 @@ export class Why {
    * @returns {Promise<Reply.Said[]>}
    */
   async #learn(image, here) {
-    this.image = image;
     this.here = here;
     this.said = null;
     this.standing = [];
@@ -64,7 +79,7 @@ export class Why {
       if (!here()) return [];
       this.said = thought;
       if (!thought) this.missing = "No model had read this image, so there is nothing to show beside the outline.";
-      else if (thought.attention_version) await this.#attention(here);
+      else if (thought.attention_version) await this.#attention(image, here);
       return annotations;
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
@@ -73,10 +88,13 @@ export class Why {
     }
   }
 
-  /** @param {Page.Here} here */
-  async #attention(here) {
+  /**
+   * @param {Reply.ImageView} image
+   * @param {Page.Here} here
+   */
+  async #attention(image, here) {
     try {
-      const file = await bytes(`${idPath(this.image.id)}/attention.nii.gz`);
+      const file = await bytes(`${idPath(image.id)}/attention.nii.gz`);
       if (!here()) return;
       this.heat = true;
       await this.viewer.showHeat(file, this.on ? this.opacity : 0, here);
@@ -114,30 +132,26 @@ export class Why {
       said && h("p", { class: "sentence", tabindex: -1 }, said.sentence),
       this.missing && note(this.missing),
       this.heat && this.#bar(),
-      said && [this.#probabilities(), this.#numbers()],
+      said && [this.#probabilities(said), this.#numbers(said)],
       this.standing.length > 1 && this.#readings(),
     ];
   }
 
   #bar() {
+    const slider = h("input", {
+      type: "range",
+      min: 0,
+      max: 1,
+      step: 0.05,
+      value: this.opacity,
+      "aria-label": "Opacity of the attention",
+      data: { focus: "opacity" },
+      onInput: () => this.#fade(Number(slider.value)),
+    });
     return h(
       "div",
       { class: "heat" },
-      h(
-        "label",
-        { class: "row" },
-        h("span", {}, "Attention"),
-        h("input", {
-          type: "range",
-          min: 0,
-          max: 1,
-          step: 0.05,
-          value: this.opacity,
-          "aria-label": "Opacity of the attention",
-          data: { focus: "opacity" },
-          onInput: (event) => this.#fade(Number(event.target.value)),
-        }),
-      ),
+      h("label", { class: "row" }, h("span", {}, "Attention"), slider),
       h("div", { class: "scale", css: { "background-image": GRADIENT }, role: "img", "aria-label": "Colours from little to much attention" }),
       h("div", { class: "row ends" }, h("span", {}, "0"), h("span", {}, "little"), h("span", {}, "much"), h("span", {}, "1")),
     );
@@ -150,12 +164,13 @@ export class Why {
     this.viewer.setHeatOpacity(opacity);
   }
 
-  #probabilities() {
+  /** @param {Reply.Thought} said */
+  #probabilities(said) {
     return h(
       "dl",
       { class: "bars", "aria-label": "Probabilities" },
-      Object.entries(this.said.probabilities).map(([name, probability]) => [
-        h("dt", { class: name === this.said.finding ? "predicted" : "" }, name),
+      Object.entries(said.probabilities).map(([name, probability]) => [
+        h("dt", { class: name === said.finding ? "predicted" : "" }, name),
         h(
           "dd",
           {},
@@ -166,8 +181,8 @@ export class Why {
     );
   }
 
-  #numbers() {
-    const { said } = this;
+  /** @param {Reply.Thought} said */
+  #numbers(said) {
     const rows = [
       ["Uncertainty", share(said.uncertainty), "entropy of the probabilities, 0 to 1"],
       ["Misalignment", share(said.misalignment), `against the ROI that was ${SOURCES[said.roi_source] ?? said.roi_source}`],
