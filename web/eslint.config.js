@@ -17,5 +17,5 @@ export default [
     },
   },
   { files: ["lib/xal/server/page/*.js"], languageOptions: { globals: globals.browser } },
-  { files: ["web/**/*.js"], languageOptions: { globals: globals.node } },
+  { files: ["web/tests/*.js"], languageOptions: { globals: { ...globals.node, ...globals.browser } } },
 ];
