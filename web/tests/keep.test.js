@@ -104,6 +104,14 @@ test("a refusal leaves alone what was drawn since, and adds its reason", async (
   assert.equal(draft?.refused, "too late");
 });
 
+test("what was kept before the label was made gives way to it when it comes back", async () => {
+  await entrust(labelFor("before", { draft: draftFor("before", { changed: 2, runs: Uint32Array.of(1, 8) }) }));
+  await keepDraft(draftFor("before", { changed: 1, runs: Uint32Array.of(2, 7) }));
+  answering(replying({ detail: "too late" }, 409), replying({ pool: "before", task: "task" }));
+  await sent("before");
+  assert.deepEqual((await draftOf("before", "task", "reader", "image"))?.runs, Uint32Array.of(1, 8));
+});
+
 test("a refusal that was seen is not told again", async () => {
   await keepDraft(draftFor("told", { refused: "too late", untold: true }));
   await markTold("told", "task", "reader", "image");
@@ -142,7 +150,11 @@ test("a label that fails in passing does not hold up the next", async () => {
 
 test("sending goes on once at a time", async () => {
   await entrust(labelFor("once"));
-  const requests = answering(replying({ image: "image", xal: {} }));
+  const reply = replying({ image: "image", xal: {} });
+  const requests = answering(async () => {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    return reply();
+  });
   await Promise.all([sent("once"), sent("once")]);
   assert.equal(requests.length, 1);
 });
