@@ -424,10 +424,4 @@ declare namespace Reply {
     Path extends `/review/${string}/accept` ? Accepted :
     Path extends `/versions/${string}/publish` ? Version :
     never;
-  type PutPath =
-    | "/settings/alpha"
-    ;
-  type Put<Path extends string> =
-    Path extends "/settings/alpha" ? AlphaReply :
-    never;
 }
