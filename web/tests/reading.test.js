@@ -205,6 +205,12 @@ test("an earlier label that arrives is told of, and leaves alone what is in view
   assert.deepEqual(reader.does, ["tell"]);
 });
 
+test("while one label is on its way, another that arrives does not pass for it", () => {
+  const reader = sending();
+  reader.meets({ type: "delivered", image: "b", submission: "other", now: null, reply: /** @type {Reply.Receipt} */ ({ revision: 1 }) });
+  assert.equal(reader.state.phase, "sending");
+});
+
 test("to outline what was only looked at, it is leased first", () => {
   const reader = new Reader();
   reader.state = { ...START, phase: "why", wanted: "a", found: found() };
