@@ -21,13 +21,17 @@ SLICER  := .venv-slicer/.installed
 DOCS    := .venv-docs/.installed
 BROWSER := .venv/.playwright
 PAGE    := lib/xal/server/page/vendor/.installed
+WEB     := web/node_modules/.installed
+
+WEB_BIN  := web/node_modules/.bin
+PRETTIER := $(WEB_BIN)/prettier --config web/.prettierrc.json --ignore-path .gitignore --ignore-path web/.prettierignore --log-level warn web 'lib/xal/server/page/*.js'
 
 SLICER_CORE := slicer-core==5.13.31053.0
 PLAYWRIGHT  := playwright==1.65.2
 MKDOCS      := mkdocs==1.6.1 mkdocs-material==9.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help env page serve pacs demo pictures test drills flaky test-all test-rest e2e-needs lint docs lock clean
+.PHONY: help env page serve pacs demo pictures check test drills flaky test-all test-rest e2e-needs lint web-check web-format docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -117,6 +121,24 @@ docs: $(STAMP) $(DOCS) ## the documentation as a site in var/docs; a broken link
 $(DOCS): Makefile
 	@test -x .venv-docs/bin/python || $(PYTHON) -m venv .venv-docs
 	@.venv-docs/bin/python -m pip --disable-pip-version-check --quiet install $(MKDOCS)
+
+# The page is served as it lies there: none of this is needed to serve it, and a machine without npm does without.
+web-check: ## the page's form, types and units, where there is npm
+	@command -v npm >/dev/null || { echo "The page is not checked: there is no npm here."; exit 0; }; $(MAKE) --no-print-directory web-checked
+
+.PHONY: web-checked
+web-checked: $(WEB)
+	@$(PRETTIER) --check
+	@$(WEB_BIN)/eslint --config web/eslint.config.js web lib/xal/server/page
+	@$(WEB_BIN)/tsc --project web
+	@node --test --test-reporter=tap web/tests/*.test.js >web/node_modules/.tests 2>&1 || { cat web/node_modules/.tests; exit 1; }
+	@echo "The page: form, types and $$(sed -n 's/^# pass //p' web/node_modules/.tests) units are in order."
+
+web-format: $(WEB) ## the page's modules in their form
+	@$(PRETTIER) --write
+
+$(WEB): web/package.json web/package-lock.json
+	@npm ci --silent --prefix web
 	@touch $@
 
 lock: $(STAMP) ## resolve requirements.txt anew into requirements.lock
@@ -124,3 +146,5 @@ lock: $(STAMP) ## resolve requirements.txt anew into requirements.lock
 
 clean: ## remove the environments and caches (never var/: it holds what readers handed in)
 	rm -rf .venv .venv-slicer .venv-docs .venv-node node_modules lib/xal/server/page/vendor .pytest_cache .mypy_cache .ruff_cache lib/*.egg-info
+
+	rm -rf .venv .venv-slicer .venv-node node_modules web/node_modules lib/xal/server/page/vendor .pytest_cache .mypy_cache .ruff_cache lib/*.egg-info

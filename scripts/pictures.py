@@ -82,7 +82,7 @@ def look(server: Server, truth: Truth) -> None:
         def tab(reader: str, where: str = "", width: int = 1280, height: int = 720, theme: str = "dark") -> Tab:
             context = browser.new_context(viewport={"width": width, "height": height})
             context.add_init_script(
-                f"localStorage.setItem('xal.loop.reader', {reader!r}); localStorage.setItem('xal.theme', {theme!r})"
+                f"localStorage.setItem('xal.reader', {reader!r}); localStorage.setItem('xal.theme', {theme!r})"
             )
             context.set_default_timeout(SLOW)
             return Tab(context.new_page(), server, reader).open(where)

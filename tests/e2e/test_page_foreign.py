@@ -56,7 +56,7 @@ def site(tmp_path: Path) -> Iterator[str]:
 def visitor(chromium: Any, site: str) -> Iterator[Any]:
     """A reader's browser on that page, with what the reader's server answered."""
     context = chromium.new_context()
-    context.add_init_script("localStorage.setItem('xal.loop.reader', 'dr_visitor')")
+    context.add_init_script("localStorage.setItem('xal.reader', 'dr_visitor')")
     page = context.new_page()
     page.answers = []
     context.on("response", lambda reply: page.answers.append((reply.status, reply.url)))

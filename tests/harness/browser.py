@@ -216,7 +216,7 @@ def windows(chromium: Any) -> Iterator[Any]:
 
     def open_tab(server: Server, reader: str, width: int = 1280, height: int = 720, **options: Any) -> Tab:
         context = chromium.new_context(viewport={"width": width, "height": height}, **options)
-        context.add_init_script(f"localStorage.setItem('xal.loop.reader', {reader!r})")
+        context.add_init_script(f"localStorage.setItem('xal.reader', {reader!r})")
         context.set_default_timeout(SLOW)
         tab = Tab(context.new_page(), server, reader)
         _watch(tab)

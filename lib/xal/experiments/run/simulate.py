@@ -155,13 +155,14 @@ def _begin(news: Queue[News]) -> None:
     global _NEWS
     _NEWS = news
     torch.set_num_threads(1)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_with_command, daemon=True).start()
 
 
-def _end_with(parent: int) -> None:
-    """A worker whose command was killed would go on writing beside the next one; what forks workers ends with it."""
-    while os.getppid() == parent:
-        time.sleep(_POLL_SECONDS)
+def _end_with_command() -> None:
+    """A worker whose command was killed would go on writing beside the next one."""
+    command = multiprocessing.parent_process()
+    assert command is not None
+    command.join()
     os._exit(1)
 
 

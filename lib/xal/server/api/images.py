@@ -54,9 +54,9 @@ class ImageView(Reply):
     own: AnnotationReply | None
     """What the asker has handed in, as it stands."""
     checksum: str | None
+    """Of the bytes of `/datastore/image`; as `?v=` it makes the image's files ones to keep for good."""
     fingerprint: str | None
     """Of the pixels, once they were read: two files with the same one show the same."""
-    """Of the bytes of `/datastore/image`; as `?v=` it makes the image's files ones to keep for good."""
     shape: tuple[int, int, int] | None
     """Voxels along the image's own axes; None where it cannot be read."""
     spacing: tuple[float, float, float] | None

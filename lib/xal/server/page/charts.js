@@ -2,15 +2,27 @@
 
 import { fill, h, note } from "./dom.js";
 
+/**
+ * @typedef {(name: string) => string} Palette a colour of the style sheet by its name
+ * @typedef {{ title: string, [option: string]: any }} Axis
+ */
+
+/** @type {Promise<typeof Chart | null> | null} */
 let library = null;
 
 /** Chart.js, or null where the server does not have it. */
 function chartLibrary() {
-  library ??= import("./vendor/chart.js").then(() => globalThis.Chart, () => null);
+  library ??= import("./vendor/chart.js").then(
+    () => globalThis.Chart ?? null,
+    () => null,
+  );
   return library;
 }
 
-/** The colours of the style sheet, by name without dashes. */
+/**
+ * The colours of the style sheet, by name without dashes.
+ * @returns {Palette}
+ */
 function palette() {
   const style = getComputedStyle(document.documentElement);
   return (name) => style.getPropertyValue(`--${name}`).trim();
@@ -20,17 +32,23 @@ function palette() {
 export class Plot {
   /**
    * @param {object} canvas attributes of the canvas: its role and what a person who cannot see it is told
-   * @param {object[]} plugins of Chart.js
+   * @param {ChartPlugin[]} plugins of Chart.js
    */
   constructor(canvas, plugins = []) {
     this.plugins = plugins;
     this.canvas = h("canvas", canvas);
     this.element = h("div", { class: "plot" }, this.canvas);
+    /** @type {((colour: Palette) => ChartParts) | null} */
     this.describe = null;
+    /** @type {Chart | null} */
+    this.chart = null;
     window.addEventListener("xal-theme", () => this.#draw());
   }
 
-  /** `describe` makes {type, data, options} of the palette. */
+  /**
+   * `describe` makes {type, data, options} of the palette.
+   * @param {(colour: Palette) => ChartParts} describe
+   */
   async draw(describe) {
     this.describe = describe;
     if (!(await chartLibrary())) fill(this.element, note("Charts are not installed on this server: run `make page` there, then reload.", "bad"));
@@ -51,8 +69,14 @@ export class Plot {
   }
 }
 
-/** What all charts share. */
+/**
+ * What all charts share.
+ * @param {Palette} colour
+ * @param {{ x: Axis, y: Axis, tooltip: object, plugins?: object, [option: string]: any }} more
+ * @returns {object}
+ */
 export function chartOptions(colour, { x, y, tooltip, ...rest }) {
+  /** @param {Axis} axis */
   const axis = ({ title, ...more }) => ({
     title: { display: true, text: title, color: colour("quiet") },
     grid: { color: colour("line"), tickColor: colour("line") },
@@ -69,7 +93,16 @@ export function chartOptions(colour, { x, y, tooltip, ...rest }) {
     ...rest,
     plugins: {
       legend: { display: false },
-      tooltip: { backgroundColor: colour("raised"), borderColor: colour("quiet"), borderWidth: 1, titleColor: colour("text"), bodyColor: colour("text"), displayColors: false, padding: 10, ...tooltip },
+      tooltip: {
+        backgroundColor: colour("raised"),
+        borderColor: colour("quiet"),
+        borderWidth: 1,
+        titleColor: colour("text"),
+        bodyColor: colour("text"),
+        displayColors: false,
+        padding: 10,
+        ...tooltip,
+      },
       ...rest.plugins,
     },
   };

@@ -4,12 +4,17 @@ import { toast } from "./dom.js";
 import { draftOf, draftsOf, dropDraft, keepDraft } from "./keep.js";
 
 export class Drafts {
+  /** @param {Reply.Room} room */
   constructor({ pool, task, reader }) {
+    /** @type {[pool: string, task: string, reader: string]} */
     this.of = [pool, task, reader];
+    /** @type {Map<string, Page.Draft>} */
     this.unsaved = new Map();
+    /** @type {Promise<void> | null} */
     this.saving = null;
   }
 
+  /** @param {string} image */
   async get(image) {
     await this.saving;
     return draftOf(...this.of, image);
@@ -21,6 +26,7 @@ export class Drafts {
     return draftsOf(...this.of);
   }
 
+  /** @param {Page.Draft} draft */
   keep(draft) {
     this.unsaved.set(draft.image, draft);
     this.saving ??= this.#save();
@@ -35,12 +41,16 @@ export class Drafts {
     this.saving = null;
   }
 
-  /** From now on nothing of this image is written, that could come after what is done next. */
+  /**
+   * From now on nothing of this image is written, that could come after what is done next.
+   * @param {string} image
+   */
   async stop(image) {
     this.unsaved.delete(image);
     await this.saving;
   }
 
+  /** @param {string} image */
   async drop(image) {
     await this.stop(image);
     await dropDraft(...this.of, image);

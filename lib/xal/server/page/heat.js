@@ -1,5 +1,8 @@
 /** The colours of attention: violet, orange, pale yellow; the less there is, the more of the image shows through. */
 
+import { sure } from "./sure.js";
+
+/** @type {[place: number, colour: Page.Colour][]} */
 const STOPS = [
   [0, [70, 15, 110]],
   [0.3, [140, 30, 120]],
@@ -22,19 +25,28 @@ export const HEAT = {
 /** As a style sheet wants it, for the colour bar on black. */
 export const GRADIENT = `linear-gradient(to right, ${STOPS.map(([place, colour]) => `rgb(${colour.join(" ")} / ${Math.min((place / OPAQUE_FROM) ** 2, 1).toFixed(2)}) ${place * 100}%`).join(", ")})`;
 
-/** A map of one slice as a picture that covers it: `values` run along its columns first, then along its rows. */
+/**
+ * A map of one slice as a picture that covers it: `values` run along its columns first, then along its rows.
+ * @param {ArrayLike<number>} values
+ * @param {number} columns
+ * @param {number} rows
+ */
 export function heatPicture(values, columns, rows) {
   const picture = Object.assign(document.createElement("canvas"), { width: columns, height: rows });
-  const pen = picture.getContext("2d");
+  const pen = sure(picture.getContext("2d"));
   const pixels = pen.createImageData(columns, rows);
   for (let at = 0; at < columns * rows; at++) pixels.data.set(shade(values[at]), 4 * at);
   pen.putImageData(pixels, 0, 0);
   return picture;
 }
 
+/** @param {number} attention */
 function shade(attention) {
   const value = Math.min(attention, 1);
-  const above = Math.max(STOPS.findIndex(([place]) => place >= value), 1);
+  const above = Math.max(
+    STOPS.findIndex(([place]) => place >= value),
+    1,
+  );
   const [[low, from], [high, to]] = [STOPS[above - 1], STOPS[above]];
   const share = (value - low) / (high - low);
   return [...from.map((start, k) => start + share * (to[k] - start)), 255 * Math.min((value / OPAQUE_FROM) ** 2, 1)];

@@ -8,11 +8,12 @@
  */
 
 import { Failure, get, handIn } from "./api.js";
-import { toast } from "./dom.js";
+import { saidBy, toast } from "./dom.js";
 
 const FIRST_PAUSE_MS = 5000;
 const LONGEST_PAUSE_MS = 60000;
 
+/** @type {Promise<IDBDatabase> | null} */
 let database = null;
 
 function opened() {
@@ -36,10 +37,17 @@ function opened() {
   return database;
 }
 
-/** Run `work` with the stores in one transaction; resolves with its result once the disk has it. */
+/**
+ * Run `work` with the stores in one transaction; resolves with its result once the disk has it.
+ * @param {("drafts" | "outbox")[]} names
+ * @param {IDBTransactionMode} mode
+ * @param {(...stores: IDBObjectStore[]) => IDBRequest | void} work
+ * @returns {Promise<any>}
+ */
 async function within(names, mode, work) {
   const transaction = (await opened()).transaction(names, mode);
   return new Promise((resolve, reject) => {
+    /** @type {IDBRequest | void} */
     let asked;
     transaction.oncomplete = () => resolve(asked?.result);
     transaction.onabort = () => reject(transaction.error ?? new Error("interrupted"));
@@ -54,26 +62,45 @@ async function within(names, mode, work) {
 
 let told = false;
 
-/** What cannot be read counts as not there. */
+/**
+ * What cannot be read counts as not there.
+ * @template Value, Otherwise
+ * @param {Promise<Value>} reading
+ * @param {Otherwise} otherwise
+ * @returns {Promise<Value | Otherwise>}
+ */
 async function ifReadable(reading, otherwise) {
   try {
     return await reading;
   } catch (error) {
-    if (!told) toast(`This browser keeps nothing here (${error.message}): hand in what you draw before you leave the page.`, "bad");
+    if (!told) toast(`This browser keeps nothing here (${saidBy(error)}): hand in what you draw before you leave the page.`, "bad");
     told = true;
     return otherwise;
   }
 }
 
-/** What could not be written: newer than what the disk has. */
+/**
+ * What could not be written: newer than what the disk has.
+ * @type {{ drafts: Map<string, Page.Draft>, outbox: Map<string, Page.Entry> }}
+ */
 const unwritten = { drafts: new Map(), outbox: new Map() };
 window.addEventListener("beforeunload", (event) => {
   if (unwritten.drafts.size || unwritten.outbox.size) event.preventDefault();
 });
-const keyOf = (pool, task, reader, image) => JSON.stringify([pool, task, reader, image]);
+
+/** @param {Page.DraftKey} of */
+const keyOf = (...of) => JSON.stringify(of);
+
+/**
+ * @param {Page.Draft} draft
+ * @returns {Page.DraftKey}
+ */
 const ofDraft = ({ pool, task, reader, image }) => [pool, task, reader, image];
 
-/** Throws where this browser cannot keep it; this page has it all the same. */
+/**
+ * Throws where this browser cannot keep it; this page has it all the same.
+ * @param {Page.Draft} draft
+ */
 export async function keepDraft(draft) {
   const key = keyOf(...ofDraft(draft));
   unwritten.drafts.set(key, draft);
@@ -91,44 +118,86 @@ function askToPersist() {
   navigator.storage?.persist?.().catch(console.warn); // missing where the page did not come by HTTPS
 }
 
+/**
+ * @param {Page.DraftKey} of
+ * @returns {Promise<Page.Draft | undefined>}
+ */
 export const draftOf = async (...of) =>
-  unwritten.drafts.get(keyOf(...of)) ?? ifReadable(within(["drafts"], "readonly", (drafts) => drafts.get(of)));
+  unwritten.drafts.get(keyOf(...of)) ??
+  ifReadable(
+    within(["drafts"], "readonly", (drafts) => drafts.get(of)),
+    undefined,
+  );
 
+/** @param {Page.DraftKey} of */
 export function dropDraft(...of) {
   unwritten.drafts.delete(keyOf(...of));
-  return ifReadable(within(["drafts"], "readwrite", (drafts) => drafts.delete(of)));
+  return ifReadable(
+    within(["drafts"], "readwrite", (drafts) => drafts.delete(of)),
+    undefined,
+  );
 }
 
-/** This reader's unfinished outlines, the latest first. */
+/**
+ * This reader's unfinished outlines, the latest first.
+ * @param {string} pool
+ * @param {string} task
+ * @param {string} reader
+ */
 export async function draftsOf(pool, task, reader) {
   const range = () => IDBKeyRange.bound([pool, task, reader], [pool, task, reader, []]);
-  const written = await ifReadable(within(["drafts"], "readonly", (drafts) => drafts.getAll(range())), []);
+  /** @type {Page.Draft[]} */
+  const written = await ifReadable(
+    within(["drafts"], "readonly", (drafts) => drafts.getAll(range())),
+    [],
+  );
   const here = [...unwritten.drafts.values()].filter((draft) => draft.pool === pool && draft.task === task && draft.reader === reader);
   const others = written.filter((draft) => !unwritten.drafts.has(keyOf(...ofDraft(draft))));
   return [...here, ...others].sort((one, other) => other.changed - one.changed);
 }
 
-/** The refusal of this one has been seen. */
+/**
+ * The refusal of this one has been seen.
+ * @param {Page.DraftKey} of
+ */
 export async function markTold(...of) {
   const here = unwritten.drafts.get(keyOf(...of));
   if (here) here.untold = false;
-  await ifReadable(within(["drafts"], "readwrite", (drafts) => {
-    drafts.get(of).onsuccess = ({ target }) => target.result?.untold && drafts.put({ ...target.result, untold: false });
-  }));
+  await ifReadable(
+    within(["drafts"], "readwrite", (drafts) => {
+      const kept = drafts.get(of);
+      kept.onsuccess = () => kept.result?.untold && drafts.put({ ...kept.result, untold: false });
+    }),
+    undefined,
+  );
 }
 
-/** This task's labels of this pool that have not reached the server, the oldest first. */
+/**
+ * This task's labels of this pool that have not reached the server, the oldest first.
+ * @param {string} pool
+ * @param {string} task
+ */
 export const waiting = async (pool, task) => (await outbox()).filter((entry) => entry.pool === pool && entry.task === task);
 
-/** What was drawn for another pool or task: it waits until that is served here again. */
+/**
+ * What was drawn for another pool or task: it waits until that is served here again.
+ * @param {string} pool
+ * @param {string} task
+ */
 export const waitingElsewhere = async (pool, task) => (await outbox()).filter((entry) => entry.pool !== pool || entry.task !== task);
 
 async function outbox() {
-  const written = await ifReadable(within(["outbox"], "readonly", (labels) => labels.getAll()), []);
+  const written = await ifReadable(
+    within(["outbox"], "readonly", (labels) => labels.getAll()),
+    [],
+  );
   return [...written, ...unwritten.outbox.values()].sort((one, other) => one.made - other.made);
 }
 
-/** From now on this label is on its way, and its draft is done. */
+/**
+ * From now on this label is on its way, and its draft is done.
+ * @param {Page.Entry} entry
+ */
 export async function entrust(entry) {
   try {
     await within(["outbox", "drafts"], "readwrite", (outbox, drafts) => {
@@ -142,23 +211,39 @@ export async function entrust(entry) {
   unwritten.drafts.delete(keyOf(...ofDraft(entry)));
 }
 
-/** The server has it. */
+/**
+ * The server has it.
+ * @param {Page.Entry} entry
+ */
 async function done(entry) {
   if (!unwritten.outbox.delete(entry.submission)) return within(["outbox"], "readwrite", (outbox) => outbox.delete(entry.submission));
   const left = await draftOf(...ofDraft(entry));
   if (left && !isNewer(left, entry)) await dropDraft(...ofDraft(entry));
 }
 
-/** The server did not want it: it is a draft again, with the reason; one that was outlined since then stays, and gets the reason. */
+/**
+ * The server did not want it: it is a draft again, with the reason; one that was outlined since then stays, and gets the reason.
+ * @param {Page.Entry} entry
+ * @param {string} reason
+ */
 async function giveBack(entry, reason) {
-  const again = (draft) => (draft && isNewer(draft, entry) && draft.runs.length > 1 ? { ...draft, refused: reason, untold: true } : { ...entry.draft, refused: reason, untold: true, changed: Date.now() });
+  /** @param {Page.Draft | undefined} draft */
+  const again = (draft) =>
+    draft && isNewer(draft, entry) && draft.runs.length > 1
+      ? { ...draft, refused: reason, untold: true }
+      : { ...entry.draft, refused: reason, untold: true, changed: Date.now() };
   if (unwritten.outbox.delete(entry.submission)) return keepDraft(again(await draftOf(...ofDraft(entry))));
   return within(["outbox", "drafts"], "readwrite", (outbox, drafts) => {
-    drafts.get(ofDraft(entry)).onsuccess = ({ target }) => drafts.put(again(target.result));
+    const kept = drafts.get(ofDraft(entry));
+    kept.onsuccess = () => drafts.put(again(kept.result));
     outbox.delete(entry.submission);
   });
 }
 
+/**
+ * @param {Page.Draft} draft
+ * @param {Page.Entry} entry
+ */
 const isNewer = (draft, entry) => draft.changed > (entry.draft.changed ?? entry.made);
 
 /** A number that nobody else has; `randomUUID` is missing where the page did not come by HTTPS. */
@@ -166,7 +251,11 @@ export function submissionNumber() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Hand in a label now. Returns {entry, reply} or {entry, refused}; throws a passing Failure if it may go better later. */
+/**
+ * Hand in a label now. Returns {entry, reply} or {entry, refused}; throws a passing Failure if it may go better later.
+ * @param {Page.Entry} entry
+ * @returns {Promise<Page.Delivery>}
+ */
 async function sendNow(entry) {
   try {
     return { entry, reply: await handIn(entry) };
@@ -177,18 +266,25 @@ async function sendNow(entry) {
   }
 }
 
-/** Whether the server still has what this was drawn for; it may have been started anew with something else. */
+/**
+ * Whether the server still has what this was drawn for; it may have been started anew with something else.
+ * @param {Page.Entry} entry
+ */
 async function isServed({ pool, task }) {
   const room = await get("/room");
   return room.pool === pool && room.task === task;
 }
 
+/** @type {Promise<void> | null} */
 let sending = null;
 
 /**
  * Send what waits for this task of this pool, and what comes to it meanwhile; `tell` hears at once what became of each:
  * {entry, reply} or {entry, refused}. What could not be sent stays. Once at a time in a tab, and only one tab at a time
  * where the browser can see to that.
+ * @param {string} pool
+ * @param {string} task
+ * @param {(result: Page.Delivery) => void} tell
  */
 export function sendAll(pool, task, tell) {
   const send = () => sendWaiting(pool, task, tell);
@@ -198,16 +294,26 @@ export function sendAll(pool, task, tell) {
   return sending;
 }
 
-/** Per submission: how often it failed, and until when it is left alone. */
+/**
+ * Per submission: how often it failed, and until when it is left alone.
+ * @type {Map<string, { failed: number, until: number }>}
+ */
 const pauses = new Map();
 
+/** @param {Page.Entry} entry */
 function putOff({ submission }) {
   const failed = (pauses.get(submission)?.failed ?? 0) + 1;
   pauses.set(submission, { failed, until: Date.now() + Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** failed) });
 }
 
-const isDue = ({ submission }) => !(pauses.get(submission)?.until > Date.now());
+/** @param {Page.Entry} entry */
+const isDue = ({ submission }) => (pauses.get(submission)?.until ?? 0) <= Date.now();
 
+/**
+ * @param {string} pool
+ * @param {string} task
+ * @param {(result: Page.Delivery) => void} tell
+ */
 async function sendWaiting(pool, task, tell) {
   for (;;) {
     const entry = (await waiting(pool, task)).find(isDue);
@@ -216,9 +322,10 @@ async function sendWaiting(pool, task, tell) {
     try {
       result = await sendNow(entry);
     } catch (error) {
-      if (!(error instanceof Failure)) console.error(error);
-      if (error.status !== 0 || error.late) putOff(entry); // what takes too long does not keep the others waiting next time
-      if (error.status === 0) return;
+      const failure = error instanceof Failure ? error : null;
+      if (!failure) console.error(error);
+      if (failure?.status !== 0 || failure.late) putOff(entry); // what takes too long does not keep the others waiting next time
+      if (failure?.status === 0) return;
       continue;
     }
     pauses.set(entry.submission, { failed: 0, until: Infinity }); // it is settled, even if the disk should not take that

@@ -9,20 +9,44 @@ const MOST = 500; // what the server gives at once
 const MARGIN = "1500px";
 const PLACEHOLDERS = 8;
 
+/**
+ * @template Item
+ * @typedef {{ items: Item[], next: string | null }} Portion what the server gives at once
+ */
+/**
+ * @template Item
+ * @typedef {object} Part a page of the list
+ * @property {Item[]} items
+ * @property {HTMLElement} element
+ * @property {Map<string, { element: HTMLElement, says: string }>} rows
+ * @property {boolean} full whether it holds its rows
+ */
+
+/** @template Item */
 export class Endless {
   /**
    * @param {object} parts
    * @param {string} parts.label what the list is of
-   * @param {(cursor: string|null, limit: number) => Promise<{items: object[], next: string|null}>} parts.fetch
-   * @param {(item: object, position: number) => HTMLElement} parts.row what it shows of an item; what has `data-main` in it gets the focus
-   * @param {(item: object) => string} parts.key
+   * @param {(cursor: string|null, limit: number) => Promise<Portion<Item>>} parts.fetch
+   * @param {(item: Item, position: number) => HTMLElement} parts.row what it shows of an item; what has `data-main` in it gets the focus
+   * @param {(item: Item) => string} parts.key
    * @param {() => string|Node} parts.empty said where there is nothing
    */
   constructor({ label, fetch, row, key, empty }) {
-    Object.assign(this, { fetch, row, key, empty, pages: [], next: null, turn: 0, loading: false, failed: false });
+    this.fetch = fetch;
+    this.row = row;
+    this.key = key;
+    this.empty = empty;
+    /** @type {Part<Item>[]} */
+    this.pages = [];
+    /** @type {string | null} */
+    this.next = null;
+    this.turn = 0;
+    this.loading = false;
+    this.failed = false;
     this.list = h("div", { class: "pages", role: "list", "aria-label": label });
     this.foot = h("div", { class: "foot" });
-    this.element = h("div", { class: "endless", onKeydown: (event) => this.#key(event) }, this.list, this.foot);
+    this.element = h("div", { class: "endless", onKeydown: (/** @type {KeyboardEvent} */ event) => this.#key(event) }, this.list, this.foot);
     this.observer = new IntersectionObserver((entries) => entries.forEach((entry) => this.#moved(entry)), { root: this.element, rootMargin: MARGIN });
     live.addEventListener("connection", () => live.connected && this.failed && this.#more());
   }
@@ -38,7 +62,11 @@ export class Endless {
     this.observer.disconnect();
     this.element.scrollTop = 0;
     fill(this.list);
-    fill(this.foot, Array.from({ length: PLACEHOLDERS }, () => h("div", { class: "item placeholder", "aria-hidden": "true" })), h("p", { class: "unseen", role: "status" }, "Loading …"));
+    fill(
+      this.foot,
+      Array.from({ length: PLACEHOLDERS }, () => h("div", { class: "item placeholder", "aria-hidden": "true" })),
+      h("p", { class: "unseen", role: "status" }, "Loading …"),
+    );
     await this.#more();
   }
 
@@ -59,7 +87,10 @@ export class Endless {
     return true;
   }
 
-  /** Take an item away; the focus goes to the one behind it, or before it. */
+  /**
+   * Take an item away; the focus goes to the one behind it, or before it.
+   * @param {string} key
+   */
   remove(key) {
     const page = this.pages.find(({ items }) => items.some((item) => this.key(item) === key));
     if (!page) return;
@@ -110,7 +141,9 @@ export class Endless {
     if (this.next !== null) this.observer.observe(this.foot); // says at once whether it is in view
   }
 
+  /** @param {Item[]} items */
   #add(items) {
+    /** @type {Part<Item>} */
     const page = { items, element: h("div", { class: "page" }), rows: new Map(), full: false };
     this.pages.push(page);
     this.#render(page);
@@ -118,10 +151,12 @@ export class Endless {
     this.observer.observe(page.element);
   }
 
+  /** @param {Portion<Item>} reply */
   #replace(reply) {
     const { scrollTop } = this.element;
     const focused = document.activeElement?.closest(".item");
-    const lost = focused && this.list.contains(focused) ? focused.dataset.key : null;
+    const lost = focused instanceof HTMLElement && this.list.contains(focused) ? focused.dataset.key : null;
+    /** @type {Item[][]} */
     const chunks = [];
     for (let at = 0; at < reply.items.length; at += PAGE) chunks.push(reply.items.slice(at, at + PAGE));
     for (const page of this.pages.splice(chunks.length)) {
@@ -141,7 +176,10 @@ export class Endless {
     if (lost && !this.list.contains(document.activeElement)) main(this.list.querySelector(`[data-key="${CSS.escape(lost)}"]`))?.focus({ preventScroll: true });
   }
 
-  /** The elements of a page; a row that says the same as before keeps its own. */
+  /**
+   * The elements of a page; a row that says the same as before keeps its own.
+   * @param {Part<Item>} page
+   */
   #render(page) {
     const before = page.rows;
     let position = this.pages.slice(0, this.pages.indexOf(page)).reduce((sum, earlier) => sum + earlier.items.length, 0);
@@ -160,33 +198,45 @@ export class Endless {
     page.full = true;
   }
 
+  /** @param {IntersectionObserverEntry} entry */
   #moved({ target, isIntersecting, boundingClientRect }) {
     if (target === this.foot) return isIntersecting && this.#more();
     const page = this.pages.find(({ element }) => element === target);
     if (!page) return;
     if (isIntersecting && !page.full) this.#render(page);
     else if (!isIntersecting && page.full && boundingClientRect.height && !target.contains(document.activeElement)) {
-      target.style.height = `${boundingClientRect.height}px`;
-      target.replaceChildren();
+      page.element.style.height = `${boundingClientRect.height}px`;
+      page.element.replaceChildren();
       page.rows = new Map();
       page.full = false;
     }
   }
 
+  /**
+   * @param {Element} element
+   * @param {number} step
+   */
   #neighbour(element, step) {
     const rows = [...this.list.querySelectorAll(".item")];
     return rows[rows.indexOf(element) + step] ?? null;
   }
 
+  /** @param {KeyboardEvent} event */
   #key(event) {
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    const row = event.target.closest?.(".item");
-    if (!step || !row || event.altKey || event.ctrlKey || event.metaKey || event.target.matches("input, select")) return;
+    const { key, target } = event;
+    const step = key === "ArrowDown" ? 1 : key === "ArrowUp" ? -1 : 0;
+    if (!step || !(target instanceof Element) || event.altKey || event.ctrlKey || event.metaKey || target.matches("input, select")) return;
+    const row = target.closest(".item");
+    if (!row) return;
     const next = this.#neighbour(row, step);
     if (next) main(next)?.focus();
     event.preventDefault();
   }
 }
 
-/** What of a row has the focus when one goes from row to row. */
-const main = (row) => row && (row.matches("[data-main]") ? row : row.querySelector("[data-main]"));
+/**
+ * What of a row has the focus when one goes from row to row.
+ * @param {Element | null} row
+ * @returns {HTMLElement | null}
+ */
+const main = (row) => (row instanceof HTMLElement && row.matches("[data-main]") ? row : (row?.querySelector("[data-main]") ?? null));

@@ -1,12 +1,21 @@
 /** What goes on at the server, as it happens; and whether there is a server at all. */
 
-export const live = new EventTarget();
+class Live extends EventTarget {
+  /**
+   * The last state that was sent, or null before the first.
+   * @type {Reply.State | null}
+   */
+  state = null;
+  /**
+   * Whether the server is there: null until that is known.
+   * @type {boolean | null}
+   */
+  connected = null;
+}
 
-/** The last state that was sent, or null before the first. */
-live.state = null;
-/** Whether the server is there: null until that is known. */
-live.connected = null;
+export const live = new Live();
 
+/** @type {EventSource | null} */
 let source = null;
 let again = 0;
 
@@ -16,19 +25,21 @@ export function listen() {
   clearTimeout(again);
   source?.close();
   if (document.hidden) return;
-  source = new EventSource("/xal/api/live");
-  source.addEventListener("state", (event) => {
+  const opened = new EventSource("/xal/api/live");
+  source = opened;
+  opened.addEventListener("state", (event) => {
     live.state = JSON.parse(event.data);
     connected(true);
     live.dispatchEvent(new Event("state"));
   });
-  source.addEventListener("open", () => connected(true));
-  source.addEventListener("error", () => {
+  opened.addEventListener("open", () => connected(true));
+  opened.addEventListener("error", () => {
     connected(false);
-    if (source.readyState === EventSource.CLOSED) again = setTimeout(listen, 3000); // a proxy's error page ends it for good
+    if (opened.readyState === EventSource.CLOSED) again = setTimeout(listen, 3000); // a proxy's error page ends it for good
   });
 }
 
+/** @param {boolean} now */
 function connected(now) {
   if (live.connected === now) return;
   live.connected = now;

@@ -5,6 +5,8 @@
  * changed is kept as a list of voxels, so undoing costs the same in a small picture and in a large volume.
  */
 
+import { sure } from "./sure.js";
+
 const DEPTH = 100;
 
 export class Outline {
@@ -13,8 +15,11 @@ export class Outline {
     this.size = size;
     this.mask = new Uint8Array(size[0] * size[1] * size[2]);
     this.voxels = 0;
+    /** @type {Uint32Array[]} */
     this.done = [];
+    /** @type {Uint32Array[]} */
     this.undone = [];
+    /** @type {number[] | null} */
     this.stroke = null;
   }
 
@@ -24,7 +29,7 @@ export class Outline {
 
   /** Take back what this stroke has drawn so far: a box is drawn anew at every move. */
   restart() {
-    this.#toggle(this.stroke);
+    this.#toggle(sure(this.stroke));
     this.stroke = [];
   }
 
@@ -54,15 +59,33 @@ export class Outline {
     return this.end();
   }
 
-  /** A round pen of `width` voxels from one point to another in a plane; `value` 0 erases. */
+  /**
+   * A round pen of `width` voxels from one point to another in a plane; `value` 0 erases.
+   * @param {Page.Point} from
+   * @param {Page.Point} to
+   * @param {number} plane
+   * @param {number} width
+   * @param {0 | 1} value
+   */
   line(from, to, plane, width, value) {
     const steps = Math.max(...from.map((start, axis) => Math.abs(to[axis] - start)), 1);
     for (let step = 0; step <= steps; step++) {
-      this.#dot(from.map((start, axis) => Math.round(start + ((to[axis] - start) * step) / steps)), plane, width, value);
+      this.#dot(
+        from.map((start, axis) => Math.round(start + ((to[axis] - start) * step) / steps)),
+        plane,
+        width,
+        value,
+      );
     }
   }
 
-  /** Everything between two corners in a plane. */
+  /**
+   * Everything between two corners in a plane.
+   * @param {Page.Point} from
+   * @param {Page.Point} to
+   * @param {number} plane
+   * @param {0 | 1} value
+   */
   box(from, to, plane, value) {
     const [a, b] = axesOf(plane);
     const point = [...from];
@@ -71,7 +94,12 @@ export class Outline {
     }
   }
 
-  /** The inside of a closed curve in a plane: voxels whose centre an even number of its edges does not have on one side. */
+  /**
+   * The inside of a closed curve in a plane: voxels whose centre an even number of its edges does not have on one side.
+   * @param {Page.Point[]} curve
+   * @param {number} plane
+   * @param {0 | 1} value
+   */
   inside(curve, plane, value) {
     const [a, b] = axesOf(plane);
     const rows = curve.map((point) => point[b]);
@@ -100,7 +128,10 @@ export class Outline {
     return Uint32Array.from(lengths);
   }
 
-  /** Be what `runs` described; nothing can be undone. */
+  /**
+   * Be what `runs` described; nothing can be undone.
+   * @param {Uint32Array} runs
+   */
   restore(runs) {
     let index = 0;
     this.voxels = 0;
@@ -113,6 +144,12 @@ export class Outline {
     this.undone = [];
   }
 
+  /**
+   * @param {Page.Point} centre
+   * @param {number} plane
+   * @param {number} width
+   * @param {0 | 1} value
+   */
   #dot(centre, plane, width, value) {
     const [a, b] = axesOf(plane);
     const reach = Math.floor(width / 2);
@@ -128,20 +165,31 @@ export class Outline {
     }
   }
 
+  /**
+   * @param {Page.Point} point
+   * @param {0 | 1} value
+   */
   #put([x, y, z], value) {
     const [width, height, depth] = this.size;
     if (x < 0 || y < 0 || z < 0 || x >= width || y >= height || z >= depth) return;
     this.#set(x + width * (y + height * z), value);
   }
 
+  /**
+   * @param {number} index
+   * @param {0 | 1} value
+   */
   #set(index, value) {
     if (this.mask[index] === value) return;
     this.mask[index] = value;
     this.voxels += value ? 1 : -1;
-    this.stroke.push(index);
+    sure(this.stroke).push(index);
   }
 
-  /** A mask has two values, so a list of what changed is undone by changing it again. */
+  /**
+   * A mask has two values, so a list of what changed is undone by changing it again.
+   * @param {Iterable<number>} list
+   */
   #toggle(list) {
     for (const index of list) {
       this.mask[index] ^= 1;
@@ -149,6 +197,10 @@ export class Outline {
     }
   }
 
+  /**
+   * @param {Uint32Array[]} from
+   * @param {Uint32Array[]} to
+   */
   #move(from, to) {
     if (this.stroke) return false;
     const list = from.pop();
@@ -159,10 +211,21 @@ export class Outline {
   }
 }
 
+/**
+ * @param {number} plane
+ * @returns {number[]}
+ */
 const axesOf = (plane) => [0, 1, 2].filter((axis) => axis !== plane);
 
-/** Where the closed curve crosses a row, in order. */
+/**
+ * Where the closed curve crosses a row, in order.
+ * @param {Page.Point[]} curve
+ * @param {number} a
+ * @param {number} b
+ * @param {number} row
+ */
 function crossed(curve, a, b, row) {
+  /** @type {number[]} */
   const places = [];
   curve.forEach((from, position) => {
     const to = curve[(position + 1) % curve.length];

@@ -7,21 +7,36 @@
  */
 
 import { PLANE } from "./planes.js";
+import { sure } from "./sure.js";
+
+/**
+ * @import { Niivue } from "./vendor/niivue.js"
+ * @import { Outline } from "./outline.js"
+ * @typedef {[x: number, y: number]} Pixel of the canvas
+ * @typedef {(a: number, b: number) => Pixel} OnScreen a corner of voxels → where it is seen
+ */
 
 export class Overlay {
+  /** @param {HTMLCanvasElement} canvas */
   constructor(canvas) {
     this.canvas = canvas;
+    /** @type {Page.Colour} */
     this.colour = [255, 255, 255];
     this.shown = true;
+    /** @type {{ picture: HTMLCanvasElement, opacity: number } | null} */
     this.heat = null; // {picture, opacity}: a canvas that covers the whole slice
   }
 
-  /** Draw over every slice that `nv` shows. */
+  /**
+   * Draw over every slice that `nv` shows.
+   * @param {Niivue} nv
+   * @param {Outline | null} outline
+   */
   draw(nv, outline) {
     const { canvas } = this;
     const { width, height } = nv.canvas;
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-    const pen = canvas.getContext("2d");
+    const pen = sure(canvas.getContext("2d"));
     pen.clearRect(0, 0, width, height);
     if (!outline) return;
     for (const tile of nv.screenSlices) {
@@ -40,9 +55,20 @@ export class Overlay {
     }
   }
 
+  /**
+   * @param {CanvasRenderingContext2D} pen
+   * @param {OnScreen} onScreen
+   * @param {number} columns
+   * @param {number} rows
+   */
   #drawHeat(pen, onScreen, columns, rows) {
-    const { picture, opacity } = this.heat;
+    const { picture, opacity } = sure(this.heat);
     const [origin, right, down] = [onScreen(0, 0), onScreen(columns, 0), onScreen(0, rows)];
+    /**
+     * @param {Pixel} to
+     * @param {number} cells
+     * @returns {[number, number]}
+     */
     const along = (to, cells) => [(to[0] - origin[0]) / cells, (to[1] - origin[1]) / cells];
     pen.save();
     pen.setTransform(...along(right, picture.width), ...along(down, picture.height), ...origin);
@@ -51,21 +77,41 @@ export class Overlay {
     pen.restore();
   }
 
+  /**
+   * @param {CanvasRenderingContext2D} pen
+   * @param {Path2D} path
+   */
   #drawEdges(pen, path) {
     const thick = Math.max(this.canvas.width / this.canvas.clientWidth, 1);
-    for (const [strokeStyle, lineWidth] of [["rgb(0 0 0 / 0.7)", 4 * thick], [`rgb(${this.colour.join(" ")})`, 2 * thick]]) {
+    for (const [strokeStyle, lineWidth] of /** @type {const} */ ([
+      ["rgb(0 0 0 / 0.7)", 4 * thick],
+      [`rgb(${this.colour.join(" ")})`, 2 * thick],
+    ])) {
       Object.assign(pen, { strokeStyle, lineWidth, lineCap: "round" });
       pen.stroke(path);
     }
   }
 }
 
-/** The sides of voxels of the outline beyond which it does not go on, in pixels of the canvas. */
+/**
+ * The sides of voxels of the outline beyond which it does not go on, in pixels of the canvas.
+ * @param {Niivue} nv
+ * @param {Outline} outline
+ * @param {[plane: number, a: number, b: number]} axes
+ * @param {OnScreen} onScreen
+ * @returns {Path2D}
+ */
 function edges(nv, outline, [plane, a, b], onScreen) {
   const path = new Path2D();
   const { mask, size } = outline;
   const step = [1, size[0], size[0] * size[1]];
   const at = Math.round(nv.frac2vox(nv.scene.crosshairPos)[plane]) * step[plane];
+  /**
+   * @param {number} fromA
+   * @param {number} fromB
+   * @param {number} toA
+   * @param {number} toB
+   */
   const side = (fromA, fromB, toA, toB) => {
     path.moveTo(...onScreen(fromA, fromB));
     path.lineTo(...onScreen(toA, toB));
@@ -82,10 +128,22 @@ function edges(nv, outline, [plane, a, b], onScreen) {
   return path;
 }
 
-/** (corner along a, corner along b) → pixel; corners count from the first voxel's outer edge. */
+/**
+ * (corner along a, corner along b) → pixel; corners count from the first voxel's outer edge.
+ * @param {Niivue} nv
+ * @param {{ leftTopWidthHeight: number[] }} tile
+ * @param {number} a
+ * @param {number} b
+ * @param {number[]} size
+ * @returns {OnScreen | null}
+ */
 function mapping(nv, tile, a, b, size) {
   const [left, top, width, height] = tile.leftTopWidthHeight;
-  const places = [[0.5, 0.5], [0.6, 0.5], [0.5, 0.6]].map(([u, v]) => [left + u * width, top + v * height]);
+  const places = [
+    [0.5, 0.5],
+    [0.6, 0.5],
+    [0.5, 0.6],
+  ].map(([u, v]) => [left + u * width, top + v * height]);
   const fractions = places.map((place) => nv.canvasPos2frac(place));
   if (fractions.some((fraction) => fraction[0] < 0)) return null;
   const [origin, right, down] = fractions.map((fraction) => [fraction[a] * size[a], fraction[b] * size[b]]);

@@ -1,16 +1,21 @@
 /** What stands beside the picture, and over it while there is none, in every phase of reading. */
 
 import { get } from "./api.js";
-import { clock, colourOf, h, note, rgb, share } from "./dom.js";
+import { clock, colourOf, h, note, rgb, saidBy, share } from "./dom.js";
 import { live } from "./live.js";
 import { readPath } from "./rows.js";
+import { sure } from "./sure.js";
 
+/** @import { Phase, Read } from "./read.js" */
+
+/** @type {Partial<Record<Phase, (read: Read) => Page.Child>>} */
 const COVERS = {
   idle: (read) => [h("p", {}, "Ready when you are."), nextButton(read, "Next image")],
   loading: () => h("p", { class: "busy" }, "Loading the image …"),
   empty: () => [h("h2", {}, "Nothing left to read"), h("p", {}, "Every image has been read, or is with somebody else.")],
   error: (read) => [h("h2", {}, "This did not work"), h("p", { role: "alert" }, read.message), nextButton(read, "Another image")],
 };
+/** @type {Record<Phase, (read: Read) => Page.Child>} */
 const PANELS = {
   idle: idlePart,
   loading: () => [],
@@ -21,15 +26,24 @@ const PANELS = {
   why: whyPart,
 };
 
-/** What covers the picture; null where the picture itself is to be seen. */
+/**
+ * What covers the picture; null where the picture itself is to be seen.
+ * @param {Read} read
+ */
 export const coverOf = (read) => COVERS[read.phase]?.(read) ?? null;
 
+/** @param {Read} read */
 export const panelOf = (read) => PANELS[read.phase](read);
 
+/**
+ * @param {Read} read
+ * @param {string} text
+ */
 function nextButton(read, text) {
   return h("button", { class: "primary large", data: { focus: "next" }, onClick: () => read.next() }, text, h("kbd", {}, "N"));
 }
 
+/** @param {Read} read */
 function idlePart(read) {
   const { room } = read;
   const { state } = live;
@@ -38,48 +52,88 @@ function idlePart(read) {
     state && h("p", { class: "quiet" }, `${state.open} of ${state.images} images wait; ${state.settled} are settled.`),
     unfinishedPart(read),
     h("h3", {}, "How it goes"),
-    h("ol", { class: "steps" }, h("li", {}, "Outline the lesion in the image."), h("li", {}, "Choose its finding."), h("li", {}, "Hand in. You then see where the model had looked.")),
+    h(
+      "ol",
+      { class: "steps" },
+      h("li", {}, "Outline the lesion in the image."),
+      h("li", {}, "Choose its finding."),
+      h("li", {}, "Hand in. You then see where the model had looked."),
+    ),
   ];
 }
 
-/** Drafts of other images than the one in view. */
+/**
+ * Drafts of other images than the one in view.
+ * @param {Read} read
+ */
 function unfinishedPart(read) {
   const others = read.unfinished.filter(({ image }) => image !== read.wanted);
-  return others.length > 0 && [h("h3", {}, "Unfinished"), h("ul", { class: "plain" }, others.map((draft) => unfinished(read, draft)))];
+  return (
+    others.length > 0 && [
+      h("h3", {}, "Unfinished"),
+      h(
+        "ul",
+        { class: "plain" },
+        others.map((draft) => unfinished(read, draft)),
+      ),
+    ]
+  );
 }
 
+/**
+ * @param {Read} read
+ * @param {Page.Draft} draft
+ */
 function unfinished(read, draft) {
   const { image, refused } = draft;
-  return h("li", {},
-    h("div", { class: "row" }, h("a", { href: readPath(image) }, image), h("button", { class: "plain", "aria-label": `Discard ${image}`, data: { focus: `discard-${image}` }, onClick: () => read.discard(draft) }, "Discard")),
-    refused && h("p", { class: "bad" }, refused));
+  return h(
+    "li",
+    {},
+    h(
+      "div",
+      { class: "row" },
+      h("a", { href: readPath(image) }, image),
+      h("button", { class: "plain", "aria-label": `Discard ${image}`, data: { focus: `discard-${image}` }, onClick: () => read.discard(draft) }, "Discard"),
+    ),
+    refused && h("p", { class: "bad" }, refused),
+  );
 }
 
-function heading({ room, image, phase, until }) {
+/** @param {Read} read */
+function heading({ room, image: shown, phase, until }) {
+  const image = sure(shown);
   const standing = phase === "reading" && until ? `Yours until ${clock(until)}` : image.status;
-  return [h("h2", { class: "id" }, image.id), room.show_patient && patientOf(image.id), h("p", { class: "quiet" }, standing, image.score !== null && ` · score ${share(image.score)}`)];
+  return [
+    h("h2", { class: "id" }, image.id),
+    room.show_patient && patientOf(image.id),
+    h("p", { class: "quiet" }, standing, image.score !== null && ` · score ${share(image.score)}`),
+  ];
 }
 
+/** @type {Map<string, string>} */
 const patients = new Map(); // of this visit only: nothing of them is kept in the browser
 
-/** The patient, asked of the archive once for each image. */
+/**
+ * The patient, asked of the archive once for each image.
+ * @param {string} image
+ */
 function patientOf(image) {
   const line = h("p", { class: "patient" }, patients.get(image) ?? "…");
   if (!patients.has(image)) {
-    get(`/images/${encodeURIComponent(image)}/patient`).then(
-      ({ name, id, birth_date: born, sex }) => [name, id, born, sex].filter(Boolean).join(" · ") || "The archive names no patient.",
-      (error) => error.message,
-    ).then((text) => {
-      patients.set(image, text);
-      line.textContent = text;
-    });
+    get(`/images/${encodeURIComponent(image)}/patient`)
+      .then(({ name, id, birth_date: born, sex }) => [name, id, born, sex].filter(Boolean).join(" · ") || "The archive names no patient.", saidBy)
+      .then((text) => {
+        patients.set(image, text);
+        line.textContent = text;
+      });
   }
   return line;
 }
 
+/** @param {Read} read */
 function readingPart(read) {
-  const { room, image, refused, revises } = read;
-  const { own, lease } = image;
+  const { room, refused, revises } = read;
+  const { own, lease } = sure(read.image);
   return [
     heading(read),
     revises && note(`You revise what ${revises.reader} said (${revises.finding}). What you hand in takes its place.`),
@@ -87,50 +141,94 @@ function readingPart(read) {
     read.replaced && note("The file of this image was replaced since this was outlined: please outline it anew.", "bad"),
     refused && note(`The server did not take it: ${refused}`, "bad"),
     lease && lease.reader !== room.reader && note(`${lease.reader} is reading this image.`, "bad"),
-    h("fieldset", { class: "findings" }, h("legend", {}, "Finding"), room.findings.map((finding, at) => findingChoice(read, finding, at))),
+    h(
+      "fieldset",
+      { class: "findings" },
+      h("legend", {}, "Finding"),
+      room.findings.map((finding, at) => findingChoice(read, finding, at)),
+    ),
     h("p", { class: "measure" }, measure(read)),
-    h("div", { class: "column" },
-      h("button", { class: "primary large", data: { focus: "submit" }, disabled: read.finding === null, onClick: () => read.submit() }, "Hand in", h("kbd", {}, "Enter")),
+    h(
+      "div",
+      { class: "column" },
+      h(
+        "button",
+        { class: "primary large", data: { focus: "submit" }, disabled: read.finding === null, onClick: () => read.submit() },
+        "Hand in",
+        h("kbd", {}, "Enter"),
+      ),
       refused && revises && h("button", { data: { focus: "alone" }, onClick: () => read.alone() }, "Make it a reading of my own"),
       h("button", { data: { focus: "next" }, onClick: () => read.next() }, "Next without handing in", h("kbd", {}, "N")),
-      (revises || own) && h("button", { class: "plain", data: { focus: "forget" }, onClick: () => read.forget() }, revises ? `Leave it as ${revises.reader} said` : `Keep revision ${own.revision} as it is`),
-      h("button", { class: "plain", data: { focus: "exclude" }, onClick: () => read.exclude() }, "Exclude this image …")),
+      (revises || own) &&
+        h(
+          "button",
+          { class: "plain", data: { focus: "forget" }, onClick: () => read.forget() },
+          revises ? `Leave it as ${revises.reader} said` : `Keep revision ${own?.revision} as it is`,
+        ),
+      h("button", { class: "plain", data: { focus: "exclude" }, onClick: () => read.exclude() }, "Exclude this image …"),
+    ),
     room.reveal === "always" && read.why.part(),
-    h("p", { class: "quiet small" }, live.connected === false ? "Not connected. Your outline is kept in this browser." : "Your outline is kept in this browser until it is handed in."),
+    h(
+      "p",
+      { class: "quiet small" },
+      live.connected === false ? "Not connected. Your outline is kept in this browser." : "Your outline is kept in this browser until it is handed in.",
+    ),
     unfinishedPart(read),
   ];
 }
 
+/** @param {Read} read */
 function measure({ viewer, room }) {
   const voxels = viewer.outline?.voxels ?? 0;
   return voxels ? `${voxels} ${room.dimensions === 2 ? "pixels" : "voxels"} outlined` : "Nothing outlined yet";
 }
 
+/**
+ * @param {Read} read
+ * @param {Reply.RoomFinding} finding
+ * @param {number} at
+ */
 function findingChoice(read, { name }, at) {
+  /** @param {MouseEvent} event */
   const goOn = (event) => event.detail > 0 && setTimeout(() => read.viewer.canvas.focus({ preventScroll: true })); // else the arrows, meant for slices, would choose the next finding
-  return h("label", { class: "choice", css: { "--colour": rgb(colourOf(read.room, name)) }, onClick: goOn },
+  return h(
+    "label",
+    { class: "choice", css: { "--colour": rgb(colourOf(read.room, name)) }, onClick: goOn },
     h("input", { type: "radio", name: "finding", checked: read.finding === name, data: { focus: `finding-${at}` }, onChange: () => read.pick(name) }),
-    h("span", { class: "swatch" }), h("span", { class: "name" }, name), at < 9 && h("kbd", {}, at + 1));
+    h("span", { class: "swatch" }),
+    h("span", { class: "name" }, name),
+    at < 9 && h("kbd", {}, at + 1),
+  );
 }
 
+/** @param {Read} read */
 function sendingPart(read) {
   const waits = "Kept here. It is sent as soon as the server is back.";
   return [heading(read), h("p", { class: "busy" }, live.connected === false ? waits : "Handing in …"), nextButton(read, "Next image")];
 }
 
+/** @param {Read} read */
 function whyPart(read) {
   return [
     heading(read),
-    read.receipt && h("p", { class: "receipt", role: "status", tabindex: -1 }, receiptOf(read)),
+    read.receipt && h("p", { class: "receipt", role: "status", tabindex: -1 }, receiptOf(read.receipt, read.why.said !== null)),
     read.why.part(),
-    h("div", { class: "column" }, nextButton(read, "Next image"),
-      h("button", { data: { focus: "again" }, onClick: () => read.again() }, read.image.own ? "Draw again" : "Outline it myself", h("kbd", {}, "R"))),
+    h(
+      "div",
+      { class: "column" },
+      nextButton(read, "Next image"),
+      h("button", { data: { focus: "again" }, onClick: () => read.again() }, sure(read.image).own ? "Draw again" : "Outline it myself", h("kbd", {}, "R")),
+    ),
     unfinishedPart(read),
   ];
 }
 
-/** That it has arrived; what the model had thought stands below, if there was a model. */
-function receiptOf({ receipt, why }) {
+/**
+ * That it has arrived; what the model had thought stands below, if there was a model.
+ * @param {Reply.Receipt} receipt
+ * @param {boolean} explained
+ */
+function receiptOf(receipt, explained) {
   const arrived = `Handed in as ${receipt.finding}${receipt.revision > 1 ? `, revision ${receipt.revision}` : ""}.`;
-  return why.said ? arrived : `${arrived} ${receipt.message}`;
+  return explained ? arrived : `${arrived} ${receipt.message}`;
 }

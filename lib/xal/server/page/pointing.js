@@ -5,17 +5,44 @@
  */
 
 import { PLANE } from "./planes.js";
+import { sure } from "./sure.js";
+
+/**
+ * @typedef {{ clientX: number, clientY: number }} Spot of the window
+ * @typedef {{ voxel: Page.Point, plane: number, tile: number }} Place in a slice that is shown
+ */
+/**
+ * @typedef {object} Stroke what is being done since a press
+ * @property {string} kind a tool, or what else a press can do
+ * @property {string} type of pointer
+ * @property {number} pointer
+ * @property {[x: number, y: number]} at
+ * @property {number} [other] the second finger of a pinch
+ * @property {[x: number, y: number]} [otherAt]
+ * @property {Place | null} [first] where it began; there for what draws
+ * @property {Place | null} [last]
+ * @property {Page.Point[]} [curve]
+ */
 
 const ZOOM = 1.15;
 
+/** @param {string} tool */
 export const isDrawing = (tool) => ["pen", "filled", "box", "eraser"].includes(tool);
 
 export class Pointing {
+  /** @param {import("./viewer.js").Viewer} viewer */
   constructor(viewer) {
     this.viewer = viewer;
     this.nv = viewer.nv;
     this.canvas = viewer.canvas;
+    /** @type {Stroke | null} */
     this.stroke = null;
+    /**
+     * @template {keyof HTMLElementEventMap} Name
+     * @param {Name} name
+     * @param {(event: HTMLElementEventMap[Name]) => void} act
+     * @param {AddEventListenerOptions} [options]
+     */
     const on = (name, act, options) => this.canvas.addEventListener(name, act, options);
     on("pointerdown", (event) => this.#down(event));
     on("pointermove", (event) => this.#move(event));
@@ -26,7 +53,11 @@ export class Pointing {
     on("dblclick", () => isDrawing(viewer.tool) || viewer.resetView());
   }
 
-  /** What dragging so far does with the tool that moves the image or its window, for who has no pointer. */
+  /**
+   * What dragging so far does with the tool that moves the image or its window, for who has no pointer.
+   * @param {number} dx
+   * @param {number} dy
+   */
   nudge(dx, dy) {
     const { viewer, nv } = this;
     const box = this.canvas.getBoundingClientRect();
@@ -41,6 +72,7 @@ export class Pointing {
     this.stroke = null;
   }
 
+  /** @param {PointerEvent} event */
   #down(event) {
     const { viewer } = this;
     if (!viewer.outline) return;
@@ -61,6 +93,10 @@ export class Pointing {
     this.#draw(place);
   }
 
+  /**
+   * @param {PointerEvent} event
+   * @param {Place | null} place
+   */
   #kindOf(event, place) {
     const { viewer } = this;
     if (event.button === 2) return "window";
@@ -73,93 +109,119 @@ export class Pointing {
 
   /** What the first finger, or the palm, had begun is no stroke. */
   #takeBack() {
-    const { stroke, viewer } = this;
+    const { viewer } = this;
+    const { kind } = sure(this.stroke);
     this.stroke = null;
-    if (!isDrawing(stroke.kind)) return;
-    viewer.outline.restart();
-    viewer.outline.end();
+    if (!isDrawing(kind)) return;
+    const outline = sure(viewer.outline);
+    outline.restart();
+    outline.end();
     viewer.redraw();
   }
 
+  /** @param {PointerEvent} event */
   #second(event) {
-    const { stroke } = this;
+    const stroke = sure(this.stroke);
     this.#takeBack();
     this.stroke = { kind: "pinch", type: stroke.type, pointer: stroke.pointer, other: event.pointerId, at: stroke.at, otherAt: at(event) };
   }
 
+  /** @param {PointerEvent} event */
   #move(event) {
     const { stroke, viewer } = this;
-    if (!this.#concerns(event)) return;
+    if (!stroke || !this.#concerns(event)) return;
     if (stroke.kind === "pinch") return this.#pinch(event);
     const [dx, dy] = [event.clientX - stroke.at[0], event.clientY - stroke.at[1]];
     stroke.at = at(event);
     if (isDrawing(stroke.kind)) {
       const events = event.getCoalescedEvents?.() ?? [];
-      for (const each of events.length ? events : [event]) this.#draw(this.#placeOf(each, stroke.first.tile));
+      for (const each of events.length ? events : [event]) this.#draw(this.#placeOf(each, sure(stroke.first).tile));
     } else if (stroke.kind === "pan") this.#pan(event, dx, dy);
     else if (stroke.kind === "window") viewer.shiftWindow(dx, dy);
     else if (stroke.kind === "turn") this.#turn(dx, dy);
     else if (stroke.kind === "look") this.#look(event);
   }
 
+  /** @param {PointerEvent} event */
   #up(event) {
     const { stroke, viewer } = this;
-    if (!this.#concerns(event)) return;
+    if (!stroke || !this.#concerns(event)) return;
     this.stroke = null;
     if (!isDrawing(stroke.kind)) return;
-    const { outline } = viewer;
+    const outline = sure(viewer.outline);
+    const curve = sure(stroke.curve);
     if (event.type === "pointercancel") outline.restart();
-    else if (stroke.kind === "filled" && stroke.curve.length > 2) outline.inside(stroke.curve, stroke.first.plane, 1);
+    else if (stroke.kind === "filled" && curve.length > 2) outline.inside(curve, sure(stroke.first).plane, 1);
     if (outline.end()) viewer.changed();
     else viewer.redraw();
   }
 
+  /** @param {PointerEvent} event */
   #concerns({ pointerId }) {
     return this.stroke !== null && (this.stroke.pointer === pointerId || this.stroke.other === pointerId);
   }
 
-  /** One more point of the stroke, in the slice where it began; there is none where the pointer is outside of that. */
+  /**
+   * One more point of the stroke, in the slice where it began; there is none where the pointer is outside of that.
+   * @param {Place | null} place
+   */
   #draw(place) {
     if (!place) return;
-    const { stroke, viewer } = this;
-    const { outline } = viewer;
-    const { plane, voxel } = stroke.first;
+    const { viewer } = this;
+    const stroke = sure(this.stroke);
+    const outline = sure(viewer.outline);
+    const { plane, voxel } = sure(stroke.first);
     const point = place.voxel.map((value, axis) => (axis === plane ? voxel[plane] : value));
     if (stroke.kind === "box") {
       outline.restart();
       outline.box(voxel, point, plane, 1);
     } else {
-      outline.line(stroke.last.voxel, point, plane, stroke.kind === "filled" ? 1 : viewer.width, stroke.kind === "eraser" ? 0 : 1);
-      stroke.curve.push(point);
+      outline.line(sure(stroke.last).voxel, point, plane, stroke.kind === "filled" ? 1 : viewer.width, stroke.kind === "eraser" ? 0 : 1);
+      sure(stroke.curve).push(point);
     }
     stroke.last = { ...place, voxel: point };
     viewer.redraw();
   }
 
+  /** @param {Spot} event */
   #look(event) {
     const place = this.#placeOf(event);
     if (place) this.viewer.goToVoxel(place.voxel);
   }
 
+  /**
+   * @param {number} dx
+   * @param {number} dy
+   */
   #turn(dx, dy) {
     const { scene } = this.nv;
     this.nv.setRenderAzimuthElevation(scene.renderAzimuth + dx, scene.renderElevation + dy);
   }
 
+  /**
+   * @param {Spot} event
+   * @param {number} dx
+   * @param {number} dy
+   */
   #pan(event, dx, dy) {
     const before = this.#millimetres(event.clientX - dx, event.clientY - dy);
     this.#shift(before, this.#millimetres(event.clientX, event.clientY));
   }
 
+  /** @param {PointerEvent} event */
   #pinch(event) {
-    const { stroke } = this;
-    const apart = () => Math.hypot(stroke.at[0] - stroke.otherAt[0], stroke.at[1] - stroke.otherAt[1]);
+    const stroke = sure(this.stroke);
+    const apart = () => {
+      const other = sure(stroke.otherAt);
+      return Math.hypot(stroke.at[0] - other[0], stroke.at[1] - other[1]);
+    };
     const before = apart();
     if (event.pointerId === stroke.pointer) stroke.at = at(event);
     else stroke.otherAt = at(event);
     if (before > 0) this.viewer.zoom(apart() / before);
   }
 
+  /** @param {WheelEvent} event */
   #wheel(event) {
     const { viewer } = this;
     if (!viewer.outline) return;
@@ -171,27 +233,45 @@ export class Pointing {
     if (viewer.zoomed) this.#shift(before, this.#millimetres(event.clientX, event.clientY)); // what is under the pointer stays there
   }
 
+  /**
+   * @param {ArrayLike<number> | null} from
+   * @param {ArrayLike<number> | null} to
+   */
   #shift(from, to) {
     if (from && to) this.viewer.pan([0, 1, 2].map((axis) => to[axis] - from[axis]));
   }
 
+  /**
+   * @param {Spot} event
+   * @returns {[x: number, y: number]}
+   */
   #pixels({ clientX, clientY }) {
     const box = this.canvas.getBoundingClientRect();
     const scale = this.canvas.width / box.width;
     return [(clientX - box.left) * scale, (clientY - box.top) * scale];
   }
 
+  /** @param {Spot} event */
   #fraction(event) {
     const place = this.nv.canvasPos2frac(this.#pixels(event));
     return place[0] < 0 ? null : place;
   }
 
+  /**
+   * @param {number} clientX
+   * @param {number} clientY
+   */
   #millimetres(clientX, clientY) {
     const place = this.#fraction({ clientX, clientY });
     return place && this.nv.frac2mm(place);
   }
 
-  /** The voxel under the pointer and the plane it was pointed at in; null outside of the picture, or of slice `tile`. */
+  /**
+   * The voxel under the pointer and the plane it was pointed at in; null outside of the picture, or of slice `tile`.
+   * @param {Spot} event
+   * @param {number | null} tile
+   * @returns {Place | null}
+   */
   #placeOf(event, tile = null) {
     const index = this.nv.tileIndex(...this.#pixels(event));
     const plane = PLANE[this.nv.screenSlices[index]?.axCorSag];
@@ -201,4 +281,8 @@ export class Pointing {
   }
 }
 
+/**
+ * @param {Spot} event
+ * @returns {[x: number, y: number]}
+ */
 const at = (event) => [event.clientX, event.clientY];

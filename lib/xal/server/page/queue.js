@@ -8,6 +8,10 @@ import { imageRow } from "./rows.js";
 import { Scatter } from "./scatter.js";
 import { Watch } from "./watch.js";
 
+/**
+ * @typedef {"open" | "leases" | "settled" | "review" | "excluded" | "unreadable"} Count of the live state
+ * @type {{ name: string, title: string, count?: Count, empty: string }[]}
+ */
 const STATES = [
   { name: "waiting", title: "Waiting", count: "open", empty: "Nothing waits: every image has been read." },
   { name: "leased", title: "With somebody", count: "leases", empty: "Nobody has an image now." },
@@ -17,14 +21,24 @@ const STATES = [
   { name: "excluded", title: "Excluded", count: "excluded", empty: "No image is excluded." },
   { name: "unreadable", title: "Unreadable", count: "unreadable", empty: "Every image can be read." },
 ];
-const SOURCES = [["", "any ROI"], ["drawn", "drawn ROI"], ["proposed", "proposed ROI"], ["none", "no ROI"]];
+const SOURCES = [
+  ["", "any ROI"],
+  ["drawn", "drawn ROI"],
+  ["proposed", "proposed ROI"],
+  ["none", "no ROI"],
+];
 const BY_READER = ["leased", "handed_in"];
+/** @type {(keyof Reply.State)[]} */
 const CHANGES = ["model_version", "alpha", "open", "leases", "settled", "review", "excluded", "unreadable", "unscored", "looked_at"];
 const LIST_PAUSE_MS = 4000;
 const POINTS_PAUSE_MS = 15000;
 const POINTS = 2000;
 
 export class Queue {
+  /**
+   * @param {Reply.Room} room
+   * @param {HTMLElement} root
+   */
   constructor(room, root) {
     this.room = room;
     this.state = STATES[0];
@@ -34,13 +48,19 @@ export class Queue {
     this.list = new Endless({
       label: "Images",
       fetch: (cursor, limit) => get("/queue", { state: this.state.name, source: this.#filters("source"), reader: this.#filters("reader"), cursor, limit }),
-      row: (item, position) => imageRow(room, item, { position, alpha: this.#alpha(), ranked: this.state.name === "waiting", include: (image) => this.#include(image) }),
+      row: (item, position) =>
+        imageRow(room, item, { position, alpha: this.#alpha(), ranked: this.state.name === "waiting", include: (image) => this.#include(image) }),
       key: (item) => (item.annotation ? `${item.id} ${item.annotation.id}` : item.id),
       empty: () => (this.source || this.reader ? "No image fits this filter." : this.state.empty),
     });
     this.scatter = new Scatter();
-    this.picker = h("nav", { class: "chips", "aria-label": "State of the images" }, STATES.map((state) =>
-      h("a", { class: "chip", href: `#/queue/${state.name}` }, state.title, state.count && h("span", { class: "count", data: { of: state.count } }))));
+    this.picker = h(
+      "nav",
+      { class: "chips", "aria-label": "State of the images" },
+      STATES.map((state) =>
+        h("a", { class: "chip", href: `#/queue/${state.name}` }, state.title, state.count && h("span", { class: "count", data: { of: state.count } })),
+      ),
+    );
     this.filters = h("div", { class: "filters" });
     this.moved = h("p", { class: "moved", role: "status", hidden: true }, "The order has changed. ", h("button", { onClick: () => this.#reset() }, "Show it"));
     fill(root, h("div", { class: "pool" }, h("div", { class: "picks" }, this.picker, this.filters), this.moved, this.list.element), this.scatter.element);
@@ -52,7 +72,10 @@ export class Queue {
     this.#pick();
   }
 
-  /** Come in, perhaps at one of the states: `#/queue/excluded`. */
+  /**
+   * Come in, perhaps at one of the states: `#/queue/excluded`.
+   * @param {string | null} name
+   */
   async enter(name) {
     const wanted = STATES.find((state) => state.name === name) ?? this.state;
     if (!this.entered || wanted !== this.state) {
@@ -73,6 +96,7 @@ export class Queue {
     this.pointsWatch.stop();
   }
 
+  /** @param {"source" | "reader"} which */
   #filters(which) {
     if (which === "source") return this.state.name === "waiting" ? this.source : null;
     return BY_READER.includes(this.state.name) ? this.reader : null;
@@ -106,20 +130,35 @@ export class Queue {
 
   #pick() {
     STATES.forEach((state, at) => markCurrent(this.picker.children[at], state === this.state));
-    const { state: { name }, room } = this;
-    if (name === "waiting" && (room.reviewer || room.reveal === "always")) fill(this.filters, this.#select("ROI used", SOURCES, (value) => (this.source = value)));
+    const {
+      state: { name },
+      room,
+    } = this;
+    if (name === "waiting" && (room.reviewer || room.reveal === "always"))
+      fill(
+        this.filters,
+        this.#select("ROI used", SOURCES, (value) => (this.source = value)),
+      );
     else if (BY_READER.includes(name)) this.#offerReaders();
     else fill(this.filters);
   }
 
   #count() {
     if (!live.state) return;
-    for (const badge of this.picker.querySelectorAll("[data-of]")) badge.textContent = (live.state[badge.dataset.of] ?? 0).toLocaleString("en");
+    for (const badge of this.picker.querySelectorAll("span")) {
+      const count = live.state[/** @type {Count} */ (badge.dataset.of)];
+      badge.textContent = (count ?? 0).toLocaleString("en");
+    }
   }
 
   async #offerReaders() {
     const { state } = this;
-    const offer = (names) => fill(this.filters, this.#select("Reader", [["", "every reader"], ...names.map((name) => [name, name])], (value) => (this.reader = value)));
+    /** @param {string[]} names */
+    const offer = (names) =>
+      fill(
+        this.filters,
+        this.#select("Reader", [["", "every reader"], ...names.map((name) => [name, name])], (value) => (this.reader = value)),
+      );
     offer([]);
     try {
       const names = state.name === "leased" ? (await getAll("/leases")).map((lease) => lease.reader) : (await get("/progress")).readers;
@@ -129,14 +168,25 @@ export class Queue {
     }
   }
 
+  /**
+   * @param {string} label
+   * @param {string[][]} choices
+   * @param {(value: string) => void} choose
+   */
   #select(label, choices, choose) {
-    const change = (event) => {
-      choose(event.target.value);
+    const change = () => {
+      choose(list.value);
       this.#reset();
     };
-    return h("label", { class: "row" }, h("span", { class: "quiet" }, label), h("select", { onChange: change }, choices.map(([value, text]) => h("option", { value }, text))));
+    const list = h(
+      "select",
+      { onChange: change },
+      choices.map(([value, text]) => h("option", { value }, text)),
+    );
+    return h("label", { class: "row" }, h("span", { class: "quiet" }, label), list);
   }
 
+  /** @param {Reply.QueueItem} item */
   async #include(item) {
     try {
       await post(`${idPath(item.id)}/include`);

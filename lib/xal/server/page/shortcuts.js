@@ -1,5 +1,6 @@
 /** What the keyboard does while reading: the list that the help shows, in its order. */
 
+/** @type {[keys: string[], what: string][]} */
 export const SHORTCUTS = [
   [["1", "…", "9"], "choose the finding"],
   [["B"], "pen"],

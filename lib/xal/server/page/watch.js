@@ -1,12 +1,12 @@
 /** Staying up to date: when to fetch again, and how to replace what is shown without moving the reader. */
 
-import { fill } from "./dom.js";
+import { fill, focusOn } from "./dom.js";
 import { live } from "./live.js";
 
 /** Calls `refresh` when what it shows has changed at the server: at once, then no more often than every `pause` ms. */
 export class Watch {
   /**
-   * @param {(string|((state: object) => any))[]} keys what of the live state tells that something has changed
+   * @param {(keyof Reply.State | ((state: Reply.State) => any))[]} keys what of the live state tells that something has changed
    * @param {() => Promise<void>} refresh
    * @param {number} pause
    */
@@ -14,6 +14,7 @@ export class Watch {
     this.keys = keys;
     this.refresh = refresh;
     this.pause = pause;
+    /** @type {string | null} */
     this.shown = null;
     this.last = 0;
     this.timer = 0;
@@ -40,7 +41,7 @@ export class Watch {
 
   #signature() {
     const { state } = live;
-    return state && JSON.stringify(this.keys.map((key) => (typeof key === "function" ? key(state) : state[key] ?? null)));
+    return state && JSON.stringify(this.keys.map((key) => (typeof key === "function" ? key(state) : (state[key] ?? null))));
   }
 
   #look() {
@@ -61,9 +62,14 @@ export class Watch {
   }
 }
 
-/** Replace everything in `parent`; the focus stays on what has the same `data-focus`. */
+/**
+ * Replace everything in `parent`; the focus stays on what has the same `data-focus`.
+ * @param {Element} parent
+ * @param {...Page.Child} children
+ */
 export function refill(parent, ...children) {
-  const focused = parent.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
+  const { activeElement } = document;
+  const focused = activeElement instanceof HTMLElement && parent.contains(activeElement) ? activeElement.dataset.focus : null;
   fill(parent, ...children);
-  if (focused) parent.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+  if (focused) focusOn(parent, focused, { preventScroll: true });
 }

@@ -4,17 +4,42 @@ import { bytes, Failure, get, idPath } from "./api.js";
 import { colourOf, h, note, rgb, share, toast } from "./dom.js";
 import { GRADIENT } from "./heat.js";
 
+/** @type {Record<string, string>} */
 const SOURCES = { drawn: "outlined by a reader", proposed: "proposed by the model", none: "no ROI to compare with" };
 
 export class Why {
+  /**
+   * @param {import("./viewer.js").Viewer} viewer
+   * @param {Reply.Room} room
+   */
   constructor(viewer, room) {
     this.viewer = viewer;
     this.room = room;
     this.opacity = 0.6;
     this.on = true;
+    /**
+     * What the model had thought, once that is known.
+     * @type {Reply.Thought | null}
+     */
+    this.said = null;
+    /** @type {Reply.Said[]} */
+    this.standing = [];
+    this.missing = ""; // why something is not shown
+    this.heat = false;
+    /**
+     * The annotation whose outline is shown.
+     * @type {number | null}
+     */
+    this.chosen = null;
+    /** @type {Page.Here} */
+    this.here = () => false;
   }
 
-  /** Fetch and show what there is to know about an image, as long as it is `here`. */
+  /**
+   * Fetch and show what there is to know about an image, as long as it is `here`.
+   * @param {Reply.ImageView} image
+   * @param {Page.Here} here
+   */
   async show(image, here) {
     const annotations = await this.#learn(image, here);
     if (!here()) return;
@@ -29,13 +54,21 @@ export class Why {
     if (here()) this.viewer.goToOutline();
   }
 
-  /** The same without anybody's outline, for who is drawing one and does not read blind. */
+  /**
+   * The same without anybody's outline, for who is drawing one and does not read blind.
+   * @param {Reply.ImageView} image
+   * @param {Page.Here} here
+   */
   async beside(image, here) {
     await this.#learn(image, here);
   }
 
+  /**
+   * @param {Reply.ImageView} image
+   * @param {Page.Here} here
+   * @returns {Promise<Reply.Said[]>}
+   */
   async #learn(image, here) {
-    this.image = image;
     this.here = here;
     this.said = null;
     this.standing = [];
@@ -46,7 +79,7 @@ export class Why {
       if (!here()) return [];
       this.said = thought;
       if (!thought) this.missing = "No model had read this image, so there is nothing to show beside the outline.";
-      else if (thought.attention_version) await this.#attention(here);
+      else if (thought.attention_version) await this.#attention(image, here);
       return annotations;
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
@@ -55,9 +88,13 @@ export class Why {
     }
   }
 
-  async #attention(here) {
+  /**
+   * @param {Reply.ImageView} image
+   * @param {Page.Here} here
+   */
+  async #attention(image, here) {
     try {
-      const file = await bytes(`${idPath(this.image.id)}/attention.nii.gz`);
+      const file = await bytes(`${idPath(image.id)}/attention.nii.gz`);
       if (!here()) return;
       this.heat = true;
       await this.viewer.showHeat(file, this.on ? this.opacity : 0, here);
@@ -67,7 +104,11 @@ export class Why {
     }
   }
 
-  /** Show the outline of one annotation, `{id, finding, roi_voxels}`, as long as it is `here` and no other was chosen. */
+  /**
+   * Show the outline of one annotation, `{id, finding, roi_voxels}`, as long as it is `here` and no other was chosen.
+   * @param {Reply.AnnotationReply} annotation
+   * @param {Page.Here} here
+   */
   async outline({ id, finding, roi_voxels: voxels }, here) {
     this.chosen = id;
     const wanted = () => here() && this.chosen === id;
@@ -91,48 +132,96 @@ export class Why {
       said && h("p", { class: "sentence", tabindex: -1 }, said.sentence),
       this.missing && note(this.missing),
       this.heat && this.#bar(),
-      said && [this.#probabilities(), this.#numbers()],
+      said && [this.#probabilities(said), this.#numbers(said)],
       this.standing.length > 1 && this.#readings(),
     ];
   }
 
   #bar() {
-    return h("div", { class: "heat" },
-      h("label", { class: "row" }, h("span", {}, "Attention"), h("input", { type: "range", min: 0, max: 1, step: 0.05, value: this.opacity, "aria-label": "Opacity of the attention", data: { focus: "opacity" }, onInput: (event) => this.#fade(Number(event.target.value)) })),
+    const slider = h("input", {
+      type: "range",
+      min: 0,
+      max: 1,
+      step: 0.05,
+      value: this.opacity,
+      "aria-label": "Opacity of the attention",
+      data: { focus: "opacity" },
+      onInput: () => this.#fade(Number(slider.value)),
+    });
+    return h(
+      "div",
+      { class: "heat" },
+      h("label", { class: "row" }, h("span", {}, "Attention"), slider),
       h("div", { class: "scale", css: { "background-image": GRADIENT }, role: "img", "aria-label": "Colours from little to much attention" }),
-      h("div", { class: "row ends" }, h("span", {}, "0"), h("span", {}, "little"), h("span", {}, "much"), h("span", {}, "1")));
+      h("div", { class: "row ends" }, h("span", {}, "0"), h("span", {}, "little"), h("span", {}, "much"), h("span", {}, "1")),
+    );
   }
 
+  /** @param {number} opacity */
   #fade(opacity) {
     this.opacity = opacity;
     this.on = true;
     this.viewer.setHeatOpacity(opacity);
   }
 
-  #probabilities() {
-    return h("dl", { class: "bars", "aria-label": "Probabilities" }, Object.entries(this.said.probabilities).map(([name, probability]) => [
-      h("dt", { class: name === this.said.finding ? "predicted" : "" }, name),
-      h("dd", {}, h("span", { class: "fill", css: { "--share": probability, "--colour": rgb(colourOf(this.room, name)) } }), h("span", { class: "figure" }, share(probability))),
-    ]));
+  /** @param {Reply.Thought} said */
+  #probabilities(said) {
+    return h(
+      "dl",
+      { class: "bars", "aria-label": "Probabilities" },
+      Object.entries(said.probabilities).map(([name, probability]) => [
+        h("dt", { class: name === said.finding ? "predicted" : "" }, name),
+        h(
+          "dd",
+          {},
+          h("span", { class: "fill", css: { "--share": probability, "--colour": rgb(colourOf(this.room, name)) } }),
+          h("span", { class: "figure" }, share(probability)),
+        ),
+      ]),
+    );
   }
 
-  #numbers() {
-    const { said } = this;
+  /** @param {Reply.Thought} said */
+  #numbers(said) {
     const rows = [
       ["Uncertainty", share(said.uncertainty), "entropy of the probabilities, 0 to 1"],
       ["Misalignment", share(said.misalignment), `against the ROI that was ${SOURCES[said.roi_source] ?? said.roi_source}`],
       ["Overlap", share(said.overlap), "Dice of attention and outline, 0 to 1"],
       ["ROI", SOURCES[said.roi_source] ?? said.roi_source, said.roi_confidence === null ? "" : `confidence of the proposal ${share(said.roi_confidence)}`],
       ["Score", `${share(said.score)} at α ${share(said.alpha)}`, "α · uncertainty + (1 − α) · misalignment"],
-      ["Model", `v${said.model_version}`, said.attention_version && said.attention_version !== said.model_version ? `attention shown is v${said.attention_version}'s` : ""],
+      [
+        "Model",
+        `v${said.model_version}`,
+        said.attention_version && said.attention_version !== said.model_version ? `attention shown is v${said.attention_version}'s` : "",
+      ],
     ];
-    return h("dl", { class: "numbers" }, rows.map(([name, value, meaning]) => [h("dt", { title: meaning }, name), h("dd", { title: meaning }, value)]));
+    return h(
+      "dl",
+      { class: "numbers" },
+      rows.map(([name, value, meaning]) => [h("dt", { title: meaning }, name), h("dd", { title: meaning }, value)]),
+    );
   }
 
   #readings() {
-    return h("fieldset", { class: "findings" }, h("legend", {}, "Outlines"), this.standing.map((annotation) =>
-      h("label", { class: "choice", css: { "--colour": rgb(colourOf(this.room, annotation.finding)) } },
-        h("input", { type: "radio", name: "outline", checked: annotation.id === this.chosen, data: { focus: `outline-${annotation.id}` }, onChange: () => this.outline(annotation, this.here).catch((error) => toast(error.message, "bad")) }),
-        h("span", { class: "swatch" }), h("span", { class: "name" }, `${annotation.reader}: ${annotation.finding}`))));
+    return h(
+      "fieldset",
+      { class: "findings" },
+      h("legend", {}, "Outlines"),
+      this.standing.map((annotation) =>
+        h(
+          "label",
+          { class: "choice", css: { "--colour": rgb(colourOf(this.room, annotation.finding)) } },
+          h("input", {
+            type: "radio",
+            name: "outline",
+            checked: annotation.id === this.chosen,
+            data: { focus: `outline-${annotation.id}` },
+            onChange: () => this.outline(annotation, this.here).catch((error) => toast(error.message, "bad")),
+          }),
+          h("span", { class: "swatch" }),
+          h("span", { class: "name" }, `${annotation.reader}: ${annotation.finding}`),
+        ),
+      ),
+    );
   }
 }
