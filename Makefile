@@ -30,6 +30,9 @@ SLICER_CORE := slicer-core==5.13.31053.0
 PLAYWRIGHT  := playwright==1.65.2
 MKDOCS      := mkdocs==1.6.1 mkdocs-material==9.8.2
 
+# The longest files first, so that no core is left with one at the end.
+SPREAD := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
 .DEFAULT_GOAL := help
 .PHONY: help env page serve pacs demo pictures check test drills flaky test-all test-rest e2e-needs lint web-check web-format docs lock clean
 
@@ -72,8 +75,11 @@ demo: $(STAMP) ## a simulated reader in five rounds, beside uniform sampling (un
 pictures: $(STAMP) $(PAGE) $(BROWSER) e2e-needs ## the pictures of the page in docs/page, made anew
 	$(PY) scripts/pictures.py
 
+check: lint web-check ## what to run while working: style, types, and the tests that need no server and take no time
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not server and not slow and not e2e and not soak" -q $(SPREAD)
+
 test: $(STAMP) ## all tests but those marked e2e or soak
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not e2e and not soak" -n $(WORKERS) --dist loadfile
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not e2e and not soak" $(SPREAD)
 
 drills: $(STAMP) $(PAGE) ## kills, full disks, locks, damage, bombs and a crowd, for 20 minutes (as root); MINUTES, ONLY override
 	$(PY) scripts/drills.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ONLY),--only $(ONLY))
@@ -84,7 +90,7 @@ flaky: $(STAMP) ## the quick tests ten times, in other orders and on other machi
 test-all: test test-rest ## every test; installs what they need (as root also with apt)
 
 test-rest: $(STAMP) $(PAGE) $(SLICER) $(BROWSER) e2e-needs
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m "e2e or soak" -n $(WORKERS) --dist loadfile
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "e2e or soak" $(SPREAD)
 
 # 3D Slicer's core wants another numpy, hence an environment of its own.
 $(SLICER): Makefile
@@ -145,6 +151,4 @@ lock: $(STAMP) ## resolve requirements.txt anew into requirements.lock
 	$(PY) scripts/lock.py
 
 clean: ## remove the environments and caches (never var/: it holds what readers handed in)
-	rm -rf .venv .venv-slicer .venv-docs .venv-node node_modules lib/xal/server/page/vendor .pytest_cache .mypy_cache .ruff_cache lib/*.egg-info
-
-	rm -rf .venv .venv-slicer .venv-node node_modules web/node_modules lib/xal/server/page/vendor .pytest_cache .mypy_cache .ruff_cache lib/*.egg-info
+	rm -rf .venv .venv-slicer .venv-docs .venv-node node_modules web/node_modules lib/xal/server/page/vendor .pytest_cache .mypy_cache .ruff_cache lib/*.egg-info

@@ -40,7 +40,7 @@ def describe() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         studies = Path(folder) / TASK
         shutil.copytree(ROOT / "sample_data" / TASK, studies)
-        project = Project.open(load_task(TASK, ROOT / "apps" / "xal_radiology" / "tasks"), str(studies))
+        project = Project.open(load_task(TASK), str(studies))
         document = get_openapi(title="xal", version="1", routes=api_router(project).routes)
     ordered: dict[str, Any] = json.loads(json.dumps(document, sort_keys=True))
     return ordered

@@ -16,6 +16,21 @@ from xal.system.limits import Limits, enforce
 pytest_plugins = ["harness.browser", "harness.postgres", "harness.reviewing"]
 
 
+LONG = (
+    "test_server_", "test_simulate", "test_demo", "test_full_disk", "test_paper", "test_next_batch", "test_training",
+    "test_api_", "test_import_served", "test_lost_store",
+)  # fmt: skip
+"""What the names of the modules that take longest begin with."""
+SERVERS = {"Server", "Room", "open_room", "open_ward", "Hospital"}
+"""What a module that starts servers imports."""
+
+
+def _needs_server(item: pytest.Item) -> bool:
+    """Whether a test's module starts servers."""
+    module = getattr(item, "module", None)
+    return module is not None and not SERVERS.isdisjoint(vars(module))
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--shuffle", type=int, metavar="SEED", help="run in an order of chance, the same for the same seed"
@@ -24,9 +39,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # pytest then brings together again what shares a parametrized fixture
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Shuffle modules, and tests within them: what the tests of a module share is made once."""
+    """The longest modules first, or shuffled, and then tests within them, too: what a module shares is made once."""
+    for item in items:
+        if _needs_server(item):
+            item.add_marker("server")
     seed = config.getoption("--shuffle")
     if seed is None:
+        items.sort(key=lambda item: not item.path.name.startswith(LONG))
         return
     modules: dict[Path, list[pytest.Item]] = {}
     for item in items:
