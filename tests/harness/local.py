@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,18 @@ class Local:
         self.studies = folder / "studies"
         self.pictures: dict[str, Picture] = {picture.id: picture for picture in write_pool(self.studies, count)}
         self.task: Task = load_task(write_task(folder)).model_copy(update=task)
+        self._open()
+
+    def copied(self, folder: Path, **task: object) -> Local:
+        """The same pool, with all that happened to it, in another folder and with other settings."""
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)  # with their times, so that nothing looks changed
+        other = copy(self)
+        other.folder, other.studies = folder, folder / "studies"
+        other.task = self.task.model_copy(update=task)
+        other._open()
+        return other
+
+    def _open(self) -> None:
         self.project = Project.open(self.task, str(self.studies))
         self.project.sync()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +23,28 @@ from xal.store.schema import NO_PLACE, images
 from xal.task import AcquisitionSettings, BatchSettings, ReadingSettings, TrainingSettings
 
 
-def made(folder: Path, **batch: object) -> Local:
-    """A pool of 60 pictures, 18 of them read, scored by a model."""
-    acquisition = AcquisitionSettings(batch=BatchSettings(**{"rule": "top", **batch}))
-    local = Local(folder, 60, readings=ReadingSettings(per_image=1, double=0), acquisition=acquisition)
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Local:
+    """A pool of 60 pictures, 18 of them read, with a model."""
+    local = Local(tmp_path_factory.mktemp("trained"), 60, readings=ReadingSettings(per_image=1, double=0))
     for image in local.ids[:18]:
         local.hand_in(image)
     train_round(local.project, TrainingSettings(max_epochs=3), lambda _: None, lambda: False)
-    assert score_pool(local.project, lambda done, total: None).scored == 42
+    local.project.store.close()  # what was written is in its file then
     return local
+
+
+@pytest.fixture
+def made(trained: Local) -> Callable[..., Local]:
+    """Makes that pool with a batch rule, scored."""
+
+    def make(folder: Path, **batch: object) -> Local:
+        acquisition = AcquisitionSettings(batch=BatchSettings(**{"rule": "top", **batch}))
+        local = trained.copied(folder, acquisition=acquisition)
+        assert score_pool(local.project, lambda done, total: None).scored == 42
+        return local
+
+    return make
 
 
 def given(local: Local, count: int) -> list[str]:
@@ -43,14 +57,14 @@ def by_score(local: Local) -> list[str]:
     return [row.id for row in sorted(rows, key=lambda row: (-row.score, row.shuffle))]
 
 
-def test_with_the_plain_rule_the_score_alone_decides(tmp_path: Path):
+def test_with_the_plain_rule_the_score_alone_decides(made: Callable[..., Local], tmp_path: Path):
     local = made(tmp_path)
     assert given(local, 42) == by_score(local)
 
 
 @pytest.mark.parametrize("rule", ["power", "spread", "cover"])
 def test_with_another_rule_the_batch_comes_first_and_everything_is_given_once(
-    tmp_path: Path, rule: str, monkeypatch: pytest.MonkeyPatch
+    made: Callable[..., Local], tmp_path: Path, rule: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("xal.loop.next_batch.AHEAD", 6)
     local = made(tmp_path, rule=rule)
@@ -60,7 +74,7 @@ def test_with_another_rule_the_batch_comes_first_and_everything_is_given_once(
     assert order != plain
 
 
-def test_balance_evens_out_what_is_predicted(tmp_path: Path):
+def test_balance_evens_out_what_is_predicted(made: Callable[..., Local], tmp_path: Path):
     local = made(tmp_path, balance=True)
     store = local.project.store
     read = [image.finding for image in store.settled()]
@@ -70,7 +84,9 @@ def test_balance_evens_out_what_is_predicted(tmp_path: Path):
     assert max(counts.values()) - min(counts.values()) <= 1
 
 
-def test_the_line_up_is_the_same_for_the_same_model_and_follows_alpha(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_line_up_is_the_same_for_the_same_model_and_follows_alpha(
+    made: Callable[..., Local], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr("xal.loop.next_batch.AHEAD", 3)
     local = made(tmp_path, rule="spread", breadth=1.0)
     store = local.project.store
@@ -103,7 +119,7 @@ def batch(local: Local) -> list[str]:
         return list(connection.execute(query).scalars())
 
 
-def test_whoever_sets_alpha_the_server_sees_that_a_batch_is_chosen_anew(tmp_path: Path):
+def test_whoever_sets_alpha_the_server_sees_that_a_batch_is_chosen_anew(made: Callable[..., Local], tmp_path: Path):
     local = made(tmp_path, rule="cover")
     watch, asked = watched(local)
     watch._score()
@@ -115,7 +131,7 @@ def test_whoever_sets_alpha_the_server_sees_that_a_batch_is_chosen_anew(tmp_path
     assert asked == [0.1, 0.9, 0.1]
 
 
-def test_alpha_there_and_back_again_does_not_lose_the_batch(tmp_path: Path):
+def test_alpha_there_and_back_again_does_not_lose_the_batch(made: Callable[..., Local], tmp_path: Path):
     local = made(tmp_path, rule="cover")
     watch, _ = watched(local)
     first = batch(local)
@@ -127,7 +143,9 @@ def test_alpha_there_and_back_again_does_not_lose_the_batch(tmp_path: Path):
         assert batch(local) == first
 
 
-def test_alpha_set_while_a_batch_is_chosen_is_seen_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_alpha_set_while_a_batch_is_chosen_is_seen_afterwards(
+    made: Callable[..., Local], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     local = made(tmp_path, rule="cover")
     version = local.project.store.current_version().version
     choose = xal.loop.next_batch._chosen
@@ -146,7 +164,9 @@ def test_alpha_set_while_a_batch_is_chosen_is_seen_afterwards(tmp_path: Path, mo
     assert asked == [0.9]
 
 
-def test_the_command_says_that_a_batch_is_still_to_be_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_the_command_says_that_a_batch_is_still_to_be_chosen(
+    made: Callable[..., Local], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     for batch_settings, said in (({"rule": "cover"}, True), ({}, False)):
         local = made(tmp_path / str(said), **batch_settings)
         task = tmp_path / f"{said}.yaml"
@@ -155,7 +175,7 @@ def test_the_command_says_that_a_batch_is_still_to_be_chosen(tmp_path: Path, cap
         assert ("xal score" in capsys.readouterr().out) == said
 
 
-def test_a_server_started_with_another_alpha_or_rule_orders_the_queue_anew(tmp_path: Path):
+def test_a_server_started_with_another_alpha_or_rule_orders_the_queue_anew(made: Callable[..., Local], tmp_path: Path):
     local = made(tmp_path, rule="cover")
     keep_conf_alpha(local.project, 0.2)
     follow_settings(local.project)
@@ -169,7 +189,7 @@ def test_a_server_started_with_another_alpha_or_rule_orders_the_queue_anew(tmp_p
     assert batch(local) == []
 
 
-def test_a_batch_that_could_not_be_chosen_is_chosen_as_soon_as_it_can_be(tmp_path: Path):
+def test_a_batch_that_could_not_be_chosen_is_chosen_as_soon_as_it_can_be(made: Callable[..., Local], tmp_path: Path):
     local = made(tmp_path, rule="cover")
     store = local.project.store
     file = local.studies / "zz_new.png"
@@ -184,7 +204,9 @@ def test_a_batch_that_could_not_be_chosen_is_chosen_as_soon_as_it_can_be(tmp_pat
     assert len(batch(local)) == 42
 
 
-def test_a_batch_is_chosen_as_small_as_readers_hand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_batch_is_chosen_as_small_as_readers_hand_in(
+    made: Callable[..., Local], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     counts: list[int] = []
     choose = xal.method.batches.choose
 
@@ -197,14 +219,14 @@ def test_a_batch_is_chosen_as_small_as_readers_hand_in(tmp_path: Path, monkeypat
     assert counts == [TOGETHER] * 3
 
 
-def test_without_a_batch_rule_another_alpha_needs_no_scoring_run(tmp_path: Path):
+def test_without_a_batch_rule_another_alpha_needs_no_scoring_run(made: Callable[..., Local], tmp_path: Path):
     local = made(tmp_path)
     set_alpha(local.project, 0.1, by="ada")
     Watch(local.project, lambda: pytest.fail("nothing is to be done"), lambda: None, scan_seconds=5)._score()
     assert [row.id for row in local.project.store.head(42)] == by_score(local)
 
 
-def test_a_line_up_is_forgotten_by_the_next_one(tmp_path: Path):
+def test_a_line_up_is_forgotten_by_the_next_one(made: Callable[..., Local], tmp_path: Path):
     store = made(tmp_path, rule="cover").project.store
     version = store.current_version().version
     last = store.candidates(version).ids[-3:]
@@ -215,7 +237,7 @@ def test_a_line_up_is_forgotten_by_the_next_one(tmp_path: Path):
     assert scores == sorted(scores, reverse=True)
 
 
-def test_candidates_are_the_open_images_of_this_version(tmp_path: Path):
+def test_candidates_are_the_open_images_of_this_version(made: Callable[..., Local], tmp_path: Path):
     local = made(tmp_path)
     store = local.project.store
     candidates = store.candidates(store.current_version().version)
@@ -226,7 +248,7 @@ def test_candidates_are_the_open_images_of_this_version(tmp_path: Path):
 
 
 @pytest.mark.parametrize("rule", ["power", "spread", "cover"])
-def test_when_everything_is_read_there_is_nothing_to_line_up(tmp_path: Path, rule: str):
+def test_when_everything_is_read_there_is_nothing_to_line_up(made: Callable[..., Local], tmp_path: Path, rule: str):
     local = made(tmp_path, rule=rule)
     for image in local.ids[18:]:
         local.hand_in(image)
@@ -235,7 +257,9 @@ def test_when_everything_is_read_there_is_nothing_to_line_up(tmp_path: Path, rul
     assert local.project.store.head(1) == []
 
 
-def test_with_a_damaged_model_the_score_alone_decides(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+def test_with_a_damaged_model_the_score_alone_decides(
+    made: Callable[..., Local], tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
     local = made(tmp_path, rule="cover")
     store, version = local.project.store, local.project.store.current_version()
     store.line_up(store.candidates(version.version).ids[-3:])
@@ -246,7 +270,7 @@ def test_with_a_damaged_model_the_score_alone_decides(tmp_path: Path, caplog: py
     assert [row.id for row in again.store.head(42)] == by_score(local)
 
 
-def test_half_a_scored_pool_is_not_lined_up(tmp_path: Path):
+def test_half_a_scored_pool_is_not_lined_up(made: Callable[..., Local], tmp_path: Path):
     local = made(tmp_path, rule="spread", breadth=1.0)
     store, version = local.project.store, local.project.store.current_version().version
     (local.studies / "zz_new.png").write_bytes((local.studies / f"{local.ids[30]}.png").read_bytes() + b" ")
