@@ -34,7 +34,7 @@ MKDOCS      := mkdocs==1.6.1 mkdocs-material==9.8.2
 SPREAD := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help env page serve pacs demo pictures check test drills flaky test-all test-rest e2e-needs lint web-check web-format docs lock clean
+.PHONY: help env page serve pacs demo pictures check test drills flaky test-all test-rest e2e-needs lint web-check web-format docs wheel lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -146,6 +146,9 @@ web-format: $(WEB) ## the page's modules in their form
 $(WEB): web/package.json web/package-lock.json
 	@npm ci --silent --prefix web
 	@touch $@
+
+wheel: $(STAMP) $(PAGE) ## the package as a wheel in var/wheel, with tasks and page inside
+	@$(PIP) wheel --no-deps --no-build-isolation --wheel-dir var/wheel .
 
 lock: $(STAMP) ## resolve requirements.txt anew into requirements.lock
 	$(PY) scripts/lock.py

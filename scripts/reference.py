@@ -30,9 +30,8 @@ from xal.system.limits import Limits  # noqa: E402
 from xal.task import Task  # noqa: E402
 
 PAGES = ROOT / "docs" / "reference"
-BY_HAND = "<!-- Written by scripts/reference.py from the code; do not edit. -->\n\n"
+GENERATED = "<!-- Written by scripts/reference.py from the code; do not edit. -->\n\n"
 BOUNDS = ((Ge, "ge", "≥"), (Gt, "gt", ">"), (Le, "le", "≤"), (Lt, "lt", "<"))
-NUMBERS = (int, float)
 
 SETTINGS = """\
 # Settings
@@ -105,13 +104,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a page is out of date")
     given = parser.parse_args(arguments)
-    stale = [path for path, text in pages().items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+    now = pages()
+    stale = [path for path, text in now.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     for path in stale:
         if given.check:
             print(f"{path.relative_to(ROOT)} is out of date: run scripts/reference.py", file=sys.stderr)
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(pages()[path], encoding="utf-8")
+            path.write_text(now[path], encoding="utf-8")
             print(f"{path.relative_to(ROOT)} is written")
     return int(given.check and bool(stale))
 
@@ -125,7 +125,7 @@ def settings_page() -> str:
     """Every key of `--conf` and of a task file."""
     limits = list(Limits.model_fields)
     own = [name for name in Conf.model_fields if name not in limits]
-    parts = [BY_HAND, SETTINGS, CONF, "\n", table(Conf, own), LIMITS, "\n", table(Limits, limits), TASK]
+    parts = [GENERATED, SETTINGS, CONF, "\n", table(Conf, own), LIMITS, "\n", table(Limits, limits), TASK]
     for name, kind in sections(Task):
         keys = table(kind, list(kind.model_fields), f"{name}." if name else "")
         parts.append(f"\n### {name or 'The task itself'}\n\n{first_line(kind)}\n\n{keys}")
@@ -250,7 +250,7 @@ def command_line_page() -> str:
     rows = [f"| [`{name}`](#xal-{name}) | {cell(sub.description or '')} |" for name, sub in commands.items()]
     summary = "\n".join(["| command | what it does |", "| --- | --- |", *rows])
     common = arguments_table([action for action in shown(commands["status"]) if action.dest in COMMON])
-    parts = [BY_HAND, COMMANDS.format(targets=targets(), summary=summary, common=common)]
+    parts = [GENERATED, COMMANDS.format(targets=targets(), summary=summary, common=common)]
     for name, sub in commands.items():
         parts.append(f"\n### xal {name}\n\n{sub.description}.\n\n```\n{usage(sub)}\n```\n")
         own = shown(sub)

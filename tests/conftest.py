@@ -21,7 +21,17 @@ LONG = (
     "test_api_", "test_import_served", "test_lost_store",
 )  # fmt: skip
 """What the names of the modules that take longest begin with."""
-SERVERS = {"Server", "Room", "open_room", "open_ward", "Hospital"}
+SLOW = (
+    "test_importing",
+    "test_wheel",
+    "test_flaky",
+    "test_openapi",
+    "test_experiment_report",
+    "test_jobs",
+    "test_connections",
+)
+"""What those of others begin with that take seconds a test."""
+SERVERS = {"Server", "Room", "open_room", "open_ward", "Hospital", "demo"}
 """What a module that starts servers imports."""
 
 
@@ -43,6 +53,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if _needs_server(item):
             item.add_marker("server")
+        elif item.path.name.startswith((*LONG, *SLOW)):
+            item.add_marker("slow")
     seed = config.getoption("--shuffle")
     if seed is None:
         items.sort(key=lambda item: not item.path.name.startswith(LONG))

@@ -29,6 +29,16 @@ def test_status_counts(local: Local, capsys: pytest.CaptureFixture[str]):
     assert "none yet" in printed
 
 
+def test_a_task_of_the_apps_own_folder_goes_by_its_name(
+    local: Local, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("xal.cli.OWN_TASKS", local.folder)
+    assert main(["status", "--studies", str(local.studies), "--task", "tiny"]) == 0
+    assert capsys.readouterr().out.startswith("task      tiny: ")
+    assert main(["status", "--studies", str(local.studies), "--task", "tny"]) == 1
+    assert "did you mean 'tiny'" in capsys.readouterr().err
+
+
 def test_exclude_and_include(local: Local, capsys: pytest.CaptureFixture[str]):
     assert xal(local, "exclude", local.ids[3], "unreadable", "--reader", "boss") == 0
     assert local.project.store.image(local.ids[3]).excluded == "unreadable"

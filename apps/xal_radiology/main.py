@@ -1,4 +1,4 @@
-"""The xal app, started by `monailabel start_server --app apps/xal_radiology --studies DIR`: wiring, no logic."""
+"""The xal app, as `monailabel start_server --app` wants it: wiring, no logic."""
 
 from xal.server.app import XalApp
 

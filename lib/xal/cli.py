@@ -24,8 +24,10 @@ from xal.task import TASKS, load_task
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout that this lies in, if it does."""
+OWN_TASKS = ROOT / "apps" / "xal_radiology" / "tasks"
+"""Where whoever runs the app of the checkout may put tasks that are named like shipped ones."""
 APP = '''\
-"""The xal app, started by `monailabel start_server --app apps/xal_radiology --studies DIR`: wiring, no logic."""
+"""The xal app, as `monailabel start_server --app` wants it: wiring, no logic."""
 
 from xal.server.app import XalApp
 
@@ -50,9 +52,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+class _Version(argparse.Action):
+    """Asks for the version only when it is wanted: run from its folder, xal may not be installed."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        parser.exit(message=f"xal {version('xal')}\n")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="xal", description="Active learning that looks where the radiologist looks.")
-    parser.add_argument("--version", action="version", version=f"xal {version('xal')}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show which xal this is, and leave")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Command, text: str, project: bool = True) -> argparse.ArgumentParser:
@@ -135,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
 def _open(given: argparse.Namespace) -> Project:
     if not is_address(given.studies) and not Path(given.studies).is_dir():
         raise XalError(f"--studies {given.studies} is no folder, and no archive's address")
-    return Project.open(load_task(given.task), _studies(given), given.database, named=given.task)
+    return Project.open(load_task(given.task, OWN_TASKS), _studies(given), given.database, named=given.task)
 
 
 def _studies(given: argparse.Namespace) -> str:
@@ -332,7 +341,7 @@ def _restore(given: argparse.Namespace) -> None:
 def _rebuild(given: argparse.Namespace) -> None:
     from xal.exchange.rebuild import rebuild
 
-    for line in rebuild(load_task(given.task), _studies(given), given.database).lines():
+    for line in rebuild(load_task(given.task, OWN_TASKS), _studies(given), given.database).lines():
         _say(line)
 
 
@@ -354,14 +363,14 @@ def _fill(
     from xal.datasets.own_task import own_task
 
     options = read_options(name, chosen)
-    task = load_task(named) if named else None
+    task = load_task(named, OWN_TASKS) if named else None
     contents = read_source(name, source, options, task)
     own = None
     if contents.needs_own_task and contents.task is not None:
         own = own_task(studies, TASKS / f"{contents.task}.yaml", contents.findings, contents.absent)
         named, task = str(own.file), own.task
     named = named or contents.task
-    task = task or (load_task(named) if named else None)
+    task = task or (load_task(named, OWN_TASKS) if named else None)
     plan = Plan(name, str(source.resolve()), options.model_dump(), task.name if task else None, start)
     for line in import_set(contents, plan, studies, task, _say).lines():
         _say(line)
@@ -371,8 +380,8 @@ def _fill(
 
 
 def _app(given: argparse.Namespace) -> None:
-    if given.folder.exists() and any(given.folder.iterdir()):
-        raise XalError(f"{given.folder} is not empty")
+    if given.folder.exists() and not (given.folder.is_dir() and not any(given.folder.iterdir())):
+        raise XalError(f"{given.folder} is no empty folder")
     given.folder.mkdir(parents=True, exist_ok=True)
     (given.folder / "main.py").write_text(APP, encoding="utf-8")
     _say(f"the app is in {given.folder}: monailabel start_server --app {given.folder} --studies FOLDER")
@@ -399,7 +408,7 @@ def _simulate(given: argparse.Namespace) -> None:
         raise XalError(
             f"{plan.studies.resolve()} is not filled yet: --source says where {plan.dataset.name!r} lies, to import it"
         )
-    completed = simulate(plan, rows, TASKS, Wish(given.arms, given.seeds, given.workers, given.device))
+    completed = simulate(plan, rows, OWN_TASKS, Wish(given.arms, given.seeds, given.workers, given.device))
     _say(f"{completed} runs completed; the rows are in {rows}")
     if given.source is None:
         return
@@ -436,7 +445,7 @@ def _demo(given: argparse.Namespace) -> None:
 def _report(given: argparse.Namespace) -> None:
     from xal.experiments.report.report import report
 
-    for path in report(given.config, TASKS, ROOT, given.out, given.markdown, given.figures):
+    for path in report(given.config, OWN_TASKS, ROOT, given.out, given.markdown, given.figures):
         _say(f"{path}")
 
 

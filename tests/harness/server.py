@@ -20,10 +20,9 @@ from typing import Any, Self
 import psutil
 import requests
 
-from harness.warm import THREADS, WarmProcess, begins_early
+from harness.warm import START_SECONDS, THREADS, WarmProcess, begins_early
 
 APP = Path(__file__).resolve().parents[2] / "apps" / "xal_radiology"
-START_SECONDS = 240.0
 PATIENCE = 4
 """So many times as long as on an idle machine is waited: neighbours may be at work."""
 PORTS = range(20_000, 32_000)
@@ -105,7 +104,10 @@ class Server:
         """End it as an administrator would, and its children with it."""
         if self._process is None:
             return
-        children = psutil.Process(self._process.pid).children(recursive=True) if self._process.poll() is None else []
+        children: list[psutil.Process] = []
+        if self._process.poll() is None:
+            with contextlib.suppress(psutil.NoSuchProcess):  # it ended just now
+                children = psutil.Process(self._process.pid).children(recursive=True)
         self._process.send_signal(signal.SIGTERM)
         try:
             self._process.wait(20)

@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,7 @@ from pathlib import Path
 
 OWN = ("monailabel", "xal")
 """Packages that every server imports for itself."""
+START_SECONDS = 240.0
 THREADS = {"OMP_NUM_THREADS": "2"}
 """Of a server, unless the environment says otherwise: it is read while torch is imported."""
 _EARLY = ("PYTHON", "OMP_", "ATEN_", "ONEDNN_", "LD_")
@@ -41,7 +43,7 @@ class WarmProcess:
     def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
         """Begin `python -m arguments`, with this environment alone, writing into `log`."""
         self.returncode: int | None = None
-        self._line, theirs = socket.socketpair()
+        self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # a number at a time
         request = {
             "arguments": list(arguments),
             "environment": dict(environment),
@@ -50,7 +52,9 @@ class WarmProcess:
         }
         with theirs:
             socket.send_fds(_keeper(), [json.dumps(request).encode()], [theirs.fileno()])
-        self.pid = int(self._told(None) or 0)
+        told = self._told(START_SECONDS)
+        assert told is not None, "the process that forks servers does not answer"
+        self.pid = int(told)
 
     def poll(self) -> int | None:
         """What it ended with; None while it runs."""
@@ -70,7 +74,8 @@ class WarmProcess:
     def send_signal(self, number: int) -> None:
         """Send it a signal, if it still runs."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):  # it ended just now
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -81,28 +86,25 @@ class WarmProcess:
         ready, _, _ = select.select([self._line], [], [], seconds)
         if not ready:
             return None
-        said = b""
-        while not said.endswith(b"\n"):
-            more = self._line.recv(64)
-            assert more, "the process that forks servers has ended"
-            said += more
-        return said.decode().strip()
+        said = self._line.recv(64)
+        assert said, "the process that forks servers has ended"
+        return said.decode()
 
 
-_kept: dict[int, socket.socket] = {}
+_kept: dict[int, tuple[subprocess.Popen[bytes], socket.socket]] = {}
 
 
 def _keeper() -> socket.socket:
     """The way to this process's keeper, which ends with this process."""
     here = os.getpid()
-    if here not in _kept:
+    if here not in _kept or _kept[here][0].poll() is not None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [sys.executable, str(Path(__file__)), str(theirs.fileno())]
         environment = THREADS | os.environ
-        subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=environment)
+        keeper = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=environment)
         theirs.close()
-        _kept[here] = ours
-    return _kept[here]
+        _kept[here] = keeper, ours
+    return _kept[here][1]
 
 
 def _import_all() -> None:
@@ -139,7 +141,7 @@ def _bury(running: dict[int, socket.socket]) -> None:
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
             with running.pop(pid) as line, contextlib.suppress(OSError):  # the test may have ended, too
-                line.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
+                line.sendall(b"%d" % os.waitstatus_to_exitcode(status))
 
 
 def _start(request: dict, line: socket.socket, running: dict[int, socket.socket], ours: list[socket.socket]) -> None:
@@ -147,7 +149,7 @@ def _start(request: dict, line: socket.socket, running: dict[int, socket.socket]
     if pid:
         running[pid] = line
         with contextlib.suppress(OSError):
-            line.sendall(b"%d\n" % pid)
+            line.sendall(b"%d" % pid)
         return
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -166,6 +168,7 @@ def _become(request: dict) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     time.tzset()
+    tempfile.tempdir = None  # $TMPDIR counts anew
     if os.environ.get("PYTHONFAULTHANDLER"):
         faulthandler.enable()
     import runpy
@@ -174,6 +177,7 @@ def _become(request: dict) -> None:
     sys.argv = [module, *rest]
     sys.path[0] = request["cwd"]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
+    sys.exit(0)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,6 @@ def test_a_path_that_replies_a_file_has_no_type():
     assert openapi.replies({"paths": {"/xal/api/thumbnail.png": {"get": file}}}, "get") == {}
 
 
-@pytest.mark.e2e
 def test_the_types_of_the_page_are_those_of_the_server():
     check = subprocess.run([sys.executable, ROOT / "scripts" / "openapi.py", "--check"], capture_output=True, text=True)
     assert check.returncode == 0, check.stderr

@@ -1,6 +1,7 @@
 """The wheel, away from the checkout: everything that it needs is inside."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -22,8 +23,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     source.mkdir()
-    for name in ("lib", "README.md", "LICENSE", "pyproject.toml"):
-        (source / name).symlink_to(ROOT / name)
+    for name in ("README.md", "LICENSE", "pyproject.toml"):
+        shutil.copy(ROOT / name, source)
+    shutil.copytree(ROOT / "lib", source / "lib", ignore=shutil.ignore_patterns("*.egg-info", "__pycache__", "vendor"))
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet", "--no-deps"]
     subprocess.run([*pip, "--no-build-isolation", "--wheel-dir", str(folder), str(source)], check=True)
     (wheel,) = folder.glob("xal-*.whl")
@@ -32,11 +34,15 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
-def run(site: Path, *command: str) -> str:
+def tried(site: Path, *command: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(site)}
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, *command], env=environment, cwd=site.parent, capture_output=True, text=True, check=False
     )
+
+
+def run(site: Path, *command: str) -> str:
+    done = tried(site, *command)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -61,10 +67,16 @@ def test_it_reads_its_own_tasks_and_knows_its_version(installed: Path):
 def test_it_writes_the_app_that_monai_label_starts(installed: Path, tmp_path: Path):
     run(installed, "-m", "xal.cli", "app", str(tmp_path / "app"))
     assert (tmp_path / "app" / "main.py").read_text() == APP.read_text()
-    other = subprocess.run(
-        [sys.executable, "-m", "xal.cli", "app", str(tmp_path / "app")], capture_output=True, text=True, check=False
-    )
-    assert (other.returncode, other.stderr.strip()) == (1, f"xal: {tmp_path / 'app'} is not empty")
+    for taken in (tmp_path / "app", tmp_path / "app" / "main.py"):
+        again = tried(installed, "-m", "xal.cli", "app", str(taken))
+        assert (again.returncode, again.stderr.strip()) == (1, f"xal: {taken} is no empty folder")
+
+
+def test_the_command_and_the_library_need_no_extra(installed: Path):
+    extras = ("monailabel", "fastapi", "highdicom", "psycopg", "matplotlib", "h5py", "gdcm")
+    without = f"import sys; sys.modules.update(dict.fromkeys({extras!r}))"
+    code = f"{without}; import xal, xal.pool.project; [getattr(xal, name) for name in xal.__all__]; import xal.cli"
+    run(installed, "-c", f"{code}; xal.cli.main(['annotations', '--help'])")
 
 
 def test_requirements_and_metadata_name_the_same_packages():

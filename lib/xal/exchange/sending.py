@@ -28,6 +28,7 @@ from xal.exchange.arriving import SENT
 from xal.imaging.dicom_planes import Plane, planes
 from xal.imaging.geometry import grid_to_image
 from xal.imaging.images import Volume
+from xal.loop.why import standing_prediction
 from xal.pool.project import Project
 from xal.pool.rois import drawn_mask
 from xal.sources.archive import DicomWebSource
@@ -218,8 +219,9 @@ class Sending:
         self, row: ImageRow, annotation: AnnotationRow, stack: list[Plane], volume: Volume
     ) -> Iterator[Dataset]:
         """What the model looks at now, where it looked at these pixels."""
-        prediction = self.project.store.prediction(row.id) if {"attention", "attention_map"} & set(self.kinds) else None
-        if prediction is None or prediction.fingerprint != row.fingerprint:
+        wanted = {"attention", "attention_map"} & set(self.kinds)
+        prediction = standing_prediction(self.project, row) if wanted else None
+        if prediction is None:
             return
         spread = grid_to_image(prediction.attention.astype(np.float32), volume, self.project.task, "linear")
         attention = np.clip(spread, 0, 1)

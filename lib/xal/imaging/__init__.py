@@ -1,1 +1,1 @@
-"""Images and label maps: decoded, checked, and brought onto one grid. Pure."""
+"""Images and label maps: decoded, checked, and brought onto one grid."""

@@ -124,7 +124,7 @@ def balanced_accuracy(truth: npt.NDArray[np.int64], correct: npt.NDArray[np.bool
 
 
 def evaluate(network: Network, task: Task, cases: Sequence[Case], device: torch.device) -> Evaluation:
-    """Read every case and judge the finding named and the attention of the true finding, in eval mode.
+    """Predict every case and judge the finding named and the attention of the true finding, in eval mode.
 
     The true finding's, so that a model is not said to look elsewhere only because it named another one.
     """

@@ -22,7 +22,7 @@ from xal.system.durable import write_atomically
 from xal.task import Task
 
 BATCH = 32
-"""So many images are read at a time."""
+"""So many images go through the network at a time."""
 _FORMAT = 2
 _RARE = -3.0
 """Where the ROI head's logits start: most cells of most images are background."""

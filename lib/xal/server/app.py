@@ -65,9 +65,11 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
             chosen = parse_conf(conf)
             check_open(listening(), chosen.insecure)
             self._chosen = chosen
-            task = load_task(chosen.task, Path(app_dir) / "tasks")
+            own = Path(app_dir) / "tasks" / f"{chosen.task}.yaml"
+            named = str(own) if own.is_file() else chosen.task
+            task = load_task(named)
             self.project = Project.open(
-                task, _without_login(studies), chosen.database, chosen.archive, chosen.limits, chosen.task
+                task, _without_login(studies), chosen.database, chosen.archive, chosen.limits, named
             )
         super().__init__(
             app_dir=app_dir,

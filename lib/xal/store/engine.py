@@ -19,9 +19,9 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, create_engine, event, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError, StatementError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, NoSuchModuleError, StatementError
 
-from xal.errors import BadInput, Full, StoreError, StoreLost, XalError
+from xal.errors import BadInput, Conflict, Full, StoreError, StoreLost, XalError
 from xal.store import fork, migrations, schema
 from xal.system.network_drive import network_filesystem
 
@@ -237,6 +237,8 @@ def _in_words(error: StatementError, where: str, *, committing: bool) -> XalErro
     name = str(getattr(cause, "sqlite_errorname", ""))
     if isinstance(error, DataError) or isinstance(cause, ValueError | TypeError):
         return BadInput(f"this cannot be stored: {cause}")
+    if isinstance(error, IntegrityError):
+        return Conflict(f"this contradicts what is stored: {cause}")
     if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
         return StoreLost(f"{where} is damaged or no SQLite database ({cause}); nothing was changed")
     if name.startswith("SQLITE_FULL") or (name.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN")) and _is_full(where)):

@@ -39,7 +39,7 @@ class Images(Settling):
     def put_images(self, files: Iterable[ImageFile]) -> int:
         """Add new images and renew changed ones; how many were added, changed or came back.
 
-        A changed size or time clears what was known of the content and makes the reading stale. An image that was
+        A changed size or time clears what was known of the content and makes the prediction stale. An image that was
         gone is back; a deleted one stays deleted.
         """
         listed = list({file.id: file for file in files}.values())

@@ -114,7 +114,7 @@ class Predictions(Pool):
         return [row for row in rows if row.version == current or row.image not in newer]
 
     def rerank(self, alpha: float, neutral: float) -> int:
-        """Score every image that has a reading anew, in one statement; how many changed."""
+        """Score every image that has a prediction anew, in one statement; how many changed."""
         score = alpha * images.c.uncertainty + (1 - alpha) * func.coalesce(images.c.misalignment, neutral)
         scored = (images.c.uncertainty != UNSCORED) & (images.c.score != score)
 

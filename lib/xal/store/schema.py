@@ -82,7 +82,7 @@ class HalfArray(TypeDecorator[Any]):
             return None
         half = np.asarray(value, dtype=np.float16)
         if not np.isfinite(half).all():
-            raise ValueError("an array of a reading has values that are not finite in half precision")
+            raise ValueError("an array of a prediction has values that are not finite in half precision")
         buffer = io.BytesIO()
         np.save(buffer, half, allow_pickle=False)
         return zlib.compress(buffer.getvalue(), 1)
@@ -137,7 +137,7 @@ images = _table(
     Column("roi_source", Text),
     Column("version", Integer),
     Column("roi_key", Text),  # the ROIs drawn by now
-    Column("fresh", Integer, nullable=False),  # version of a reading of these pixels and ROIs, 0 if there is none
+    Column("fresh", Integer, nullable=False),  # version of a prediction of these pixels and ROIs, 0 if there is none
     Column("shuffle", BigInteger, nullable=False),
     Column("added_at", Float, nullable=False),
 )  # fmt: skip

@@ -22,7 +22,7 @@ def write_look(
     pool: PoolPredictions,
     task: Task,
 ) -> None:
-    """Write `looks/<arm>-0.npz` for the first twenty images chosen from `left`, of which `pool` is the prediction."""
+    """Write `looks/<arm>-0.npz` for the first twenty images chosen from `left`, of which `pool` has the predictions."""
     where = {int(position): i for i, position in enumerate(left)}
     rows = [where[int(position)] for position in chosen[:_SHOWN]]
     predictions = [pool.predictions[i] for i in rows]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from xal.experiments.run.config import RoiKind
 from xal.experiments.run.prepared import Prepared
 from xal.method import acquisition
 from xal.method.attention import area_average, soft_dice
-from xal.model.network import BATCH, Network, Prediction, predict
+from xal.model.network import BATCH, Network, Prediction, misalignment_of, predict
 from xal.task import Task
 
 
@@ -54,7 +54,7 @@ class PoolPredictions:
 def predict_pool(
     network: Network, data: Prepared, positions: IntArray, kind: RoiKind, task: Task, seed: int, device: torch.device
 ) -> PoolPredictions:
-    """Read the images at these positions and compare the attention with ROIs of this kind."""
+    """Predict the images at these positions and compare the attention with ROIs of this kind."""
     network.to(device)
     predictions: list[Prediction] = []
     for start in range(0, len(positions), BATCH):
@@ -84,14 +84,8 @@ def _misalignments(predictions: Sequence[Prediction], rois: Sequence[Float32Arra
     """With these ROIs, or where they are None with the proposed ones."""
     values = []
     for i, prediction in enumerate(predictions):
-        found = acquisition.misalignment(
-            prediction.attention,
-            prediction.evidence,
-            drawn=None if rois is None else rois[i],
-            coverage=prediction.coverage if rois is None else None,
-            predicts_absent=prediction.finding == task.absent,
-            settings=task.acquisition,
-        )
+        known = prediction if rois is None else replace(prediction, coverage=None)
+        found = misalignment_of(known, None if rois is None else rois[i], task)
         values.append(np.nan if found.value is None else found.value)
     return np.array(values, np.float64)
 

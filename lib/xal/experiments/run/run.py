@@ -119,7 +119,7 @@ class _Run:
         network, epochs = self._train(number, labelled, drawn)
         seconds = {"train": clock.lap()}
         left = np.setdiff1d(np.union1d(self.split.start, self.split.pool), labelled)
-        self.report(number, 0.85, "reading")
+        self.report(number, 0.85, "predicting")
         pool = predict_pool(network, self.data, left, self.arm.roi, self.task, self.job.seed, self.device)
         seconds["read"] = clock.lap()
         chosen = self._choose(number, network, labelled, left, pool)

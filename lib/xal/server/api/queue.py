@@ -35,7 +35,7 @@ RoiSource = Literal["drawn", "proposed", "none"]
 FILTERS: dict[str, tuple[QueueState, ...]] = {"source": ("waiting",), "reader": ("leased", "handed_in")}
 """Of which lists a filter takes a part."""
 LONGEST = 500
-"""Images per page: of so many, leases, readings and hand-ins are found in one query each."""
+"""Images per page: of so many, leases, predictions and hand-ins are found in one query each."""
 
 
 class QueueItem(Reply):
