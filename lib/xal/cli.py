@@ -56,7 +56,8 @@ class _Version(argparse.Action):
     """Asks for the version only when it is wanted: run from its folder, xal may not be installed."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        parser.exit(message=f"xal {version('xal')}\n")
+        _say(f"xal {version('xal')}")
+        parser.exit()
 
 
 def _parser() -> argparse.ArgumentParser:
