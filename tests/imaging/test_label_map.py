@@ -135,17 +135,22 @@ def test_two_segments_of_one_name_are_one_roi(tmp_path: Path):
     assert decode(tmp_path, painted(v1=BOX, v2=SMALL), info("glioma", "glioma")).roi_voxels == 22
 
 
-@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd"])
-@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, np.float64])
-def test_every_file_and_voxel_type_of_whole_numbers_will_do(tmp_path: Path, suffix: str, dtype: type):
-    values = painted(v5=BOX).astype(dtype)
-    path = tmp_path / f"label{suffix}"
-    if suffix == ".nrrd":
+def write(path: Path, values: np.ndarray) -> Path:
+    """A label map as NRRD or NIfTI, as its suffix says."""
+    if path.suffix == ".nrrd":
         lps = LPS @ AFFINE
         header = {"space": "left-posterior-superior", "space directions": lps[:3, :3].T, "space origin": lps[:3, 3]}
         nrrd.write(str(path), values, header, index_order="F")
     else:
         nibabel.save(nibabel.Nifti1Image(values, AFFINE), path)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, np.float64])
+def test_every_file_and_voxel_type_of_whole_numbers_will_do(tmp_path: Path, suffix: str, dtype: type):
+    values = painted(v5=BOX).astype(dtype)
+    path = write(tmp_path / f"label{suffix}", values)
     assert decode_label(path, ALL, IMAGE, task()).roi_voxels == 18
 
 
@@ -240,13 +245,7 @@ def test_a_value_beyond_label_info_is_refused(tmp_path: Path):
 def test_voxels_that_are_no_whole_numbers_are_refused(tmp_path: Path, bad: float, message: str, suffix: str):
     values = painted(v5=BOX).astype(np.float32)
     values[0, 0, 0] = bad
-    path = tmp_path / f"label{suffix}"
-    if suffix == ".nrrd":
-        lps = LPS @ AFFINE
-        header = {"space": "left-posterior-superior", "space directions": lps[:3, :3].T, "space origin": lps[:3, 3]}
-        nrrd.write(str(path), values, header, index_order="F")
-    else:
-        nibabel.save(nibabel.Nifti1Image(values, AFFINE), path)
+    path = write(tmp_path / f"label{suffix}", values)
     with pytest.raises(BadInput, match=message):
         decode_label(path, ALL, IMAGE, task())
 
