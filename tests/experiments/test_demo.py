@@ -1,10 +1,16 @@
 import json
+import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import IO
 
 import pytest
+from harness.warm import WarmProcess
 
 from xal.datasets.truth import read_truth
 from xal.errors import XalError
+from xal.experiments.demo import process
 from xal.experiments.demo.demo import demo
 from xal.experiments.demo.outcome import CAVEAT, Plan
 from xal.experiments.demo.truth import choose_test_set
@@ -14,7 +20,13 @@ TRUTH = ROOT / "sample_data" / "truth" / "phantom_2d"
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def test_two_short_rounds_end_in_a_table_and_a_picture(tmp_path: Path):
+def start_warm(command: Sequence[str], stdout: IO[bytes], env: Mapping[str, str], **_: object) -> WarmProcess:
+    """A server as the demo starts it, but with its imports done."""
+    return WarmProcess(command[2:], env, Path(stdout.name))
+
+
+def test_two_short_rounds_end_in_a_table_and_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(process, "subprocess", SimpleNamespace(**vars(subprocess) | {"Popen": start_warm}))
     said: list[str] = []
     plan = Plan(rounds=2, labels=4, test_per_finding=3, training={"max_epochs": 1})
     picture = demo(ROOT, tmp_path, plan, said.append)

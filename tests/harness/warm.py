@@ -1,17 +1,22 @@
-"""Server processes that begin with their imports done.
+"""Server processes, and their jobs, that begin with their imports done.
 
-A server imports for eight seconds of computing and answers in one more; the tests start a hundred of them. So each
-process that runs tests keeps one other that has imported what servers import, and forks it for each server: a process
-of its own as before, with its own arguments, environment and log. MONAI Label and xal themselves are imported anew in
-each, because they read their settings while they are imported.
+A server imports for eight seconds of computing and answers in one more; the tests start a hundred of them, and each
+training or scoring is a process that imports as much again. So each process that runs tests keeps one other, the
+keeper, that has imported what servers import, and forks it for each server: a process of its own as before, with its
+own arguments, environment and log. A server in its turn has a nursery, forked before it did anything, which forks the
+jobs that MONAI Label starts: their parent is the server, as before. MONAI Label and xal themselves are imported anew
+in each, because they read their settings while they are imported.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import faulthandler
+import inspect
 import json
 import os
+import platform
 import select
 import signal
 import socket
@@ -22,9 +27,17 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, NoReturn
 
 OWN = ("monailabel", "xal")
-"""Packages that every server imports for itself."""
+"""Packages that every server and job imports for itself."""
+JOB = ["-m", "monailabel.interfaces.utils.app"]
+"""What Python is told to be when MONAI Label starts a job."""
+NAME_ROOM = 8192
+"""Bytes that a forked process has for its own command line."""
+CLONE_PARENT = 0x8000
+SYS_CLONE = {"x86_64": 56, "aarch64": 220}.get(platform.machine())
+"""The number of the system call `clone`; where it is not known, jobs start from nothing."""
 START_SECONDS = 240.0
 THREADS = {"OMP_NUM_THREADS": "2"}
 """Of a server, unless the environment says otherwise: it is read while torch is imported."""
@@ -50,7 +63,7 @@ class WarmProcess:
             "log": str(log),
             "cwd": str(Path.cwd()),
         }
-        with theirs:
+        with theirs, _one:
             socket.send_fds(_keeper(), [json.dumps(request).encode()], [theirs.fileno()])
         told = self._told(START_SECONDS)
         assert told is not None, "the process that forks servers does not answer"
@@ -91,6 +104,7 @@ class WarmProcess:
         return said.decode()
 
 
+_one = threading.Lock()
 _kept: dict[int, tuple[subprocess.Popen[bytes], socket.socket]] = {}
 
 
@@ -99,7 +113,7 @@ def _keeper() -> socket.socket:
     here = os.getpid()
     if here not in _kept or _kept[here][0].poll() is not None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        command = [sys.executable, str(Path(__file__)), str(theirs.fileno())]
+        command = [sys.executable, str(Path(__file__)), str(theirs.fileno()), "-" * NAME_ROOM]
         environment = THREADS | os.environ
         keeper = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=environment)
         theirs.close()
@@ -158,12 +172,70 @@ def _start(request: dict, line: socket.socket, running: dict[int, socket.socket]
     _become(request)
 
 
-def _become(request: dict) -> None:
+def _become(request: dict) -> NoReturn:
+    """Be the server that was asked for from here on."""
+    if SYS_CLONE is not None:
+        Starting.nursery = _open_nursery(SYS_CLONE)
+        subprocess.Popen = Starting  # type: ignore[misc]
+    _be(request, os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644))
+
+
+class Starting(subprocess.Popen):
+    """What a server starts; a job of MONAI Label is forked by the server's nursery."""
+
+    nursery: socket.socket
+
+    def _execute_child(self, *args: Any) -> None:
+        """Begin the process; the base class does it for all others, and says what the arguments are."""
+        begin = super()._execute_child  # type: ignore[misc]
+        given = inspect.signature(begin).bind(*args).arguments
+        if given["args"][1:3] != JOB:
+            begin(*args)
+            return
+        request = {"arguments": given["args"][2:], "environment": dict(given["env"]), "cwd": str(Path.cwd())}
+        with _one:
+            socket.send_fds(self.nursery, [json.dumps(request).encode()], [given["c2pwrite"]])
+            self.pid = int(self.nursery.recv(64))
+        self._child_created = True
+        self._close_pipe_fds(*args[-13:-7])  # type: ignore[attr-defined]
+
+
+def _open_nursery(clone: int) -> socket.socket:
+    """The way to a process that forks this one's jobs, and ends with it."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if os.fork():
+        theirs.close()
+        return ours
+    ours.close()
+    while True:
+        message, outputs, _, _ = socket.recv_fds(theirs, 1 << 20, 1)
+        if not message:
+            os._exit(0)
+        pid = _fork_sibling(clone)
+        if not pid:
+            theirs.close()
+            _be(json.loads(message), outputs[0])
+        os.close(outputs[0])
+        theirs.sendall(b"%d" % pid)
+
+
+def _fork_sibling(clone: int) -> int:
+    """As `os.fork`, but the new process's parent is this one's. Only for a process that never had a second thread."""
+    python = ctypes.pythonapi
+    python.PyOS_BeforeFork()
+    pid = python.syscall(clone, CLONE_PARENT | signal.SIGCHLD, 0, 0, 0, 0)
+    if pid:
+        python.PyOS_AfterFork_Parent()
+    else:
+        python.PyOS_AfterFork_Child()
+    return int(pid)
+
+
+def _be(request: dict, output: int) -> NoReturn:
     """Be `python -m …` from here on."""
-    log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for stream in (1, 2):
-        os.dup2(log, stream)
-    os.close(log)
+        os.dup2(output, stream)
+    os.close(output)
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["environment"])
@@ -176,8 +248,18 @@ def _become(request: dict) -> None:
     module, *rest = request["arguments"]
     sys.argv = [module, *rest]
     sys.path[0] = request["cwd"]
+    _be_called([sys.executable, "-m", *request["arguments"]])
     runpy.run_module(module, run_name="__main__", alter_sys=True)
     sys.exit(0)
+
+
+def _be_called(command: list[str]) -> None:
+    """Let other processes read this as the command line, in the memory where the system looks for it."""
+    fields = Path("/proc/self/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    begin, end = int(fields[45]), int(fields[46])  # the 48th and 49th of all
+    line = b"\0".join(os.fsencode(word) for word in command)[: end - begin - 1]
+    ctypes.memset(begin, 0, end - begin)
+    ctypes.memmove(begin, line, len(line))
 
 
 if __name__ == "__main__":
