@@ -20,6 +20,7 @@ from sqlalchemy import Inspector, create_engine, inspect, text
 from sqlalchemy.engine import make_url
 from store_helpers import assert_consistent, files, submit
 
+from xal.method.story import Story
 from xal.store import Store
 from xal.store.migrations import MIGRATIONS, SCHEMA_VERSION
 from xal.store.rows import DeliveryState
@@ -182,6 +183,8 @@ def _same(told: Any, stored: Any) -> bool:
         return np.array_equal(told, np.load(io.BytesIO(zlib.decompress(stored))))
     if isinstance(told, dict | list):
         return bool(told == json.loads(stored))
+    if isinstance(told, Story):
+        return json.loads(stored).items() <= told.as_json().items()
     return bool(told == (None if stored == UNSCORED else stored))
 
 
