@@ -79,6 +79,7 @@ def _cells(row: AnnotationRow, seen: bool) -> list[Any]:
 
 
 def _thought(story: Story | None) -> list[Any]:
+    """The cells of `THOUGHT`, in its order."""
     if story is None:
         return [""] * len(THOUGHT)
     return [
