@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import datetime
 
 import highdicom
@@ -12,6 +13,7 @@ from xal.dicom.made_by import made_by_xal
 from xal.dicom.report import Statement, report
 from xal.dicom.segmentation import Outline, segmentation
 from xal.imaging.dicom_planes import planes
+from xal.method.story import Story
 from xal.task import Task
 
 TASK = Task.model_validate({
@@ -27,13 +29,13 @@ TASK = Task.model_validate({
 AT = datetime(2026, 3, 4, 5, 6, 7)
 STAMP = Stamp("1.2.826.0.1.3680043.10.1541.9", "1.2.826.0.1.3680043.10.1541.9.1", AT, 903)
 SEG_STAMP = Stamp("1.2.826.0.1.3680043.10.1541.7", "1.2.826.0.1.3680043.10.1541.7.1", AT, 901)
-STORY = {
-    "chosen": True, "model_version": 7, "finding": "opacity of unknown kind", "probability": 0.6123456789012345,
-    "probabilities": {"effusion": 0.3, "opacity of unknown kind": 0.6123456789012345, "nothing": 1e-9},
-    "uncertainty": 0.71, "misalignment": 0.25, "roi_source": "proposed", "roi_confidence": 0.9, "overlap": 0.5,
-    "energy": 0.4, "alpha": 0.5, "score": 0.48,
-}  # fmt: skip
-UNSEEN = {**STORY, "misalignment": None, "roi_source": "none", "roi_confidence": None, "overlap": None, "energy": None}
+STORY = Story(
+    chosen=True, model_version=7, finding="opacity of unknown kind", probability=0.6123456789012345,
+    probabilities={"effusion": 0.3, "opacity of unknown kind": 0.6123456789012345, "nothing": 1e-9},
+    uncertainty=0.71, misalignment=0.25, roi_source="proposed", roi_confidence=0.9, overlap=0.5,
+    energy=0.4, alpha=0.5, score=0.48,
+)  # fmt: skip
+UNSEEN = replace(STORY, misalignment=None, roi_source="none", roi_confidence=None, overlap=None, energy=None)
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
@@ -220,7 +222,7 @@ def test_making_it_twice_makes_the_same_bytes(kind):
 
 @pytest.mark.e2e
 def test_a_finding_that_the_task_no_longer_has_can_still_be_reported(tmp_path):
-    story = {**STORY, "finding": "gone too", "probabilities": {"gone too": 0.9}}
+    story = replace(STORY, finding="gone too", probabilities={"gone too": 0.9})
     assert faults(made(stack("CT"), "gone", story=story), tmp_path) == []
 
 
@@ -238,7 +240,7 @@ def test_an_outline_that_is_not_sent_is_still_said_to_be_one(tmp_path):
 
 @pytest.mark.e2e
 def test_a_story_from_before_all_of_it_was_kept_is_told_as_far_as_it_goes(tmp_path):
-    story = {"model_version": 2, "finding": "effusion", "probability": 0.5}
+    story = Story(model_version=2, finding="effusion", probability=0.5)
     dataset = made(stack("CT"), story=story)
     group = model_group(content(dataset))
     assert numbers(group) == {"model_version": (2, "1"), "probability": (0.5, "1")}

@@ -29,7 +29,7 @@ from xal.datasets.truth import Truth, read_truth
 from xal.errors import Conflict, NotFound, StoreError
 from xal.exchange import export
 from xal.exchange.export import export_dataset, export_zip
-from xal.exchange.spreadsheet import annotations_csv, harmless
+from xal.exchange.spreadsheet import THOUGHT, annotations_csv, harmless
 from xal.imaging.images import read_image, read_label
 from xal.imaging.images import write_label as write_mask
 from xal.loop.reader import Reader
@@ -358,6 +358,26 @@ def test_no_cell_is_a_formula(local: Local, tmp_path: Path, text: str):
         export_dataset(local.project, tmp_path / "set")
         listed = rows_of(tmp_path / "set/labels.csv")[-1]
         assert (listed["reader"], listed["group"]) == (f"'{text}", f"'{text}")
+
+
+def test_the_table_says_what_the_model_had_thought(local: Local):
+    image = next(image for image in local.ids[6:] if local.pictures[image].finding != "nothing")
+    local.model_read(image, version=3)
+    story = local.hand_in(image, "ada").annotation.story
+    assert story is not None
+    first, *_, last = lines_of("".join(annotations_csv(local.project)))
+    assert {name: last[name] for name in THOUGHT} == {
+        "model_version": "3",
+        "predicted": "disc",
+        "probability": "0.6",
+        "uncertainty": "0.81",
+        "misalignment": "0.9",
+        "overlap": str(round(story.overlap, 6)),
+        "energy": str(round(story.energy, 6)),
+        "roi_source": "proposed",
+        "chosen": "no",
+    }
+    assert {first[name] for name in THOUGHT} == {""}, "no model had looked"
 
 
 def test_a_reader_is_not_told_what_was_made_of_images_still_to_be_read(local: Local):

@@ -20,6 +20,7 @@ from xal.exchange.backup import restore_copy
 from xal.exchange.rebuild import rebuild
 from xal.exchange.store_copies import Rotation, copies
 from xal.loop.submission import Submission, submit
+from xal.method.story import Story
 from xal.model.network import build, save
 from xal.pool.label_files import record_of
 from xal.pool.lost_store import label_files
@@ -39,8 +40,9 @@ FORGOTTEN = {"id", "file_problem"}
 
 @pytest.fixture
 def local(tmp_path: Path) -> Local:
-    """Six pictures, four of them annotated, by two readers, one of them twice."""
+    """Six pictures, three of them annotated by two readers, one of them twice; a model had looked at one."""
     local = Local(tmp_path, 6)
+    local.model_read(local.ids[1])
     for image in local.ids[:3]:
         local.hand_in(image, "ada")
     local.hand_in(local.ids[1], "Grace Hopper, MD")
@@ -432,6 +434,17 @@ def test_a_label_file_that_a_kill_left_is_taken_up_and_sent_again_is_the_same(lo
     assert store.annotations(local.ids[4]) == [row]
     again = local.hand_in(local.ids[4], "ada")
     assert (again.created, again.annotation.id) == (False, row.id)
+
+
+def test_what_a_model_had_thought_is_taken_up_as_far_as_an_earlier_version_kept_it(local: Local):
+    row = left_behind(local)
+    record = record_of(labels(local) / row.label_path)
+    kept = {"model_version": 1, "finding": "disc", "probability": 0.5, "overlap": 0.25, "mood": "sure"}
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"story": kept}))
+    local.project = opened(local)
+    adopt_leftovers(local.project.store, labels(local), local.task)
+    (adopted,) = local.project.store.annotations(local.ids[4])
+    assert adopted.story == Story(model_version=1, finding="disc", probability=0.5, overlap=0.25)
 
 
 def test_one_without_a_record_is_put_aside_and_named_as_a_problem(local: Local, capsys: pytest.CaptureFixture[str]):

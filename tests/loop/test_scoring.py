@@ -96,8 +96,8 @@ def test_the_story_says_how_sure_the_network_was_of_the_roi_it_compared_with(sco
     row = scored.project.store.head(1)[0]
     proposed = scored.project.store.prediction(row.id).proposed
     story = scored.hand_in(row.id, "carl").annotation.story
-    assert story["roi_confidence"] == (None if proposed is None else pytest.approx(roi_confidence(proposed)))
-    assert (story["roi_source"] == "none") == (not story["roi_confidence"])
+    assert story.roi_confidence == (None if proposed is None else pytest.approx(roi_confidence(proposed)))
+    assert (story.roi_source == "none") == (not story.roi_confidence)
 
 
 def test_another_version_scores_everything_again(scored: Local):

@@ -16,10 +16,11 @@ from xal.imaging.images import write_label
 from xal.loop import second_look
 from xal.loop.second_look import NEARBY, look_again, model_doubt, outlier_bound
 from xal.loop.submission import Submission, submit
+from xal.method.story import Story
 from xal.store import AnnotationRow
 from xal.task import ReadingSettings
 
-SURE = {"finding": "square", "probability": 0.93, "overlap": 0.71}
+SURE = Story(model_version=1, finding="square", probability=0.93, overlap=0.71)
 
 
 @pytest.fixture
@@ -102,7 +103,7 @@ def test_a_revision_that_stands_again_was_compared_before(local: Local):
 # the model
 
 
-def _row(local: Local, story: dict[str, Any] | None) -> AnnotationRow:
+def _row(local: Local, story: Story | None) -> AnnotationRow:
     return replace(draw(local, 0, 8, 8), story=story)
 
 
@@ -118,10 +119,11 @@ def _row(local: Local, story: dict[str, Any] | None) -> AnnotationRow:
     ],
 )
 def test_a_sure_model_that_looked_there_and_names_another_finding_is_a_doubt(local: Local, said: dict, doubted: bool):
-    doubt = model_doubt(_row(local, {**SURE, **said}))
+    story = replace(SURE, **said)
+    doubt = model_doubt(_row(local, story))
     assert (doubt is not None) == doubted
     if doubt is not None:
-        assert doubt.detail == {**SURE, **said}
+        assert doubt.detail == {"finding": "square", "probability": story.probability, "overlap": story.overlap}
 
 
 def test_without_a_story_there_is_no_doubt(local: Local):

@@ -85,7 +85,7 @@ def test_the_story_says_whether_next_sample_gave_the_image(local: Local):
     given, picked = local.hand_in(offer.image.id).annotation, local.hand_in(other).annotation
     assert given.story is not None
     assert picked.story is not None
-    assert (given.story["chosen"], picked.story["chosen"]) == (True, False)
+    assert (given.story.chosen, picked.story.chosen) == (True, False)
 
 
 def test_there_is_no_story_where_no_model_had_looked(local: Local):
@@ -154,8 +154,8 @@ def test_the_story_keeps_score_and_alpha_as_they_were_then(local: Local):
     story = local.hand_in(local.ids[0]).annotation.story
     assert story is not None
     alpha = local.project.alpha()
-    assert story["alpha"] == alpha
-    assert story["score"] == pytest.approx(alpha * story["uncertainty"] + (1 - alpha) * story["misalignment"])
+    assert story.alpha == alpha
+    assert story.score == pytest.approx(alpha * story.uncertainty + (1 - alpha) * story.misalignment)
     local.project.store.set_setting("alpha", 1 - alpha / 2, by="boss")
     (kept,) = local.project.store.annotations(local.ids[0])
     assert kept.story == story

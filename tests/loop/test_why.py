@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +136,17 @@ def test_an_image_that_nobody_annotated_is_told_from_the_reading(local: Local):
     found = told(local, image, CHIEF)
     assert "there is not yet an outline" in found.sentence
     assert found.score == local.project.store.image(image).score
+
+
+def test_where_an_earlier_version_kept_too_little_the_latest_prediction_speaks(local: Local):
+    image = local.ids[0]
+    local.model_read(image)
+    local.hand_in(image)
+    kept = json.dumps({"model_version": 1, "finding": "square", "probability": 0.5})
+    with closing(sqlite3.connect(local.project.store.where)) as connection, connection:
+        connection.execute("UPDATE annotations SET story = ?", (kept,))
+    assert told(local, image).thought.finding == "disc"
+    assert told(local, image).thought.uncertainty == 0.81
 
 
 def test_a_reading_of_the_file_before_is_not_shown(local: Local):

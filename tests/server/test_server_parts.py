@@ -16,6 +16,7 @@ from xal.imaging.images import channel_as_nifti, fingerprint, read_image, suffix
 from xal.server.conf import parse_conf
 from xal.server.datastore import LARGE_POOL, XalDatastore
 from xal.server.infer import _contiguous
+from xal.server.routes import receipt_reply
 from xal.server.strategy import strategies
 from xal.server.train import ClassifierTrain, training_settings
 from xal.store.rows import ImageFile
@@ -32,6 +33,16 @@ def test_the_listing_of_a_large_pool_holds_only_labelled_images_and_says_so(tmp_
     listing = datastore.json()
     assert listing["truncated"] is True
     assert list(listing["objects"]) == [local.ids[0]]
+
+
+def test_who_hands_in_is_told_what_the_model_had_thought_if_one_had_looked(tmp_path: Path):
+    local = Local(tmp_path, 6)
+    local.model_read(local.ids[0], version=2)
+    thought = ("predicted", "probability", "overlap", "model_version")
+    reply = receipt_reply(local.hand_in(local.ids[0]))
+    assert [reply[name] for name in thought] == ["disc", 0.6, 0.0, 2]
+    reply = receipt_reply(local.hand_in(local.ids[1]))
+    assert [reply[name] for name in thought] == [None] * 4
 
 
 def test_labelled_and_unlabelled_images_by_finding(tmp_path: Path):

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from xal.store import AnnotationRow, ImageFile, NewAnnotation, PredictionRow, Store
 from xal.store.pool import bucket, freshness, is_open, status_of
-from xal.store.schema import annotation_table, images, predictions, tallies
+from xal.store.schema import annotation_table, images, outlines, predictions, tallies
 from xal.store.settling import same_pixels
 from xal.task import ReadingSettings
 
@@ -92,6 +92,7 @@ def assert_consistent(store: Store) -> None:
             for row in connection.execute(select(predictions).where(store._mine(predictions))).mappings()
         }
         counted = connection.execute(select(tallies).where(store._mine(tallies), tallies.c.n != 0)).mappings().all()
+        found = connection.execute(select(outlines).where(store._mine(outlines))).mappings().all()
     assert Counter(map(bucket, rows)) == Counter({_place(row): row["n"] for row in counted})
     standing = {
         (row["image"], row["reader"]): row["id"]
@@ -105,7 +106,9 @@ def assert_consistent(store: Store) -> None:
         drawn = [a for a in counting if a["roi_voxels"]]
         if row["fingerprint"] is not None:
             assert row["outdated"] == (len(counting) < len(active))
-        key = " ".join(f"{a['id']}.{a['revision']}" for a in sorted(drawn, key=lambda a: a["id"])) or None
+        rois = [f"{a['id']}.{a['revision']}" for a in sorted(drawn, key=lambda a: a["id"])]
+        outlined = [o for o in found if o["image"] == row["id"] and same_pixels(o["fingerprint"], row["fingerprint"])]
+        key = " ".join(rois or sorted(o["origin"] for o in outlined)) or None
         assert (row["open"], row["status"]) == (is_open(row), status_of(row))
         assert row["labelled"] == any(image == row["id"] for image, _ in standing)
         assert row["roi_key"] == key

@@ -8,6 +8,7 @@ import pytest
 from store_helpers import ONCE, TWICE, assert_consistent, files, know, names, new, prediction, submit
 
 from xal.errors import BadInput, Conflict, NotFound
+from xal.method.story import Story
 from xal.store import NewAnnotation
 from xal.store.annotations import read_twice
 from xal.store.settling import agreed
@@ -27,7 +28,7 @@ def test_a_submission_is_stored_whole(store):
         roi_volume=3.5,
         label_info=[{"name": "glioma", "idx": 9}],
         params={"client_id": "ann", "nested": {"α": [1, None]}},
-        story={"finding": "none", "probability": 0.6},
+        story=Story(model_version=1, finding="none", probability=0.6, probabilities={"none": 0.6, "glioma": 0.4}),
         digest="d",
         submission_id="s1",
     )

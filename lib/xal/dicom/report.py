@@ -6,9 +6,8 @@ model's numbers under an algorithm identification. The model's group has no find
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from highdicom.sr import (
@@ -57,6 +56,7 @@ from xal.dicom.codes import (
 from xal.dicom.derived import Stamp, begin, instances
 from xal.dicom.made_by import MANUFACTURER, MODEL, SERIAL_NUMBER
 from xal.imaging.dicom_planes import Plane, place
+from xal.method.story import Story
 from xal.task import Code, Task
 
 COMPREHENSIVE_SR = "1.2.840.10008.5.1.4.1.1.88.33"
@@ -94,7 +94,7 @@ _NUMBERS = {
     "energy": "Share of the attention in the reader's outline",
     "roi_confidence": "Confidence of the proposed ROI, 0 to 1",
 }
-"""Entries of a story, and what they mean."""
+"""Numbers of a story by their names, and what they mean."""
 
 
 _Group = (
@@ -110,8 +110,8 @@ class Statement:
 
     finding: str
     reader: str
-    story: Mapping[str, Any] | None = None
-    """What the model had thought of the image; None if no model had looked at it. Older ones say less."""
+    story: Story | None = None
+    """What the model had thought of the image; None if no model had looked at it."""
     segmentation: Dataset | None = None
     """The outline, as `segmentation` wrote it."""
     roi_voxels: int = 0
@@ -195,24 +195,26 @@ def _only_frame(plane: Plane, outline: Dataset) -> ReferencedSegmentationFrame:
     return made
 
 
-def _thought(planes: Sequence[Plane], read: str, story: Mapping[str, Any], task: Task, stamp: Stamp) -> _Group:
+def _thought(planes: Sequence[Plane], read: str, story: Story, task: Task, stamp: Stamp) -> _Group:
     """The model's group."""
     codes = {finding.name: finding.code for finding in task.findings}
-    predicted = story["finding"]
-    numbers = {key: story[key] for key in _NUMBERS if story.get(key) is not None}
-    measurements = [Measurement(own(key, _NUMBERS[key]), number, ONE) for key, number in numbers.items()]
-    of_read = story.get("probabilities", {}).get(read)
+    predicted = story.finding
+    numbers = {key: getattr(story, key) for key in _NUMBERS}
+    measurements = [
+        Measurement(own(key, _NUMBERS[key]), number, ONE) for key, number in numbers.items() if number is not None
+    ]
+    of_read = story.probabilities.get(read)
     if of_read is not None and read != predicted:
         measurements.append(Measurement(_OF_READ, of_read, ONE))
-    measurements += [_of_any(name, codes.get(name), number) for name, number in story.get("probabilities", {}).items()]
+    measurements += [_of_any(name, codes.get(name), number) for name, number in story.probabilities.items()]
     evaluations = [QualitativeEvaluation(_PREDICTED, finding_code(predicted, codes.get(predicted)))]
-    if "chosen" in story:
-        evaluations.append(QualitativeEvaluation(_CHOSEN, _YES if story["chosen"] else _NO))
-    if "roi_source" in story:
-        evaluations.append(QualitativeEvaluation(_ROI_SOURCE, finding_code(story["roi_source"], None)))
+    if story.chosen is not None:
+        evaluations.append(QualitativeEvaluation(_CHOSEN, _YES if story.chosen else _NO))
+    if story.roi_source is not None:
+        evaluations.append(QualitativeEvaluation(_ROI_SOURCE, finding_code(story.roi_source, None)))
     return MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=_tracking(f"model v{story['model_version']} (algorithm)", stamp.uid("story")),
-        algorithm_id=AlgorithmIdentification(name=ALGORITHM, version=f"model v{story['model_version']}"),
+        tracking_identifier=_tracking(f"model v{story.model_version} (algorithm)", stamp.uid("story")),
+        algorithm_id=AlgorithmIdentification(name=ALGORITHM, version=f"model v{story.model_version}"),
         measurements=measurements,
         qualitative_evaluations=evaluations,
         source_images=_sources(planes),

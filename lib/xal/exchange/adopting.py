@@ -18,6 +18,7 @@ from xal.errors import BadInput, Conflict, Unreadable
 from xal.imaging.images import read_label
 from xal.imaging.integrity import unreadable
 from xal.loop.submission import label_path
+from xal.method.story import Story
 from xal.pool.label_files import Damaged, checksum, read_record, record_of
 from xal.pool.lost_store import LABEL_NAME, label_files
 from xal.pool.notes import read_note, withdrawn_note
@@ -165,7 +166,9 @@ def _recorded(label: Path) -> FoundAnnotation | None:
     if record is None:
         return None
     try:
-        new = NewAnnotation(**{part.name: record[part.name] for part in fields(NewAnnotation)})
+        said = {part.name: record[part.name] for part in fields(NewAnnotation)}
+        story = None if said["story"] is None else Story.from_json(said["story"])
+        new = NewAnnotation(**{**said, "story": story})
         when, by = _withdrawn(label)
         made = int(record["revision"]), float(record["created_at"])
         return FoundAnnotation(new, *made, when, by, record.get("in_place_of"))

@@ -10,19 +10,19 @@ from typing import Any
 
 from xal.loop.blind import may_see_all
 from xal.loop.reader import Reader
+from xal.method.story import Story
 from xal.pool.project import Project
 from xal.store.rows import AnnotationRow
 
 CHUNK = 500
-STORY = (
-    "model_version", "finding", "probability", "uncertainty", "misalignment", "overlap", "energy", "roi_source",
+THOUGHT = (
+    "model_version", "predicted", "probability", "uncertainty", "misalignment", "overlap", "energy", "roi_source",
     "chosen",
 )  # fmt: skip
-"""What the model had thought, by its name in the story of an annotation."""
+"""What the model had thought."""
 COLUMNS = (
     "annotation", "image", "reader", "finding", "revision", "source", "active", "roi_voxels", "roi_volume_mm3",
-    "created_at", "withdrawn_at", "withdrawn_by",
-    *("predicted" if name == "finding" else name for name in STORY),
+    "created_at", "withdrawn_at", "withdrawn_by", *THOUGHT,
 )  # fmt: skip
 _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -60,7 +60,6 @@ def moment(seconds: float | None) -> str:
 
 
 def _cells(row: AnnotationRow, seen: bool) -> list[Any]:
-    story = (row.story or {}) if seen else {}
     cells = [
         row.id,
         row.image,
@@ -74,9 +73,26 @@ def _cells(row: AnnotationRow, seen: bool) -> list[Any]:
         moment(row.created_at),
         moment(row.withdrawn_at),
         row.withdrawn_by or "",
-        *(story.get(name, "") for name in STORY),
+        *_thought(row.story if seen else None),
     ]
     return [harmless(cell) if isinstance(cell, str) else _plain(cell) for cell in cells]
+
+
+def _thought(story: Story | None) -> list[Any]:
+    """The cells of `THOUGHT`, in its order."""
+    if story is None:
+        return [""] * len(THOUGHT)
+    return [
+        story.model_version,
+        story.finding,
+        story.probability,
+        story.uncertainty,
+        story.misalignment,
+        story.overlap,
+        story.energy,
+        story.roi_source,
+        story.chosen,
+    ]
 
 
 def _plain(cell: Any) -> Any:

@@ -70,11 +70,12 @@ def outlier_bound(points: npt.NDArray[np.float64]) -> float:
 def model_doubt(row: AnnotationRow) -> NewDoubt | None:
     """The model was sure of another finding and looked where the reader outlined."""
     story = row.story
-    if story is None or story["finding"] == row.finding or story["overlap"] is None:
+    if story is None or story.finding == row.finding or story.overlap is None:
         return None
-    if story["probability"] < SURE or story["overlap"] < ALIGNED:
+    if story.probability < SURE or story.overlap < ALIGNED:
         return None
-    return NewDoubt("model", {name: story[name] for name in ("finding", "probability", "overlap")})
+    said = {"finding": story.finding, "probability": story.probability, "overlap": story.overlap}
+    return NewDoubt("model", said)
 
 
 def _doubts(project: Project, row: AnnotationRow) -> list[NewDoubt]:

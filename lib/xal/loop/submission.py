@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from xal.imaging.label_map import Decoded, decode_label
 from xal.loop.sentences import sentence
 from xal.method.acquisition import roi_confidence
 from xal.method.attention import energy_in_roi, overlap
+from xal.method.story import Story
 from xal.pool.label_check import checked_label
 from xal.pool.label_files import LABEL, Damaged, checksum, give_name, take_back
 from xal.pool.project import Project
@@ -167,7 +168,8 @@ def _store(project: Project, new: NewAnnotation, content: bytes, revises: int | 
     labels = project.workspace.labels
     draft = labels / INCOMING / f"{HOST}.{os.getpid()}-{uuid.uuid4().hex}{LABEL}"
     at = time.time()
-    record = {"pool": project.store.pool, "task": project.task.name, "created_at": at, **asdict(new)}
+    said = {**vars(new), "story": new.story and new.story.as_json()}
+    record = {"pool": project.store.pool, "task": project.task.name, "created_at": at, **said}
     other = None if revises is None else project.store.annotation(revises).reader
     if other not in (None, new.reader):
         record["in_place_of"] = other
@@ -240,7 +242,7 @@ def _sentence(annotation: AnnotationRow) -> str:
     story = annotation.story
     if story is None:
         return "No model had looked at this image yet."
-    return sentence(annotation.finding, story["finding"], story["probability"], story["overlap"])
+    return sentence(annotation.finding, story.finding, story.probability, story.overlap)
 
 
 def _centre(roi: BoolArray) -> list[float] | None:
@@ -251,30 +253,31 @@ def _centre(roi: BoolArray) -> list[float] | None:
     return [float(np.average(np.arange(len(profile)) + 0.5, weights=profile)) / len(profile) for profile in profiles]
 
 
-def _story(project: Project, submission: Submission, decoded: Decoded, volume: Volume) -> dict[str, Any] | None:
+def _story(project: Project, submission: Submission, decoded: Decoded, volume: Volume) -> Story | None:
     """What the model had thought of the image before it was handed in, from the stored prediction."""
     prediction = project.store.prediction(submission.image)
     if prediction is None:
         return None
     row = project.store.image(submission.image)
-    story: dict[str, Any] = {
-        "chosen": project.store.was_given(submission.image, submission.reader),
-        "model_version": prediction.version,
-        "finding": prediction.finding,
-        "probability": prediction.probabilities[prediction.finding],
-        "probabilities": prediction.probabilities,
-        "uncertainty": prediction.uncertainty,
-        "misalignment": prediction.misalignment,
-        "alpha": project.alpha(),
-        "score": row.score if row.version == prediction.version else None,
-        "roi_source": prediction.roi_source,
-        "roi_confidence": None if prediction.proposed is None else roi_confidence(prediction.proposed),
-        "overlap": None,
-        "energy": None,
-    }
-    if decoded.roi.any() and prediction.finding != project.task.absent:
-        attention = prediction.attention.astype(np.float32)
-        roi = roi_to_grid(decoded.roi, volume.affine, project.task)
-        story["overlap"] = overlap(attention, roi, project.task.acquisition)
-        story["energy"] = energy_in_roi(attention, coarse(roi, attention.shape))
-    return story
+    story = Story(
+        chosen=project.store.was_given(submission.image, submission.reader),
+        model_version=prediction.version,
+        finding=prediction.finding,
+        probability=prediction.probabilities[prediction.finding],
+        probabilities=prediction.probabilities,
+        uncertainty=prediction.uncertainty,
+        misalignment=prediction.misalignment,
+        alpha=project.alpha(),
+        score=row.score if row.version == prediction.version else None,
+        roi_source=prediction.roi_source,
+        roi_confidence=None if prediction.proposed is None else roi_confidence(prediction.proposed),
+    )
+    if prediction.finding == project.task.absent or not decoded.roi.any():
+        return story
+    attention = prediction.attention.astype(np.float32)
+    roi = roi_to_grid(decoded.roi, volume.affine, project.task)
+    return replace(
+        story,
+        overlap=overlap(attention, roi, project.task.acquisition),
+        energy=energy_in_roi(attention, coarse(roi, attention.shape)),
+    )

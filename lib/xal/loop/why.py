@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -75,9 +74,20 @@ def explain(project: Project, reader: Reader, row: ImageRow) -> Explanation | No
 
 
 def _thought_of(annotation: AnnotationRow | None, prediction: PredictionRow | None) -> Thought | None:
-    story: Mapping[str, Any] | None = annotation.story if annotation else None
-    if story is not None:
-        return Thought(**{name: story[name] for name in Thought.__dataclass_fields__ if name in story})
+    story = annotation.story if annotation else None
+    if story is not None and story.uncertainty is not None and story.roi_source is not None:
+        return Thought(
+            model_version=story.model_version,
+            finding=story.finding,
+            probabilities=story.probabilities,
+            uncertainty=story.uncertainty,
+            roi_source=story.roi_source,
+            misalignment=story.misalignment,
+            overlap=story.overlap,
+            energy=story.energy,
+            roi_confidence=story.roi_confidence,
+            chosen=bool(story.chosen),
+        )
     if prediction is None:
         return None
     return Thought(

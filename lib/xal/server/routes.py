@@ -407,16 +407,16 @@ def _labels(app: App) -> APIRouter:
 
 def receipt_reply(receipt: Receipt) -> Json:
     """What Slicer shows the reader who has just handed in: the sentence first."""
-    annotation, story = receipt.annotation, receipt.annotation.story or {}
+    annotation, story = receipt.annotation, receipt.annotation.story
     return {
         "message": receipt.sentence,
         "finding": annotation.finding,
         "roi_voxels": annotation.roi_voxels,
         "roi_volume_mm3": round(annotation.roi_volume, 3),
-        "predicted": story.get("finding"),
-        "probability": story.get("probability"),
-        "overlap": story.get("overlap"),
-        "model_version": story.get("model_version"),
+        "predicted": story and story.finding,
+        "probability": story and story.probability,
+        "overlap": story and story.overlap,
+        "model_version": story and story.model_version,
         "annotation": annotation.id,
         "revision": annotation.revision,
         "reader": annotation.reader,

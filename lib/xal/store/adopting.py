@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -67,7 +67,7 @@ class Adopting(Images, Annotations):
                     image = {**image, "required": self._required(connection, new, settings)}
             gone = {"withdrawn_at": found.withdrawn_at, "withdrawn_by": found.withdrawn_by}
             when = {"revision": found.revision, "created_at": found.created_at}
-            values = {**asdict(new), **when, **gone, "label_path": label_path, "active": False}
+            values = {**vars(new), **when, **gone, "label_path": label_path, "active": False}
             if found.in_place_of not in (None, new.reader):
                 self._end_readings_of(connection, found.in_place_of, found)
             number = self._insert(connection, annotation_table, values)

@@ -6,7 +6,6 @@ import hashlib
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, select
@@ -72,7 +71,7 @@ class Annotations(Queue, Settling):
             last = select(func.max(annotation_table.c.revision)).where(self._by(new.image, new.reader))
             revision = (connection.execute(last).scalar() or 0) + 1
             path = write_label(revision)
-            values = {**asdict(new), "revision": revision, "label_path": path, "active": True, "created_at": at}
+            values = {**vars(new), "revision": revision, "label_path": path, "active": True, "created_at": at}
             number = self._insert(connection, annotation_table, values)
             kind = "submit" if new.source == "reader" else "import"
             detail = {"annotation": number, "revision": revision, "finding": new.finding, "offered_at": offered}

@@ -1,73 +1,120 @@
-"""The way from no database, or one of an older schema, to the tables of this one."""
+"""The way from no database, or one of an older schema, to the tables of this one.
+
+A new database is made from `schema.py`. An older one is brought forward a version at a time, by statements that say
+themselves what that version had: nobody who changes `schema.py` changes them, and they are never edited once a store
+may have gone that way. A new version adds a step, and a test holds the tables at its end against those of `schema.py`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from sqlalchemy import Connection, Index, Table, inspect, text
+from sqlalchemy import Connection, inspect, text
 
 from xal.errors import StoreError
-from xal.store.schema import (
-    NO_PLACE,
-    annotation_table,
-    arrivals,
-    comparisons,
-    deliveries,
-    doubts,
-    images,
-    metadata,
-    outlines,
-    schema_info,
+from xal.store.schema import metadata, schema_info
+
+Step = tuple[str, ...]
+"""Statements, in which `{name}` stands for the type of names."""
+
+NAME = {"sqlite": "VARCHAR", "postgresql": 'VARCHAR COLLATE "C"'}
+"""The type of names: text that is compared byte by byte, as SQLite does anyway."""
+
+PLACES: Step = (
+    "ALTER TABLE images ADD COLUMN place INTEGER NOT NULL DEFAULT 2147483647",
+    "DROP INDEX IF EXISTS images_by_score",
+    "CREATE INDEX images_by_score ON images (pool, task, open, place, score DESC, shuffle)",
 )
+"""Version 2: images have a place in the line-up, and the queue's index begins with it."""
 
+REVIEW: Step = (
+    "ALTER TABLE images ADD COLUMN decision TEXT",
+    "ALTER TABLE images ADD COLUMN status {name} NOT NULL DEFAULT 'waiting'",
+    "ALTER TABLE annotations ADD COLUMN centre TEXT",
+    """UPDATE images SET status = CASE
+        WHEN state <> 'ok' THEN state WHEN excluded IS NOT NULL THEN 'excluded' WHEN open THEN 'waiting'
+        WHEN finding IS NOT NULL THEN 'settled' ELSE 'review' END""",
+    """CREATE TABLE comparisons (
+        pool {name} NOT NULL,
+        task {name} NOT NULL,
+        one INTEGER NOT NULL,
+        other INTEGER NOT NULL,
+        image {name} NOT NULL,
+        dice FLOAT,
+        PRIMARY KEY (pool, task, one, other),
+        FOREIGN KEY (pool, task, image) REFERENCES images (pool, task, id)
+    )""",
+    """CREATE TABLE doubts (
+        pool {name} NOT NULL,
+        task {name} NOT NULL,
+        annotation INTEGER NOT NULL,
+        kind {name} NOT NULL,
+        image {name} NOT NULL,
+        detail TEXT NOT NULL,
+        raised_at FLOAT NOT NULL,
+        accepted_at FLOAT,
+        accepted_by TEXT,
+        PRIMARY KEY (pool, task, annotation, kind),
+        FOREIGN KEY (pool, task, image) REFERENCES images (pool, task, id)
+    )""",
+    "CREATE INDEX doubts_open ON doubts (pool, task, accepted_at, annotation)",
+    "CREATE INDEX images_by_source ON images (pool, task, open, roi_source, place, score DESC, shuffle)",
+    "CREATE INDEX images_by_status ON images (pool, task, status, id)",
+    "DROP INDEX IF EXISTS annotations_by_reader",
+    "CREATE INDEX annotations_by_reader ON annotations (pool, task, reader, id)",
+    "CREATE INDEX annotations_by_finding ON annotations (pool, task, finding, id)",
+    "CREATE INDEX annotations_in_order ON annotations (pool, task, id)",
+)
+"""Version 3: what is needed to list images by what became of them, and to look again at annotations."""
 
-def _add_place(connection: Connection) -> None:
-    """Version 2: images have a place in the line-up, and the queue's index begins with it."""
-    connection.execute(text(f"ALTER TABLE {images.name} ADD COLUMN place INTEGER NOT NULL DEFAULT {NO_PLACE}"))
-    connection.execute(text("DROP INDEX IF EXISTS images_by_score"))
-    _index(images, "images_by_score").create(connection)
+ARCHIVE: Step = (
+    """CREATE TABLE outlines (
+        pool {name} NOT NULL,
+        task {name} NOT NULL,
+        image {name} NOT NULL,
+        origin {name} NOT NULL,
+        series {name} NOT NULL,
+        path TEXT NOT NULL,
+        voxels BIGINT NOT NULL,
+        fingerprint {name},
+        found_at FLOAT NOT NULL,
+        PRIMARY KEY (pool, task, image, origin),
+        FOREIGN KEY (pool, task, image) REFERENCES images (pool, task, id)
+    )""",
+    "CREATE INDEX outlines_by_series ON outlines (pool, task, series)",
+    """CREATE TABLE arrivals (
+        pool {name} NOT NULL,
+        task {name} NOT NULL,
+        series {name} NOT NULL,
+        state {name} NOT NULL,
+        outlines INTEGER NOT NULL,
+        problem TEXT,
+        seen_at FLOAT NOT NULL,
+        PRIMARY KEY (pool, task, series)
+    )""",
+    """CREATE TABLE deliveries (
+        pool {name} NOT NULL,
+        task {name} NOT NULL,
+        annotation INTEGER NOT NULL,
+        state {name} NOT NULL,
+        next_try FLOAT NOT NULL,
+        tries INTEGER NOT NULL,
+        problem TEXT,
+        ended_at FLOAT,
+        PRIMARY KEY (pool, task, annotation)
+    )""",
+    "CREATE INDEX deliveries_by_state ON deliveries (pool, task, state, next_try)",
+)
+"""Version 4: ROIs that were found in an archive, and what is sent there."""
 
+LABEL_FILES: Step = (
+    "ALTER TABLE annotations ADD COLUMN file_size BIGINT",
+    "ALTER TABLE annotations ADD COLUMN file_sha256 TEXT",
+    "ALTER TABLE annotations ADD COLUMN file_problem TEXT",
+    "CREATE INDEX annotations_damaged ON annotations (pool, task, id) WHERE file_problem IS NOT NULL",
+)
+"""Version 5: annotations know size and digest of their label files."""
 
-def _add_review(connection: Connection) -> None:
-    """Version 3: what is needed to list images by what became of them, and to look again at annotations."""
-    for statement in (
-        f"ALTER TABLE {images.name} ADD COLUMN decision TEXT",
-        f"ALTER TABLE {images.name} ADD COLUMN status VARCHAR NOT NULL DEFAULT 'waiting'",
-        f"ALTER TABLE {annotation_table.name} ADD COLUMN centre TEXT",
-        f"""UPDATE {images.name} SET status = CASE
-            WHEN state <> 'ok' THEN state WHEN excluded IS NOT NULL THEN 'excluded' WHEN open THEN 'waiting'
-            WHEN finding IS NOT NULL THEN 'settled' ELSE 'review' END""",
-        "DROP INDEX IF EXISTS annotations_by_reader",
-    ):
-        connection.execute(text(statement))
-    for table in (comparisons, doubts):
-        table.create(connection)
-    for name in ("images_by_source", "images_by_status"):
-        _index(images, name).create(connection)
-    for name in ("annotations_by_reader", "annotations_by_finding", "annotations_in_order"):
-        _index(annotation_table, name).create(connection)
-
-
-def _add_archive(connection: Connection) -> None:
-    """Version 4: ROIs that were found in an archive, and what is sent there."""
-    for table in (outlines, arrivals, deliveries):
-        table.create(connection)
-
-
-def _add_label_files(connection: Connection) -> None:
-    """Version 5: annotations know size and digest of their label files."""
-    for column in ("file_size BIGINT", "file_sha256 TEXT", "file_problem TEXT"):
-        connection.execute(text(f"ALTER TABLE {annotation_table.name} ADD COLUMN {column}"))
-    _index(annotation_table, "annotations_damaged").create(connection)
-
-
-def _index(table: Table, name: str) -> Index:
-    return next(index for index in table.indexes if index.name == name)
-
-
-Migration = Callable[[Connection], None]
-MIGRATIONS: dict[int, Migration] = {1: _add_place, 2: _add_review, 3: _add_archive, 4: _add_label_files}
-"""Schema version n → the statements that make it n + 1. A new database is made from the tables above instead."""
+MIGRATIONS: dict[int, Step] = {1: PLACES, 2: REVIEW, 3: ARCHIVE, 4: LABEL_FILES}
+"""Schema version n → what makes it n + 1."""
 SCHEMA_VERSION = 5
 
 
@@ -92,6 +139,7 @@ def prepare(connection: Connection, where: str) -> None:
             f"(schema {found}, this one knows {SCHEMA_VERSION}); update the program"
         )
     for version in range(found, SCHEMA_VERSION):
-        MIGRATIONS[version](connection)
+        for statement in MIGRATIONS[version]:
+            connection.execute(text(statement.format(name=NAME[connection.dialect.name])))
     if found < SCHEMA_VERSION:
         connection.execute(text(f"UPDATE {schema_info.name} SET version = {SCHEMA_VERSION}"))

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypedDict
 import numpy.typing as npt
 
 from xal.arrays import Float64Array
+from xal.method.story import Story
 
 ImageState = Literal["ok", "unreadable", "gone", "deleted"]
 ImageStatus = Literal["waiting", "settled", "review", "excluded", "unreadable", "gone", "deleted"]
@@ -111,7 +112,7 @@ class NewAnnotation:
     roi_volume: float
     label_info: list[dict[str, Any]]
     params: dict[str, Any]
-    story: dict[str, Any] | None
+    story: Story | None
     """What the model had thought of the image when this was handed in."""
     digest: str
     """Hash of the label bytes: the same bytes again are the same submission."""
@@ -140,7 +141,7 @@ class AnnotationRow:
     label_path: str
     label_info: list[dict[str, Any]]
     params: dict[str, Any]
-    story: dict[str, Any] | None
+    story: Story | None
     digest: str
     fingerprint: str | None
     """Of the pixels it was drawn on."""

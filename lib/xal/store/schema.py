@@ -33,6 +33,8 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeDecorator
 
+from xal.method.story import Story
+
 UNSCORED = -1.0
 """Sorts behind every score on both databases, which disagree about where NULL belongs."""
 NO_PLACE = 2**31 - 1
@@ -68,6 +70,21 @@ def _healed(value: Any) -> Any:
     if isinstance(value, dict):
         return {_healed(key): _healed(part) for key, part in value.items()}
     return [_healed(part) for part in value] if isinstance(value, list) else value
+
+
+class StoryJson(Json):
+    """A story, as JSON."""
+
+    cache_ok = True
+
+    def process_bind_param(self, value: Story | None, dialect: Dialect) -> str | None:
+        """Story → text."""
+        return super().process_bind_param(None if value is None else value.as_json(), dialect)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Story | None:
+        """Text → story, also of an earlier version."""
+        kept = super().process_result_value(value, dialect)
+        return None if kept is None else Story.from_json(kept)
 
 
 class HalfArray(TypeDecorator[Any]):
@@ -206,7 +223,7 @@ annotation_table = _table(
     Column("label_path", Text, nullable=False),
     Column("label_info", Json, nullable=False),
     Column("params", Json, nullable=False),
-    Column("story", Json),
+    Column("story", StoryJson),
     Column("digest", Name, nullable=False),
     Column("fingerprint", Name),  # of the pixels it was drawn on
     Column("submission_id", Name),
