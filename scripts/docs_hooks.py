@@ -43,7 +43,10 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
 def with_outputs(markdown: str, notebook: dict[str, Any]) -> str:
     """What the notebook of a page returned, below each step of the page."""
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    outputs = iter(cells[1:])  # the first one goes to the repository's folder
+    if len(cells) != 1 + len(CODE.findall(markdown)):  # the first one goes to the repository's folder
+        logger.warning("%s is not the notebook of %s: run scripts/notebook.py", NOTEBOOK.name, EXECUTED)
+        return markdown
+    outputs = iter(cells[1:])
     return CODE.sub(lambda step: step[0] + "".join(map(shown, next(outputs)["outputs"])), markdown)
 
 

@@ -76,7 +76,7 @@ def test_the_notebook_shows_a_picture_of_attention(stored):
     assert pixels_of(pictures[0]).std() > 10
 
 
-def test_values_prints_and_pictures_are_kept(tmp_path, monkeypatch):
+def test_values_and_prints_are_kept(monkeypatch):
     monkeypatch.chdir(ROOT)
     page = "# Page\n\n[a](b.md) [c](../d.md)\n\n```python\nprint(1)\n2\n```\n\n```python\nx = 3\n```\n"
     _, prose, first, second = notebook.made(page)["cells"]
