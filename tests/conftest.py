@@ -25,6 +25,7 @@ SLOW = (
     "test_importing",
     "test_wheel",
     "test_flaky",
+    "test_notebook",
     "test_openapi",
     "test_experiment_report",
     "test_jobs",

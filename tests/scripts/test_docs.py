@@ -73,13 +73,3 @@ def test_generated_pages_are_what_the_code_says():
 def test_every_key_says_what_it_takes_and_does():
     assert not re.findall(r"^\| `[^|]*\|.*\|\s+\|$", reference.settings_page(), re.MULTILINE)
     assert not re.findall(r"^\| `[^|]*\|.*\|\s+\|$", reference.command_line_page(), re.MULTILINE)
-
-
-def test_the_page_for_scientists_does_what_it_says(monkeypatch):
-    page = (ROOT / "docs" / "how-to" / "library.md").read_text(encoding="utf-8")
-    monkeypatch.chdir(ROOT)
-    names = {}
-    for block in re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
-        exec(compile(block, "library.md", "exec"), names)
-    assert len(names["chosen"]) == 5
-    assert 0 <= names["trained"].metrics["balanced_accuracy"] <= 1
