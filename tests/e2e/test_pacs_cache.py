@@ -20,7 +20,7 @@ from xal.loop.submission import Submission, submit
 from xal.pool.project import FETCHED, ArchiveOptions, Project
 from xal.server import prefetch as ready
 from xal.server.datastore import XalDatastore
-from xal.server.prefetch import Ready
+from xal.server.prefetch import Prefetch
 from xal.sources import client
 from xal.system.bounded_folder import used
 from xal.task import load_task
@@ -86,7 +86,7 @@ def test_the_head_and_what_is_being_read_stay_while_the_whole_archive_goes_by(
     monkeypatch.setattr(ready, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(ready, "HEAD", 2)
     project = on_archive(room=6)
-    keeping = Ready(project)
+    keeping = Prefetch(project)
     for _ in range(given):  # of which only the last is not at the head
         offer = project.store.next_sample("ada", "xal", lease)
     keeping.keep()
@@ -143,7 +143,7 @@ def test_a_cache_that_is_smaller_than_the_head_does_not_fetch_it_again_and_again
 ):
     monkeypatch.setattr(ready, "LOOK_SECONDS", 0.0)
     project = on_archive(room=2)
-    keeping = Ready(project)
+    keeping = Prefetch(project)
     for _ in range(5):
         keeping.keep()
     assert proxy.count(PICTURE) == ready.HEAD
@@ -157,7 +157,7 @@ def test_what_is_not_here_is_got_again_before_it_is_asked_for(on_archive, proxy:
     first = project.store.head(1)[0]
     path, checksum = project.served(first)
     path.unlink()
-    Ready(project).keep()
+    Prefetch(project).keep()
     assert used(path)
     assert project.served(project.store.image(first.id)) == (path, checksum)
     assert fetched(proxy, first.id) == 2
@@ -169,7 +169,7 @@ def test_an_archive_that_is_away_is_asked_a_few_times_and_what_is_here_stays_in_
     monkeypatch.setattr(ready, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(ready, "HEAD", 1)
     project = on_archive(room=IMAGES)
-    keeping = Ready(project)
+    keeping = Prefetch(project)
     keeping.keep()
     (here,) = kept(project)
     for row in project.store.head(6)[1:]:
@@ -181,7 +181,7 @@ def test_an_archive_that_is_away_is_asked_a_few_times_and_what_is_here_stays_in_
         with said:
             keeping.keep()
         assert here.stat().st_atime_ns > before
-        assert fault.hits == asked, "nothing is asked for twice in a minute"
+        assert fault.hits == asked, "nothing is asked for again at once"
     proxy.heal()
     monkeypatch.setattr(ready.time, "monotonic", lambda: time.perf_counter() + 1e9)
     keeping.keep()

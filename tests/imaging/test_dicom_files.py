@@ -1,6 +1,7 @@
 """DICOM is read as it is meant: beside pydicom's own decoding of the same file, and the positions in its header."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLEL
 from xal.datasets.phantom_dicom import KINDS, Case, case, content, write
 from xal.datasets.phantom_syntaxes import LOSSLESS, stored_as
 from xal.errors import Unreadable
+from xal.imaging import dicom_files
 from xal.imaging.images import Volume, read_header, read_image
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -297,7 +299,11 @@ def test_a_damaged_file_is_refused_without_a_word_of_the_patient(kind: str, dama
 @pytest.mark.filterwarnings("ignore:End of file reached")
 @pytest.mark.parametrize("kind", ["dx", "mr_enhanced"])
 @pytest.mark.parametrize("syntax", ["explicit", "rle", "jpeg-lossless", "jpeg-2000"])
-def test_a_truncated_file_is_refused(kind: str, syntax: str, tmp_path: Path):
+@pytest.mark.parametrize("large", [64, 1 << 16])
+def test_a_truncated_file_is_refused(
+    kind: str, syntax: str, large: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(dicom_files, "_LARGE", large)
     whole = content(stored_as(case(kind, 1), LOSSLESS[syntax]).instances[0])
     for length in (len(whole) // 10, len(whole) // 2, int(len(whole) * 0.95)):
         (tmp_path / "a.dcm").write_bytes(whole[:length])
@@ -334,8 +340,6 @@ def test_slices_without_a_place_are_no_volume(tmp_path: Path):
 
 def test_nothing_of_the_patient_stays_beside_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The stand-in that GDCM reads has the pixels and their place only."""
-    from xal.imaging import dicom_files
-
     made = []
     monkeypatch.setattr(
         dicom_files, "stand_in", lambda dataset, make=dicom_files.stand_in: made.append(make(dataset)) or made[-1]
@@ -343,3 +347,27 @@ def test_nothing_of_the_patient_stays_beside_the_file(tmp_path: Path, monkeypatc
     read(case("dx", 1), tmp_path)
     assert made
     assert all(b"Phantom" not in stand_in and b"PHANTOM" not in stand_in for stand_in in made)
+
+
+@pytest.mark.parametrize("kind", ["cr", "dx", "ct", "mr_enhanced"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_file_is_parsed_once_and_its_pixels_are_not_kept(
+    kind: str, turned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    parsed: list[tuple[Path, pydicom.Dataset]] = []
+
+    def read_file(path: Path, *more: object, really=dicom_files.read) -> pydicom.Dataset:
+        parsed.append((path, really(path, *more)))
+        return parsed[-1][1]
+
+    one = case(kind, 1)
+    if turned:  # what ITK reads by itself otherwise is read by a stand-in
+        polarity = {"PhotometricInterpretation": "MONOCHROME1"}
+        one = replace(one, instances=[changed(instance, **polarity) for instance in one.instances])
+    expected = read(one, tmp_path / "before").pixels
+    monkeypatch.setattr(dicom_files, "read", read_file)
+    monkeypatch.setattr(dicom_files, "_LARGE", 64)  # as if these few pixels were many
+    assert np.array_equal(read(one, tmp_path / "now").pixels, expected)
+    assert len(parsed) == len({path for path, _ in parsed}) == len(one.instances)
+    kept = [element.value for _, told in parsed for element in told.values() if element.tag == 0x7FE00010]
+    assert kept == [None] * len(one.instances)

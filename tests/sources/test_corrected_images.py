@@ -16,7 +16,7 @@ from pydicom import Dataset
 from xal.datasets import phantom_dicom
 from xal.errors import Unavailable
 from xal.imaging.images import write_label
-from xal.loop.scoring import score_pool
+from xal.loop.scoring import put_aside, score_pool
 from xal.loop.submission import Submission, submit
 from xal.pool.project import Project
 from xal.pool.views import thumbnail_file
@@ -118,6 +118,18 @@ def test_an_image_that_waits_is_scored_anew(ward: Ward):
     assert ward.project.store.stale_count(1) == 1
     assert score(ward) == 1
     assert ward.project.store.prediction(ward.first().id).fingerprint == ward.first().fingerprint
+
+
+def test_scoring_that_meets_a_corrected_image_takes_it_as_it_is_now(ward: Ward):
+    ward.project.volume(ward.first())
+    before = ward.first()
+    ward.correct()
+    for kept in ward.project.workspace.cache.rglob("*.npz"):
+        kept.unlink()
+    assert score(ward) == 2
+    assert put_aside(ward.project).now() == set()
+    assert ward.project.store.prediction(ward.first().id).fingerprint == ward.first().fingerprint
+    assert ward.first().fingerprint != before.fingerprint
 
 
 def test_what_is_fetched_again_unchanged_stays_as_it_was(ward: Ward):

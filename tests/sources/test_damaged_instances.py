@@ -17,7 +17,7 @@ from xal.errors import Unavailable, Unreadable
 from xal.loop.scoring import score_pool
 from xal.pool import project as project_module
 from xal.pool.project import Project
-from xal.server.prefetch import Ready
+from xal.server.prefetch import Prefetch
 from xal.server.strategy import strategies
 from xal.server.watch import Watch
 from xal.sources import series_cache as cache
@@ -145,7 +145,7 @@ def stumbling(archive: FakeArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_scoring_survives_whatever_one_image_does(stumbling: tuple[Project, str], caplog: pytest.LogCaptureFixture):
     project, image = stumbling
     assert score(project).scored == 5
-    assert f"image {image} is left out: IndexError" in caplog.text
+    assert f"image {image} cannot be given: IndexError" in caplog.text
     assert "in read" in caplog.text, "where it was is told"
     assert NAME.decode() not in kept_words(project, caplog)
 
@@ -154,12 +154,12 @@ def test_reading_ahead_and_keeping_ready_survive_it(
     stumbling: tuple[Project, str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):
     project, image = stumbling
-    watch, ready = Watch(project, None, lambda: None, scan_seconds=1), Ready(project)
+    watch, ready = Watch(project, None, lambda: None, scan_seconds=1), Prefetch(project)
     for _ in range(6):
         assert watch._done(watch._read_ahead) is None
         assert watch._done(ready.keep) is None
     assert [row.id for row in project.store.unread(9)] == [image]
-    assert f"image {image} cannot be read: IndexError" in caplog.text
+    assert f"image {image} cannot be given: IndexError" in caplog.text
     assert NAME.decode() not in kept_words(project, caplog)
 
     def stumble() -> None:
@@ -193,7 +193,7 @@ def test_an_archive_that_cannot_give_some_images_is_not_called_away(
 ):
     project, _ = pool(archive, tmp_path, monkeypatch)
     archive.refused = set(sorted(archive.pictures)[:4])
-    watch, ready = Watch(project, None, lambda: None, scan_seconds=1), Ready(project)
+    watch, ready = Watch(project, None, lambda: None, scan_seconds=1), Prefetch(project)
     for _ in range(6):
         assert watch._done(watch._read_ahead) is None
         assert watch._done(ready.keep) is None

@@ -220,7 +220,8 @@ def test_segments_that_overlap_on_a_large_image_are_taken(tmp_path: Path, task, 
 def test_the_depth_of_sequences_is_known_without_following_them(tmp_path: Path, depth: int):
     for deflate in (0, 1 << 20):
         file = written(tmp_path, "a.dcm", bombs.dicom(8, 8, 1, inside=bombs.nested(depth), deflate=deflate))
-        assert nesting.nesting_of(file).depth == min(depth, nesting.DEEPEST + 1)
+        with file.open("rb") as opened:
+            assert nesting.nesting_of(opened).depth == min(depth, nesting.DEEPEST + 1)
 
 
 def test_a_folder_with_a_deeply_nested_file_is_not_given_to_gdcm(tmp_path: Path):

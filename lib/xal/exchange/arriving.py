@@ -11,7 +11,6 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,8 +21,9 @@ from xal.dicom.regions import Region, may_outline, number_of_rois, of_one_kind, 
 from xal.errors import BadInput, NotFound, Unavailable, Unreadable
 from xal.imaging.dicom_planes import Plane, planes
 from xal.imaging.images import read_header, write_label
+from xal.pool.obtaining import Later, Patience, obtain
 from xal.pool.project import Project
-from xal.sources.archive import DicomWebSource
+from xal.sources.source import Exchange
 from xal.store.rows import ImageRow, OutlineRow
 from xal.system.bounded_folder import remove
 
@@ -33,8 +33,6 @@ HOLDERS = ("SEG", "RTSTRUCT", "SR")
 """Modalities of objects that may hold outlines."""
 READING = 4
 """Counts changes in how objects are read: what an earlier release made of them is found out anew."""
-GIVE_UP = 3
-"""So many series that the archive does not give: it is the archive, not the series."""
 LATER_SECONDS = 300.0
 """After which a series that could not be looked at is tried again."""
 SENT = "sent"
@@ -66,7 +64,7 @@ class _Target:
 class Search:
     """Looks through the archive for outlines, a little at a time."""
 
-    def __init__(self, project: Project, source: DicomWebSource, names: str) -> None:
+    def __init__(self, project: Project, source: Exchange, names: str) -> None:
         """Of an object with ROIs of several kinds those count that are called like a finding, or as in `names`."""
         self.project = project
         self.source = source
@@ -114,7 +112,7 @@ class Search:
 
     def look(self, seconds: float) -> int:
         """Look at what waits, for about so long; how many series were looked at."""
-        until, looked, refused = time.monotonic() + seconds, 0, 0
+        until, looked, patience = time.monotonic() + seconds, 0, Patience()
         while self._waiting and time.monotonic() < until:
             holder = self._waiting.popleft()
             looked += 1
@@ -123,8 +121,7 @@ class Search:
             except (Unavailable, NotFound, Unreadable) as error:  # of the object or an image it may concern: later
                 self._later[holder.series] = time.monotonic() + LATER_SECONDS
                 logger.warning("series %s is looked at later: %s", holder.series, error)
-                refused += isinstance(error, Unavailable)
-                if refused >= GIVE_UP:
+                if isinstance(error, Unavailable) and patience.refuse():
                     raise
                 continue
             self.project.store.put_outlines(holder.series, holder.state, found, problem)
@@ -159,9 +156,10 @@ class Search:
         for image, _ in self.source.of_study(study):
             row = self.project.store.image(image)
             if row.state == "ok" and row.fingerprint is None:
-                with suppress(Unreadable):  # and marked so
-                    self.project.volume(row)
-                row = self.project.store.image(image)
+                answer = obtain(self.project, row, self.project.volume)
+                if isinstance(answer, Later):
+                    raise answer.error
+                row = answer.row
             if row.state != "ok":
                 continue
             header = read_header(self.source.path(row))

@@ -16,16 +16,18 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from xal.errors import Conflict, Full, NotFound, Refused, StoreError, Unavailable, Unreadable
+from xal.errors import Conflict, NotFound, StoreError
 from xal.exchange.spreadsheet import annotations_csv, harmless, moment, table
 from xal.imaging.integrity import Kind, sniff
 from xal.imaging.nifti import nifti
+from xal.pool.obtaining import Patience, Ready, Why, obtain
 from xal.pool.project import Project
 from xal.pool.rois import drawn_mask
 from xal.store.rows import AnnotationRow, ImageRow, SettledImage
@@ -163,18 +165,15 @@ def _export(project: Project, target: _Target, watch: Watch) -> Exported:
     settled = project.store.settled()
     if not settled:
         raise NotFound("there is nothing to export: no image has a settled finding")
-    exported = Exported()
+    exported, patience = Exported(), Patience(project.source, after=1)
     for one in watch(settled):
-        try:
-            _put(project, one, target, exported)
-        except Full:
-            raise
-        except (Refused, Unreadable) as error:
-            if (
-                isinstance(error, Unavailable) and not project.source.answers()
-            ):  # a part of it would look like the whole
-                raise
-            exported.left_out[one.image.id] = str(error)
+        answer = obtain(project, one.image, partial(_gathered, project, one, target), patience)
+        if isinstance(answer, Ready):
+            _put(project, one, answer.value, target, exported)
+        elif patience.over or answer.why is Why.DISK:  # a part of it would look like the whole
+            raise answer.error
+        else:
+            exported.left_out[one.image.id] = str(answer.error)
     target.write(LIST, table([COLUMNS, *exported.lines]).encode())
     if exported.without_outline:
         target.write(OUTLINELESS, table([COLUMNS, *exported.without_outline]).encode())
@@ -182,26 +181,46 @@ def _export(project: Project, target: _Target, watch: Watch) -> Exported:
     return exported
 
 
-def _put(project: Project, settled: SettledImage, target: _Target, exported: Exported) -> None:
-    """One image with the outlines of all its readers; the list names the latest one."""
-    row = settled.image
+@dataclass(frozen=True)
+class _Gathered:
+    """One image, before anything of it is written."""
+
+    name: str
+    """In the set."""
+    file: Path
+    checksum: str
+    masks: dict[int, str]
+    """Annotation → name of its mask."""
+    drawn: dict[str, bytes]
+    """Name → content of the masks that an earlier run has not written."""
+
+
+def _gathered(project: Project, settled: SettledImage, target: _Target, row: ImageRow) -> _Gathered:
+    """An image with all its channels, and the outlines of all its readers."""
     name, file, checksum = _file(project, row)
     masks = {one.id: f"masks/{row.id}_a{one.id}.nii.gz" for one in settled.annotations if one.roi_voxels > 0}
-    drawn = {
-        masks[one.id]: drawn_mask(project, one)
-        for one in settled.annotations
-        if one.id in masks and not target.has(masks[one.id])
-    }
-    target.put(name, file)
-    for mask_name, (roi, affine) in drawn.items():
-        target.write(mask_name, nifti(roi.astype(np.uint8), affine))
+    missing = [one for one in settled.annotations if one.id in masks and not target.has(masks[one.id])]
+    return _Gathered(name, file, checksum, masks, {masks[one.id]: _mask(project, one) for one in missing})
+
+
+def _mask(project: Project, annotation: AnnotationRow) -> bytes:
+    roi, affine = drawn_mask(project, annotation)
+    return nifti(roi.astype(np.uint8), affine)
+
+
+def _put(project: Project, settled: SettledImage, gathered: _Gathered, target: _Target, exported: Exported) -> None:
+    """Write an image and its masks; the list names the latest one."""
+    row, name, masks = settled.image, gathered.name, gathered.masks
+    target.put(name, gathered.file)
+    for mask_name, content in gathered.drawn.items():
+        target.write(mask_name, content)
     listed = max(settled.annotations, key=lambda one: (one.id in masks, one.id))
     mask = masks.get(listed.id, "")
     lines = exported.lines if mask or settled.finding == project.task.absent else exported.without_outline
     lines.append(_line(row, name, mask, listed))
     exported.images[row.id] = {
         "file": name,
-        "sha256": checksum,
+        "sha256": gathered.checksum,
         "group": row.group,
         "finding": settled.finding,
         "annotations": [_origin(one, masks.get(one.id)) for one in settled.annotations],
@@ -219,7 +238,7 @@ def _file(project: Project, row: ImageRow) -> tuple[str, Path, str]:
     else:
         name = f"{row.id}.nii.gz"
     if not project.source.still_is(row):
-        raise Conflict("its file was replaced just now")
+        raise NotFound("its file was replaced just now")
     return f"images/{name}", file, checksum
 
 

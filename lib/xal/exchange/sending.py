@@ -29,11 +29,11 @@ from xal.imaging.dicom_planes import Plane, planes
 from xal.imaging.geometry import grid_to_image
 from xal.imaging.images import Volume
 from xal.loop.why import standing_prediction
+from xal.pool.obtaining import Patience
 from xal.pool.project import Project
 from xal.pool.rois import drawn_mask
-from xal.sources.archive import DicomWebSource
+from xal.sources.source import Exchange
 from xal.store.rows import AnnotationRow, DeliveryRow, ImageRow, ImageStatus
-from xal.system.error_log import tell
 from xal.task import ATTENTION_LEVELS
 
 logger = logging.getLogger(__name__)
@@ -48,8 +48,6 @@ KINDS = {
 REJECTION = "rejection"
 AS_USUAL = ("seg", "sr")
 AT_ONCE = 50
-GIVE_UP = 3
-"""So many annotations in a row that the archive does not take: it is the archive, not they."""
 FIRST_NUMBER = 9_000
 """Of our series: behind those of the study itself, where viewers list them by number."""
 WAITS_SECONDS = 60.0
@@ -81,9 +79,9 @@ class Sending:
     """What of the annotations of a project is sent to its archive."""
 
     project: Project
-    source: DicomWebSource
+    source: Exchange
     kinds: tuple[str, ...] = AS_USUAL
-    _failed: int = field(default=0, init=False)
+    _patience: Patience = field(default_factory=Patience, init=False)
     _away: bool = field(default=True, init=False)
     """The archive took nothing for a while, or may have before this process began."""
 
@@ -125,7 +123,7 @@ class Sending:
         except StoreError:  # the next annotation would meet it, too
             raise
         except Exception as error:  # whatever it is, it must not keep the others from being sent
-            _tell("annotation %d is not in the archive yet", annotation.id, error)
+            self._tell("annotation %d is not in the archive yet", annotation.id, error)
             if self._put_off(delivery, error):
                 raise
             return False
@@ -150,7 +148,7 @@ class Sending:
         except StoreError:
             raise
         except Exception as error:
-            _tell("annotation %d is not rejected yet", annotation.id, error)
+            self._tell("annotation %d is not rejected yet", annotation.id, error)
             if self._put_off(delivery, error):
                 raise
             return
@@ -173,14 +171,20 @@ class Sending:
         pause = min(SHORTEST_PAUSE * 2.0 ** min(delivery.tries, 20), LONGEST_PAUSE)
         problem = str(error) if isinstance(error, XalError) else type(error).__name__
         self.project.store.put_off_delivery(delivery.annotation, time.time() + pause, problem, tried=True)
-        self._failed += isinstance(error, Unavailable)
-        if self._failed < GIVE_UP:
+        if not isinstance(error, Unavailable) or not self._patience.refuse():
             return False
-        self._failed, self._away = 0, True
+        self._patience, self._away = Patience(), True
         return True
 
+    def _tell(self, message: str, annotation: int, error: Exception) -> None:
+        """Log why not; what nobody foresaw is logged as the source allows."""
+        if isinstance(error, XalError):
+            logger.warning(f"{message}: %s", annotation, error)
+        else:
+            self.source.tell(logger, error, message, annotation)
+
     def _arrived(self) -> None:
-        self._failed = 0
+        self._patience = Patience()
         if self._away:
             self._away = False
             self.project.store.hurry_deliveries()
@@ -242,14 +246,6 @@ class Sending:
             at=datetime.fromtimestamp(annotation.created_at if kind != REJECTION else annotation.withdrawn_at or 0.0),
             number=FIRST_NUMBER + 10 * annotation.id + [*KINDS, REJECTION].index(kind),
         )
-
-
-def _tell(message: str, annotation: int, error: Exception) -> None:
-    """Log why not; of an error that nobody foresaw, which may quote a header, only where it was."""
-    if isinstance(error, XalError):
-        logger.warning(f"{message}: %s", annotation, error)
-    else:
-        tell(logger, error, False, message, annotation)
 
 
 def uid_of(*parts: object) -> str:

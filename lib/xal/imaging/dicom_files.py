@@ -15,11 +15,12 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 import pydicom
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
@@ -36,6 +37,7 @@ DAMAGED = (
 """What pydicom raises at a damaged file. Its texts can quote the header, and so the patient: do not show them."""
 
 _GROUPS = "PerFrameFunctionalGroupsSequence"
+_PIXEL_DATA = tag_for_keyword("PixelData")
 _PIXELS = (
     "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored",
     "HighBit", "PixelRepresentation", "PixelData",
@@ -69,9 +71,15 @@ class Stack:
     """Voxel → RAS millimetres."""
 
 
-def read(path: Path, pixels: bool) -> Dataset:
-    """The elements that say what an image shows, with or without the pixels; raises one of DAMAGED."""
-    return pydicom.dcmread(path, force=True, defer_size=None if pixels else _LARGE, specific_tags=list(_READ))
+def read(path: Path, file: BinaryIO, deflated: bool) -> Dataset:
+    """The elements that say what an image shows; raises one of DAMAGED.
+
+    Large ones are read from the path when they are asked for. A deflated file is unpacked anyway, so it is read whole.
+    """
+    file.seek(0)
+    told = pydicom.dcmread(file, force=True, defer_size=None if deflated else _LARGE, specific_tags=list(_READ))
+    told.filename = str(path)
+    return told
 
 
 def stored_values(dataset: Dataset) -> int:
@@ -88,8 +96,11 @@ def missing_bytes(dataset: Dataset) -> int:
     values = stored_values(dataset)
     if dataset.get("PhotometricInterpretation") == "YBR_FULL_422":
         values = values * 2 // 3
-    element = dataset.get_item("PixelData")
-    there = element.length if isinstance(element, RawDataElement) and element.value is None else len(element.value)
+    element = _pixels(dataset)
+    if isinstance(element, RawDataElement) and element.value is None:  # left in a file that may be cut
+        there = min(element.length, Path(dataset.filename).stat().st_size - element.value_tell)
+    else:
+        there = len(element.value)
     return max(0, math.ceil(values * int(dataset.BitsAllocated) / 8) - int(there))
 
 
@@ -104,12 +115,17 @@ def itk_is_enough(header: Dataset) -> bool:
 
 
 def stand_in(dataset: Dataset) -> bytes:
-    """A DICOM file in which ITK finds the stored values and their place: all bits, where they are not compressed."""
-    grouped = _GROUPS in dataset
+    """A DICOM file in which ITK finds the stored values and their place: all bits, where they are not compressed.
+
+    The dataset does not keep its pixels after that.
+    """
+    grouped, pixels = _GROUPS in dataset, _pixels(dataset)
     kept = Dataset()
     for keyword in _PIXELS if grouped else (*_PIXELS, *_PLACE):
         if keyword in dataset:
             kept.add_new(dataset[keyword].tag, dataset[keyword].VR, dataset[keyword].value)
+    if pixels is not None:
+        dataset[_PIXEL_DATA] = pixels
     kept.SOPClassUID = SecondaryCaptureImageStorage if grouped else dataset.SOPClassUID
     kept.SOPInstanceUID, kept.PhotometricInterpretation = "2.25.1", "MONOCHROME2"
     if _all_bits(dataset):
@@ -158,7 +174,8 @@ def stacking(dataset: Dataset) -> Stack | None:
 
 def fields(dataset: Dataset) -> Mapping[str, str]:
     """The header as ITK lists one: "gggg|eeee" → text. A window that is not the same in all frames is left out."""
-    found = {_key(element.tag): _text(element.value) for element in dataset if element.VR not in ("SQ", "OB", "OW")}
+    told = (dataset[tag] for tag in sorted(dataset.keys()) if tag != _PIXEL_DATA)
+    found = {_key(element.tag): _text(element.value) for element in told if element.VR not in ("SQ", "OB", "OW")}
     if "ModalityLUTSequence" in dataset and dataset.PhotometricInterpretation == "MONOCHROME1":
         found = {key: text for key, text in found.items() if not key.startswith("0028|105")}
     if _GROUPS in dataset:
@@ -178,6 +195,11 @@ def ultrasound_spacing(header: Dataset) -> tuple[float, float] | None:
         if region.get("PhysicalUnitsXDirection") == region.get("PhysicalUnitsYDirection") == _CENTIMETRES
     }
     return said.pop() if len(said) == 1 and min(min(said)) > 0 else None
+
+
+def _pixels(dataset: Dataset) -> Any:
+    """The element as it was read, or left in the file, if there is one: `Dataset.get_item` would read it now."""
+    return next((element for element in dataset.values() if element.tag == _PIXEL_DATA), None)
 
 
 def _all_bits(dataset: Dataset) -> bool:

@@ -10,7 +10,6 @@ import mmap
 import struct
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 from pydicom.filereader import read_dataset, read_preamble
@@ -42,27 +41,24 @@ class Nesting:
     """With the items, and what ends them; MOST + 1 at most."""
 
 
-def unpacked_size(path: Path, most: int) -> int:
+def unpacked_size(file: BinaryIO, most: int) -> int:
     """Bytes that a deflated file unpacks to, or more than `most`; 0 of any other. pydicom would unpack it whole."""
-    with path.open("rb") as file:
-        return _inflated_size(file, most) if _syntax(file) == DeflatedExplicitVRLittleEndian else 0
+    return _inflated_size(file, most) if _syntax(file) == DeflatedExplicitVRLittleEndian else 0
 
 
-def nesting_of(path: Path) -> Nesting:
+def nesting_of(file: BinaryIO) -> Nesting:
     """Of a file of known size: a deflated one is unpacked."""
-    with path.open("rb") as file:
-        syntax = _syntax(file)
-        start = file.tell()
-        if syntax == DeflatedExplicitVRLittleEndian:
-            return _nesting(zlib.decompress(file.read(), -zlib.MAX_WBITS), 0, False, "<")
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            return _nesting(
-                mapped, start, syntax == ImplicitVRLittleEndian, ">" if syntax == ExplicitVRBigEndian else "<"
-            )
+    syntax = _syntax(file)
+    start = file.tell()
+    if syntax == DeflatedExplicitVRLittleEndian:
+        return _nesting(zlib.decompress(file.read(), -zlib.MAX_WBITS), 0, False, "<")
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        return _nesting(mapped, start, syntax == ImplicitVRLittleEndian, ">" if syntax == ExplicitVRBigEndian else "<")
 
 
 def _syntax(file: BinaryIO) -> str:
     """The transfer syntax; the file is left where what is written in it begins."""
+    file.seek(0)
     read_preamble(file, force=True)
     meta = read_dataset(file, is_implicit_VR=False, is_little_endian=True, stop_when=_behind_meta)
     return str(meta.get("TransferSyntaxUID", ImplicitVRLittleEndian))

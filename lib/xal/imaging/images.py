@@ -13,8 +13,9 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import nrrd
 import numpy as np
@@ -79,6 +80,8 @@ class Header:
     """Bytes of one value."""
     is_label: bool = False
     """Whether its layers are segments that overlap, and are kept in the file's own type."""
+    told: Dataset | None = field(default=None, repr=False, compare=False)
+    """Of a DICOM file that ITK does not read right, what pydicom found in it."""
 
     @property
     def values(self) -> int:
@@ -138,20 +141,15 @@ def read_header(path: Path, is_label: bool = False) -> Header:
     kind = sniff(path)
     if kind is not Kind.DICOM:
         return _checked_size(path, replace(_itk_header(path, _reader(path, kind), kind), is_label=is_label))
-    told = _dicom(path)
-    with _damaged_as_unreadable(path):
-        enough, spacing = dicom_files.itk_is_enough(told), dicom_files.ultrasound_spacing(told)
-    header = _itk_header(path, _reader(path, kind), kind) if enough else _stand_in_header(path)
-    _checked_size(path, header)
-    return header if spacing is None else replace(header, affine=header.affine @ np.diag([*spacing, 1, 1]))
+    return _dicom_header(path, _dicom(path))
 
 
 def read_layers(path: Path, header: Header) -> AnyArray:
     """The stored values (layers, X, Y, Z) in the file's own type, after making sure that all of them are there."""
     with decoding(header.share):
         check_complete(path, header.kind, header.values * header.itemsize)
-        if header.kind is Kind.DICOM and not dicom_files.itk_is_enough(_dicom(path)):
-            return _stand_in_layers(path)
+        if header.told is not None:
+            return _stand_in_layers(path, header.told)
         return _itk_layers(path, _reader(path, header.kind))
 
 
@@ -315,10 +313,10 @@ def _damaged_as_unreadable(path: Path) -> Iterator[None]:
         raise unreadable(path, "has a damaged or incomplete DICOM header") from error
 
 
-def _dicom(path: Path, pixels: bool = False) -> Dataset:
+def _dicom(path: Path) -> Dataset:
     """What a file says of its image, by pydicom; refused if pixels are missing."""
-    with _damaged_as_unreadable(path), _passable(path):
-        told = dicom_files.read(path, pixels)
+    with _damaged_as_unreadable(path), _passable(path) as passed:
+        told = dicom_files.read(path, passed.file, passed.deflated)
         _check_count(path, dicom_files.stored_values(told))
         missing = dicom_files.missing_bytes(told)
     if missing:
@@ -326,24 +324,42 @@ def _dicom(path: Path, pixels: bool = False) -> Dataset:
     return told
 
 
+@dataclass(frozen=True)
+class _Passed:
+    """A DICOM file that pydicom and GDCM can cope with, open for reading."""
+
+    file: BinaryIO
+    deflated: bool
+    elements: int
+
+
 @contextmanager
-def _passable(path: Path) -> Iterator[int]:
-    """Give a DICOM file to pydicom and GDCM in here, if they can cope with it; the number of its elements."""
+def _passable(path: Path) -> Iterator[_Passed]:
+    """Give a DICOM file to pydicom and GDCM in here, if they can cope with it."""
     most = min(nesting.DEFLATED, in_force().max_unpacked)
-    size = nesting.unpacked_size(path, most)
-    if size > most:
-        raise oversized(path, "is deflated and unpacks to more", f"{most >> 20} MB", "of such files; send it unpacked")
-    with decoding(size // 4):
-        found = nesting.nesting_of(path)
-        if found.depth > nesting.DEEPEST:
-            raise unreadable(path, f"has sequences in each other more than {nesting.DEEPEST} deep")
-        if found.elements > nesting.MOST:
-            raise unreadable(path, f"has more than {nesting.MOST:,} elements")
-        yield found.elements
+    with path.open("rb") as file:
+        size = nesting.unpacked_size(file, most)
+        if size > most:
+            has = "is deflated and unpacks to more"
+            raise oversized(path, has, f"{most >> 20} MB", "of such files; send it unpacked")
+        with decoding(size // 4):
+            found = nesting.nesting_of(file)
+            if found.depth > nesting.DEEPEST:
+                raise unreadable(path, f"has sequences in each other more than {nesting.DEEPEST} deep")
+            if found.elements > nesting.MOST:
+                raise unreadable(path, f"has more than {nesting.MOST:,} elements")
+            yield _Passed(file, size > 0, found.elements)
 
 
-def _stand_in_header(path: Path) -> Header:
-    dataset = _dicom(path, pixels=True)
+def _dicom_header(path: Path, told: Dataset) -> Header:
+    with _damaged_as_unreadable(path):
+        enough, spacing = dicom_files.itk_is_enough(told), dicom_files.ultrasound_spacing(told)
+    header = _itk_header(path, _reader(path, Kind.DICOM), Kind.DICOM) if enough else _stand_in_header(path, told)
+    _checked_size(path, header)
+    return header if spacing is None else replace(header, affine=header.affine @ np.diag([*spacing, 1, 1]))
+
+
+def _stand_in_header(path: Path, dataset: Dataset) -> Header:
     with _damaged_as_unreadable(path):
         fields, stack = dicom_files.fields(dataset), dicom_files.stacking(dataset)
         prepared = dicom_files.stand_in(dataset)
@@ -353,11 +369,10 @@ def _stand_in_header(path: Path) -> Header:
         header = _itk_header(path, _reader(file, Kind.DICOM), Kind.DICOM)
     if stack is not None:
         _check_regular(path, stack.positions, stack.affine, "frames")
-    return replace(header, fields=fields, affine=header.affine if stack is None else stack.affine)
+    return replace(header, fields=fields, affine=header.affine if stack is None else stack.affine, told=dataset)
 
 
-def _stand_in_layers(path: Path) -> AnyArray:
-    dataset = _dicom(path, pixels=True)
+def _stand_in_layers(path: Path, dataset: Dataset) -> AnyArray:
     with _damaged_as_unreadable(path):
         prepared = dicom_files.stand_in(dataset)
     with tempfile.TemporaryDirectory() as folder:
@@ -421,7 +436,7 @@ def _read_series(folder: Path) -> tuple[AnyArray, FloatArray, Window | None]:
     if silent:
         raise unreadable(folder, f"{silent} of {len(names)} files do not say where they lie, so they are no volume")
     by_itk = all(dicom_files.itk_is_enough(told) for told in slices)
-    headers = _headers_of_slices(folder, names, by_itk)
+    headers = _headers_of_slices(folder, names, slices, by_itk)
     with decoding(sum(header.values for header in headers)):
         if by_itk:
             layers, affine, fields = _stack_by_itk(folder, names, headers[0].layers)
@@ -438,9 +453,9 @@ def _check_all_passable(folder: Path) -> None:
         if file.is_file():
             with (
                 suppress(*dicom_files.DAMAGED),
-                _passable(file) as found,
+                _passable(file) as passed,
             ):  # GDCM, too, passes over what is no DICOM file
-                elements += found
+                elements += passed.elements
         if elements > nesting.MOST_OF_A_SERIES:
             raise unreadable(folder, f"its files have more than {nesting.MOST_OF_A_SERIES:,} elements")
 
@@ -448,11 +463,13 @@ def _check_all_passable(folder: Path) -> None:
 _Stacked = tuple[AnyArray, FloatArray, list[Mapping[str, str]]]
 
 
-def _headers_of_slices(folder: Path, names: Sequence[str], by_itk: bool) -> list[Header]:
+def _headers_of_slices(folder: Path, names: Sequence[str], slices: Sequence[Dataset], by_itk: bool) -> list[Header]:
     """What will be decoded, all of one size: what is compressed in a file may be larger than the file says."""
     headers = [
-        _itk_header(Path(name), _reader(Path(name), Kind.DICOM), Kind.DICOM) if by_itk else read_header(Path(name))
-        for name in names
+        _itk_header(Path(name), _reader(Path(name), Kind.DICOM), Kind.DICOM)
+        if by_itk
+        else _dicom_header(Path(name), told)
+        for name, told in zip(names, slices, strict=True)
     ]
     _check_count(folder, sum(header.values for header in headers))
     if len({(header.shape, header.layers) for header in headers}) > 1:

@@ -14,6 +14,7 @@ from xal.errors import Refused, Unreadable
 from xal.method.acquisition import neutral
 from xal.method.batches import Pool, choose_ahead
 from xal.model.network import BATCH, predict
+from xal.pool.obtaining import Ready, obtain
 from xal.pool.project import Model, Project
 from xal.task import BatchSettings
 
@@ -108,10 +109,10 @@ def _settled(project: Project) -> Iterator[tuple[list[torch.Tensor], list[str]]]
     tensors: list[torch.Tensor] = []
     names: list[str] = []
     for image in project.store.settled():
-        try:
-            tensors.append(project.prepared(image.image).tensor)
-        except (Unreadable, Refused):  # training says so, and leaves it out, too
+        answer = obtain(project, image.image, project.prepared)
+        if not isinstance(answer, Ready):  # training says so, and leaves it out, too
             continue
+        tensors.append(answer.value.tensor)
         names.append(image.finding)
         if len(tensors) == BATCH:
             yield tensors, names

@@ -7,22 +7,24 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from xal.arrays import Float32Array
-from xal.errors import Conflict, Full, Refused, Unavailable, Unreadable
+from xal.errors import Conflict, Refused, Unreadable
 from xal.model.calibration import fit_temperature
 from xal.model.gate import Verdict, draw_validation, gate, lacks_validation, training_images
 from xal.model.judging import Case, Evaluation, evaluate
 from xal.model.network import save
 from xal.model.training import Progress, Trained, train
+from xal.pool.obtaining import Never, Patience, Ready, Why, obtain
 from xal.pool.project import Model, Project
 from xal.pool.rois import drawn_roi, found_roi
 from xal.pool.weights import digest, version_folders
 from xal.pool.workspace import ORPHANS
-from xal.store.rows import SettledImage, VersionRow
+from xal.store.rows import ImageRow, SettledImage, VersionRow
 from xal.task import TrainingSettings
 
 logger = logging.getLogger(__name__)
@@ -134,10 +136,9 @@ def _look_at_annotated(project: Project) -> None:
     """Read what was replaced since it was annotated: only the pixels tell whether its annotations still count."""
     for row in project.store.images(labelled=True, state="ok"):
         if row.fingerprint is None:
-            try:
-                project.prepared(row)
-            except (Unreadable, Refused) as error:
-                logger.warning("image %s is left out: %s", row.id, error)
+            answer = obtain(project, row, project.prepared)
+            if not isinstance(answer, Ready):
+                logger.warning("image %s is left out: %s", row.id, answer.error)
 
 
 def _require_enough(project: Project, settled: Sequence[SettledImage]) -> None:
@@ -187,20 +188,25 @@ def _cases(project: Project, settled: Sequence[SettledImage]) -> tuple[list[Case
     """
     cases: list[Case] = []
     not_given: list[str] = []
+    patience = Patience(project.source, after=1)
     for image in settled:
-        try:
-            roi = None if image.finding == project.task.absent else _roi(project, image)
-            cases.append(Case(image.image.id, project.prepared(image.image).tensor, image.finding, roi))
-        except Full:
-            raise
-        except Unavailable as error:
+        answer = obtain(project, image.image, partial(_case, project, image), patience)
+        if isinstance(answer, Ready):
+            cases.append(answer.value)
+        elif isinstance(answer, Never):
+            logger.warning("image %s is left out: %s", image.image.id, answer.error)
+        else:
             not_given.append(image.image.id)
-            if len(not_given) > max(1, MOST_MISSING * len(settled)) or not project.source.answers():
-                raise
-            logger.warning("image %s is left out of this training: %s", image.image.id, error)
-        except (Unreadable, Refused) as error:
-            logger.warning("image %s is left out: %s", image.image.id, error)
+            too_many = len(not_given) > max(1, MOST_MISSING * len(settled))
+            if patience.over or too_many or answer.why is Why.DISK:
+                raise answer.error
+            logger.warning("image %s is left out of this training: %s", image.image.id, answer.error)
     return cases, not_given
+
+
+def _case(project: Project, image: SettledImage, row: ImageRow) -> Case:
+    roi = None if image.finding == project.task.absent else _roi(project, image)
+    return Case(row.id, project.prepared(row).tensor, image.finding, roi)
 
 
 def _roi(project: Project, image: SettledImage) -> Float32Array | None:

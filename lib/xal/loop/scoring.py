@@ -10,24 +10,18 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from xal.errors import Full, Refused, StoreError, Unavailable, Unreadable
+from xal.errors import Refused
 from xal.loop.next_batch import order
 from xal.method.acquisition import neutral
 from xal.method.attention import energy_in_roi
 from xal.model.network import BATCH, Prediction, misalignment_of, predict
+from xal.pool.obtaining import IN_A_ROW, Never, Patience, Ready, Why, obtain
 from xal.pool.project import Model, Project
 from xal.pool.quarantine import Aside
 from xal.pool.rois import coarse, known_roi
 from xal.store.rows import ImageRow, PredictionRow
-from xal.system.error_log import tell
 
 logger = logging.getLogger(__name__)
-
-
-GIVE_UP = 3
-"""So many images that the archive does not give: it may be the archive, not the images."""
-IN_A_ROW = 12
-"""So many of them one after the other: what keeps the archive's pixels is away, although the archive answers."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +42,7 @@ class _Batch:
     tensors: list[torch.Tensor]
     refused: list[str]
     """So many that the archive does not give, although it answers, that they are put aside."""
-    away: Unavailable | None
+    away: Refused | None
     """Why there is no use in asking for more."""
 
 
@@ -102,34 +96,26 @@ def put_aside(project: Project) -> Aside:
 
 
 def _prepared(project: Project, waiting: Sequence[tuple[ImageRow, str | None]]) -> _Batch:
-    """As many of these as can be had; where several cannot, the archive is asked whether it is at fault."""
+    """As many of these as can be had."""
     images: list[tuple[ImageRow, str | None]] = []
     tensors: list[torch.Tensor] = []
     refused: list[str] = []
-    in_a_row = 0
+    patience = Patience(project.source, in_a_row=IN_A_ROW)
     for row, roi_key in waiting:
-        try:
-            tensors.append(project.prepared(row).tensor)
-        except (Full, StoreError):  # the next image would meet it, too
-            raise
-        except Unavailable as error:
-            logger.warning("image %s is left for later: %s", row.id, error)
-            refused.append(row.id)
-            in_a_row += 1
-            if len(refused) % GIVE_UP == 0 and not project.source.answers():
-                return _Batch(images, tensors, [], error)
-            if in_a_row >= IN_A_ROW:
-                return _Batch(images, tensors, refused, error)
-            continue
-        except (Unreadable, Refused) as error:
-            logger.warning("image %s is left out: %s", row.id, error)
-            continue
-        except Exception as error:  # noqa: BLE001 - whatever it is, it must not keep the others from being scored
-            tell(logger, error, not project.fetches, "image %s is left out", row.id)
-            refused.append(row.id)
-            continue
-        in_a_row = 0
-        images.append((project.store.image(row.id), roi_key))
+        answer = obtain(project, row, project.prepared, patience)
+        if isinstance(answer, Ready):
+            tensors.append(answer.value.tensor)
+            images.append((answer.row, roi_key))
+        elif isinstance(answer, Never):
+            logger.warning("image %s is left out: %s", row.id, answer.error)
+        elif answer.why is Why.DISK:  # the next image would meet it, too
+            raise answer.error
+        else:
+            logger.warning("image %s is left for later: %s", row.id, answer.error)
+            if answer.why is not Why.CORRECTED:
+                refused.append(row.id)
+            if patience.over:
+                return _Batch(images, tensors, [] if patience.away else refused, answer.error)
     return _Batch(images, tensors, refused if refused and project.source.answers() else [], None)
 
 

@@ -31,7 +31,8 @@ from xal.pool.workspace import Workspace, state_folder
 from xal.sources.address import Address, is_address
 from xal.sources.archive import DicomWebSource, default_modalities
 from xal.sources.client import Archive
-from xal.sources.folder import FolderSource, ImageSource
+from xal.sources.folder import FolderSource
+from xal.sources.source import ImageSource
 from xal.store import Store
 from xal.store.rows import THERE, ImageFile, ImageRow, VersionRow
 from xal.system.bounded_folder import BoundedFolder, remove
@@ -108,12 +109,10 @@ class Project:
         self.device: torch.device = pick_device(None)
         self.source_problem: str | None = None
         """Why the source cannot be looked at now, as the server's watch found."""
-        self.fetches = isinstance(source, DicomWebSource)
-        """Whether the images are an archive's: then no text is logged that may quote their headers."""
         self.space = space
         """On the disk of the state."""
         self._tensors = TensorCache(workspace.cache / TENSORS, options.bytes_for(PREPARED))
-        copies = COPIES if self.fetches else COPIES + FETCHED
+        copies = COPIES if source.fetches else COPIES + FETCHED
         self._copies = Copies(workspace.cache / COPIED, options.bytes_for(copies))
         self._preparation = hashlib.sha256(task.image.model_dump_json().encode()).hexdigest()[:16]
         self._known = store.known_files()
@@ -217,11 +216,11 @@ class Project:
                     check_readable(path)
                     reason: Exception = error
                     if _state(path) == before and not is_passing(error):
-                        if not (again and self.fetches):
+                        if not (again and self.source.fetches):
                             raise
                         remove(path)  # whole when it was kept, and damaged since: the archive has another
             except OSError as error:
-                if isinstance(error, PermissionError) and not self.fetches:
+                if isinstance(error, PermissionError) and not self.source.fetches:
                     raise Unreadable(f"{path.name}: the server may not read it") from error
                 reason = error
             if not again:
@@ -250,7 +249,7 @@ class Project:
         In a folder a changed file has another time. What is fetched may be what somebody corrected in the archive under
         the same UID, so every fetched file is compared with the facts once.
         """
-        return not self.fetches or self._compared.get(row.id) == (state, row.fingerprint, row.checksum)
+        return not self.source.fetches or self._compared.get(row.id) == (state, row.fingerprint, row.checksum)
 
     def prepared(self, row: ImageRow) -> Prepared:
         """The network's input for an image, from the cache if it was prepared before."""

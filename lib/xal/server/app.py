@@ -42,7 +42,6 @@ from xal.server.strategy import strategies
 from xal.server.train import ClassifierTrain
 from xal.server.watch import Watch
 from xal.sources.address import PASSWORD, USERNAME, Address, is_address
-from xal.sources.archive import DicomWebSource
 from xal.sources.client import Archive
 from xal.system.durable import is_full
 from xal.system.temporary_files import use_own_folder
@@ -85,8 +84,8 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
     @property
     def archive(self) -> Archive | None:
         """Where the images come from, if that is an archive."""
-        source = self.project.source
-        return source.archive if isinstance(source, DicomWebSource) else None
+        exchange = self.project.source.exchange
+        return exchange.archive if exchange else None
 
     # MONAI Label's slots
 
@@ -222,16 +221,16 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
             shutil.rmtree(self._temporary, ignore_errors=True)
 
     def _errands(self, every: float) -> tuple[Callable[[], None], ...]:
-        source = self.project.source
-        if not isinstance(source, DicomWebSource):
+        exchange = self.project.source.exchange
+        if exchange is None:
             return ()
-        sending = Sending(self.project, source, checked_kinds(self._chosen.send))
-        errands = Errands(Search(self.project, source, self._chosen.roi_names), sending, every)
+        sending = Sending(self.project, exchange, checked_kinds(self._chosen.send))
+        errands = Errands(Search(self.project, exchange, self._chosen.roi_names), sending, every)
         return (errands.look, errands.send) if sending.kinds else (errands.look,)
 
     def _look_first(self, watch: Watch) -> None:
         """List the images; but those of an archive that are known from before are served, and the watch lists them."""
-        if isinstance(self.project.source, DicomWebSource) and self.project.store.counts()["total"]:
+        if self.project.source.fetches and self.project.store.counts()["total"]:
             return
         try:
             watch.scan()

@@ -12,14 +12,14 @@ from typing import IO, Any
 
 from monailabel.interfaces.datastore import Datastore
 
-from xal.errors import BadInput, Conflict, Full, NotFound, Oversized, Refused, Unavailable, Unreadable
+from xal.errors import BadInput, Conflict, NotFound, Oversized, Refused, Unreadable
 from xal.imaging.geometry import prepare
 from xal.imaging.images import image_id, read_image, suffix_of
 from xal.loop.submission import FINAL, Receipt, parse_submission, submit
 from xal.pool.label_check import checked_label
 from xal.pool.label_files import Damaged
+from xal.pool.obtaining import Patience, Ready, Why, obtain
 from xal.pool.project import Project
-from xal.sources.archive import DicomWebSource
 from xal.sources.folder import checked_id
 from xal.store.rows import AnnotationRow, ImageRow
 from xal.system.waiting import patiently
@@ -225,9 +225,7 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
         Not of those whose file has been replaced since: the label is not of these pixels. Unavailable if the images are
         an archive's that does not answer: a part of the data set would look like the whole.
         """
-        source = self._project.source
-        if isinstance(source, DicomWebSource):
-            source.turns.check()
+        self._project.source.check_not_away()
         rows = [row for row in self._store.images(labelled=True, limit=limit_cases or None) if not row.outdated]
         if not rows:
             raise NotFound("there is nothing to download: no image has been handed in")
@@ -243,22 +241,26 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
     def _write_archive(self, file: IO[bytes], rows: list[ImageRow]) -> None:
         """An image or a label that cannot be had (any more) costs only itself: the reason is in a list."""
         missing: dict[str, str] = {}
+        patience = Patience(self._project.source, after=1)
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             for row in rows:
                 self._project.space.check("no data set is made")
                 try:
                     archive.write(self.get_label_uri(row.id, FINAL), f"label/{row.id}.nii.gz")
-                    path = Path(self.get_image_uri(row.id))
-                except Full:
-                    raise
                 except Refused as error:
-                    if isinstance(error, Unavailable) and not self._project.source.answers():
-                        raise
                     missing[row.id] = str(error)
-                    logger.warning("the dataset lacks something of %s: %s", row.id, error)
                     continue
-                archive.write(path, f"image/{row.id}{suffix_of(path.name)}")
+                answer = obtain(self._project, row, self._project.served, patience)
+                if isinstance(answer, Ready):
+                    path, _ = answer.value
+                    archive.write(path, f"image/{row.id}{suffix_of(path.name)}")
+                elif patience.over or answer.why is Why.DISK:
+                    raise answer.error
+                else:
+                    said = f"image {row.id!r} cannot be read: " if answer.why is Why.DAMAGED else ""
+                    missing[row.id] = f"{said}{answer.error}"
             if missing:
+                logger.warning("the dataset lacks something of %d images: its %s says what", len(missing), MISSING)
                 archive.writestr(MISSING, "".join(f"{image}: {reason}\n" for image, reason in missing.items()))
             archive.writestr("metadata.json", json.dumps(self._listing(rows), indent=2))
 

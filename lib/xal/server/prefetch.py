@@ -7,15 +7,11 @@ images, it is too large by them rather than that they are fetched again and agai
 
 from __future__ import annotations
 
-import logging
 import time
 
-from xal.errors import NotFound, StoreError, Unavailable, Unreadable
-from xal.loop.scoring import GIVE_UP
+from xal.errors import NotFound, Unavailable
+from xal.pool.obtaining import RETRY_SECONDS, Later, Patience, Ready, obtain
 from xal.pool.project import Project
-from xal.system.error_log import tell
-
-logger = logging.getLogger(__name__)
 
 HEAD = 8
 """So many images of the head of the queue."""
@@ -23,13 +19,11 @@ LATE, LATE_SECONDS = 100, 86_400.0
 """So many images that were given so short a time ago and not handed in: a reader may be late, and the archive away."""
 LOOK_SECONDS = 20.0
 """Between two looks at an image that is here; with the watch's waits far below `bounded_folder.IN_USE_SECONDS`."""
-RETRY_SECONDS = 60.0
-"""Before an image is asked for again that could not be had."""
 READY_SECONDS = 0.5
 """Per call: what is read here for the first time must not starve those who use the server."""
 
 
-class Ready:
+class Prefetch:
     """Keeps the files of these few images, for the watch to do again and again."""
 
     def __init__(self, project: Project) -> None:
@@ -46,21 +40,20 @@ class Ready:
         that were refused before tell nothing.
         """
         now = time.monotonic()
-        fetched = refused = 0
+        patience, fetched = Patience(self._project.source), False
         wanted = self._wanted()
         self._here &= wanted.keys()
         self._refused = {image: reason for image, reason in self._refused.items() if image in wanted}
         self._next_look = {image: at for image, at in self._next_look.items() if at > now and image in wanted}
         due = (image for image in wanted if image not in self._next_look)
         for image in sorted(due, key=lambda image: (image not in self._here, image in self._refused)):
-            new, again = image not in self._here, image in self._refused
-            self._get(image)
-            fetched += new and image in self._here
-            refused += image in self._refused and not again
-            if refused >= GIVE_UP or time.monotonic() > now + READY_SECONDS:
+            new = image not in self._here
+            self._get(image, None if image in self._refused else patience)
+            fetched |= new and image in self._here
+            if patience.over or time.monotonic() > now + READY_SECONDS:
                 break
-        if refused >= GIVE_UP and not fetched and not self._project.source.answers():
-            raise Unavailable(next(iter(self._refused.values())))
+        if patience.over and not fetched:
+            raise Unavailable(next(reversed(self._refused.values())))
 
     def _wanted(self) -> dict[str, None]:
         """Ids, those being read first, and last those whose lease may be over while somebody still draws on them."""
@@ -68,23 +61,17 @@ class Ready:
         leased, head = (lease.image for lease in store.leases()), (row.id for row in store.head(HEAD))
         return dict.fromkeys([*leased, *head, *store.given_lately(time.time() - LATE_SECONDS, LATE)])
 
-    def _get(self, image: str) -> None:
+    def _get(self, image: str, patience: Patience | None) -> None:
         self._next_look[image] = time.monotonic() + RETRY_SECONDS
         self._here.discard(image)
         self._refused.pop(image, None)
         try:
             row = self._project.store.image(image)
-            if row.state == "ok":
-                self._project.served(row)
-        except Unavailable as error:
-            self._refused[image] = str(error)
+        except NotFound:  # taken out of the pool for good
             return
-        except (Unreadable, NotFound):  # marked in the store; gone with the next scan
-            return
-        except StoreError:  # the next image would meet it, too
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, it must not keep the others from being here
-            tell(logger, error, not self._project.fetches, "image %s cannot be kept ready", image)
-            return
-        self._here.add(image)
-        self._next_look[image] = time.monotonic() + LOOK_SECONDS
+        answer = obtain(self._project, row, self._project.served, patience) if row.state == "ok" else Ready(None, row)
+        if isinstance(answer, Later):
+            self._refused[image] = str(answer.error)
+        elif isinstance(answer, Ready):
+            self._here.add(image)
+            self._next_look[image] = time.monotonic() + LOOK_SECONDS

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import logging
-import time
+from functools import partial
 from typing import Any
 
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.strategy import Strategy
 
-from xal.errors import NotFound, Refused, StoreError, Unavailable, Unreadable
+from xal.errors import Unavailable
 from xal.imaging.images import suffix_of
 from xal.loop.blind import score_alone, scores_only
 from xal.loop.reader import Reader, reader_of
-from xal.loop.scoring import GIVE_UP
+from xal.pool.obtaining import Later, Patience, Ready, Waiting, Why, obtain
 from xal.pool.project import Project
-from xal.store.rows import Offer, Order
-from xal.system.error_log import tell
+from xal.store.rows import ImageRow, Offer, Order
 from xal.system.turns import GLANCE_SECONDS, one_request
-
-logger = logging.getLogger(__name__)
-
-RETRY_SECONDS = 30.0
-"""Before an image is asked for again that the archive could not give."""
 
 
 class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
@@ -35,8 +28,7 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
         self._project = project
         self._order = order
         self._share_paths = share_paths
-        self._not_before: dict[str, float] = {}
-        """Images that the archive could not give although it answers, and when they are tried again."""
+        self._later = Waiting()
 
     def info(self) -> dict[str, Any]:
         """What Slicer shows in its Options tab."""
@@ -56,42 +48,34 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
 
     def _first_at_hand(self, reader: Reader, passed_over: list[Offer]) -> dict[str, Any]:
         """The best image that can be had: one that the archive cannot give keeps nobody from the next ones."""
-        failed: list[Refused] = []
+        failed: list[Later] = []
+        patience, later = Patience(), self._later.now()
         while True:
             offer = self._project.store.next_sample(reader.name, self._order, self._project.task.lease_minutes * 60)
             if offer is None or offer.image.id in {one.image.id for one in passed_over}:
                 passed_over += [offer] if offer else []
                 if not passed_over:
                     return {}
-                raise failed[0] if failed else Unavailable("the archive cannot give the images that are left")
-            if self._not_before.get(offer.image.id, 0.0) > time.monotonic():
+                raise failed[0].error if failed else Unavailable("the archive cannot give the images that are left")
+            if offer.image.id in later:
                 passed_over.append(offer)
                 continue
-            try:
-                with one_request(GLANCE_SECONDS):
-                    return self._reply(offer, reader)
-            except Unreadable:  # found out just now: marked in the store, so the next call cannot give it again
-                continue
-            except NotFound:  # its file vanished since the last scan; if it returns, a scan finds it
+            with one_request(GLANCE_SECONDS):
+                answer = obtain(self._project, offer.image, partial(self._reply, offer, reader))
+            if isinstance(answer, Ready):
+                return answer.value
+            if isinstance(answer, Later):
+                passed_over.append(offer)
+                failed.append(answer)
+                blames_image = self._project.source_problem is None or answer.why is Why.STUMBLED
+                if blames_image:
+                    self._later.add(answer)
+                if patience.refuse():
+                    raise answer.error
+            elif answer.why is Why.GONE:  # since the last scan; if it returns, a scan finds it
                 self._project.store.mark_gone([offer.image.id])
-            except Refused as error:  # the archive cannot give it, or there is no space for a copy
-                passed_over.append(offer)
-                failed.append(error)
-                if self._project.source_problem is None:  # it is the image, not the archive
-                    self._not_before[offer.image.id] = time.monotonic() + RETRY_SECONDS
-            except StoreError:
-                raise
-            except Exception as error:  # noqa: BLE001 - told in the log; its text may quote a patient, so nobody gets it
-                tell(logger, error, not self._project.fetches, "image %s cannot be given", offer.image.id)
-                what = f"image {offer.image.id} cannot be given ({type(error).__name__}); the server's log says more"
-                passed_over.append(offer)
-                failed.append(Unavailable(what))
-                self._not_before[offer.image.id] = time.monotonic() + RETRY_SECONDS
-            if len(failed) >= GIVE_UP:
-                raise failed[-1]
 
-    def _reply(self, offer: Offer, reader: Reader) -> dict[str, Any]:
-        row = offer.image
+    def _reply(self, offer: Offer, reader: Reader, row: ImageRow) -> dict[str, Any]:
         path, checksum = self._project.served(row)
         row = score_alone(row) if scores_only(self._project, reader, [row.id]) else row
         single_slices = self._project.task.image.dimensions == 2

@@ -8,17 +8,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from xal.errors import NotFound, StoreError, StoreLost, Unavailable, Unreadable, XalError
+from xal.errors import StoreLost, XalError
 from xal.loop.next_batch import is_due
-from xal.loop.scoring import GIVE_UP, put_aside
+from xal.loop.scoring import put_aside
 from xal.loop.second_look import look_again
 from xal.pool.label_check import Sweep
+from xal.pool.obtaining import Later, Patience, Waiting, obtain
 from xal.pool.project import Project
-from xal.server.prefetch import Ready
+from xal.server.prefetch import Prefetch
 from xal.server.scoring_requests import scoring_is_due
 from xal.server.shutdown import ending
-from xal.sources.archive import DicomWebSource
-from xal.system.error_log import tell
 from xal.system.pace import Pace
 
 logger = logging.getLogger(__name__)
@@ -58,8 +57,8 @@ class Watch:
         self._project = project
         self._errands = errands
         self._keeping = keeping
-        self._ready = Ready(project)
-        self._later: dict[str, float] = {}
+        self._ready = Prefetch(project)
+        self._later = Waiting()
         self._problems: dict[Callable[[], Any], str | None] = {}
         self._threads: list[threading.Thread] = []
         self._to_say_lost = threading.Lock()
@@ -111,9 +110,8 @@ class Watch:
     def _tell(self, problems: Mapping[Callable[[], Any], str | None]) -> None:
         """Of the source's problems; while images cannot be had, no client waits for them either."""
         self._project.source_problem = next(filter(None, problems.values()), None)
-        if isinstance(self._project.source, DicomWebSource):
-            needing = (self.scan, self._read_ahead, self._ready.keep)
-            self._project.source.turns.away = next(filter(None, map(problems.get, needing)), None)
+        needing = (self.scan, self._read_ahead, self._ready.keep)
+        self._project.source.note_away(next(filter(None, map(problems.get, needing)), None))
 
     def _done(self, duty: Callable[[], Any]) -> str | None:
         """Do it if it is time to; what fails, foreseen or not, is tried again at growing distances. Why it failed."""
@@ -132,7 +130,7 @@ class Watch:
             logger.warning("%s; next try in %.0f s", error, wait)
         except Exception as error:  # noqa: BLE001 - told, and tried again
             problem = f"the images cannot be looked at ({type(error).__name__}); the server's log says more"
-            tell(logger, error, not self._project.fetches, "the watch stumbled; next try in %.0f s", wait)
+            self._project.source.tell(logger, error, "the watch stumbled; next try in %.0f s", wait)
         else:
             self._waits.pop(duty, None)
             return None
@@ -190,25 +188,15 @@ class Watch:
 
         Their checksums are then at hand, what cannot be read is known, and a copy of any of them is recognised.
         """
-        now = time.monotonic()
-        self._later = {image: at for image, at in self._later.items() if at > now}
-        refused = 0
-        for row in self._project.store.unread(READ_AHEAD_IMAGES + len(self._later)):
-            if row.id in self._later:
+        until, later = time.monotonic() + READ_AHEAD_SECONDS, self._later.now()
+        patience = Patience(self._project.source)
+        for row in self._project.store.unread(READ_AHEAD_IMAGES + len(later)):
+            if row.id in later:
                 continue
-            try:
-                self._project.volume(row)
-            except (Unreadable, NotFound):  # marked in the store; gone with the next scan
-                pass
-            except Unavailable:
-                self._later[row.id] = time.monotonic() + LONGEST_WAIT_SECONDS
-                refused += 1
-                if refused >= GIVE_UP and not self._project.source.answers():
-                    raise
-            except StoreError:  # the next image would meet it, too
-                raise
-            except Exception as error:  # noqa: BLE001 - whatever it is, it must not keep the others from being read
-                self._later[row.id] = time.monotonic() + LONGEST_WAIT_SECONDS
-                tell(logger, error, not self._project.fetches, "image %s cannot be read", row.id)
-            if time.monotonic() > now + READ_AHEAD_SECONDS:
+            answer = obtain(self._project, row, self._project.volume, patience)
+            if isinstance(answer, Later):
+                self._later.add(answer)
+                if patience.over:
+                    raise answer.error
+            if time.monotonic() > until:
                 break

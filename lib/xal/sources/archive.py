@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 from pydicom import Dataset
 
@@ -22,6 +22,7 @@ from xal.sources.folder import checked_id
 from xal.sources.series_cache import SeriesCache
 from xal.store.rows import THERE, ImageFile, ImageRow
 from xal.system.disk_space import Space
+from xal.system.error_log import tell_unquoted
 from xal.system.waiting import Turns
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,8 @@ class DicomWebSource:
     settled when the series is first seen and never changes, because outlines are kept by id.
     """
 
+    fetches = True
+
     def __init__(
         self, archive: Archive, modalities: Sequence[str], folder: Path, cache_bytes: int, space: Space
     ) -> None:
@@ -51,13 +54,18 @@ class DicomWebSource:
         self._space = space
         self._modalities = modalities
         self._key = _kept_key(folder / _KEY)
-        self.turns = Turns()
+        self._turns = Turns()
         self._cache = SeriesCache(folder / "archive", cache_bytes)
         self._infos: dict[str, dict[str, Any]] = {}
         self._sizes: dict[str, int] = {}
         self._studies: dict[str, list[tuple[str, int]]] = {}
         self._listed: dict[str, ImageFile] | None = None
         self._passed_over = 0
+
+    @property
+    def exchange(self) -> Self:
+        """This archive: it keeps more than images."""
+        return self
 
     def scan(self, known: Mapping[str, ImageFile] = MappingProxyType({})) -> list[ImageFile]:
         """Every image there is; raises where the archive does not answer, so that nothing is taken for gone.
@@ -107,7 +115,7 @@ class DicomWebSource:
 
     def path(self, row: ImageRow) -> Path:
         """The image as NIfTI, fetched if it has to be."""
-        return self._cache.get(row.id, row.path, row.size, lambda: self._fetch(row), self.turns.one)
+        return self._cache.get(row.id, row.path, row.size, lambda: self._fetch(row), self._turns.one)
 
     def _fetch(self, row: ImageRow) -> Iterable[Dataset]:
         self._space.check("the image is not fetched")
@@ -127,8 +135,20 @@ class DicomWebSource:
             any(self.archive.series(SeriesInstanceUID=_NOBODYS))
         except Unavailable:
             return False
-        self.turns.heard()
+        self._turns.heard()
         return True
+
+    def note_away(self, reason: str | None) -> None:
+        """Let no client wait for it while it is away."""
+        self._turns.away = reason
+
+    def check_not_away(self) -> None:
+        """Unavailable, at once, while it is known to be away, or was silent just now."""
+        self._turns.check()
+
+    def tell(self, logger: logging.Logger, error: Exception, message: str, *values: object) -> None:
+        """Log an error without its text, which may quote a header."""
+        tell_unquoted(logger, error, message, *values)
 
     def add(self, identifier: str, file: Path, suffix: str) -> ImageFile:
         """Refused: images come from the archive alone."""
@@ -136,7 +156,7 @@ class DicomWebSource:
 
     def headers(self, row: ImageRow) -> list[Dataset]:
         """The headers of the image's instances; they name the patient and stay in memory."""
-        with self.turns.one():
+        with self._turns.one():
             return self.archive.headers(*_place(row))
 
     def references(self, row: ImageRow) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Where images come from: a folder here; `sources/archive.py` is the same for an archive."""
+"""A folder of images; `sources/archive.py` is the same for an archive."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import stat
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 from xal.errors import BadInput, Conflict, NotFound
 from xal.imaging.images import IMAGE_SUFFIXES, image_id
 from xal.imaging.integrity import KINDS, unreadable
 from xal.store.rows import ImageFile, ImageRow
+from xal.system.error_log import tell
 
 logger = logging.getLogger(__name__)
 
@@ -24,42 +25,6 @@ LABELS_FOLDER = "labels"
 LONGEST_ID = 128
 LONGEST_ID_BYTES = 200
 """A file name has at most 255 bytes, and suffixes are added to the id."""
-
-
-class ImageSource(Protocol):
-    """A set of images that may change while we look at it."""
-
-    def scan(self, known: Mapping[str, ImageFile]) -> list[ImageFile]:
-        """Everything that is there now; `known` is what was there before, by id."""
-        ...
-
-    def path(self, row: ImageRow) -> Path:
-        """A local file (or folder of DICOM) holding the image."""
-        ...
-
-    def still_is(self, row: ImageRow) -> bool:
-        """Whether the image is, at this moment, what the row says."""
-        ...
-
-    def answers(self) -> bool:
-        """Whether the source itself can be had at this moment, whatever one of its images is like."""
-        ...
-
-    def add(self, identifier: str, file: Path, suffix: str) -> ImageFile:
-        """Take a copy of `file` into the source under a new id."""
-        ...
-
-    def give_way(self, enough: Callable[[], bool]) -> None:
-        """Remove what can be had again, the longest unused first, until there is enough space for others."""
-        ...
-
-    def infos(self, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """What the last scan learnt of these images."""
-        ...
-
-    def references(self, row: ImageRow) -> dict[str, str]:
-        """How a client of the source finds the image there."""
-        ...
 
 
 def checked_id(identifier: str) -> str:
@@ -85,6 +50,9 @@ class FolderSource:
     Links may lead to anything inside it. What leads elsewhere, or is no file, is listed and never opened: `path` says
     why, so that it becomes a problem by name.
     """
+
+    fetches = False
+    exchange = None
 
     def __init__(self, folder: Path) -> None:
         """Serve the images of `folder`."""
@@ -135,6 +103,16 @@ class FolderSource:
     def answers(self) -> bool:
         """Whether the folder is there."""
         return self.folder.is_dir()
+
+    def note_away(self, reason: str | None) -> None:
+        """Nothing: nobody waits for a folder."""
+
+    def check_not_away(self) -> None:
+        """Nothing, for the same reason."""
+
+    def tell(self, logger: logging.Logger, error: Exception, message: str, *values: object) -> None:
+        """Log an error with its text: the files are the administrator's own."""
+        tell(logger, error, message, *values)
 
     def add(self, identifier: str, file: Path, suffix: str) -> ImageFile:
         """Move `file` into the folder, atomically; Conflict if that name is taken."""

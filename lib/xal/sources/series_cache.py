@@ -25,7 +25,7 @@ from xal.imaging.integrity import check_readable, is_passing
 from xal.sources.scrub import scrubbed
 from xal.system.bounded_folder import IN_USE_SECONDS, BoundedFolder, used
 from xal.system.durable import write_atomically
-from xal.system.error_log import tell
+from xal.system.error_log import tell_unquoted
 from xal.system.waiting import READ_SECONDS, somebody_waits
 
 logger = logging.getLogger(__name__)
@@ -166,5 +166,5 @@ def _without_quotes(image: str) -> Iterator[None]:
     except OSError as error:
         raise Unavailable(f"{image}: cannot be kept at the moment ({error.strerror or 'no reason given'})") from None
     except Exception as error:  # noqa: BLE001 - told, and raised as one of ours
-        tell(logger, error, False, "fetching image %s stumbled", image)
+        tell_unquoted(logger, error, "fetching image %s stumbled", image)
         raise Unavailable(f"{image}: cannot be read ({type(error).__name__}); the server's log says more") from None

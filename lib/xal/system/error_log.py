@@ -10,12 +10,14 @@ import logging
 import traceback
 
 
-def tell(logger: logging.Logger, error: Exception, quoting: bool, message: str, *values: object) -> None:
-    """Log a message with where the error came from, and if `quoting` with what it says."""
-    if quoting:
-        logger.error(message, *values, exc_info=error)
-    else:
-        logger.error(f"{message}: %s", *values, origin(error))
+def tell(logger: logging.Logger, error: Exception, message: str, *values: object) -> None:
+    """Log a message with where the error came from, and what it says."""
+    logger.error(message, *values, exc_info=error)
+
+
+def tell_unquoted(logger: logging.Logger, error: Exception, message: str, *values: object) -> None:
+    """Log a message with where the error came from, and not what it says."""
+    logger.error(f"{message}: %s", *values, origin(error))
 
 
 def origin(error: BaseException) -> str:

@@ -25,7 +25,6 @@ from xal.server.api.common import (
     checked_decider,
 )
 from xal.server.http import Annotator, AnyUser, Reviewer
-from xal.sources.archive import DicomWebSource
 from xal.store.paging import paged
 from xal.store.rows import (
     AnnotationRow,
@@ -238,7 +237,7 @@ def state_of(project: Project) -> State:
         jobs=[_job(row) for row in store.jobs(limit=5)],
         damaged_labels=store.damaged_label_count(),
         space_problem=project.space.problem(),
-        archive=_archive(project) if isinstance(project.source, DicomWebSource) else None,
+        archive=_archive(project) if project.source.exchange else None,
     )
 
 

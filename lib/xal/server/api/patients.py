@@ -9,7 +9,6 @@ from fastapi import APIRouter, Request
 from xal.errors import Forbidden, NotFound
 from xal.pool.project import Project
 from xal.server.api.common import Asker, Reply
-from xal.sources.archive import DicomWebSource
 
 HIDDEN = "this server does not name patients (--conf show_patient true, with an archive)"
 
@@ -29,10 +28,10 @@ def add_routes(router: APIRouter, project: Project) -> None:
 
     @router.get("/images/{image}/patient", summary="The patient of an image, where the server may name patients")
     def patient(request: Request, image: str, reader: Asker) -> Patient:
-        source = project.source
-        if not request.app.state.xal_show_patient or not isinstance(source, DicomWebSource):
+        exchange = project.source.exchange
+        if not request.app.state.xal_show_patient or exchange is None:
             raise Forbidden(HIDDEN)
-        headers = source.headers(project.store.image(image))
+        headers = exchange.headers(project.store.image(image))
         if not headers:
             raise NotFound(f"the archive has no instances of image {image!r}")
 
