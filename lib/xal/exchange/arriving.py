@@ -156,7 +156,7 @@ class Search:
         for image, _ in self.source.of_study(study):
             row = self.project.store.image(image)
             if row.state == "ok" and row.fingerprint is None:
-                answer = obtain(self.project, row, self.project.volume)
+                answer = obtain(self.project, row, self.project.learn)
                 if isinstance(answer, Later):
                     raise answer.error
                 row = answer.row

@@ -43,7 +43,7 @@ class Why(Enum):
     STUMBLED = auto()
     """Nobody foresaw it; the log says more."""
     DAMAGED = auto()
-    """Its file cannot be decoded, or does not fit the task; the store knows."""
+    """Its file cannot be decoded or does not fit the task, which the store knows; or a label file of it is damaged."""
     GONE = auto()
     """Its file has vanished or was replaced, or the archive has it no more."""
 

@@ -188,6 +188,10 @@ class Project:
         _check_same(row, found)
         return volume
 
+    def learn(self, row: ImageRow) -> None:
+        """Learn an image's facts as `volume` does, without holding its pixels, which may be many."""
+        self.volume(row)
+
     def _reading(self, row: ImageRow) -> tuple[Volume, ImageRow]:
         """The image, and the row with the facts as they are now."""
         return self._with_file(row, lambda path: self._read(row, path))

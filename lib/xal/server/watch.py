@@ -193,7 +193,7 @@ class Watch:
         for row in self._project.store.unread(READ_AHEAD_IMAGES + len(later)):
             if row.id in later:
                 continue
-            answer = obtain(self._project, row, self._project.volume, patience)
+            answer = obtain(self._project, row, self._project.learn, patience)
             if isinstance(answer, Later):
                 self._later.add(answer)
                 if patience.over:
