@@ -46,12 +46,12 @@ def run(site: Path, *command: str) -> str:
     return done.stdout
 
 
-def test_types_tasks_and_page_are_inside(installed: Path):
+def test_types_tasks_page_and_templates_are_inside(installed: Path):
     names = {file.relative_to(installed).as_posix() for file in installed.rglob("*") if file.is_file()}
     assert {"xal/py.typed", "xal/tasks/phantom_2d.yaml", "xal/server/page/index.html"} <= names
-    assert len([name for name in names if name.startswith("xal/tasks/")]) == len(
-        list(ROOT.glob("lib/xal/tasks/*.yaml"))
-    )
+    for folder in ("xal/tasks", "xal/experiments/report/templates"):
+        there = {file.relative_to(ROOT / "lib").as_posix() for file in (ROOT / "lib" / folder).iterdir()}
+        assert {name for name in names if name.startswith(f"{folder}/")} == there
     assert not [name for name in names if name.startswith("tests/")]
 
 

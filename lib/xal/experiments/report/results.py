@@ -153,6 +153,11 @@ class Results:
         return next((arm for arm in self.arms.values() if arm.plan.role == "ceiling"), None)
 
     @property
+    def measured(self) -> list[Arm]:
+        """Every arm: the headline arms first, the ceiling last."""
+        return [*self.headline, *self.exploratory, *([self.ceiling] if self.ceiling else [])]
+
+    @property
     def cost_differs(self) -> bool:
         """Whether arms pay differently for the same number of labels."""
         if not self.curves:
