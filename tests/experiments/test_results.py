@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from harness.evidence import LABELS, TASK, Made, header, round_row, write_rows, write_run
@@ -236,7 +237,17 @@ def test_rounds_are_labels_long(tmp_path: Path):
     results = gathered(tmp_path, 2, ("uniform",))
     assert results.base.mean("labels").tolist() == list(LABELS)
     assert results.base.series("attention.energy").shape == (2, len(LABELS))
-    assert results.base.mean("recall.pituitary") == pytest.approx([0.9] * len(LABELS))
+    assert results.base.mean("recall.pituitary").tolist() == pytest.approx([0.9] * len(LABELS))
+    assert results.base.end("recall.pituitary") == pytest.approx(0.9)
+
+
+def test_what_only_some_seeds_have_is_averaged_over_these(tmp_path: Path):
+    write_run(tmp_path, "uniform", 0, (100, 200), (0.5, 0.6), Made(scores=False))
+    write_run(tmp_path, "uniform", 1, (100, 200), (0.5, 0.6))
+    arm = gathered(tmp_path, 2, ("uniform",)).base
+    assert np.isnan(arm.series("pool.roi_dice").loc[0]).all()
+    assert arm.mean("pool.roi_dice").tolist() == arm.series("pool.roi_dice").loc[1].tolist()
+    assert np.isnan(arm.end("recall.nobody"))
 
 
 def grid(folder: Path, arms: Mapping[str, Made]) -> tuple[dict[str, list[str]], str]:
@@ -368,7 +379,7 @@ def test_cost_is_counted_from_labels_and_outlines(tmp_path: Path):
     (run,) = read_runs(tmp_path)
     assert run.rounds[1].outlines == 200
     results = gather("Made up", [plan("uniform", 1, roi_cost=0.5)], "uniform", [run])
-    assert results.base.series("cost").tolist() == [[150.0, 300.0]]
+    assert results.base.series("cost").to_numpy().tolist() == [[150.0, 300.0]]
 
 
 def continued(folder: Path, arm: str, seed: int, after: int, **made: str) -> None:

@@ -73,7 +73,7 @@ def test_it_writes_the_app_that_monai_label_starts(installed: Path, tmp_path: Pa
 
 
 def test_the_command_and_the_library_need_no_extra(installed: Path):
-    extras = ("monailabel", "fastapi", "highdicom", "psycopg", "matplotlib", "h5py", "gdcm")
+    extras = ("monailabel", "fastapi", "highdicom", "psycopg", "matplotlib", "pandas", "h5py", "gdcm")
     without = f"import sys; sys.modules.update(dict.fromkeys({extras!r}))"
     code = f"{without}; import xal, xal.pool.project; [getattr(xal, name) for name in xal.__all__]; import xal.cli"
     run(installed, "-c", f"{code}; xal.cli.main(['annotations', '--help'])")

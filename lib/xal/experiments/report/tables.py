@@ -5,19 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
+import pandas as pd
 
 from xal.experiments.report.numbers import estimate, levels, number, p_value, points, share_of, signed
 from xal.experiments.report.page import Table
-from xal.experiments.report.results import Arm, Axis, Results
+from xal.experiments.report.results import Arm, Axis, Results, ignorant_maps
 from xal.experiments.report.sentences import verdict
 from xal.experiments.report.statistics import Reach, bootstrap_interval, paired
-from xal.experiments.run.rows import Attention
 
 _GRID = {"uniform": "uniform", "entropy": "uncertainty", "misalignment": "misalignment", "xal": "both"}
 """The methods of the table acquisition × loss, and what they look at."""
 _AXES: tuple[Axis, Axis] = ("labels", "cost")
 _BASELINES = {"uniform": "even map", "centre": "centre Gaussian", "untrained": "untrained network"}
+_KINDS = {
+    "dice": "soft Dice",
+    "energy": "energy in ROI",
+    "pointing": "pointing game",
+    "deletion": "deletion",
+    "insertion": "insertion",
+}
 _SETS = {
     "total": "in all",
     "test": "to judge",
@@ -81,8 +87,9 @@ def area_tables(results: Results) -> list[Table]:
 
 
 def _area_row(results: Results, arm: Arm) -> list[str]:
-    areas = list(results.areas(arm, results.span([arm, results.base])).values())
-    row = [arm.name, str(len(areas)), f"{100 * np.mean(areas):.1f} {levels(bootstrap_interval(areas))}".rstrip()]
+    areas = results.areas(arm, results.span([arm, results.base]))
+    interval = bootstrap_interval(areas.to_numpy())
+    row = [arm.name, str(len(areas)), f"{100 * areas.mean():.1f} {levels(interval)}".rstrip()]
     if arm is results.base:
         return [*row, "", "", "", "baseline"]
     gain = results.gain(arm)
@@ -111,7 +118,7 @@ def reach_table(results: Results, axis: Axis) -> Table | None:
             )
     if len(rows) < 2:
         return None
-    end = results.base.mean(axis)[-1]
+    end = results.base.end(axis)
     unit, there = ("labels", f"{end:.0f} labels") if axis == "labels" else ("cost", f"a cost of {end:.0f}")
     head = ["arm", unit, "share of the budget [95 % bootstrap]", "seeds that do", "half of the seeds by"]
     caption = (
@@ -132,7 +139,7 @@ def cost_table(results: Results) -> Table | None:
         shown = (
             ["", "baseline" if arm is results.base else "–"] if gain is None else [estimate(gain, ""), verdict(gain)]
         )
-        rows.append([arm.name, f"{arm.mean('cost')[-1]:.0f}", *shown])
+        rows.append([arm.name, f"{arm.end('cost'):.0f}", *shown])
     caption = "Over the costs that all runs of an arm and of the baseline cover."
     return Table(head, rows, caption)
 
@@ -163,14 +170,13 @@ def grid_table(results: Results) -> Table | str | None:
         return None
     chances = {cell: results.chance(arm) or cells.get(("uniform", cell[1])) for cell, arm in cells.items()}
     arms = list({arm.name: arm for arm in (*cells.values(), *chances.values()) if arm is not None}.values())
-    seeds = set.intersection(*(set(arm.by_seed) for arm in arms))
-    if not seeds:
-        return "The arms of acquisition × loss share no seed, so they cannot be set side by side."
     span = results.span(arms)
-    areas = {arm.name: {seed: area for seed, area in results.areas(arm, span).items() if seed in seeds} for arm in arms}
+    areas = pd.DataFrame({arm.name: results.areas(arm, span) for arm in arms}).dropna()
+    if areas.empty:
+        return "The arms of acquisition × loss share no seed, so they cannot be set side by side."
 
     def mean(arm: Arm | None) -> str:
-        return f"{100 * np.mean(list(areas[arm.name].values())):.1f}" if arm is not None else "–"
+        return f"{100 * areas[arm.name].mean():.1f}" if arm is not None else "–"
 
     def gain(first: Arm | None, second: Arm | None) -> str:
         difference = paired(areas[first.name], areas[second.name]) if first is not None and second is not None else None
@@ -194,7 +200,7 @@ def grid_table(results: Results) -> Table | str | None:
     rows = [row for row in rows if set(row[1:]) - {"–", ""}]
     starred = any("*)" in text for row in rows for text in row)
     caption = (
-        f"AUBC over the {len(seeds)} seed{'s' * (len(seeds) > 1)} that all of these arms share "
+        f"AUBC over the {len(areas)} seed{'s' * (len(areas) > 1)} that all of these arms share "
         f"({', '.join(arm.name for arm in arms)}); differences in points with paired 95 % t intervals. Arms side by "
         "side differ in nothing but guidance. In brackets: the uniform arm that is subtracted, with the same batch rule"
         + (" (* there is none, so the batches or the training differ, too)." if starred else ".")
@@ -213,7 +219,7 @@ def outlines_table(results: Results) -> Table | None:
         rows.append(
             [
                 alone.name, taught.name,
-                *(f"{100 * arm.mean('attention.energy')[-1]:.1f} %" for arm in (alone, taught)),
+                *(f"{100 * arm.end('attention.energy'):.1f} %" for arm in (alone, taught)),
                 "–" if difference is None else estimate(difference, ""),
             ]
         )  # fmt: skip
@@ -244,7 +250,7 @@ def price_table(results: Results) -> Table | None:
     cost = results.base.plan.roi_cost
     caption = (
         f"Against {old.name}: images by chance, findings alone. When the mean curve reaches what that ends with, as a "
-        f"share of its {old.mean('labels')[-1]:.0f} labels: counted in labels, and in annotation time if an ROI costs "
+        f"share of its {old.end('labels'):.0f} labels: counted in labels, and in annotation time if an ROI costs "
         f"as much as {cost:g} labels more; with 95 % bootstrap intervals."
     )
     head = ["arm", "ROIs drawn", f"AUBC − {old.name} [95 % t]", "in labels", "in annotation time"]
@@ -259,26 +265,14 @@ def _reached(reach: Reach) -> str:
 
 def attention_table(results: Results) -> Table | None:
     """Attention on held-out ROIs with the full budget, beside maps that know nothing."""
-    arms = [arm for arm in results.curves if np.isfinite(arm.mean("attention.dice")[-1])]
-    if not arms:
+    ends = {arm.name: {kind: arm.end(f"attention.{kind}") for kind in _KINDS} for arm in results.curves}
+    measured = pd.DataFrame.from_dict(ends, orient="index", columns=[*_KINDS]).dropna(subset="dice")
+    if measured.empty:
         return None
-    kinds = ["dice", "energy", "pointing", "deletion", "insertion"]
-    measured: list[tuple[str, list[float]]] = [
-        (arm.name, [arm.mean(f"attention.{kind}")[-1] for kind in kinds]) for arm in arms
-    ]
-    for name, text in _BASELINES.items():
-        known = [run.header.baselines[name] for run in results.base.runs if name in run.header.baselines]
-        if known:
-            measured.append((text, [_mean_of(known, kind) for kind in kinds]))
-    used = [k for k in range(len(kinds)) if any(np.isfinite(values[k]) for _, values in measured)]
-    rows = [[name, *(number(values[k], 3) for k in used)] for name, values in measured]
-    head = ["", *(["soft Dice", "energy in ROI", "pointing game", "deletion", "insertion"][k] for k in used)]
-    return Table(head, rows, "With the full budget, mean over seeds; the last rows are maps that know nothing.")
-
-
-def _mean_of(known: Sequence[Attention], kind: str) -> float:
-    values = [value for one in known if (value := getattr(one, kind)) is not None]
-    return float(np.mean(values)) if values else math.nan
+    maps = ignorant_maps([results.base]).reindex([*_BASELINES]).dropna(how="all").rename(_BASELINES)
+    shown = pd.concat([measured, maps]).dropna(axis=1, how="all").rename(columns=_KINDS)
+    rows = [[str(name), *(number(value, 3) for value in values)] for name, values in shown.iterrows()]
+    return Table(["", *shown], rows, "With the full budget, mean over seeds; the last rows are maps that know nothing.")
 
 
 def proposed_table(results: Results) -> Table | None:
@@ -286,8 +280,8 @@ def proposed_table(results: Results) -> Table | None:
     arms = [arm for arm in results.curves if arm.plan.roi == "proposed"]
     rows = []
     for arm in arms:
-        found = [(key, arm.mean(f"pool.{key}")) for key in ("proposed_oracle", "roi_dice")]
-        rows.append([arm.name, *(number(values[k], 2) for _, values in found for k in (0, -1))])
+        found = [arm.mean(f"pool.{key}") for key in ("proposed_oracle", "roi_dice")]
+        rows.append([arm.name, *(number(values.iloc[k], 2) for values in found for k in (0, -1))])
     rows = [row for row in rows if set(row[1:]) != {"–"}]
     if not rows:
         return None
@@ -311,7 +305,7 @@ def end_table(results: Results) -> Table:
         ("ECE after", "ece", 3),
         ("temperature", "temperature", 2),
     ]
-    rows = [[arm.name, *(_number_of(arm, key, digits) for _, key, digits in columns)] for arm in results.measured]
+    rows = [[arm.name, *(number(arm.end(key), digits) for _, key, digits in columns)] for arm in results.measured]
     return Table(["arm", *(name for name, _, _ in columns)], rows, "Mean over seeds.")
 
 
@@ -319,10 +313,5 @@ def recall_table(results: Results) -> Table:
     """How much of every finding is found with the full budget."""
     arms = results.measured
     findings = sorted({finding for arm in arms for run in arm.runs for finding in run.rounds[-1].recall})
-    rows = [[arm.name, *(_number_of(arm, f"recall.{finding}", 3) for finding in findings)] for arm in arms]
+    rows = [[arm.name, *(number(arm.end(f"recall.{finding}"), 3) for finding in findings)] for arm in arms]
     return Table(["recall of", *findings], rows)
-
-
-def _number_of(arm: Arm, quantity: str, digits: int) -> str:
-    """The mean over seeds with the full budget."""
-    return number(arm.mean(quantity)[-1], digits)
