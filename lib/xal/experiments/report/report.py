@@ -200,7 +200,7 @@ def _making(
         made.append("All rows were made with the settings below, and with the images that are here now.")
     return {
         "config": name.as_posix(),
-        "source": " --source SOURCE" if simulation.dataset is not None else "",
+        "imported": simulation.dataset is not None,
         "making": made,
         "settings": config.read_text(encoding="utf-8"),
     }
