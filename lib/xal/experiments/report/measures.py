@@ -216,5 +216,6 @@ def _bins(arm: Arm, kind: str) -> pd.DataFrame | None:
         return None
     bins = pd.concat(pd.DataFrame(rows, columns=["count", "confidence", "accuracy"], dtype=float) for rows in tables)
     bins[["confidence", "accuracy"]] = bins[["confidence", "accuracy"]].mul(bins["count"], axis=0)
-    sums = bins.groupby(level=0).sum().query("count > 0")
+    sums = bins.groupby(level=0).sum()
+    sums = sums[sums["count"] > 0]
     return sums.assign(confidence=sums["confidence"] / sums["count"], accuracy=sums["accuracy"] / sums["count"])
