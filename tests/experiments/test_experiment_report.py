@@ -105,6 +105,14 @@ def test_the_page_opens_offline_and_holds_its_pictures(full: Path):
         assert f"<h2>{heading}</h2>" in text
 
 
+def test_a_number_is_not_parted_from_its_percent_sign_and_code_stays_as_it_was_typed(full: Path):
+    assert "with 95\N{NO-BREAK SPACE}% t intervals" in page(full)
+    assert "with 95 % t intervals" in (full / "docs" / "EVIDENCE.md").read_text()
+    settings = (full / "squares.yaml").read_text().strip()
+    assert f"<pre>{settings}</pre>" in page(full)
+    assert f"```\n{settings}\n```" in (full / "docs" / "EVIDENCE.md").read_text()
+
+
 def test_pictures_lie_beside_the_page(full: Path):
     names = {"curves", "gains", "exploratory", "attention", "area", "reliability", "proposed", "seconds"}
     pictures = list((full / "squares" / "report").glob("*.png"))

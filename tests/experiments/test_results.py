@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from harness.evidence import LABELS, TASK, Made, header, round_row, write_rows, write_run
@@ -17,7 +18,7 @@ from xal.experiments.report.gather import gather
 from xal.experiments.report.page import Table
 from xal.experiments.report.results import Plan, Results, Role
 from xal.experiments.report.sentences import summary
-from xal.experiments.report.tables import grid_table, outlines_table, price_blocks
+from xal.experiments.report.tables import grid_table, outlines_table, price_table
 from xal.experiments.run.rows import append, read_run, read_runs, run_file
 from xal.task import Task
 
@@ -236,13 +237,23 @@ def test_rounds_are_labels_long(tmp_path: Path):
     results = gathered(tmp_path, 2, ("uniform",))
     assert results.base.mean("labels").tolist() == list(LABELS)
     assert results.base.series("attention.energy").shape == (2, len(LABELS))
-    assert results.base.mean("recall.pituitary") == pytest.approx([0.9] * len(LABELS))
+    assert results.base.mean("recall.pituitary").tolist() == pytest.approx([0.9] * len(LABELS))
+    assert results.base.end("recall.pituitary") == pytest.approx(0.9)
+
+
+def test_what_only_some_seeds_have_is_averaged_over_these(tmp_path: Path):
+    write_run(tmp_path, "uniform", 0, (100, 200), (0.5, 0.6), Made(scores=False))
+    write_run(tmp_path, "uniform", 1, (100, 200), (0.5, 0.6))
+    arm = gathered(tmp_path, 2, ("uniform",)).base
+    assert np.isnan(arm.series("pool.roi_dice").loc[0]).all()
+    assert arm.mean("pool.roi_dice").tolist() == arm.series("pool.roi_dice").loc[1].tolist()
+    assert np.isnan(arm.end("recall.nobody"))
 
 
 def grid(folder: Path, arms: Mapping[str, Made]) -> tuple[dict[str, list[str]], str]:
     """The rows of the table acquisition × loss, and what is said below it."""
     write_rows(folder, arms, range(3))
-    (table,) = grid_table(gathered(folder, 3, tuple(arms)))
+    table = grid_table(gathered(folder, 3, tuple(arms)))
     assert isinstance(table, Table)
     return {row[0]: list(row[1:]) for row in table.rows}, table.caption
 
@@ -291,16 +302,16 @@ def test_training_from_findings_alone_is_set_beside_its_twin_that_learns_from_ou
     entropy = {"entropy_cover": Made(gain=0.01), "entropy_cover_plain": Made(), "entropy_power_plain": Made()}
     write_rows(tmp_path, {**made, **entropy}, range(3))
     results = gathered(tmp_path, 3, (*made, *entropy))
-    (table,) = outlines_table(results)
-    assert isinstance(table, Table)
+    table = outlines_table(results)
+    assert table is not None
     assert [list(row) for row in table.rows] == [
         ["uniform_plain", "uniform", "2.0 %", "20.0 %", "+3.0 [+3.0, +3.0]"],
         ["entropy_cover_plain", "entropy_cover", "20.0 %", "20.0 %", "+1.0 [+1.0, +1.0]"],
     ], "entropy_power_plain has no twin, and unguided learns from outlines by its head"
-    grid = grid_table(results)[0]
+    grid = grid_table(results)
     assert isinstance(grid, Table)
     assert "plain" not in grid.caption
-    assert outlines_table(gathered(tmp_path, 3, ("uniform", "unguided"))) == []
+    assert outlines_table(gathered(tmp_path, 3, ("uniform", "unguided"))) is None
 
 
 def test_what_outlines_save_is_counted_in_labels_and_in_what_they_cost(tmp_path: Path):
@@ -318,8 +329,8 @@ def test_what_outlines_save_is_counted_in_labels_and_in_what_they_cost(tmp_path:
     plans = [plan(name, 2) for name in ("uniform", "uniform_plain", "entropy_top")]
     third = replace(plans[0], name="third", role="exploratory", outlined=1 / 3)
     results = gather("Made up", [*plans, third], "uniform", read_runs(tmp_path))
-    (table,) = price_blocks(results, [])
-    assert isinstance(table, Table)
+    table = price_table(results)
+    assert table is not None
     assert [list(row) for row in table.rows] == [
         ["third", "33 %", "+5.0 [+5.0, +5.0]", "75 % [75 %, 75 %]", "125 % [125 %, 125 %]"],
         ["uniform", "100 %", "+10.0 [+10.0, +10.0]", "50 % [50 %, 50 %]", "150 % [150 %, 150 %]"],
@@ -330,7 +341,7 @@ def test_what_outlines_save_is_counted_in_labels_and_in_what_they_cost(tmp_path:
     by_labels, by_cost = ([line.get_xdata().tolist() for line in axes.lines] for axes in figure.axes)
     assert by_labels == [[100, 200]] * 3
     assert by_cost == [[100, 200], [pytest.approx(166), pytest.approx(334)], [300, 600]], "plain, third, uniform"
-    assert price_blocks(gathered(tmp_path, 2, ("uniform", "entropy_top")), []) == []
+    assert price_table(gathered(tmp_path, 2, ("uniform", "entropy_top"))) is None
 
 
 def test_an_arm_with_fewer_rois_is_nobodys_twin_or_chance(tmp_path: Path):
@@ -368,7 +379,7 @@ def test_cost_is_counted_from_labels_and_outlines(tmp_path: Path):
     (run,) = read_runs(tmp_path)
     assert run.rounds[1].outlines == 200
     results = gather("Made up", [plan("uniform", 1, roi_cost=0.5)], "uniform", [run])
-    assert results.base.series("cost").tolist() == [[150.0, 300.0]]
+    assert results.base.series("cost").to_numpy().tolist() == [[150.0, 300.0]]
 
 
 def continued(folder: Path, arm: str, seed: int, after: int, **made: str) -> None:

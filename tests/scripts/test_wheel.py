@@ -46,12 +46,12 @@ def run(site: Path, *command: str) -> str:
     return done.stdout
 
 
-def test_types_tasks_and_page_are_inside(installed: Path):
+def test_types_tasks_page_and_templates_are_inside(installed: Path):
     names = {file.relative_to(installed).as_posix() for file in installed.rglob("*") if file.is_file()}
     assert {"xal/py.typed", "xal/tasks/phantom_2d.yaml", "xal/server/page/index.html"} <= names
-    assert len([name for name in names if name.startswith("xal/tasks/")]) == len(
-        list(ROOT.glob("lib/xal/tasks/*.yaml"))
-    )
+    for folder in ("xal/tasks", "xal/experiments/report/templates"):
+        there = {file.relative_to(ROOT / "lib").as_posix() for file in (ROOT / "lib" / folder).iterdir()}
+        assert {name for name in names if name.startswith(f"{folder}/")} == there
     assert not [name for name in names if name.startswith("tests/")]
 
 
@@ -73,7 +73,7 @@ def test_it_writes_the_app_that_monai_label_starts(installed: Path, tmp_path: Pa
 
 
 def test_the_command_and_the_library_need_no_extra(installed: Path):
-    extras = ("monailabel", "fastapi", "highdicom", "psycopg", "matplotlib", "h5py", "gdcm")
+    extras = ("monailabel", "fastapi", "highdicom", "psycopg", "matplotlib", "pandas", "h5py", "gdcm")
     without = f"import sys; sys.modules.update(dict.fromkeys({extras!r}))"
     code = f"{without}; import xal, xal.pool.project; [getattr(xal, name) for name in xal.__all__]; import xal.cli"
     run(installed, "-c", f"{code}; xal.cli.main(['annotations', '--help'])")

@@ -16,7 +16,7 @@ from xal.experiments.report.figure_parts import (
     mean_line,
 )
 from xal.experiments.report.numbers import points, signed
-from xal.experiments.report.results import Arm, Axis, Results
+from xal.experiments.report.results import Arm, Axis, Results, shared_seeds
 from xal.experiments.report.style import ACCENT, INK, LINE, NEUTRAL, OTHERS, SOFT, name_ends, new_figure, plain
 
 
@@ -39,13 +39,13 @@ def _budget(results: Results, colours: Colours, axis: Axis) -> Figure | None:
     figure.subplots_adjust(left=0.05, right=0.86, top=0.9, bottom=0.125, wspace=0.45)
     ends = []
     for arm in baseline_first(results, arms):
-        x, values = arm.mean(axis), arm.series("balanced_accuracy")
+        x, values = arm.mean(axis).to_numpy(), arm.series("balanced_accuracy").to_numpy()
         mean_line(left, x, values, colours[arm.name], bold=arm is not results.base)
         end = float(values[:, -1].mean())
         ends.append((f"{arm.name} {end:.1%}", float(x[-1]), end, colours[arm.name], arm is not results.base))
     ceiling = results.ceiling
     if ceiling is not None:
-        level_line(left, float(ceiling.mean("balanced_accuracy")[-1]), f"{ceiling.name}", "left")
+        level_line(left, ceiling.end("balanced_accuracy"), f"{ceiling.name}", "left")
     in_percent(left.yaxis)
     left.set_title("Balanced accuracy")
     dress(left, axis)
@@ -73,7 +73,7 @@ def price_curves(results: Results, colours: Colours) -> Figure | None:
     whole = [arm for arm in results.headline if arm is results.base or colours[arm.name] == ACCENT]
     arms = [arm for arm in results.priced if arm in whole or arm not in results.headline]
     arms = [arm for arm in arms if arm.plan.outline == "chance"]
-    seeds = sorted(set.intersection(*(set(arm.by_seed) for arm in arms))) if arms else []
+    seeds = shared_seeds(*arms) if arms else []
     if not seeds:
         return None
     figure = new_figure(12, 5)
@@ -84,11 +84,11 @@ def price_curves(results: Results, colours: Colours) -> Figure | None:
     ends = []
     for axes, (axis, name) in zip(panels, sides, strict=True):
         for arm in arms:
-            x, values = arm.series(axis, seeds).mean(axis=0), arm.series("balanced_accuracy", seeds)
-            mean_line(axes, x, values, shades[arm.name], bold=arm is not results.base, shade=False)
+            x, values = (arm.series(quantity).loc[seeds].to_numpy() for quantity in (axis, "balanced_accuracy"))
+            mean_line(axes, x.mean(axis=0), values, shades[arm.name], bold=arm is not results.base, shade=False)
             if axis == "labels":  # on both sides the names would lie on the curves
                 end = float(values[:, -1].mean())
-                ends.append((f"{arm.name} {end:.1%}", float(x[-1]), end, shades[arm.name], True))
+                ends.append((f"{arm.name} {end:.1%}", float(x[:, -1].mean()), end, shades[arm.name], True))
         in_percent(axes.yaxis)
         axes.set_title(f"Balanced accuracy against {name}")
         dress(axes, axis)
@@ -99,17 +99,14 @@ def price_curves(results: Results, colours: Colours) -> Figure | None:
 def _differences(results: Results, arm: Arm, axis: Axis) -> tuple[FloatArray, FloatArray]:
     """(points,) and (seeds, points): arm − baseline at the same labels or cost."""
     low, high = results.span([arm, results.base], axis)
-    own = results.base.mean("labels")
+    own = results.base.mean("labels").to_numpy()
     grid = own[(own >= low) & (own <= high)] if axis == "labels" else np.linspace(low, high, 30)
-    seeds = sorted(arm.by_seed.keys() & results.base.by_seed.keys()) if low < high else []
-    curves = [
-        [
-            np.interp(grid, x, y)
-            for x, y in zip(one.series(axis, seeds), one.series("balanced_accuracy", seeds), strict=True)
-        ]
-        for one in (arm, results.base)
+    seeds = shared_seeds(arm, results.base) if low < high else []
+    heights = [
+        np.array([np.interp(grid, x.loc[seed], y.loc[seed]) for seed in seeds])
+        for x, y in ((one.series(axis), one.series("balanced_accuracy")) for one in (arm, results.base))
     ]
-    return grid, np.array(curves[0]) - np.array(curves[1])
+    return grid, heights[0] - heights[1]
 
 
 def gains(results: Results, colours: Colours) -> Figure | None:
@@ -164,10 +161,10 @@ def exploratory_curves(results: Results, colours: Colours) -> Figure | None:
     figure.subplots_adjust(left=0.05, right=0.985, top=1 - 0.4 / figure.get_figheight(), hspace=0.38, wspace=0.12,
                            bottom=0.55 / figure.get_figheight())  # fmt: skip
     for axes, arm in zip(grid, arms, strict=False):
-        shared = sorted(arm.by_seed.keys() & results.base.by_seed.keys())
+        shared = shared_seeds(arm, results.base)
         for one, colour in ((results.base, NEUTRAL), (arm, colours[arm.name])) if shared else ():
-            values = one.series("balanced_accuracy", shared)
-            mean_line(axes, one.series("labels", shared).mean(0), values, colour, bold=one is arm, shade=False)
+            x, values = (one.series(quantity).loc[shared].to_numpy() for quantity in ("labels", "balanced_accuracy"))
+            mean_line(axes, x.mean(axis=0), values, colour, bold=one is arm, shade=False)
         gain = results.gain(arm)
         axes.set_title(arm.name, size=10, pad=5)
         if gain is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
@@ -37,14 +36,11 @@ def quantity_lines(
     """The means of a quantity over the rounds; the names for the curves' ends."""
     ends = []
     for arm in baseline_first(results, arms):
-        x, y = arm.mean("labels"), arm.mean(quantity)
-        known = np.isfinite(y)
-        if known.any():
-            bold = arm is not results.base
-            axes.plot(
-                x[known], y[known], "--" if dashed else "o-", color=colours[arm.name], lw=2.2 if bold else 1.8, ms=3.5
-            )
-            ends.append((arm.name, float(x[known][-1]), float(y[known][-1]), colours[arm.name], bold))
+        y = arm.mean(quantity).dropna()
+        if not y.empty:
+            x, bold = arm.mean("labels")[y.index], arm is not results.base
+            axes.plot(x, y, "--" if dashed else "o-", color=colours[arm.name], lw=2.2 if bold else 1.8, ms=3.5)
+            ends.append((arm.name, float(x.iloc[-1]), float(y.iloc[-1]), colours[arm.name], bold))
     return ends
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from xal.errors import XalError
-from xal.experiments.report.results import LOOKING, Arm, Plan, Results, Role
+from xal.experiments.report.results import LOOKING, Arm, Plan, Results, Role, shared_seeds
 from xal.experiments.run.config import Simulation
 from xal.experiments.run.rows import Making, Run
 
@@ -112,7 +112,7 @@ def _unpaired(base: Arm, arms: Sequence[Arm]) -> list[str]:
     """Seeds whose start set is not the baseline's."""
     said = []
     for arm in arms:
-        shared = [] if arm.plan.role == "ceiling" else sorted(arm.by_seed.keys() & base.by_seed.keys())
+        shared = [] if arm.plan.role == "ceiling" else shared_seeds(arm, base)
         other = [s for s in shared if arm.by_seed[s].rounds[0].picked != base.by_seed[s].rounds[0].picked]
         if other:
             said.append(

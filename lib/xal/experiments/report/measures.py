@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from xal.arrays import FloatArray
 from xal.experiments.report.figure_parts import (
     Colours,
     dress,
     in_percent,
     quantity_lines,
 )
-from xal.experiments.report.results import Arm, Results
+from xal.experiments.report.results import Arm, Results, ignorant_maps
 from xal.experiments.report.style import INK, LINE, NEUTRAL, SOFT, name_ends, new_figure, plain
 from xal.experiments.run.rows import Bin
 
@@ -36,9 +36,7 @@ def attention_curves(results: Results, colours: Colours) -> Figure | None:
     pair = results.guidance()
     arms += [arm for arm in pair or () if arm not in arms]
     shown = {
-        key: text
-        for key, text in panels.items()
-        if any(np.isfinite(arm.mean(f"attention.{key}")).any() for arm in arms)
+        key: text for key, text in panels.items() if any(arm.mean(f"attention.{key}").notna().any() for arm in arms)
     }
     if not shown:
         return None
@@ -49,23 +47,15 @@ def attention_curves(results: Results, colours: Colours) -> Figure | None:
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     figure.subplots_adjust(left=0.05, right=0.88, top=1 - 0.38 / figure.get_figheight(), hspace=0.4, wspace=0.72,
                            bottom=0.55 / figure.get_figheight())  # fmt: skip
+    maps = ignorant_maps(arms).reindex([*_IGNORANT]).rename(_IGNORANT)
     for axes, (key, text) in zip(grid, shown.items(), strict=False):
         dress(axes, "labels")
         axes.set_title(text, size=10.5)
         in_percent(axes.yaxis)
         ends = quantity_lines(axes, arms, f"attention.{key}", palette, results)
-        for name, said in _IGNORANT.items():
-            known = [
-                getattr(run.header.baselines[name], key)
-                for arm in arms
-                for run in arm.runs
-                if name in run.header.baselines
-            ]
-            known = [value for value in known if value is not None]
-            if known:
-                level = float(np.mean(known))
-                axes.axhline(level, color=SOFT, lw=1, ls=(0, (1.5, 2.5)))
-                ends.append((said, max(end[1] for end in ends), level, SOFT, False))
+        for name, level in maps[key].dropna().items():
+            axes.axhline(level, color=SOFT, lw=1, ls=(0, (1.5, 2.5)))
+            ends.append((str(name), max(end[1] for end in ends), level, SOFT, False))
         axes.set_ylim(bottom=0)
         name_ends(axes, ends, size=8.5)
     for axes in grid[len(shown) :]:
@@ -86,10 +76,9 @@ def score_by_area(results: Results, colours: Colours) -> Figure | None:
         for arm in arms:
             points = _deciles(arm, number)
             if points is not None:
-                axes.plot(*points, "o-", color=colours[arm.name], lw=2, ms=4)
-                ends.append(
-                    (arm.name, float(points[0][-1]), float(points[1][-1]), colours[arm.name], arm is not results.base)
-                )
+                axes.plot(points["area"], points["score"], "o-", color=colours[arm.name], lw=2, ms=4)
+                area, score = float(points["area"].iloc[-1]), float(points["score"].iloc[-1])
+                ends.append((arm.name, area, score, colours[arm.name], arm is not results.base))
         axes.set_title(f"Mean score by ROI area: {said}", size=10.5)
         dress(axes, None)
         axes.set_xlabel("share of the image that the ROI covers", size=9.5)
@@ -125,18 +114,18 @@ def reliability(results: Results, colours: Colours) -> Figure | None:
             bins = _bins(arm, kind)
             if bins is not None:
                 inside = "white" if kind == "raw" else colour
-                axes.plot(bins[1], bins[2], style, color=colour, lw=1.6, ms=0)
+                axes.plot(bins["confidence"], bins["accuracy"], style, color=colour, lw=1.6, ms=0)
                 axes.scatter(
-                    bins[1],
-                    bins[2],
-                    12 + 160 * bins[0] / bins[0].sum(),
+                    bins["confidence"],
+                    bins["accuracy"],
+                    12 + 160 * bins["count"] / bins["count"].sum(),
                     inside,
                     ec=colour,
                     lw=1.4,
                     zorder=3,
                     clip_on=False,
                 )
-        before, after = arm.mean("ece_raw")[-1], arm.mean("ece")[-1]
+        before, after = arm.end("ece_raw"), arm.end("ece")
         axes.set_title(arm.name, size=10.5, color=colours[arm.name] if arm is not results.base else INK)
         axes.annotate(f"ECE {before:.3f} before", (0.04, 0.93), xycoords="axes fraction", size=9, color=SOFT, va="top")
         axes.annotate(f"ECE {after:.3f} after", (0.04, 0.85), xycoords="axes fraction", size=9, va="top",
@@ -161,7 +150,7 @@ def proposed_rois(results: Results, colours: Colours) -> Figure | None:
         "pool.roi_confidence": "Their Dice and confidence: rank correlation",
     }
     arms = [arm for arm in results.curves if arm.plan.role == "headline" and arm.plan.roi == "proposed"]
-    arms = [arm for arm in arms if np.isfinite(arm.mean("pool.proposed_oracle")).any()]
+    arms = [arm for arm in arms if arm.mean("pool.proposed_oracle").notna().any()]
     if not arms:
         return None
     figure = new_figure(15, 4.1)
@@ -184,9 +173,10 @@ def seconds(results: Results, colours: Colours) -> Figure | None:
     figure = new_figure(12, height)
     axes = figure.subplots()
     figure.subplots_adjust(left=0.2, right=0.87, top=1 - 0.72 / height, bottom=0.45 / height)
+    later = {arm.name: arm.rows.drop(0, level="round") for arm in arms}
     left = np.zeros(len(arms))
     for part, colour in _PARTS.items():
-        width = np.array([np.median(arm.series(f"seconds.{part}")[:, 1:]) for arm in arms])
+        width = np.array([rows[f"seconds.{part}"].median() for rows in later.values()])
         axes.barh(range(len(arms)), width, left=left, color=colour, height=0.62)
         left += width
     for place, total in enumerate(left):
@@ -207,26 +197,25 @@ def seconds(results: Results, colours: Colours) -> Figure | None:
     return figure
 
 
-def _deciles(arm: Arm, number: int) -> tuple[FloatArray, FloatArray] | None:
-    """Mean area and mean score of each decile, over the seeds."""
+def _deciles(arm: Arm, number: int) -> pd.DataFrame | None:
+    """Mean `area` and mean `score` of each decile, over the seeds; a decile that a seed lacks is left out."""
     pools = [run.rounds[: arm.rounds][number].pool for run in arm.runs]
     rows = [pool.by_area for pool in pools if pool is not None and len(pool.by_area) > 0]
     if not rows or len({len(row) for row in rows}) > 1:
         return None
-    table = np.array([[(np.nan if a is None else a, np.nan if s is None else s) for a, s, _ in row] for row in rows])
-    known = np.isfinite(table).all(axis=(0, 2))
-    area, mean = table[:, known].mean(axis=0).T if known.any() else np.empty((2, 0))
-    return (area, mean) if area.size else None
+    deciles = pd.concat(pd.DataFrame(row, columns=["area", "score", "count"], dtype=float) for row in rows)
+    means = deciles.groupby(level=0).mean(skipna=False).dropna()
+    return None if means.empty else means
 
 
-def _bins(arm: Arm, kind: str) -> tuple[FloatArray, FloatArray, FloatArray] | None:
-    """Counts, confidences and accuracies of the last round's bins, all seeds together; empty bins left out."""
+def _bins(arm: Arm, kind: str) -> pd.DataFrame | None:
+    """`count`, `confidence` and `accuracy` of the last round's bins, all seeds together; empty bins left out."""
     found = [run.rounds[: arm.rounds][-1].reliability for run in arm.runs]
     tables: list[Sequence[Bin]] = [row.raw if kind == "raw" else row.scaled for row in found if row is not None]
     if not tables:
         return None
-    table = np.array([[(n, c or 0.0, a or 0.0) for n, c, a in rows] for rows in tables])
-    counts = table[:, :, 0].sum(axis=0)
-    some = counts > 0
-    confidence, accuracy = ((table[:, :, k] * table[:, :, 0]).sum(axis=0)[some] / counts[some] for k in (1, 2))
-    return counts[some], confidence, accuracy
+    bins = pd.concat(pd.DataFrame(rows, columns=["count", "confidence", "accuracy"], dtype=float) for rows in tables)
+    bins[["confidence", "accuracy"]] = bins[["confidence", "accuracy"]].mul(bins["count"], axis=0)
+    sums = bins.groupby(level=0).sum()
+    sums = sums[sums["count"] > 0]
+    return sums.assign(confidence=sums["confidence"] / sums["count"], accuracy=sums["accuracy"] / sums["count"])

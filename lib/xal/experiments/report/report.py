@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import matplotlib
@@ -15,20 +16,21 @@ from xal.experiments.report.figure_parts import FEWEST_SHADED
 from xal.experiments.report.figures import FIGURES, colours_of
 from xal.experiments.report.first_choices import Gallery, first_picks, open_gallery
 from xal.experiments.report.gather import gather, plan_arms
-from xal.experiments.report.page import Block, Bullets, Code, Heading, Paragraph, Picture, to_html, to_markdown
+from xal.experiments.report.page import render
 from xal.experiments.report.results import Results
 from xal.experiments.report.sentences import lead, summary
 from xal.experiments.report.style import STYLE, save
 from xal.experiments.report.tables import (
     area_tables,
     attention_table,
-    cost_blocks,
+    cost_table,
     end_table,
     grid_table,
     outlines_table,
-    price_blocks,
+    price_table,
     proposed_table,
     reach_table,
+    recall_table,
     runs_table,
     win_table,
 )
@@ -41,6 +43,17 @@ from xal.experiments.run.rows import Making, read_runs
 PAGE = "report.html"
 PICKS = "picks-"
 _DPI = 130
+
+
+@dataclass(frozen=True)
+class Picks:
+    """Of which arms the first picks are shown."""
+
+    drawn: Sequence[str]
+    absent: Sequence[str]
+    """The arms of which none were kept."""
+    hidden: bool
+    """Whether some were kept, but the images are not here."""
 
 
 def report(
@@ -71,11 +84,11 @@ def report(
     for old in (*(out / f"{name}.png" for name in FIGURES), *out.glob(f"{PICKS}*.png")):
         old.unlink(missing_ok=True)
     drawn = _draw(results, out)
-    looks = _looks(results, gallery, rows, out)
-    said = lead(results)
-    numbers, making = compose(results, drawn), _making(results, simulation, config, root, changed)
+    picks = _draw_picks(results, gallery, rows, out)
+    values = compose(results) | _making(results, simulation, config, root, changed)
+    inside = {name: _inside(out / f"{name}.png") for name in (*drawn, *(f"{PICKS}{arm}" for arm in picks.drawn))}
     page = out / PAGE
-    page.write_text(to_html(results.title, said, [*numbers, *looks, *making], out), encoding="utf-8")
+    page.write_text(render("html", values | {"pictures": inside, "picks": picks}), encoding="utf-8")
     written = [page]
     public: dict[str, str] = {}
     if figures is not None:
@@ -87,94 +100,35 @@ def report(
             if markdown is not None:
                 public[name] = Path(os.path.relpath(copy, markdown.parent)).as_posix()
     if markdown is not None:
-        markdown.write_text(to_markdown(results.title, said, [*numbers, *making], public), encoding="utf-8")
+        markdown.write_text(render("markdown", values | {"pictures": public}), encoding="utf-8")
         written.append(markdown)
     return written
 
 
-def compose(results: Results, drawn: Sequence[str]) -> list[Block]:
-    """The report as far as numbers go; `drawn` are the pictures that there are."""
-
-    def shown(name: str, caption: str) -> list[Block]:
-        return [Picture(name, caption)] if name in drawn else []
-
-    curves = (
-        f"Left: mean balanced accuracy on the test set; bands are 95 % intervals (from {FEWEST_SHADED} seeds on) and "
-        "overlap, because seeds differ more than methods do. Right: what decides, the difference to "
-        f"{results.baseline} within each seed."
-    )
-    blocks: list[Block] = [
-        *_section("In short", Bullets(summary(results))),
-        *_section("What was run", runs_table(results), *_problems(results)),
-        *_section(
-            "Accuracy for labels",
-            *shown("curves", curves),
-            *area_tables(results),
-            *shown("gains", "The same differences as a picture. Exploratory arms are grey."),
-            *reach_table(results, "labels"),
-        ),
-        *_section("Accuracy for annotation cost", *cost_blocks(results, shown("curves-cost", curves))),
-        *_section("Every headline arm against every other", *win_table(results)),
-        *_section("Acquisition and loss", *grid_table(results), *outlines_table(results)),
-        *_section(
-            "What outlines save, and what they cost",
-            *price_blocks(results, shown("price", "Over the seeds that all of these arms share.")),
-        ),
-        *_section(
-            "Where the models look",
-            *shown(
-                "attention",
-                "Attention to the true finding on held-out images with an ROI, by number of labels; "
-                "dotted: maps that know nothing.",
-            ),
-            *attention_table(results),
-        ),
-        *_section(
-            "Does the score only rank lesions by size?",
-            *shown(
-                "area",
-                "Left and middle: images of the pool in ten groups by the area of their ROI. Right: Spearman's "
-                "correlation of score and misalignment with that area; 0 is no preference.",
-            ),
-        ),
-        *_section(
-            "Proposed ROIs and true ones",
-            *shown(
-                "proposed",
-                "Of the same model: scores with its proposed ROIs beside scores with the true ROIs; "
-                "the proposals' Dice; and whether its confidence in a proposal tells how good that is.",
-            ),
-            *proposed_table(results),
-        ),
-        *_section(
-            "Confidence",
-            *shown(
-                "reliability",
-                "With the full budget, all seeds together; hollow: before temperature scaling, filled: after. "
-                "The larger a point, the more images.",
-            ),
-        ),
-        *_section("With the full budget", *end_table(results)),
-        *_section(
-            "Exploratory arms",
-            *shown("exploratory", f"Mean balanced accuracy; grey: {results.baseline}. Differences of area in points."),
-        ),
-        *_section(
-            "Time", *shown("seconds", "Rounds after the first; the first training is shared by arms that begin alike.")
-        ),
-    ]
-    return blocks
-
-
-def _section(heading: str, *blocks: Block) -> list[Block]:
-    """A heading stands only where something stands below it."""
-    return [Heading(heading), *blocks] if blocks else []
-
-
-def _problems(results: Results) -> list[Block]:
-    if not results.problems:
-        return [Paragraph("Every run that the config asks for is complete.")]
-    return [Paragraph("Missing, unfinished, or not to be trusted:"), Bullets(results.problems)]
+def compose(results: Results) -> dict[str, object]:
+    """What the templates write, as far as it follows from the rows alone."""
+    tables = {
+        "runs": runs_table(results),
+        "areas": area_tables(results),
+        "reach": reach_table(results, "labels"),
+        "cost": cost_table(results),
+        "reach_by_cost": reach_table(results, "cost"),
+        "wins": win_table(results),
+        "grid": grid_table(results),
+        "outlines": outlines_table(results),
+        "price": price_table(results),
+        "attention": attention_table(results),
+        "proposed": proposed_table(results),
+        "ends": end_table(results),
+        "recalls": recall_table(results),
+    }
+    return {
+        "results": results,
+        "lead": lead(results),
+        "summary": summary(results),
+        "tables": tables,
+        "fewest_shaded": FEWEST_SHADED,
+    }
 
 
 def _draw(results: Results, folder: Path) -> list[str]:
@@ -190,6 +144,11 @@ def _draw(results: Results, folder: Path) -> list[str]:
     return drawn
 
 
+def _inside(picture: Path) -> str:
+    """A PNG as the address of itself, so that the page needs no other file."""
+    return f"data:image/png;base64,{base64.b64encode(picture.read_bytes()).decode('ascii')}"
+
+
 def _changed(results: Results, simulation: Simulation) -> list[str]:
     """The arms whose rows were made with other settings than the config has now, or with other images."""
     changed = []
@@ -200,33 +159,25 @@ def _changed(results: Results, simulation: Simulation) -> list[str]:
     return changed
 
 
-def _looks(results: Results, gallery: Gallery | None, rows: Path, folder: Path) -> list[Block]:
-    """The first picks of every arm of which they were kept, or why they are not shown."""
-    looks = [(arm, rows / LOOKS / f"{arm.name}-0.npz") for arm in results.curves]
-    kept = [(arm, look) for arm, look in looks if look.is_file()]
-    absent = [arm.name for arm, look in looks if not look.is_file()]
-    blocks: list[Block] = []
-    if gallery is None and kept:
-        blocks.append(Paragraph("The images are not on this machine, so the first picks are not shown."))
-    elif gallery is not None:
-        for arm, look in kept:
-            picture = Picture(
-                f"{PICKS}{arm.name}",
-                f"{arm.name}, seed 0: the first images that it asked for after the start set, in the order of choice. "
-                "Green where the model knew the finding, red where not; u is uncertainty, m misalignment.",
-                shows_images=True,
-            )
+def _draw_picks(results: Results, gallery: Gallery | None, rows: Path, folder: Path) -> Picks:
+    """The first picks of every arm of which they were kept."""
+    looks = {arm.name: rows / LOOKS / f"{arm.name}-0.npz" for arm in results.curves}
+    kept = [name for name, look in looks.items() if look.is_file()]
+    if gallery is not None:
+        for name in kept:
+            task = results.arms[name].plan.task
             with matplotlib.rc_context(STYLE):
-                save(first_picks(look, replace(gallery, task=arm.plan.task)), folder / picture.file, _DPI)
-            blocks.append(picture)
-    if absent:
-        blocks.append(Paragraph(f"No pictures of first picks were kept for {', '.join(absent)}."))
-    return _section("The first twenty picks", *blocks)
+                save(first_picks(looks[name], replace(gallery, task=task)), folder / f"{PICKS}{name}.png", _DPI)
+    return Picks(
+        drawn=kept if gallery is not None else [],
+        absent=[name for name in looks if name not in kept],
+        hidden=gallery is None and bool(kept),
+    )
 
 
 def _making(
     results: Results, simulation: Simulation, config: Path, root: Path, changed: Sequence[str] | None
-) -> list[Block]:
+) -> dict[str, object]:
     """Everything that is needed to make this again."""
     shown = config.resolve()
     name = shown.relative_to(root) if shown.is_relative_to(root) else Path(config.name)
@@ -247,6 +198,9 @@ def _making(
         )
     elif not changed:
         made.append("All rows were made with the settings below, and with the images that are here now.")
-    source = " --source SOURCE" if simulation.dataset is not None else ""
-    commands = Code(f"xal simulate {name.as_posix()}{source}\nxal report {name.as_posix()}")
-    return _section("How this was made", commands, Bullets(made), Code(config.read_text(encoding="utf-8")))
+    return {
+        "config": name.as_posix(),
+        "imported": simulation.dataset is not None,
+        "making": made,
+        "settings": config.read_text(encoding="utf-8"),
+    }

@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
-from xal.arrays import FloatArray
 from xal.experiments.report.statistics import (
     Difference,
     Kept,
@@ -21,7 +21,7 @@ from xal.experiments.report.statistics import (
     paired,
     win_matrix,
 )
-from xal.experiments.run.rows import Round, Run
+from xal.experiments.run.rows import Attention, Run
 from xal.task import AcquisitionSettings, Task
 
 Axis = Literal["labels", "cost"]
@@ -92,27 +92,41 @@ class Arm:
         """How many rounds every run has."""
         return min(len(run.rounds) for run in self.runs)
 
-    def series(self, quantity: str, seeds: Iterable[int] | None = None) -> FloatArray:
-        """(seeds, rounds) of a quantity such as `labels` or `attention.energy`; NaN where a row has none.
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """The rounds that all runs have, by seed and round, with a column for `labels`, `attention.energy` and so on.
 
-        `cost` is in no row: labels + outlines × what an ROI costs.
+        `cost` is in no file: labels + outlines × what an ROI costs.
         """
-        if quantity == "cost":
-            return self.series("labels", seeds) + self.plan.roi_cost * self.series("outlines", seeds)
-        runs = [self.by_seed[seed] for seed in (self.by_seed if seeds is None else seeds)]
-        return np.array([[_value(row, quantity) for row in run.rounds[: self.rounds]] for run in runs])
+        rounds = [(run.header.seed, row) for run in self.runs for row in run.rounds[: self.rounds]]
+        rows = pd.json_normalize([{"seed": seed, **row.model_dump()} for seed, row in rounds])
+        rows["cost"] = rows["labels"] + self.plan.roi_cost * rows["outlines"]
+        return rows.set_index(["seed", "round"])
 
-    def mean(self, quantity: str) -> FloatArray:
-        """(rounds,): the mean over the seeds that have the quantity; NaN where none has."""
-        values = self.series(quantity)
-        known = np.isfinite(values)
-        total = np.where(known, values, 0.0).sum(axis=0)
-        return np.divide(total, known.sum(axis=0), out=np.full(self.rounds, np.nan), where=known.any(axis=0))
+    def series(self, quantity: str) -> pd.DataFrame:
+        """Seeds × rounds; NaN where a row does not have the quantity."""
+        return self.rows.reindex(columns=[quantity])[quantity].astype(float).unstack()
 
-    def ends(self, quantity: str) -> dict[int, float]:
-        """Per seed, what is reached with the full budget; seeds without the quantity are left out."""
-        values = self.series(quantity)[:, -1]
-        return {seed: float(value) for seed, value in zip(self.by_seed, values, strict=True) if np.isfinite(value)}
+    def mean(self, quantity: str) -> pd.Series:
+        """By round, over the seeds that have the quantity; NaN where none has."""
+        return self.series(quantity).mean()
+
+    def end(self, quantity: str) -> float:
+        """The mean with the full budget."""
+        return float(self.mean(quantity).iloc[-1])
+
+
+def shared_seeds(*arms: Arm) -> list[int]:
+    """The seeds that all of these arms were run with."""
+    return sorted(set.intersection(*(set(arm.by_seed) for arm in arms)))
+
+
+def ignorant_maps(arms: Iterable[Arm]) -> pd.DataFrame:
+    """What maps reach that know nothing: map × measure, means over the runs of these arms; NaN where none has it."""
+    runs = [run.header.baselines for arm in arms for run in arm.runs]
+    rows = [{"map": name, **found.model_dump()} for maps in runs for name, found in maps.items()]
+    measures = dict.fromkeys(Attention.model_fields, float)
+    return pd.DataFrame(rows, columns=["map", *measures]).astype(measures).groupby("map").mean()
 
 
 @dataclass(frozen=True)
@@ -153,22 +167,27 @@ class Results:
         return next((arm for arm in self.arms.values() if arm.plan.role == "ceiling"), None)
 
     @property
+    def measured(self) -> list[Arm]:
+        """Every arm: the headline arms first, the ceiling last."""
+        return [*self.headline, *self.exploratory, *([self.ceiling] if self.ceiling else [])]
+
+    @property
     def cost_differs(self) -> bool:
         """Whether arms pay differently for the same number of labels."""
         if not self.curves:
             return False
-        ratios = np.concatenate([(arm.series("cost") / arm.series("labels")).ravel() for arm in self.curves])
+        ratios = pd.concat([arm.rows["cost"] / arm.rows["labels"] for arm in self.curves])
         return bool(np.ptp(ratios) > 0.01 * ratios.mean())
 
     def span(self, arms: Sequence[Arm], axis: Axis = "labels") -> tuple[float, float]:
         """The range of labels or cost that all runs of these arms cover."""
         values = [arm.series(axis) for arm in arms]
-        return max(float(v[:, 0].max()) for v in values), min(float(v[:, -1].min()) for v in values)
+        return max(float(v.iloc[:, 0].max()) for v in values), min(float(v.iloc[:, -1].min()) for v in values)
 
-    def areas(self, arm: Arm, span: tuple[float, float], axis: Axis = "labels") -> dict[int, float]:
-        """Per seed, the area under balanced accuracy over the span."""
-        curves = zip(arm.by_seed, arm.series(axis), arm.series("balanced_accuracy"), strict=True)
-        return {seed: area_under(x, y, *span) for seed, x, y in curves}
+    def areas(self, arm: Arm, span: tuple[float, float], axis: Axis = "labels") -> pd.Series:
+        """By seed, the area under balanced accuracy over the span."""
+        x, y = arm.series(axis), arm.series("balanced_accuracy")
+        return pd.Series({seed: area_under(x.loc[seed].to_numpy(), y.loc[seed].to_numpy(), *span) for seed in x.index})
 
     def gain(self, arm: Arm, axis: Axis = "labels", over: Arm | None = None) -> Difference | None:
         """The arm's area minus the baseline's (or another arm's), over the range that both cover; None without one."""
@@ -181,11 +200,11 @@ class Results:
     def reach(self, arm: Arm, axis: Axis = "labels", over: Arm | None = None) -> Reach | None:
         """How soon the arm reaches what the baseline (or another arm) ends with; None if they share no seed."""
         other = over or self.base
-        seeds = sorted(arm.by_seed.keys() & other.by_seed.keys())
+        seeds = shared_seeds(arm, other)
         if not seeds:
             return None
-        curves = [one.series(quantity, seeds) for one in (arm, other) for quantity in (axis, "balanced_accuracy")]
-        return labels_to_target(*curves)
+        curves = [one.series(quantity).loc[seeds] for one in (arm, other) for quantity in (axis, "balanced_accuracy")]
+        return labels_to_target(*(curve.to_numpy() for curve in curves))
 
     @cached_property
     def matrix(self) -> list[Pair]:
@@ -194,7 +213,7 @@ class Results:
         if not arms:
             return []
         span = self.span(arms)
-        return win_matrix({arm.name: self.areas(arm, span) for arm in arms})
+        return win_matrix(pd.DataFrame({arm.name: self.areas(arm, span) for arm in arms}))
 
     def kept(self) -> list[tuple[Arm, Arm, Kept]]:
         """Each arm with proposed ROIs beside its twin with oracle ROIs."""
@@ -289,10 +308,3 @@ def _apart_from_outlines(task: Task) -> Task:
 
 def _apart_from_score(task: Task) -> Task:
     return task.model_copy(update={"acquisition": AcquisitionSettings(batch=task.acquisition.batch)})
-
-
-def _value(row: Round, quantity: str) -> float:
-    value: object = row
-    for part in quantity.split("."):
-        value = None if value is None else value.get(part) if isinstance(value, Mapping) else getattr(value, part)
-    return float("nan") if value is None else float(value)  # type: ignore[arg-type]

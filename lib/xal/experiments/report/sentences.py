@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from xal.experiments.report.numbers import estimate, p_value, percent, points, share_of, signed
-from xal.experiments.report.results import Arm, Results
+from xal.experiments.report.results import Arm, Results, shared_seeds
 from xal.experiments.report.statistics import Difference, Kept, Reach
 
 
@@ -91,7 +89,7 @@ def reach_sentence(arm: Arm, base: Arm, reach: Reach | None) -> str:
     """With how many labels the arm is where the baseline ends."""
     if reach is None:
         return f"{arm.name} and {base.name} share no seed, so labels to the target cannot be counted."
-    budget = base.mean("labels")[-1]
+    budget = base.end("labels")
     goal = f"what {base.name} reaches with {budget:.0f} ({percent(reach.target, 1)})"
     seeds = f"{reach.reached} of {reach.seeds} seeds do so on their own"
     if math.isinf(reach.share):
@@ -114,11 +112,10 @@ def kept_sentence(proposed: str, oracle: str, baseline: str, kept: Kept) -> str:
 
 def area_sentence(arm: Arm) -> str | None:
     """Whether the arm's score prefers lesions of some size."""
-    found = arm.mean("pool.score_area")
-    if arm.plan.roi == "none" or not np.isfinite(found).any():
+    known = arm.mean("pool.score_area").dropna()
+    if arm.plan.roi == "none" or known.empty:
         return None
-    known = found[np.isfinite(found)]
-    numbers = f"{known[0]:+.2f} at the start and {known[-1]:+.2f} at the end".replace("-", "−")
+    numbers = f"{known.iloc[0]:+.2f} at the start and {known.iloc[-1]:+.2f} at the end".replace("-", "−")
     return f"{arm.name}: its score's rank correlation with the ROI's area is {numbers} (0: no preference)."
 
 
@@ -128,10 +125,10 @@ def _guidance_sentences(results: Results) -> list[str]:
     if pair is None:
         return []
     guided, plain = pair
-    shared = sorted(guided.by_seed.keys() & plain.by_seed.keys())
+    shared = shared_seeds(guided, plain)
     if not shared:
         return []
-    energy = [np.nanmean(arm.series("attention.energy", shared)[:, -1]) for arm in pair]
+    energy = [arm.series("attention.energy").loc[shared].iloc[:, -1].mean() for arm in pair]
     times = f", {energy[0] / energy[1]:.1f} times as much" if energy[1] > 0 else ""
     return [
         f"Guidance alone: energy in the ROI at the end {percent(energy[0], 1)} for {guided.name}, "

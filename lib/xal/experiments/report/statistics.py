@@ -7,14 +7,16 @@ difference of each pair is the datum.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy import stats
+from scipy.integrate import trapezoid
 
 from xal.arrays import FloatArray
 
@@ -104,52 +106,37 @@ def area_under(x: FloatArray, y: FloatArray, low: float, high: float) -> float:
     """∫ y dx / (high − low) over [low, high] by trapezoids: the mean height of the curve, an accuracy."""
     inside = (x > low) & (x < high)
     at = np.concatenate([[low], x[inside], [high]])
-    height = np.interp(at, x, y)
-    return float(np.sum(np.diff(at) * (height[1:] + height[:-1]) / 2) / (high - low))
-
-
-def t_interval(values: Sequence[float] | FloatArray) -> Interval | None:
-    """Mean ± t(n − 1) · s / √n; None for fewer than two values."""
-    array = np.asarray(values, dtype=np.float64)
-    if array.size < 2:
-        return None
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, array.size - 1) * array.std(ddof=1) / np.sqrt(array.size))
-    mean = float(array.mean())
-    return Interval(mean - half, mean + half)
+    return float(trapezoid(np.interp(at, x, y), at) / (high - low))
 
 
 def band(values: FloatArray) -> tuple[FloatArray, FloatArray] | None:
-    """The t interval of every column of (seeds, points); None for a single seed."""
+    """Mean ± t(n − 1) · s / √n of every column of (seeds, points); None for a single seed."""
     if len(values) < 2:
         return None
-    factor = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) / np.sqrt(len(values))
-    mean, half = values.mean(axis=0), factor * values.std(axis=0, ddof=1)
+    mean, half = values.mean(axis=0), stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * stats.sem(values, axis=0)
     return mean - half, mean + half
 
 
-def bootstrap_interval(values: Sequence[float] | FloatArray) -> Interval | None:
-    """Percentiles of the means of resampled seeds; None for fewer than two values."""
-    array = np.asarray(values, dtype=np.float64)
-    if array.size < 2:
+def bootstrap_interval(*values: FloatArray, of: Callable[..., FloatArray] = np.mean) -> Interval | None:
+    """Percentiles of the mean, or of another statistic, over resampled seeds; None for fewer than two seeds."""
+    if len(values[0]) < 2:
         return None
-    return _percentiles(array[_resamples(array.size)].mean(axis=1))
-
-
-def paired(first: Mapping[int, float], second: Mapping[int, float]) -> Difference | None:
-    """`first` − `second` over the seeds that both have; None if they share none."""
-    seeds = tuple(sorted(first.keys() & second.keys()))
-    if not seeds:
-        return None
-    values = np.array([first[seed] - second[seed] for seed in seeds])
-    values[np.abs(values) < _EQUAL] = 0  # sums of the same heights in another order are no gain
-    return Difference(
-        seeds,
-        tuple(values.tolist()),
-        float(values.mean()),
-        t_interval(values),
-        bootstrap_interval(values),
-        _t_test(values),
+    drawn = stats.bootstrap(
+        values, of, paired=True, n_resamples=_DRAWS, confidence_level=CONFIDENCE, method="percentile", rng=_SEED
     )
+    return _interval(*drawn.confidence_interval)
+
+
+def paired(first: pd.Series, second: pd.Series) -> Difference | None:
+    """`first` − `second`, each by seed, over the seeds that both have; None if they share none."""
+    difference = (first - second).dropna()
+    if difference.empty:
+        return None
+    values = difference.to_numpy(copy=True)
+    values[np.abs(values) < _EQUAL] = 0  # sums of the same heights in another order are no gain
+    t, p = _t_test(values) if len(values) > 1 else (None, None)
+    seeds = tuple(difference.index.tolist())
+    return Difference(seeds, tuple(values.tolist()), float(values.mean()), t, bootstrap_interval(values), p)
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -160,9 +147,9 @@ def holm(p: Sequence[float]) -> list[float]:
     return [float(value) for value in np.minimum(adjusted, 1.0)]
 
 
-def win_matrix(arms: Mapping[str, Mapping[int, float]]) -> list[Pair]:
-    """Every pair of arms that shares at least two seeds, in the order given."""
-    found = [(a, b, paired(arms[a], arms[b])) for a, b in combinations(arms, 2)]
+def win_matrix(arms: pd.DataFrame) -> list[Pair]:
+    """Of seeds × arms every pair of arms that shares at least two seeds, in the order given."""
+    found = [(str(a), str(b), paired(arms[a], arms[b])) for a, b in combinations(arms, 2)]
     tested = [(a, b, difference) for a, b, difference in found if difference is not None and difference.p is not None]
     corrected = holm([difference.p or 0.0 for _, _, difference in tested])
     return [Pair(a, b, difference, p) for (a, b, difference), p in zip(tested, corrected, strict=True)]
@@ -184,40 +171,44 @@ def labels_to_target(x: FloatArray, y: FloatArray, base_x: FloatArray, base_y: F
     """Arm (x, y) against baseline, each (seeds, rounds) with the same seeds in the same rows.
 
     Also for cost in place of labels. Noise makes a curve cross early, the baseline's own included: compare with that.
+    The bootstrap is not SciPy's, which interpolates between the values drawn: here some of them are infinite.
     """
     seeds = len(y)
     rows = np.arange(seeds)[np.newaxis]
     shares = _shares(x, y, base_x, base_y, rows)
-    drawn = _shares(x, y, base_x, base_y, _resamples(seeds, 2000)) if seeds > 1 else None
+    interval = None
+    if seeds > 1:
+        drawn = _shares(x, y, base_x, base_y, np.random.default_rng(_SEED).integers(0, seeds, (2000, seeds)))
+        tail = 50 * (1 - CONFIDENCE)
+        interval = _interval(*np.percentile(drawn, [tail, 100 - tail], method="inverted_cdf"))
     own = _shares(x, y, base_x, base_y, rows.T)
     return Reach(
         target=float(base_y[:, -1].mean()),
         at=float(shares[0] * base_x[:, -1].mean()),
         share=float(shares[0]),
-        interval=None if drawn is None else _percentiles(drawn, "inverted_cdf"),
+        interval=interval,
         reached=int(np.isfinite(own).sum()),
         seeds=seeds,
         median=float(np.percentile(own, 50, method="inverted_cdf")),
     )
 
 
-def kept_share(
-    proposed: Mapping[int, float], oracle: Mapping[int, float], baseline: Mapping[int, float]
-) -> Kept | None:
+def kept_share(proposed: pd.Series, oracle: pd.Series, baseline: pd.Series) -> Kept | None:
     """(proposed − baseline) / (oracle − baseline) of the means, over the seeds that all three have."""
-    common = proposed.keys() & oracle.keys() & baseline.keys()
-    gains = [
-        paired({seed: arm[seed] for seed in common}, {seed: baseline[seed] for seed in common})
-        for arm in (proposed, oracle)
-    ]
-    gain, possible = gains
+    areas = pd.DataFrame({"proposed": proposed, "oracle": oracle, "baseline": baseline}).dropna()
+    gain, possible = (paired(areas[arm], areas["baseline"]) for arm in ("proposed", "oracle"))
     if gain is None or possible is None:
         return None
     if not possible.above:
         return Kept(possible, gain, None, None)
-    rows = _resamples(len(common))
-    ratios = np.asarray(gain.values)[rows].mean(axis=1) / np.asarray(possible.values)[rows].mean(axis=1)
-    return Kept(possible, gain, gain.mean / possible.mean, _percentiles(ratios))
+    interval = bootstrap_interval(np.asarray(gain.values), np.asarray(possible.values), of=_ratio)
+    return Kept(possible, gain, gain.mean / possible.mean, interval)
+
+
+def _ratio(gain: FloatArray, possible: FloatArray, axis: int = -1) -> FloatArray:
+    """Of the two means."""
+    ratio: FloatArray = gain.mean(axis=axis) / possible.mean(axis=axis)
+    return ratio
 
 
 def _shares(x: FloatArray, y: FloatArray, base_x: FloatArray, base_y: FloatArray, rows: npt.NDArray[Any]) -> FloatArray:
@@ -229,21 +220,14 @@ def _shares(x: FloatArray, y: FloatArray, base_x: FloatArray, base_y: FloatArray
     return np.asarray(reach)
 
 
-def _t_test(values: FloatArray) -> float | None:
-    if values.size < 2:
-        return None
-    error = float(values.std(ddof=1)) / np.sqrt(values.size)
-    if error == 0:
-        return 0.0 if values.any() else 1.0
-    return float(2 * stats.t.sf(abs(values.mean()) / error, values.size - 1))
+def _t_test(values: FloatArray) -> tuple[Interval, float]:
+    """Of the mean against 0. Values that are all the same leave no doubt; SciPy has no p-value for them."""
+    if np.ptp(values) < _EQUAL:
+        mean = float(values.mean())
+        return Interval(mean, mean), 0.0 if mean else 1.0
+    test = stats.ttest_1samp(values, 0)
+    return _interval(*test.confidence_interval(CONFIDENCE)), float(test.pvalue)
 
 
-def _resamples(count: int, draws: int = _DRAWS) -> npt.NDArray[np.int64]:
-    return np.random.default_rng(_SEED).integers(0, count, (draws, count))
-
-
-def _percentiles(drawn: FloatArray, method: Any = "linear") -> Interval:
-    """The middle 95 % of what was drawn; `inverted_cdf` where values may be infinite."""
-    tail = 50 * (1 - CONFIDENCE)
-    low, high = np.percentile(drawn, [tail, 100 - tail], method=method)
+def _interval(low: float, high: float) -> Interval:
     return Interval(float(low), float(high))

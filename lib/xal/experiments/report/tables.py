@@ -5,19 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
+import pandas as pd
 
 from xal.experiments.report.numbers import estimate, levels, number, p_value, points, share_of, signed
-from xal.experiments.report.page import Block, Paragraph, Table
-from xal.experiments.report.results import Arm, Axis, Results
+from xal.experiments.report.page import Table
+from xal.experiments.report.results import Arm, Axis, Results, ignorant_maps
 from xal.experiments.report.sentences import verdict
 from xal.experiments.report.statistics import Reach, bootstrap_interval, paired
-from xal.experiments.run.rows import Attention
 
 _GRID = {"uniform": "uniform", "entropy": "uncertainty", "misalignment": "misalignment", "xal": "both"}
 """The methods of the table acquisition × loss, and what they look at."""
 _AXES: tuple[Axis, Axis] = ("labels", "cost")
 _BASELINES = {"uniform": "even map", "centre": "centre Gaussian", "untrained": "untrained network"}
+_KINDS = {
+    "dice": "soft Dice",
+    "energy": "energy in ROI",
+    "pointing": "pointing game",
+    "deletion": "deletion",
+    "insertion": "insertion",
+}
 _SETS = {
     "total": "in all",
     "test": "to judge",
@@ -55,7 +61,7 @@ def _span(numbers: Sequence[int]) -> str:
     return f"{low}" if low == high else f"{low} to {high}"
 
 
-def area_tables(results: Results) -> list[Block]:
+def area_tables(results: Results) -> list[Table]:
     """Areas under the curve and differences to the baseline: headline arms, then the others."""
     head = [
         "arm",
@@ -66,7 +72,7 @@ def area_tables(results: Results) -> list[Block]:
         "p",
         "result",
     ]
-    tables: list[Block] = []
+    tables = []
     for arms, caption in (
         (
             results.headline,
@@ -81,8 +87,9 @@ def area_tables(results: Results) -> list[Block]:
 
 
 def _area_row(results: Results, arm: Arm) -> list[str]:
-    areas = list(results.areas(arm, results.span([arm, results.base])).values())
-    row = [arm.name, str(len(areas)), f"{100 * np.mean(areas):.1f} {levels(bootstrap_interval(areas))}".rstrip()]
+    areas = results.areas(arm, results.span([arm, results.base]))
+    interval = bootstrap_interval(areas.to_numpy())
+    row = [arm.name, str(len(areas)), f"{100 * areas.mean():.1f} {levels(interval)}".rstrip()]
     if arm is results.base:
         return [*row, "", "", "", "baseline"]
     gain = results.gain(arm)
@@ -93,7 +100,7 @@ def _area_row(results: Results, arm: Arm) -> list[str]:
     return [*row, f"{signed(gain.mean)} {points(gain.t)}", points(gain.bootstrap), p_value(gain.p), verdict(gain)]
 
 
-def reach_table(results: Results, axis: Axis) -> list[Block]:
+def reach_table(results: Results, axis: Axis) -> Table | None:
     """When each arm is where the baseline ends."""
     rows = []
     for arm in results.curves:
@@ -110,23 +117,21 @@ def reach_table(results: Results, axis: Axis) -> list[Block]:
                 ]
             )
     if len(rows) < 2:
-        return []
-    end = results.base.mean(axis)[-1]
+        return None
+    end = results.base.end(axis)
     unit, there = ("labels", f"{end:.0f} labels") if axis == "labels" else ("cost", f"a cost of {end:.0f}")
     head = ["arm", unit, "share of the budget [95 % bootstrap]", "seeds that do", "half of the seeds by"]
     caption = (
         f"When the mean curve first reaches what {results.baseline} ends with ({there}); then each seed by "
         f"itself. The row of {results.baseline} says how early noise alone gets there."
     )
-    return [Table(head, rows, caption)]
+    return Table(head, rows, caption)
 
 
-def cost_blocks(results: Results, picture: list[Block]) -> list[Block]:
-    """The same comparisons against annotation cost."""
-    if len(results.curves) < 2:
-        return []
-    if not results.cost_differs:
-        return [Paragraph("Every label cost the same in all arms, so against cost all curves and shares are as above.")]
+def cost_table(results: Results) -> Table | None:
+    """The same comparisons against annotation cost; None where that says no more than the labels do."""
+    if len(results.curves) < 2 or not results.cost_differs:
+        return None
     head = ["arm", "cost at the end", f"AUBC − {results.baseline} [95 % t]", "result"]
     rows = []
     for arm in results.curves:
@@ -134,15 +139,15 @@ def cost_blocks(results: Results, picture: list[Block]) -> list[Block]:
         shown = (
             ["", "baseline" if arm is results.base else "–"] if gain is None else [estimate(gain, ""), verdict(gain)]
         )
-        rows.append([arm.name, f"{arm.mean('cost')[-1]:.0f}", *shown])
+        rows.append([arm.name, f"{arm.end('cost'):.0f}", *shown])
     caption = "Over the costs that all runs of an arm and of the baseline cover."
-    return [*picture, Table(head, rows, caption), *reach_table(results, "cost")]
+    return Table(head, rows, caption)
 
 
-def win_table(results: Results) -> list[Block]:
+def win_table(results: Results) -> Table | None:
     """Every pair of headline arms."""
     if not results.matrix:
-        return []
+        return None
     names = [arm.name for arm in results.headline if any(arm.name in (p.first, p.second) for p in results.matrix)]
     cells = {}
     for pair in results.matrix:
@@ -155,24 +160,23 @@ def win_table(results: Results) -> list[Block]:
         "Row minus column: points of AUBC, and p of the paired t-test, corrected by Holm for all pairs. "
         "▲ the row is better, ▼ it is worse, at 5 %."
     )
-    return [Table(["", *names], rows, caption)]
+    return Table(["", *names], rows, caption)
 
 
-def grid_table(results: Results) -> list[Block]:
-    """Acquisition × loss, so that what guidance gains is not credited to the acquisition."""
+def grid_table(results: Results) -> Table | str | None:
+    """Acquisition × loss, so that what guidance gains is not credited to the acquisition; or why it cannot be shown."""
     cells = {(method, guided): arm for method in _GRID for guided, arm in results.cells(method).items()}
     if not any(arm.plan.guided for arm in cells.values()) or all(arm.plan.guided for arm in cells.values()):
-        return []
+        return None
     chances = {cell: results.chance(arm) or cells.get(("uniform", cell[1])) for cell, arm in cells.items()}
     arms = list({arm.name: arm for arm in (*cells.values(), *chances.values()) if arm is not None}.values())
-    seeds = set.intersection(*(set(arm.by_seed) for arm in arms))
-    if not seeds:
-        return [Paragraph("The arms of acquisition × loss share no seed, so they cannot be set side by side.")]
     span = results.span(arms)
-    areas = {arm.name: {seed: area for seed, area in results.areas(arm, span).items() if seed in seeds} for arm in arms}
+    areas = pd.DataFrame({arm.name: results.areas(arm, span) for arm in arms}).dropna()
+    if areas.empty:
+        return "The arms of acquisition × loss share no seed, so they cannot be set side by side."
 
     def mean(arm: Arm | None) -> str:
-        return f"{100 * np.mean(list(areas[arm.name].values())):.1f}" if arm is not None else "–"
+        return f"{100 * areas[arm.name].mean():.1f}" if arm is not None else "–"
 
     def gain(first: Arm | None, second: Arm | None) -> str:
         difference = paired(areas[first.name], areas[second.name]) if first is not None and second is not None else None
@@ -196,15 +200,15 @@ def grid_table(results: Results) -> list[Block]:
     rows = [row for row in rows if set(row[1:]) - {"–", ""}]
     starred = any("*)" in text for row in rows for text in row)
     caption = (
-        f"AUBC over the {len(seeds)} seed{'s' * (len(seeds) > 1)} that all of these arms share "
+        f"AUBC over the {len(areas)} seed{'s' * (len(areas) > 1)} that all of these arms share "
         f"({', '.join(arm.name for arm in arms)}); differences in points with paired 95 % t intervals. Arms side by "
         "side differ in nothing but guidance. In brackets: the uniform arm that is subtracted, with the same batch rule"
         + (" (* there is none, so the batches or the training differ, too)." if starred else ".")
     )
-    return [Table(["acquisition", "without guidance", "with guidance", "gain of guidance"], rows, caption)]
+    return Table(["acquisition", "without guidance", "with guidance", "gain of guidance"], rows, caption)
 
 
-def outlines_table(results: Results) -> list[Block]:
+def outlines_table(results: Results) -> Table | None:
     """What outlines are worth to training in all: findings alone against guidance and the head that proposes ROIs."""
     rows = []
     for alone in results.curves:
@@ -215,26 +219,26 @@ def outlines_table(results: Results) -> list[Block]:
         rows.append(
             [
                 alone.name, taught.name,
-                *(f"{100 * arm.mean('attention.energy')[-1]:.1f} %" for arm in (alone, taught)),
+                *(f"{100 * arm.end('attention.energy'):.1f} %" for arm in (alone, taught)),
                 "–" if difference is None else estimate(difference, ""),
             ]
         )  # fmt: skip
     if not rows:
-        return []
+        return None
     caption = (
         "Arms side by side differ in nothing but whether training learns from outlines, too (by guidance and by the "
         "head that proposes ROIs), or from findings alone (cross entropy). Energy: of the attention in held-out ROIs, "
         "with the full budget. Gain: AUBC with outlines minus without, in points, with the paired 95 % t interval."
     )
     head = ["findings alone", "and outlines", "energy in ROI, findings alone", "and outlines", "gain of outlines"]
-    return [Table(head, rows, caption)]
+    return Table(head, rows, caption)
 
 
-def price_blocks(results: Results, picture: list[Block]) -> list[Block]:
+def price_table(results: Results) -> Table | None:
     """What guided arms save against labelling by chance and learning from findings alone, and what that costs."""
     old = results.conventional
     if old is None:
-        return []
+        return None
     rows = []
     for arm in results.priced[1:]:
         gain, by_labels, by_cost = results.gain(arm, over=old), *(results.reach(arm, axis, old) for axis in _AXES)
@@ -242,15 +246,15 @@ def price_blocks(results: Results, picture: list[Block]) -> list[Block]:
             continue
         rows.append([arm.name, share_of(arm.plan.outlined), estimate(gain, ""), _reached(by_labels), _reached(by_cost)])
     if not rows:
-        return []
+        return None
     cost = results.base.plan.roi_cost
     caption = (
         f"Against {old.name}: images by chance, findings alone. When the mean curve reaches what that ends with, as a "
-        f"share of its {old.mean('labels')[-1]:.0f} labels: counted in labels, and in annotation time if an ROI costs "
+        f"share of its {old.end('labels'):.0f} labels: counted in labels, and in annotation time if an ROI costs "
         f"as much as {cost:g} labels more; with 95 % bootstrap intervals."
     )
     head = ["arm", "ROIs drawn", f"AUBC − {old.name} [95 % t]", "in labels", "in annotation time"]
-    return [*picture, Table(head, rows, caption)]
+    return Table(head, rows, caption)
 
 
 def _reached(reach: Reach) -> str:
@@ -259,53 +263,39 @@ def _reached(reach: Reach) -> str:
     return share_of(reach.share) + interval
 
 
-def attention_table(results: Results) -> list[Block]:
+def attention_table(results: Results) -> Table | None:
     """Attention on held-out ROIs with the full budget, beside maps that know nothing."""
-    arms = [arm for arm in results.curves if np.isfinite(arm.mean("attention.dice")[-1])]
-    if not arms:
-        return []
-    kinds = ["dice", "energy", "pointing", "deletion", "insertion"]
-    measured: list[tuple[str, list[float]]] = [
-        (arm.name, [arm.mean(f"attention.{kind}")[-1] for kind in kinds]) for arm in arms
-    ]
-    for name, text in _BASELINES.items():
-        known = [run.header.baselines[name] for run in results.base.runs if name in run.header.baselines]
-        if known:
-            measured.append((text, [_mean_of(known, kind) for kind in kinds]))
-    used = [k for k in range(len(kinds)) if any(np.isfinite(values[k]) for _, values in measured)]
-    rows = [[name, *(number(values[k], 3) for k in used)] for name, values in measured]
-    head = ["", *(["soft Dice", "energy in ROI", "pointing game", "deletion", "insertion"][k] for k in used)]
-    return [Table(head, rows, "With the full budget, mean over seeds; the last rows are maps that know nothing.")]
+    ends = {arm.name: {kind: arm.end(f"attention.{kind}") for kind in _KINDS} for arm in results.curves}
+    measured = pd.DataFrame.from_dict(ends, orient="index", columns=[*_KINDS]).dropna(subset="dice")
+    if measured.empty:
+        return None
+    maps = ignorant_maps([results.base]).reindex([*_BASELINES]).dropna(how="all").rename(_BASELINES)
+    shown = pd.concat([measured, maps]).dropna(axis=1, how="all").rename(columns=_KINDS)
+    rows = [[str(name), *(number(value, 3) for value in values)] for name, values in shown.iterrows()]
+    return Table(["", *shown], rows, "With the full budget, mean over seeds; the last rows are maps that know nothing.")
 
 
-def _mean_of(known: Sequence[Attention], kind: str) -> float:
-    values = [value for one in known if (value := getattr(one, kind)) is not None]
-    return float(np.mean(values)) if values else math.nan
-
-
-def proposed_table(results: Results) -> list[Block]:
+def proposed_table(results: Results) -> Table | None:
     """How near each arm's proposed ROIs come to the true ones, in its scores and by themselves."""
     arms = [arm for arm in results.curves if arm.plan.roi == "proposed"]
     rows = []
     for arm in arms:
-        found = [(key, arm.mean(f"pool.{key}")) for key in ("proposed_oracle", "roi_dice")]
-        rows.append([arm.name, *(number(values[k], 2) for _, values in found for k in (0, -1))])
+        found = [arm.mean(f"pool.{key}") for key in ("proposed_oracle", "roi_dice")]
+        rows.append([arm.name, *(number(values.iloc[k], 2) for values in found for k in (0, -1))])
     rows = [row for row in rows if set(row[1:]) != {"–"}]
     if not rows:
-        return []
+        return None
     head = ["arm", "scores: first model", "scores: last model", "Dice: first model", "Dice: last model"]
     caption = (
         "Scores: Spearman's rank correlation, over the pool, of the scores (with the task's α, whatever the arm "
         "chooses by) with proposed ROIs and those that the same model would give with the true ones. Dice: of proposed "
         "and true ROI. Means over seeds; the first model knows the start set alone."
     )
-    return [Table(head, rows, caption)]
+    return Table(head, rows, caption)
 
 
-def end_table(results: Results) -> list[Block]:
-    """Everything measured with the full budget."""
-    arms = [*results.headline, *results.exploratory, *([results.ceiling] if results.ceiling else [])]
-    findings = sorted({finding for arm in arms for run in arm.runs for finding in run.rounds[-1].recall})
+def end_table(results: Results) -> Table:
+    """What was measured with the full budget, but for recalls."""
     columns = [
         ("labels", "labels", 0),
         ("balanced accuracy", "balanced_accuracy", 3),
@@ -315,14 +305,13 @@ def end_table(results: Results) -> list[Block]:
         ("ECE after", "ece", 3),
         ("temperature", "temperature", 2),
     ]
-    rows = [[arm.name, *(_number_of(arm, key, digits) for _, key, digits in columns)] for arm in arms]
-    recalls = [[arm.name, *(_number_of(arm, f"recall.{finding}", 3) for finding in findings)] for arm in arms]
-    return [
-        Table(["arm", *(name for name, _, _ in columns)], rows, "Mean over seeds."),
-        Table(["recall of", *findings], recalls),
-    ]
+    rows = [[arm.name, *(number(arm.end(key), digits) for _, key, digits in columns)] for arm in results.measured]
+    return Table(["arm", *(name for name, _, _ in columns)], rows, "Mean over seeds.")
 
 
-def _number_of(arm: Arm, quantity: str, digits: int) -> str:
-    """The mean over seeds with the full budget."""
-    return number(arm.mean(quantity)[-1], digits)
+def recall_table(results: Results) -> Table:
+    """How much of every finding is found with the full budget."""
+    arms = results.measured
+    findings = sorted({finding for arm in arms for run in arm.runs for finding in run.rounds[-1].recall})
+    rows = [[arm.name, *(number(arm.end(f"recall.{finding}"), 3) for finding in findings)] for arm in arms]
+    return Table(["recall of", *findings], rows)
