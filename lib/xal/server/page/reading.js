@@ -343,8 +343,9 @@ function resume(state, draft, room) {
  */
 function lay(state, { checksum, pixels, runs, drawn = runs.length > 1 }) {
   const { checksum: now, fingerprint } = sure(state.image);
+  const samePixels = (checksum ?? now) === now || (Boolean(pixels) && pixels === fingerprint); // an earlier page kept neither
   const fits = runs.reduce((sum, length) => sum + length, 0) === state.size;
-  if (!fits || ((checksum ?? now) !== now && !(pixels && pixels === fingerprint))) return step({ ...state, replaced: true, drawn: false }); // an earlier page kept neither
+  if (!samePixels || !fits) return step({ ...state, replaced: true, drawn: false });
   return step({ ...state, replaced: false, drawn }, { do: "lay", runs });
 }
 
