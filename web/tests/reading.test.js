@@ -448,6 +448,11 @@ for (const [what, other] of /** @type {[string, Partial<Page.Draft>][]} */ ([
   });
 }
 
+test("where nobody knows the pixels, another file is taken to have others", () => {
+  const unknown = { image: image({ fingerprint: null }), draft: draft({ checksum: "0", pixels: null }) };
+  assert(new Reader().opens("a").sees(unknown).state.replaced);
+});
+
 test("a draft that was not written over is not dropped when it is left", () => {
   assert(
     !new Reader()
