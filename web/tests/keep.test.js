@@ -6,7 +6,7 @@ import test from "node:test";
 import { answering, replying, unreachable } from "./browser.js";
 import { draftFor, labelFor } from "./kept.js";
 
-const { draftOf, draftsOf, dropDraft, entrust, keepDraft, markTold, sendAll, submissionNumber, waiting, waitingElsewhere } =
+const { draftOf, draftsOf, dropDraft, entrust, keepDraft, labelOf, markTold, sendAll, submissionNumber, waiting, waitingElsewhere } =
   await import("../../lib/xal/server/page/keep.js");
 
 /**
@@ -57,6 +57,14 @@ test("labels wait in the order in which they were made", async () => {
     (await waiting("order", "task")).map((entry) => entry.submission),
     ["order-first", "order-second"],
   );
+});
+
+test("a reader's label of an image is the one that was made last", async () => {
+  await entrust(labelFor("latest", { submission: "latest-first", made: 1 }));
+  await entrust(labelFor("latest", { submission: "latest-second", made: 2 }));
+  await entrust(labelFor("latest", { submission: "latest-other", made: 3, reader: "another" }));
+  assert.equal((await labelOf("latest", "task", "reader", "image"))?.submission, "latest-second");
+  assert.equal(await labelOf("latest", "task", "reader", "other"), undefined);
 });
 
 test("a label of another pool or task waits elsewhere", async () => {

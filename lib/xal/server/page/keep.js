@@ -180,6 +180,13 @@ export async function markTold(...of) {
 export const waiting = async (pool, task) => (await outbox()).filter((entry) => entry.pool === pool && entry.task === task);
 
 /**
+ * This reader's label of an image that has not reached the server yet, the latest one.
+ * @param {Page.DraftKey} of
+ */
+export const labelOf = async (...[pool, task, reader, image]) =>
+  (await waiting(pool, task)).findLast((entry) => entry.image === image && entry.reader === reader);
+
+/**
  * What was drawn for another pool or task: it waits until that is served here again.
  * @param {string} pool
  * @param {string} task

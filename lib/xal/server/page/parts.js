@@ -6,21 +6,22 @@ import { live } from "./live.js";
 import { readPath } from "./rows.js";
 import { sure } from "./sure.js";
 
-/** @import { Phase, Read } from "./read.js" */
+/** @import { Read } from "./read.js" */
+/** @import { Phase } from "./reading.js" */
 
 /** @type {Partial<Record<Phase, (read: Read) => Page.Child>>} */
 const COVERS = {
   idle: (read) => [h("p", {}, "Ready when you are."), nextButton(read, "Next image")],
   loading: () => h("p", { class: "busy" }, "Loading the image …"),
   empty: () => [h("h2", {}, "Nothing left to read"), h("p", {}, "Every image has been read, or is with somebody else.")],
-  error: (read) => [h("h2", {}, "This did not work"), h("p", { role: "alert" }, read.message), nextButton(read, "Another image")],
+  error: (read) => [h("h2", {}, "This did not work"), h("p", { role: "alert" }, read.state.message), nextButton(read, "Another image")],
 };
 /** @type {Record<Phase, (read: Read) => Page.Child>} */
 const PANELS = {
   idle: idlePart,
   loading: () => [],
   empty: (read) => [h("h2", {}, "Done"), h("p", { class: "quiet" }, "New images appear by themselves."), nextButton(read, "Ask again"), unfinishedPart(read)],
-  error: (read) => [h("h2", {}, "Not opened"), h("button", { onClick: () => read.without("idle") }, "Back to the start"), unfinishedPart(read)],
+  error: (read) => [h("h2", {}, "Not opened"), h("button", { onClick: () => read.happens({ type: "rest" }) }, "Back to the start"), unfinishedPart(read)],
   reading: readingPart,
   sending: sendingPart,
   why: whyPart,
@@ -30,17 +31,17 @@ const PANELS = {
  * What covers the picture; null where the picture itself is to be seen.
  * @param {Read} read
  */
-export const coverOf = (read) => COVERS[read.phase]?.(read) ?? null;
+export const coverOf = (read) => COVERS[read.state.phase]?.(read) ?? null;
 
 /** @param {Read} read */
-export const panelOf = (read) => PANELS[read.phase](read);
+export const panelOf = (read) => PANELS[read.state.phase](read);
 
 /**
  * @param {Read} read
  * @param {string} text
  */
 function nextButton(read, text) {
-  return h("button", { class: "primary large", data: { focus: "next" }, onClick: () => read.next() }, text, h("kbd", {}, "N"));
+  return h("button", { class: "primary large", data: { focus: "next" }, onClick: () => read.happens({ type: "next" }) }, text, h("kbd", {}, "N"));
 }
 
 /** @param {Read} read */
@@ -67,7 +68,8 @@ function idlePart(read) {
  * @param {Read} read
  */
 function unfinishedPart(read) {
-  const others = read.unfinished.filter(({ image }) => image !== read.wanted);
+  const { unfinished: drafts, wanted } = read.state;
+  const others = drafts.filter(({ image }) => image !== wanted);
   return (
     others.length > 0 && [
       h("h3", {}, "Unfinished"),
@@ -93,15 +95,20 @@ function unfinished(read, draft) {
       "div",
       { class: "row" },
       h("a", { href: readPath(image) }, image),
-      h("button", { class: "plain", "aria-label": `Discard ${image}`, data: { focus: `discard-${image}` }, onClick: () => read.discard(draft) }, "Discard"),
+      h(
+        "button",
+        { class: "plain", "aria-label": `Discard ${image}`, data: { focus: `discard-${image}` }, onClick: () => read.happens({ type: "discard", draft }) },
+        "Discard",
+      ),
     ),
     refused && h("p", { class: "bad" }, refused),
   );
 }
 
 /** @param {Read} read */
-function heading({ room, image: shown, phase, until }) {
-  const image = sure(shown);
+function heading({ room, state }) {
+  const { phase, until } = state;
+  const image = sure(state.image);
   const standing = phase === "reading" && until ? `Yours until ${clock(until)}` : image.status;
   return [
     h("h2", { class: "id" }, image.id),
@@ -132,13 +139,14 @@ function patientOf(image) {
 
 /** @param {Read} read */
 function readingPart(read) {
-  const { room, refused, revises } = read;
-  const { own, lease } = sure(read.image);
+  const { room, state } = read;
+  const { finding: chosen, refused, replaced, revises } = state;
+  const { own, lease } = sure(state.image);
   return [
     heading(read),
     revises && note(`You revise what ${revises.reader} said (${revises.finding}). What you hand in takes its place.`),
     own && note(`You handed this in as ${own.finding} (revision ${own.revision}). This will be revision ${own.revision + 1}.`),
-    read.replaced && note("The file of this image was replaced since this was outlined: please outline it anew.", "bad"),
+    replaced && note("The file of this image was replaced since this was outlined: please outline it anew.", "bad"),
     refused && note(`The server did not take it: ${refused}`, "bad"),
     lease && lease.reader !== room.reader && note(`${lease.reader} is reading this image.`, "bad"),
     h(
@@ -153,19 +161,19 @@ function readingPart(read) {
       { class: "column" },
       h(
         "button",
-        { class: "primary large", data: { focus: "submit" }, disabled: read.finding === null, onClick: () => read.submit() },
+        { class: "primary large", data: { focus: "submit" }, disabled: chosen === null, onClick: () => read.submit() },
         "Hand in",
         h("kbd", {}, "Enter"),
       ),
-      refused && revises && h("button", { data: { focus: "alone" }, onClick: () => read.alone() }, "Make it a reading of my own"),
-      h("button", { data: { focus: "next" }, onClick: () => read.next() }, "Next without handing in", h("kbd", {}, "N")),
+      refused && revises && h("button", { data: { focus: "alone" }, onClick: () => read.happens({ type: "alone" }) }, "Make it a reading of my own"),
+      h("button", { data: { focus: "next" }, onClick: () => read.happens({ type: "next" }) }, "Next without handing in", h("kbd", {}, "N")),
       (revises || own) &&
         h(
           "button",
-          { class: "plain", data: { focus: "forget" }, onClick: () => read.forget() },
+          { class: "plain", data: { focus: "forget" }, onClick: () => read.happens({ type: "forget" }) },
           revises ? `Leave it as ${revises.reader} said` : `Keep revision ${own?.revision} as it is`,
         ),
-      h("button", { class: "plain", data: { focus: "exclude" }, onClick: () => read.exclude() }, "Exclude this image …"),
+      h("button", { class: "plain", data: { focus: "exclude" }, onClick: () => read.happens({ type: "exclude" }) }, "Exclude this image …"),
     ),
     room.reveal === "always" && read.why.part(),
     h(
@@ -178,8 +186,7 @@ function readingPart(read) {
 }
 
 /** @param {Read} read */
-function measure({ viewer, room }) {
-  const voxels = viewer.outline?.voxels ?? 0;
+function measure({ state: { voxels }, room }) {
   return voxels ? `${voxels} ${room.dimensions === 2 ? "pixels" : "voxels"} outlined` : "Nothing outlined yet";
 }
 
@@ -194,7 +201,13 @@ function findingChoice(read, { name }, at) {
   return h(
     "label",
     { class: "choice", css: { "--colour": rgb(colourOf(read.room, name)) }, onClick: goOn },
-    h("input", { type: "radio", name: "finding", checked: read.finding === name, data: { focus: `finding-${at}` }, onChange: () => read.pick(name) }),
+    h("input", {
+      type: "radio",
+      name: "finding",
+      checked: read.state.finding === name,
+      data: { focus: `finding-${at}` },
+      onChange: () => read.happens({ type: "picked", finding: name }),
+    }),
     h("span", { class: "swatch" }),
     h("span", { class: "name" }, name),
     at < 9 && h("kbd", {}, at + 1),
@@ -209,15 +222,21 @@ function sendingPart(read) {
 
 /** @param {Read} read */
 function whyPart(read) {
+  const { image, receipt } = read.state;
   return [
     heading(read),
-    read.receipt && h("p", { class: "receipt", role: "status", tabindex: -1 }, receiptOf(read.receipt, read.why.said !== null)),
+    receipt && h("p", { class: "receipt", role: "status", tabindex: -1 }, receiptOf(receipt, read.why.said !== null)),
     read.why.part(),
     h(
       "div",
       { class: "column" },
       nextButton(read, "Next image"),
-      h("button", { data: { focus: "again" }, onClick: () => read.again() }, sure(read.image).own ? "Draw again" : "Outline it myself", h("kbd", {}, "R")),
+      h(
+        "button",
+        { data: { focus: "again" }, onClick: () => read.happens({ type: "again" }) },
+        sure(image).own ? "Draw again" : "Outline it myself",
+        h("kbd", {}, "R"),
+      ),
     ),
     unfinishedPart(read),
   ];

@@ -99,7 +99,7 @@ export class Tools {
     );
     this.direction = this.bar.querySelector("select");
     this.#use("pen");
-    for (const name of ["moved", "window", "drawn"]) viewer.addEventListener(name, () => this.refresh());
+    for (const name of ["moved", "window", "drawn", "laid"]) viewer.addEventListener(name, () => this.refresh());
   }
 
   /** @param {string} name */

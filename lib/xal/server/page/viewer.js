@@ -11,7 +11,10 @@ import { sure } from "./sure.js";
 const FILL_OPACITY = 0.35;
 const TRANSLUCENT_BELOW_MIN = 1; // opacity falls with the square below cal_min: what NiiVue 0.69 draws for 1, though it lists it as 2
 
-/** Says `drawn` after each change of the outline, `moved` when another slice is shown, `window` when the window changes. */
+/**
+ * Says `drawn` after each change that the reader makes to the outline, `laid` when another outline is put in its place,
+ * `moved` when another slice is shown, `window` when the window changes.
+ */
 export class Viewer extends EventTarget {
   /**
    * @param {HTMLCanvasElement} canvas
@@ -167,7 +170,7 @@ export class Viewer extends EventTarget {
    */
   restore(runs) {
     sure(this.outline).restore(runs);
-    this.changed();
+    this.#laid();
   }
 
   /** An outline without anything, that cannot be undone. */
@@ -187,7 +190,7 @@ export class Viewer extends EventTarget {
     const outline = sure(this.outline);
     outline.restore(runsOf(sure(this.nv.drawBitmap)));
     this.nv.drawBitmap = outline.mask;
-    this.changed();
+    this.#laid();
   }
 
   /**
@@ -336,7 +339,7 @@ export class Viewer extends EventTarget {
     this.dispatchEvent(new Event("window"));
   }
 
-  /** The outline is another one. */
+  /** The reader has changed the outline. */
   changed() {
     this.redraw();
     this.dispatchEvent(new Event("drawn"));
@@ -367,6 +370,11 @@ export class Viewer extends EventTarget {
   /** The axis that the slices in view do not have. */
   #plane() {
     return PLANE[VIEWS[sure(this.view)]];
+  }
+
+  #laid() {
+    this.redraw();
+    this.dispatchEvent(new Event("laid"));
   }
 
   #moved() {
