@@ -12,15 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xal.datasets.registry import ADAPTERS, known_options, read_options, read_source
 from xal.datasets.truth import TRUTH, TRUTH_FOLDER
 from xal.errors import XalError
-from xal.pool.notes import note_withdrawn
-from xal.pool.project import Project
 from xal.sources.address import is_address
 from xal.task import TASKS, load_task
+
+if TYPE_CHECKING:  # a command that needs no project does not wait for its imports
+    from xal.pool.project import Project
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout that this lies in, if it does."""
@@ -143,6 +144,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _open(given: argparse.Namespace) -> Project:
+    from xal.pool.project import Project
+
     if not is_address(given.studies) and not Path(given.studies).is_dir():
         raise XalError(f"--studies {given.studies} is no folder, and no archive's address")
     return Project.open(load_task(given.task, OWN_TASKS), _studies(given), given.database, named=given.task)
@@ -190,6 +193,8 @@ def _annotations(given: argparse.Namespace) -> None:
 
 
 def _withdraw(given: argparse.Namespace) -> None:
+    from xal.pool.notes import note_withdrawn
+
     project = _open(given)
     row = project.store.withdraw(given.annotation, by=given.reader)
     note_withdrawn(project.workspace.labels, [row])

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -24,6 +22,7 @@ from harness.official import (
     write_siim,
     write_vindr_kaggle,
 )
+from harness.warm import WarmProcess
 
 from xal.datasets.truth import read_truth
 from xal.imaging.images import read_label
@@ -45,21 +44,14 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_folder(tmp_path_factory.mktemp("set") / "source", 60)
 
 
-def begin_import(source: Path, studies: Path, after: int) -> subprocess.Popen[str]:
+def begin_import(source: Path, studies: Path, after: int) -> WarmProcess:
     """Start an import, and wait until so many images are in place."""
-    command = [sys.executable, "-m", "xal.cli", "import", "folder", str(source), str(studies), "--start", "3"]
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=_hear_interrupts
-    )
+    command = ["xal.cli", "import", "folder", str(source), str(studies), "--start", "3"]
+    process = WarmProcess(command, os.environ, studies.with_name("import.log"))
     until = time.monotonic() + 240
     while process.poll() is None and time.monotonic() < until and len(list(studies.glob("*.png"))) < after:
         time.sleep(0.002)
     return process
-
-
-def _hear_interrupts() -> None:
-    """A shell's background jobs, and what they start, ignore Ctrl-C: tests that run in one would, too."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_an_import_killed_several_times_ends_as_if_it_never_was(source: Path, tmp_path: Path):
@@ -85,8 +77,8 @@ def test_an_import_killed_several_times_ends_as_if_it_never_was(source: Path, tm
 def test_who_interrupts_it_is_told_how_to_go_on(source: Path, tmp_path: Path):
     process = begin_import(source, tmp_path / "studies", 1)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=240)
-    assert process.returncode == 1
+    assert process.wait(240) == 1
+    said = (tmp_path / "import.log").read_text()
     assert "xal: stopped; the same command goes on from here" in said
     assert "Traceback" not in said
 

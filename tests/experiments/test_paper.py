@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from harness.official import (
     NEW,
@@ -21,6 +19,7 @@ from harness.official import (
     write_vindr_kaggle,
 )
 from harness.simulation import TASKS, shrink, write_set, write_simulation
+from harness.warm import WarmProcess
 
 from xal.cli import main
 from xal.datasets.truth import TRUTH_FOLDER, read_truth
@@ -107,16 +106,14 @@ def test_one_command_imports_simulates_and_reports(
 def test_what_was_killed_goes_on_with_the_same_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     config, source = shrink(PAPER / "siim_covid.yaml", tmp_path), siim(tmp_path / "source")
     again = command(config, source)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "xal.cli", *again], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )  # fmt: skip
+    process = WarmProcess(["xal.cli", *again], os.environ, tmp_path / "killed.log")
     deadline = time.monotonic() + 600
     while not list(config.with_suffix("").glob("*.jsonl")):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
+    for one in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
+        one.kill()
     process.wait()
     assert main(again) == 0
     said = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Server processes, and their jobs, that begin with their imports done.
+"""Server processes, their jobs and commands, that begin with their imports done.
 
 A server imports for eight seconds of computing and answers in one more; the tests start a hundred of them, and each
 training or scoring is a process that imports as much again. So each process that runs tests keeps one other, the
@@ -51,7 +51,7 @@ def begins_early(environment: Mapping[str, str]) -> bool:
 
 
 class WarmProcess:
-    """A server that was forked; what tests ask of a `subprocess.Popen`."""
+    """A server or a command that was forked; what tests ask of a `subprocess.Popen`."""
 
     def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
         """Begin `python -m arguments`, with this environment alone, writing into `log`."""
@@ -241,6 +241,7 @@ def _be(request: dict, output: int) -> NoReturn:
     os.environ.update(request["environment"])
     time.tzset()
     tempfile.tempdir = None  # $TMPDIR counts anew
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, and so tests, ignore Ctrl-C
     if os.environ.get("PYTHONFAULTHANDLER"):
         faulthandler.enable()
     import runpy
