@@ -18,13 +18,13 @@ import numpy as np
 import psutil
 import requests
 
-sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "tests")]
+sys.path[:0] = [str(Path(__file__).resolve().parent.parent / folder) for folder in ("tests", "tools")]
 
 import harness.server  # noqa: E402
 from harness.hospital import LOGIN, quick_task  # noqa: E402
 from harness.orthanc import Orthanc  # noqa: E402
 
-from xal.datasets import phantom_dicom  # noqa: E402
+import phantoms  # noqa: E402
 
 SIDE = 16
 PORT = 8155
@@ -35,7 +35,7 @@ TRIES = 20
 
 def fill(archive: Orthanc, count: int) -> None:
     """One series of one picture each, two of a patient."""
-    picture = phantom_dicom.case("cr").instances[0]
+    picture = phantoms.case("cr").instances[0]
     picture.Rows = picture.Columns = SIDE
     picture.PixelData = np.zeros((SIDE, SIDE), np.uint16).tobytes()
     session = requests.Session()
@@ -46,7 +46,7 @@ def fill(archive: Orthanc, count: int) -> None:
         picture.StudyInstanceUID, picture.SeriesInstanceUID, picture.SOPInstanceUID = uids
         picture.file_meta.MediaStorageSOPInstanceUID = picture.SOPInstanceUID
         picture.PatientID = f"patient {number // 2}"
-        _post(session, f"{archive.url}/instances", phantom_dicom.content(picture))
+        _post(session, f"{archive.url}/instances", phantoms.content(picture))
         if number % 5000 == 0:
             print(f"{number} of {count} after {time.monotonic() - begun:.0f} s", flush=True)
 

@@ -14,14 +14,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / folder) for folder in ("scripts", "tests", "tools")]
 
 import serve  # noqa: E402
 from harness.orthanc import Orthanc, missing_packages  # noqa: E402
 from pydicom.uid import JPEGBaseline8Bit  # noqa: E402
 
-from xal.datasets.phantom_dicom import Case, case  # noqa: E402
-from xal.datasets.phantom_syntaxes import LOSSLESS, stored_as  # noqa: E402
+from phantoms import Case, case  # noqa: E402
+from phantoms.syntaxes import LOSSLESS, stored_as  # noqa: E402
 from xal.sources.address import Address  # noqa: E402
 
 USER, PASSWORD = "xal", "phantom"

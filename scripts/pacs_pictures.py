@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tools")]
 
 from harness.browser import FLAGS, SLOW  # noqa: E402
 from harness.hospital import Hospital  # noqa: E402
 from harness.ohif import Viewer  # noqa: E402
 from playwright.sync_api import sync_playwright  # noqa: E402
 
-from xal.datasets.phantom_dicom import Case  # noqa: E402
+from phantoms import Case  # noqa: E402
 from xal.task import TASKS  # noqa: E402
 
 TARGET = ROOT / "docs" / "pacs"

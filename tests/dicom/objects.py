@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence as Items
 from pydicom.uid import ExplicitVRLittleEndian
 
-from xal.datasets import phantom_dicom
+import phantoms
 
 PATIENT = "Planted^Patricia"
 BIRTH = "19610203"
@@ -165,7 +165,7 @@ def _pixels(number: int) -> np.ndarray:
 
 def written(dataset: Dataset) -> bytes:
     """The DICOM file of a dataset."""
-    return phantom_dicom.content(dataset)
+    return phantoms.content(dataset)
 
 
 def reread(dataset: Dataset) -> Dataset:

@@ -20,8 +20,8 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from xal.datasets import phantom_dicom
-from xal.datasets.phantom_dicom import Case
+import phantoms
+from phantoms import Case
 from xal.dicom.derived import Stamp
 from xal.dicom.segmentation import Outline, segmentation
 from xal.exchange.arriving import Search
@@ -84,7 +84,7 @@ def on_image(search: Search, case: Case) -> list[np.ndarray]:
 def test_an_outline_is_found_voxel_for_voxel(
     orthanc: Orthanc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, task: str
 ):
-    case = next(case for number in range(9) if (case := phantom_dicom.case(kind, number)).roi.any())
+    case = next(case for number in range(9) if (case := phantoms.case(kind, number)).roi.any())
     orthanc.upload([*case.instances, seg_of(case, {"whatever it is called": case.roi})])
     search = search_on(f"{orthanc.url}/dicom-web", tmp_path, monkeypatch, task)
     assert look(search) == 1
@@ -115,7 +115,7 @@ def structures_of(case: Case, *rois: list[tuple[int, list[tuple[float, float]]]]
 def test_the_tumour_of_a_plan_is_found_whatever_is_wrong_with_its_couch(
     orthanc: Orthanc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    case = phantom_dicom.case("ct", 0)
+    case = phantoms.case("ct", 0)
     plan = structures_of(case, [(0, CORNER)], [(2, CORNER), (4, CORNER)], [(1, CORNER)])
     for roi, label in zip(plan.StructureSetROISequence, ("Couch", "GTV", "Body"), strict=True):
         roi.ROIName = label
@@ -133,7 +133,7 @@ def test_the_tumour_of_a_plan_is_found_whatever_is_wrong_with_its_couch(
 def test_what_is_wrong_with_the_tumour_itself_is_told(
     orthanc: Orthanc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    case = phantom_dicom.case("ct", 0)
+    case = phantoms.case("ct", 0)
     plan = structures_of(case, [(2, CORNER)], [(1, CORNER)])
     plan.StructureSetROISequence[0].ROIName = "gtv"
     plan.ROIContourSequence[0].ContourSequence[0].NumberOfContourPoints = 5
@@ -150,7 +150,7 @@ def test_what_is_wrong_with_the_tumour_itself_is_told(
 def test_the_box_of_a_report_is_found(
     orthanc: Orthanc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, task: str
 ):
-    case = phantom_dicom.case(kind, 0)
+    case = phantoms.case(kind, 0)
     box = [(4, 6), (14, 6), (14, 11), (4, 11), (4, 6)]
     k = case.roi.shape[2] // 2
     said = drawn.report(source_of(case), drawn.on_image(source_of(case), k, box))
@@ -167,7 +167,7 @@ def test_the_box_of_a_report_is_found(
 def test_all_boxes_of_a_report_count_whatever_they_are_called(
     orthanc: Orthanc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, labels: tuple[str, str]
 ):
-    case = phantom_dicom.case("dx", 0)
+    case = phantoms.case("dx", 0)
     boxes = [[(x, 6), (x + 5, 6), (x + 5, 11), (x, 11), (x, 6)] for x in (4, 14)]
     said = drawn.report(source_of(case), *(drawn.on_image(source_of(case), 0, box) for box in boxes))
     called = [
@@ -185,7 +185,7 @@ def test_all_boxes_of_a_report_count_whatever_they_are_called(
 
 
 def test_all_segments_of_one_kind_count(orthanc: Orthanc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    case = next(case for number in range(9) if (case := phantom_dicom.case("dx", number)).roi.any())
+    case = next(case for number in range(9) if (case := phantoms.case("dx", number)).roi.any())
     other = np.roll(case.roi, 3, axis=0)
     made = seg_of(case, {"Left": case.roi, "Right": other})
     of_first = made.SegmentSequence[0].SegmentedPropertyTypeCodeSequence
@@ -200,7 +200,7 @@ def test_all_segments_of_one_kind_count(orthanc: Orthanc, tmp_path: Path, monkey
 def test_of_several_rois_those_that_are_called_like_a_finding_or_as_configured_count(
     orthanc: Orthanc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    case = next(case for number in range(9) if (case := phantom_dicom.case("dx", number)).roi.any())
+    case = next(case for number in range(9) if (case := phantoms.case("dx", number)).roi.any())
     body = np.ones_like(case.roi)
     gtv = np.roll(case.roi, 3, axis=0)
     orthanc.upload([*case.instances, seg_of(case, {"Body": body, "GTV 1": gtv, case.finding.upper(): case.roi})])
@@ -213,7 +213,7 @@ def test_of_several_rois_those_that_are_called_like_a_finding_or_as_configured_c
 def test_what_this_app_sent_and_what_an_algorithm_made_is_nobodys(
     orthanc: Orthanc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    case = next(case for number in range(9) if (case := phantom_dicom.case("dx", number)).roi.any())
+    case = next(case for number in range(9) if (case := phantoms.case("dx", number)).roi.any())
     ours = seg_of(case, {"lesion": case.roi}, maker="xal")
     automatic = seg_of(case, {"lesion": case.roi})
     automatic.SegmentSequence[0].SegmentAlgorithmType = "AUTOMATIC"
@@ -228,7 +228,7 @@ def test_what_this_app_sent_and_what_an_algorithm_made_is_nobodys(
 def test_a_broken_object_is_told_of_and_keeps_nothing_else_from_being_found(
     orthanc: Orthanc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    case = next(case for number in range(9) if (case := phantom_dicom.case("dx", number)).roi.any())
+    case = next(case for number in range(9) if (case := phantoms.case("dx", number)).roi.any())
     broken = seg_of(case, {"lesion": case.roi})
     broken.NumberOfFrames = 40
     orthanc.upload([*case.instances, broken, seg_of(case, {"lesion": case.roi})])
@@ -244,7 +244,7 @@ def test_a_broken_object_is_told_of_and_keeps_nothing_else_from_being_found(
 def test_outlines_go_when_two_listings_miss_them_and_their_files_with_them(
     orthanc: Orthanc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    case = next(case for number in range(9) if (case := phantom_dicom.case("dx", number)).roi.any())
+    case = next(case for number in range(9) if (case := phantoms.case("dx", number)).roi.any())
     staying, going = (seg_of(case, {"lesion": case.roi}) for _ in range(2))
     orthanc.upload([*case.instances, staying, going])
     search = search_on(f"{orthanc.url}/dicom-web", tmp_path, monkeypatch, "phantom_2d")
@@ -290,7 +290,7 @@ def test_the_app_scores_by_what_the_archive_had_before_anybody_read_here(tmp_pat
 def test_sending_the_same_annotation_again_makes_no_copy(tmp_path: Path):
     hospital = Hospital.build(tmp_path, quick_task(tmp_path))
     with hospital.archive:
-        case = next(case for number in range(9) if (case := phantom_dicom.case("dx", number)).roi.any())
+        case = next(case for number in range(9) if (case := phantoms.case("dx", number)).roi.any())
         hospital.archive.upload(case.instances)
         hospital.cases[case.series] = case
         with hospital.server:

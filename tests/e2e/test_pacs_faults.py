@@ -12,8 +12,8 @@ from harness.faults import FaultyProxy
 from harness.hospital import LOGIN, of_x_rays, publish_untrained, quick_task
 from harness.orthanc import Orthanc
 
-from xal.datasets import phantom_dicom
-from xal.datasets.phantom_dicom import Case
+import phantoms
+from phantoms import Case
 from xal.errors import NotFound, Unavailable
 from xal.loop.scoring import score_pool
 from xal.pool import quarantine as aside
@@ -53,7 +53,7 @@ def an_image(project: Project):
 
 
 def test_a_series_that_is_gone_is_not_found(project: Project, orthanc: Orthanc):
-    case = phantom_dicom.case("dx", 30)
+    case = phantoms.case("dx", 30)
     orthanc.upload(case.instances)
     project.sync()
     orthanc.delete(case.series)
@@ -128,7 +128,7 @@ def test_an_archive_that_hangs_up_in_the_middle_leaves_no_half_image(project: Pr
         project.volume(row)
     proxy.heal()
     whole = project.volume(row)
-    case = next(case for n in range(IMAGES) if (case := phantom_dicom.case("dx", n)).series == row.id)
+    case = next(case for n in range(IMAGES) if (case := phantoms.case("dx", n)).series == row.id)
     assert whole.pixels.shape == case.pixels.shape
     assert (whole.pixels == case.pixels).all()
 
@@ -171,7 +171,7 @@ def test_a_series_that_grows_is_another_image_and_one_in_pieces_is_none(
 ):
     volumes = load_task(quick_task(tmp_path, "phantom_3d"))
     other = Project.open(volumes, proxy.dicom_web)
-    case = phantom_dicom.case("ct", 7)
+    case = phantoms.case("ct", 7)
     in_order = sorted(case.instances, key=lambda one: int(one.InstanceNumber))
     orthanc.upload([*in_order[:3], *in_order[6:]])
     other.sync()
@@ -188,7 +188,7 @@ def test_a_series_that_grows_is_another_image_and_one_in_pieces_is_none(
 
 def series_of_two(number: int) -> tuple[Case, Case]:
     """Two views of a chest, as instances 1 and 2 of one series."""
-    pa, lateral = (phantom_dicom.case("dx", n) for n in (number, number + 1))
+    pa, lateral = (phantoms.case("dx", n) for n in (number, number + 1))
     for position, case in enumerate((pa, lateral), start=1):
         header = case.instances[0]
         header.StudyInstanceUID, header.SeriesInstanceUID = pa.study, pa.series

@@ -15,7 +15,7 @@ from harness.hospital import Hospital, quick_task
 from harness.ohif import in_frame, overlay, viewers  # noqa: F401
 from harness.server import Server
 
-from xal.datasets.phantom_dicom import Case
+from phantoms import Case
 
 pytestmark = pytest.mark.e2e
 PER_KIND = 5

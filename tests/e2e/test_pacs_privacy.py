@@ -13,7 +13,7 @@ from harness.hospital import LOGIN, Hospital, quick_task
 from harness.server import Server
 from pydicom import Dataset
 
-from xal.datasets import phantom_dicom
+import phantoms
 
 pytestmark = pytest.mark.e2e
 
@@ -42,7 +42,7 @@ def undecodable(instance: Dataset, name: str) -> bytes:
     value = name.encode().ljust(11)[:11]
     tags = ((0x0011, 0x1002, b"US"), (0x0011, 0x1003, b"FD"), (0x0028, 0x1090, b"US"))
     damaged = b"".join(struct.pack("<HH2sH", *tag, len(value)) + value for tag in tags)
-    return phantom_dicom.content(instance) + damaged
+    return phantoms.content(instance) + damaged
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +53,11 @@ def hospital(tmp_path_factory: pytest.TempPathFactory):
     made.server.environment["TMPDIR"] = str(folder / "tmp")
     with made.archive:
         for number in range(14):
-            case = phantom_dicom.case("dx", number)
+            case = phantoms.case("dx", number)
             instances = [planted(instance, number % 2) for instance in case.instances]
             made.archive.upload(instances if number else [undecodable(instances[0], PATIENTS[0][0])])
             made.cases[case.series] = case
-        broken = planted(phantom_dicom.case("cr", 1).instances[0])
+        broken = planted(phantoms.case("cr", 1).instances[0])
         broken.PixelData = broken.PixelData[:100]
         made.archive.upload([broken])
         with made.server:

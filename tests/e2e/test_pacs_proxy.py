@@ -12,7 +12,7 @@ import requests
 from harness.faults import FaultyProxy
 from harness.hospital import Hospital, quick_task
 
-from xal.datasets.phantom_dicom import Case
+from phantoms import Case
 from xal.server.proxy import AT_ONCE
 
 pytestmark = pytest.mark.e2e

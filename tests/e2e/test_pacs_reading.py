@@ -10,8 +10,8 @@ from harness.faults import FaultyProxy
 from harness.orthanc import Orthanc
 from pydicom.uid import JPEGBaseline8Bit
 
-from xal.datasets.phantom_dicom import KINDS, Case, case
-from xal.datasets.phantom_syntaxes import LOSSLESS, stored_as
+from phantoms import KINDS, Case, case
+from phantoms.syntaxes import LOSSLESS, stored_as
 from xal.errors import Unavailable
 from xal.imaging.dicom_planes import place, planes
 from xal.imaging.images import read_image

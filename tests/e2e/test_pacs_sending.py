@@ -14,8 +14,8 @@ from harness.faults import FaultyProxy
 from harness.hospital import LOGIN, publish_untrained, quick_task
 from harness.orthanc import Orthanc
 
-from xal.datasets import phantom_dicom
-from xal.datasets.phantom_dicom import Case
+import phantoms
+from phantoms import Case
 from xal.errors import BadInput, Unavailable
 from xal.exchange.arriving import Search
 from xal.exchange.sending import Sending, checked_kinds
@@ -37,7 +37,7 @@ class Desk:
     def __init__(self, orthanc: Orthanc, address: str, folder: Path) -> None:
         self.orthanc = orthanc
         self.folder = folder
-        self.cases = [case for n in range(12) if (case := phantom_dicom.case("dx", n)).roi.any()][:3]
+        self.cases = [case for n in range(12) if (case := phantoms.case("dx", n)).roi.any()][:3]
         for case in self.cases:
             orthanc.upload(case.instances)
         self.project = Project.open(load_task(quick_task(folder)), address)
@@ -172,7 +172,7 @@ def test_what_was_sent_is_rejected_in_the_archive_once_it_is_withdrawn(desk: Des
     assert rejected == {one.SOPInstanceUID for one in there if one.StudyInstanceUID == case.study}
     assert len(rejected) == 3
     file = tmp_path / "note.dcm"
-    file.write_bytes(phantom_dicom.content(note))
+    file.write_bytes(phantoms.content(note))
     said = subprocess.run(["dciodvfy", str(file)], capture_output=True, text=True, check=False)
     assert "Error" not in said.stdout + said.stderr
 
@@ -212,7 +212,7 @@ def test_attention_is_sent_as_bands_and_as_a_map_of_what_the_model_saw(desk: Des
     assert {segment.SegmentAlgorithmType for segment in bands.SegmentSequence} == {"AUTOMATIC"}
     for number, made in enumerate((shown, bands)):
         file = tmp_path / f"{number}.dcm"
-        file.write_bytes(phantom_dicom.content(made))
+        file.write_bytes(phantoms.content(made))
         said = subprocess.run(["dciodvfy", str(file)], capture_output=True, text=True, check=False)
         assert "Error" not in said.stdout + said.stderr
     assert desk.orthanc.series("SR") == []

@@ -9,7 +9,7 @@ import pytest
 from harness.hospital import Hospital, quick_task
 from harness.slicer_core import read_with_slicer
 
-from xal.datasets.phantom_dicom import Case
+from phantoms import Case
 from xal.imaging.dicom_planes import Plane, place
 
 pytestmark = pytest.mark.e2e

@@ -10,9 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from pydicom import Dataset
 
+import phantoms
 from harness.faults import OnAir
 from harness.hospital import quick_task
-from xal.datasets import phantom_dicom
 from xal.pool.project import ArchiveOptions, Project
 from xal.sources import client
 from xal.task import load_task
@@ -41,7 +41,7 @@ class FakeArchive(OnAir):
         """Keep these, in place of what has the same UIDs."""
         for instance in instances:
             series = str(instance.SeriesInstanceUID)
-            self.pictures[series] = phantom_dicom.content(instance)
+            self.pictures[series] = phantoms.content(instance)
             self._places[series] = {keyword: str(instance[keyword].value) for keyword in _TAGS}
 
     def answer(self, path: str) -> tuple[int, str, bytes]:
@@ -68,7 +68,7 @@ class FakeArchive(OnAir):
 
 def x_rays(count: int) -> list[Dataset]:
     """So many pictures of a chest, each its own series."""
-    return [phantom_dicom.case("dx", number).instances[0] for number in range(count)]
+    return [phantoms.case("dx", number).instances[0] for number in range(count)]
 
 
 def project_on(archive: FakeArchive, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Project:

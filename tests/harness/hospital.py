@@ -13,11 +13,11 @@ import numpy as np
 import torch
 import yaml
 
+import phantoms
 from harness.orthanc import Orthanc
 from harness.server import Server
-from xal.datasets import phantom_dicom
-from xal.datasets.phantom_dicom import Case
-from xal.datasets.phantom_syntaxes import stored_as
+from phantoms import Case
+from phantoms.syntaxes import stored_as
 from xal.model.network import build, save
 from xal.pool.project import Project
 from xal.pool.weights import digest
@@ -31,7 +31,7 @@ def of_x_rays(folder: Path, count: int) -> Iterator[Orthanc]:
     """An archive of so many X-rays."""
     with Orthanc(folder, *LOGIN) as archive:
         for number in range(count):
-            archive.upload(phantom_dicom.case("dx", number).instances)
+            archive.upload(phantoms.case("dx", number).instances)
         yield archive
 
 
@@ -82,7 +82,7 @@ class Hospital:
 
     def admit(self, kind: str, number: int = 0, syntax: str | None = None) -> Case:
         """Send a phantom to the archive."""
-        case = phantom_dicom.case(kind, number)
+        case = phantoms.case(kind, number)
         case = case if syntax is None else stored_as(case, syntax)
         self.archive.upload(case.instances)
         self.cases[case.series] = case

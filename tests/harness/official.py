@@ -13,8 +13,8 @@ from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, JPEGLosslessSV1, generate_uid
 
+from phantoms.syntaxes import encoded
 from xal.cli import main
-from xal.datasets.phantom_syntaxes import encoded
 from xal.datasets.vindr_cxr import CLASSES
 
 BRATS_AFFINE = np.array([[-1.0, 0, 0, 0], [0, -1, 0, 239], [0, 0, 1, 0], [0, 0, 0, 1]])

@@ -16,7 +16,7 @@ from PIL import Image
 
 from harness.browser import SLOW
 from harness.server import Server
-from xal.datasets.phantom_dicom import Case
+from phantoms import Case
 
 KNOWN = (
     "fonts.googleapis.com",  # OHIF's first page asks for a typeface; our policy stops it, and the browser says so

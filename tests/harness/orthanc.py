@@ -20,8 +20,8 @@ from urllib.parse import quote
 import requests
 from pydicom import Dataset, dcmread
 
+import phantoms
 from harness.server import free_port
-from xal.datasets import phantom_dicom
 
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 START_SECONDS = 30.0
@@ -95,7 +95,7 @@ class Orthanc:
     def upload(self, instances: Iterable[Dataset | bytes]) -> None:
         """Store instances, or whole DICOM files."""
         for instance in instances:
-            body = instance if isinstance(instance, bytes) else phantom_dicom.content(instance)
+            body = instance if isinstance(instance, bytes) else phantoms.content(instance)
             reply = self.session().post(f"{self.url}/instances", data=body, timeout=60)
             assert reply.ok, f"Orthanc refused an instance with {reply.status_code}"
 

@@ -12,8 +12,8 @@ from pydicom.encaps import encapsulate, generate_pixel_data_frame
 from pydicom.pixel_data_handlers.util import apply_color_lut, apply_modality_lut, apply_voi_lut, convert_color_space
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLELossless
 
-from xal.datasets.phantom_dicom import KINDS, Case, case, content, write
-from xal.datasets.phantom_syntaxes import LOSSLESS, stored_as
+from phantoms import KINDS, Case, case, content, write
+from phantoms.syntaxes import LOSSLESS, stored_as
 from xal.errors import Unreadable
 from xal.imaging import dicom_files
 from xal.imaging.images import Volume, read_header, read_image

@@ -13,7 +13,7 @@ from harness.archive import FakeArchive, project_on, x_rays
 from harness.hospital import publish_untrained
 from pydicom import Dataset
 
-from xal.datasets import phantom_dicom
+import phantoms
 from xal.errors import Unavailable
 from xal.imaging.images import write_label
 from xal.loop.scoring import put_aside, score_pool
@@ -45,7 +45,7 @@ class Ward:
     colour: bool
 
     def first(self) -> ImageRow:
-        return self.project.store.image(phantom_dicom.case("dx", 0).series)
+        return self.project.store.image(phantoms.case("dx", 0).series)
 
     def make_room(self) -> None:
         """What was fetched is to be fetched again."""

@@ -12,7 +12,7 @@ import pytest
 from harness.archive import FakeArchive, project_on, x_rays
 from harness.hospital import publish_untrained
 
-from xal.datasets import phantom_dicom
+import phantoms
 from xal.errors import Unavailable, Unreadable
 from xal.loop.scoring import score_pool
 from xal.pool import project as project_module
@@ -79,7 +79,7 @@ def test_what_is_not_needed_is_not_even_looked_at(
     kind: str,
 ):
     project, image = pool(archive, tmp_path, monkeypatch, DAMAGES[kind])
-    assert (project.volume(project.store.image(image)).pixels == phantom_dicom.case("dx", 2).pixels).all()
+    assert (project.volume(project.store.image(image)).pixels == phantoms.case("dx", 2).pixels).all()
     assert score(project).scored == 6
     assert NAME.decode() not in kept_words(project, caplog)
 

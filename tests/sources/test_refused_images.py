@@ -13,7 +13,7 @@ import pytest
 from harness.archive import FakeArchive, project_on, x_rays
 from harness.hospital import publish_untrained
 
-from xal.datasets import phantom_dicom
+import phantoms
 from xal.errors import Unavailable
 from xal.exchange.export import export_dataset
 from xal.imaging.images import write_label
@@ -132,7 +132,7 @@ def annotated(archive: FakeArchive, folder: Path, monkeypatch: pytest.MonkeyPatc
     """A project with twelve X-rays, handed in as they are; nothing of them is kept."""
     project = pool(archive, 12, folder, monkeypatch)
     for number in range(12):
-        case = phantom_dicom.case("dx", number)
+        case = phantoms.case("dx", number)
         roi, label = case.roi.any(), folder / "label.nii.gz"
         write_label(label, case.roi.astype(np.uint8), project.volume(project.store.image(case.series)).affine)
         named = [{"name": case.finding, "idx": 1}] if roi else []

@@ -10,7 +10,7 @@ from pydicom import Dataset, dcmwrite
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 
-from xal.datasets import phantom_dicom
+import phantoms
 from xal.imaging.images import read_image
 from xal.sources.scrub import scrubbed
 
@@ -40,10 +40,10 @@ def plant(instance: Dataset) -> Dataset:
     return instance
 
 
-@pytest.mark.parametrize("kind", sorted(phantom_dicom.KINDS))
+@pytest.mark.parametrize("kind", sorted(phantoms.KINDS))
 def test_pixels_and_place_stay_and_the_patient_goes(kind: str, tmp_path: Path):
-    case = phantom_dicom.case(kind)
-    before = read_image(phantom_dicom.write(case, tmp_path / "before"))
+    case = phantoms.case(kind)
+    before = read_image(phantoms.write(case, tmp_path / "before"))
     folder = tmp_path / "after"
     folder.mkdir()
     for number, instance in enumerate(case.instances):

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xal.datasets import phantom_dicom
+import phantoms
 from xal.errors import Unavailable, Unreadable
 from xal.imaging.images import read_image
 from xal.sources import series_cache as cache
@@ -23,12 +23,12 @@ from xal.system.waiting import for_somebody
 ROOMY = 1 << 30
 
 
-@pytest.mark.parametrize("kind", sorted(phantom_dicom.KINDS))
+@pytest.mark.parametrize("kind", sorted(phantoms.KINDS))
 def test_a_series_comes_back_as_its_files_are_read(kind: str, tmp_path: Path):
-    case = phantom_dicom.case(kind)
+    case = phantoms.case(kind)
     cache = SeriesCache(tmp_path / "cache", ROOMY)
     path = cache.get(case.series, "study/series", len(case.instances), lambda: case.instances)
-    kept, read = read_image(path), read_image(phantom_dicom.write(case, tmp_path / "files"))
+    kept, read = read_image(path), read_image(phantoms.write(case, tmp_path / "files"))
     np.testing.assert_array_equal(kept.pixels, read.pixels)
     np.testing.assert_allclose(kept.affine, read.affine, atol=1e-4)
     assert (kept.window is None) == (read.window is None)
@@ -38,7 +38,7 @@ def test_a_series_comes_back_as_its_files_are_read(kind: str, tmp_path: Path):
 
 def test_a_client_does_not_wait_for_ever_for_who_has_more_patience(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(cache, "READ_SECONDS", 0.2)
-    case, began, hang = phantom_dicom.case("dx"), threading.Event(), threading.Event()
+    case, began, hang = phantoms.case("dx"), threading.Event(), threading.Event()
 
     def fetch():
         began.set()
@@ -58,7 +58,7 @@ def test_a_client_does_not_wait_for_ever_for_who_has_more_patience(tmp_path: Pat
 
 
 def test_a_series_is_fetched_once_however_many_ask(tmp_path: Path):
-    case, fetched = phantom_dicom.case("dx"), []
+    case, fetched = phantoms.case("dx"), []
 
     def fetch():
         fetched.append(1)
@@ -75,7 +75,7 @@ def test_a_series_is_fetched_once_however_many_ask(tmp_path: Path):
 
 
 def test_the_longest_unused_series_makes_room(tmp_path: Path):
-    cases = [phantom_dicom.case("dx", number) for number in range(3)]
+    cases = [phantoms.case("dx", number) for number in range(3)]
     sizes = [
         SeriesCache(tmp_path / "probe", ROOMY).get(c.series, "study/series", 1, lambda c=c: c.instances).stat().st_size
         for c in cases
@@ -91,12 +91,12 @@ def test_the_longest_unused_series_makes_room(tmp_path: Path):
 
 def test_what_was_used_a_moment_ago_stays_whatever_the_limit(tmp_path: Path):
     cache = SeriesCache(tmp_path, 1)
-    case = phantom_dicom.case("dx")
+    case = phantoms.case("dx")
     assert cache.get(case.series, "study/series", 1, lambda: case.instances).exists()
 
 
 def test_a_series_that_is_still_arriving_is_asked_for_later(tmp_path: Path):
-    case = phantom_dicom.case("ct")
+    case = phantoms.case("ct")
     cache = SeriesCache(tmp_path, ROOMY)
     with pytest.raises(Unavailable, match=f"5 of {len(case.instances)} instances"):
         cache.get(case.series, "study/series", len(case.instances), lambda: case.instances[:5])
@@ -104,7 +104,7 @@ def test_a_series_that_is_still_arriving_is_asked_for_later(tmp_path: Path):
 
 
 def test_what_has_no_pixels_is_unreadable_and_leaves_nothing(tmp_path: Path):
-    case = phantom_dicom.case("dx")
+    case = phantoms.case("dx")
     empty = case.instances[0].copy()
     del empty.PixelData
     with pytest.raises(Unreadable, match="no pixels"):
@@ -115,11 +115,11 @@ def test_what_has_no_pixels_is_unreadable_and_leaves_nothing(tmp_path: Path):
 KILLED = """
 import sys, os, signal
 from pathlib import Path
-from xal.datasets import phantom_dicom
+import phantoms
 from xal.sources.series_cache import SeriesCache
 
 def fetch():
-    yield phantom_dicom.case("ct").instances[0]
+    yield phantoms.case("ct").instances[0]
     os.kill(os.getpid(), signal.SIGKILL)
 
 SeriesCache(Path(sys.argv[1]), 1 << 30).get("1.2", "study/series", 9, fetch)
@@ -127,14 +127,16 @@ SeriesCache(Path(sys.argv[1]), 1 << 30).get("1.2", "study/series", 9, fetch)
 
 
 def test_what_a_killed_process_had_begun_is_cleared_at_the_next_start(tmp_path: Path):
-    assert subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False).returncode == -signal.SIGKILL
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], env=environment, check=False)
+    assert killed.returncode == -signal.SIGKILL
     assert [path.name for path in tmp_path.glob(".incoming-*/1.2/*")] == ["1.dcm"]
     SeriesCache(tmp_path, ROOMY)
     assert list(tmp_path.glob(".incoming-*")) == []
 
 
 def test_what_a_living_one_has_begun_stays(tmp_path: Path):
-    case = phantom_dicom.case("ct")
+    case = phantoms.case("ct")
 
     def fetch():
         for instance in case.instances:

@@ -8,9 +8,9 @@ import pydicom
 import pytest
 from pydicom.uid import JPEGBaseline8Bit
 
-from xal.datasets import phantom_dicom
-from xal.datasets.phantom_dicom import KINDS, case, content
-from xal.datasets.phantom_syntaxes import LOSSLESS, stored_as
+import phantoms
+from phantoms import KINDS, case, content
+from phantoms.syntaxes import LOSSLESS, stored_as
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -82,7 +82,7 @@ def test_headers_are_valid(kind: str, tmp_path: Path):
     copies = [original, stored_as(original, LOSSLESS["rle"])]
     copies += [stored_as(original, JPEGBaseline8Bit)] if kind.startswith("us") else []
     for number, one in enumerate(copies):
-        path = phantom_dicom.write(one, tmp_path / str(number))
+        path = phantoms.write(one, tmp_path / str(number))
         file = sorted(path.iterdir())[0] if path.is_dir() else path
         said = subprocess.run(["dciodvfy", str(file)], capture_output=True, text=True, check=False)
         assert "Error" not in said.stderr + said.stdout

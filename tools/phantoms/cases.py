@@ -1,4 +1,4 @@
-"""DICOM phantoms: the pictures of phantom_2d and the volumes of phantom_3d as devices of every kind would store them.
+"""The pictures of phantom_2d and the volumes of phantom_3d as devices of every kind would store them.
 
 The same bit for bit wherever they are made. Patients are invented, and look it. Every case keeps what its files mean:
 the true pixels as `xal.imaging.images.read_image` has to give them, where they lie, the finding, and its outline.

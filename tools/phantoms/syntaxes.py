@@ -14,7 +14,7 @@ from pydicom import uid as uids
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 
-from xal.datasets.phantom_dicom import Case, content
+from phantoms.cases import Case, content
 
 LOSSLESS: Mapping[str, str] = {
     "explicit": uids.ExplicitVRLittleEndian,
