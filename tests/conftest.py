@@ -31,8 +31,8 @@ SLOW = (
     "test_jobs",
     "test_connections",
 )
-"""What those of others begin with that take seconds a test."""
-SERVERS = {"Server", "Room", "open_room", "open_ward", "Hospital", "demo"}
+"""What those of others begin with that take seconds a test; single tests are marked where they stand."""
+SERVERS = {"Server", "Room", "open_room", "open_ward", "Hospital", "FakeArchive", "OnAir", "demo"}
 """What a module that starts servers imports."""
 
 

@@ -186,6 +186,7 @@ def test_a_name_beyond_latin_letters_is_a_patient_like_any_other(tmp_path: Path)
     assert told(tmp_path / "studies")["1.mat"].group == "患者😀7"
 
 
+@pytest.mark.slow
 def test_no_other_set_needs_h5py(tmp_path: Path):
     source = write_folder(tmp_path / "s", 3)
     without = "import sys; sys.modules['h5py'] = None; from xal.cli import main; sys.exit(main(sys.argv[1:]))"

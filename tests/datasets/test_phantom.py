@@ -32,6 +32,7 @@ def started(kind):
     return {image for image, entry in listing(kind)["objects"].items() if entry["labels"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_committed_sample_is_what_the_command_makes(kind):
     assert phantom.check(kind, SAMPLE) == []

@@ -244,6 +244,7 @@ def test_rois_that_fill_more_than_can_be_kept_are_refused(monkeypatch):
         found(structure_set(source, *[[(0, everything)]] * 5), source)
 
 
+@pytest.mark.slow
 def test_a_large_structure_set_is_read_in_seconds():
     source = stack("CT")
     turn = np.linspace(0, 2 * np.pi, 100_000, endpoint=False)

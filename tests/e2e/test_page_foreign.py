@@ -47,7 +47,7 @@ def site(tmp_path: Path) -> Iterator[str]:
     """Another site: the address of its one page, on another port of this machine."""
     (tmp_path / "index.html").write_text("<!doctype html><title>another site</title><p>Good day.</p>")
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(tmp_path)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()  # ends that soon
     yield f"http://localhost:{server.server_address[1]}/"
     server.shutdown()
 

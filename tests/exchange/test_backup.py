@@ -82,6 +82,7 @@ def test_a_project_that_is_open_is_not_restored(local: Local, tmp_path: Path):
     assert not list(local.studies.glob(".xal.*"))
 
 
+@pytest.mark.slow
 def test_another_process_keeps_a_restore_off_until_it_is_killed(local: Local, copy: Path):
     environment = {**os.environ, "PYTHONPATH": str(Path(module.__file__).parents[2])}
     command = [sys.executable, "-c", HOLDER, str(local.studies)]

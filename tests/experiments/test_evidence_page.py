@@ -43,6 +43,7 @@ def test_what_does_not_survive_the_correction_is_not_shown(results):
     assert outlines.endswith("| no | **yes** |")
 
 
+@pytest.mark.slow
 def test_the_picture_is_made(tmp_path, capsys):
     picture = tmp_path / "headline.png"
     headline.main(["--out", str(picture)])

@@ -20,6 +20,7 @@ def task() -> Task:
     return make_task(max_epochs=12, guidance=3.0)
 
 
+@pytest.mark.slow
 def test_what_the_network_attends_to_is_what_it_needs(task: Task):
     trained = train(task, make_cases(60), [], task.training, CPU, lambda _: None, lambda: False).network
     deletion, insertion = faithfulness(trained, [case for case in make_cases(30, seed=1) if case.roi is not None], task)

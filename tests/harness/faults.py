@@ -48,7 +48,7 @@ class OnAir:
     _server: ThreadingHTTPServer
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()  # ends that soon
         return self
 
     def __exit__(

@@ -46,6 +46,7 @@ def test_without_annotations_it_says_what_is_missing(tmp_path: Path):
         run(local, GOOD)
 
 
+@pytest.mark.slow
 def test_the_first_version_is_published_with_its_metrics_and_history(trained: Local):
     version = trained.project.store.current_version()
     assert version is not None

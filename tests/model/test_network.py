@@ -269,6 +269,7 @@ def test_building_never_opens_a_connection(monkeypatch):
         build(make_task(backbone, size=32))
 
 
+@pytest.mark.slow
 def test_everything_works_beside_a_broken_torchvision(tmp_path):
     (tmp_path / "torchvision").mkdir()
     (tmp_path / "torchvision" / "__init__.py").write_text(

@@ -115,6 +115,7 @@ def test_printed_address_can_be_opened(host, address):
     assert serve.base_address(host, 8000) == address
 
 
+@pytest.mark.slow
 def test_greets_once_the_server_answers_and_returns_its_status(tmp_path, capfd):
     (tmp_path / "info").mkdir()
     port = free_port()

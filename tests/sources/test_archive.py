@@ -44,7 +44,7 @@ def answers() -> Iterator[tuple[str, list[dict[str, object]]]]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()  # ends that soon
     yield f"http://127.0.0.1:{server.server_address[1]}/dicom-web", listed
     server.shutdown()
     server.server_close()

@@ -39,6 +39,7 @@ def _work_until_killed(url: str, folder: Path, reader: str, acknowledged: Path) 
                 store.withdraw(row.id, reader)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_killed_writers_lose_nothing_and_leave_nothing_half_done(url, store, tmp_path, seed):
     chance = random.Random(seed)

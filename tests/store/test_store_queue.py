@@ -191,6 +191,7 @@ def _take(store: Store, reader: str, count: int) -> list[str]:
     return [store.next_sample(reader, "xal", 3600).image.id for _ in range(count)]
 
 
+@pytest.mark.slow
 def test_eight_readers_at_once_never_get_the_same_image(store):
     store.put_images(files(names(500)))
     given: list[str] = []
@@ -217,6 +218,7 @@ def _take_in_child(url: str, reader: str, results: multiprocessing.Queue) -> Non
     store.close()
 
 
+@pytest.mark.slow
 def test_eight_processes_at_once_never_get_the_same_image(url, store):
     store.put_images(files(names(500)))
     context = multiprocessing.get_context("fork")
@@ -243,6 +245,7 @@ def large(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     store.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ORDERS)
 def test_next_sample_takes_milliseconds_in_a_large_pool(large, order):
     assert large.next_sample(f"{order} reader", order, 3600) is not None

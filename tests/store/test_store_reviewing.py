@@ -321,6 +321,7 @@ def large(tmp_path_factory):
     store.close()
 
 
+@pytest.mark.slow
 def test_no_list_walks_the_pool(large):
     plans = {
         "review": planned(large, large.disagreeing("image000002").limit(50)),

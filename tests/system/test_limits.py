@@ -84,6 +84,7 @@ def task(tmp_path_factory: pytest.TempPathFactory):
     return Local(tmp_path_factory.mktemp("task"), 1).task
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bomb", bombs.ZIPS)
 def test_a_zip_that_stands_for_more_is_refused_and_nothing_of_it_stays(tmp_path: Path, bomb: str):
     name, make = bombs.ZIPS[bomb]

@@ -16,6 +16,7 @@ from xal.system import waiting
 from xal.system.waiting import AT_ONCE, IN_LINE, Turns, for_somebody, patiently
 
 
+@pytest.mark.slow
 def test_of_many_clients_few_wait_and_the_others_are_told_at_once(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(waiting, "IN_LINE_SECONDS", 3)
     turns, hang, took = Turns(), threading.Event(), []
