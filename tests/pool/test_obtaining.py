@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import gc
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 from harness.archive import FakeArchive, project_on, x_rays
 from harness.local import Local
 
-from xal.errors import Full, NotFound, StoreError, StoreLost, Unavailable, Unreadable
+from xal.errors import BadInput, Conflict, Full, NotFound, StoreError, StoreLost, Unavailable, Unreadable
 from xal.pool import obtaining
 from xal.pool import project as project_module
 from xal.pool.obtaining import GIVE_UP, Later, Never, Patience, Ready, Waiting, Why, obtain
@@ -243,3 +245,38 @@ def test_who_waits_is_asked_for_again_after_a_while(local: Local, monkeypatch: p
     assert waiting.now() == {answer.row.id}
     now[0] += obtaining.RETRY_SECONDS
     assert waiting.now() == set()
+
+
+def test_an_answer_keeps_none_of_the_pixels_that_were_being_worked_on(local: Local):
+    kept: list[weakref.ref] = []
+
+    def work(_: ImageRow) -> None:
+        pixels = np.zeros(1000)
+        kept.append(weakref.ref(pixels))
+        try:
+            raise BadInput("its axis is too short")
+        except BadInput as error:
+            raise Unreadable("it does not fit") from error
+
+    gc.disable()
+    try:
+        answer = obtain(local.project, first(local.project), work)
+        assert isinstance(answer, Never)
+        assert kept[0]() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize(
+    ("error", "ends"),
+    [
+        (KeyError("x"), True),
+        (Full("no space"), True),
+        (Unavailable("not now"), False),
+        (Conflict("it is in use"), False),
+    ],
+)
+def test_what_is_made_of_all_images_ends_with_what_nobody_foresaw(local: Local, error: Exception, ends: bool):
+    answer = obtain(local.project, first(local.project), raising(error))
+    assert isinstance(answer, Later)
+    assert answer.ends_whole is ends

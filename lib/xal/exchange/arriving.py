@@ -21,7 +21,7 @@ from xal.dicom.regions import Region, may_outline, number_of_rois, of_one_kind, 
 from xal.errors import BadInput, NotFound, Unavailable, Unreadable
 from xal.imaging.dicom_planes import Plane, planes
 from xal.imaging.images import read_header, write_label
-from xal.pool.obtaining import Later, Patience, obtain
+from xal.pool.obtaining import Patience, Ready, Why, obtain
 from xal.pool.project import Project
 from xal.sources.source import Exchange
 from xal.store.rows import ImageRow, OutlineRow
@@ -157,7 +157,7 @@ class Search:
             row = self.project.store.image(image)
             if row.state == "ok" and row.fingerprint is None:
                 answer = obtain(self.project, row, self.project.learn)
-                if isinstance(answer, Later):
+                if not isinstance(answer, Ready) and answer.why is not Why.DAMAGED:
                     raise answer.error
                 row = answer.row
             if row.state != "ok":

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from xal.arrays import Float32Array
-from xal.errors import Conflict, Refused, Unreadable
+from xal.errors import Conflict, Refused, Unavailable, Unreadable
 from xal.model.calibration import fit_temperature
 from xal.model.gate import Verdict, draw_validation, gate, lacks_validation, training_images
 from xal.model.judging import Case, Evaluation, evaluate
 from xal.model.network import save
 from xal.model.training import Progress, Trained, train
-from xal.pool.obtaining import Never, Patience, Ready, Why, obtain
+from xal.pool.obtaining import Never, Patience, Ready, obtain
 from xal.pool.project import Model, Project
 from xal.pool.rois import drawn_roi, found_roi
 from xal.pool.weights import digest, version_folders
@@ -193,20 +193,21 @@ def _cases(project: Project, settled: Sequence[SettledImage]) -> tuple[list[Case
         answer = obtain(project, image.image, partial(_case, project, image), patience)
         if isinstance(answer, Ready):
             cases.append(answer.value)
-        elif isinstance(answer, Never):
+        elif isinstance(answer, Never) or not isinstance(answer.error, Unavailable):
             logger.warning("image %s is left out: %s", image.image.id, answer.error)
         else:
             not_given.append(image.image.id)
             too_many = len(not_given) > max(1, MOST_MISSING * len(settled))
-            if patience.over or too_many or answer.why is Why.DISK:
+            if patience.over or too_many or answer.ends_whole:
                 raise answer.error
             logger.warning("image %s is left out of this training: %s", image.image.id, answer.error)
     return cases, not_given
 
 
 def _case(project: Project, image: SettledImage, row: ImageRow) -> Case:
+    tensor = project.prepared(row).tensor
     roi = None if image.finding == project.task.absent else _roi(project, image)
-    return Case(row.id, project.prepared(row).tensor, image.finding, roi)
+    return Case(row.id, tensor, image.finding, roi)
 
 
 def _roi(project: Project, image: SettledImage) -> Float32Array | None:

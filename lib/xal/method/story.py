@@ -39,11 +39,13 @@ class Story:
     """The share of the attention in the reader's outline."""
 
     @classmethod
-    def from_json(cls, kept: Mapping[str, Any]) -> Self | None:
+    def from_json(cls, kept: object) -> Self | None:
         """A story as it was kept; None if it does not say which version predicted what, with which probability.
 
         What another version kept and this one does not know is left out.
         """
+        if not isinstance(kept, Mapping):
+            return None
         names = {part.name for part in fields(cls)}
         known = {name: value for name, value in dict(kept).items() if name in names and value is not None}
         return cls(**known) if {"model_version", "finding", "probability"} <= known.keys() else None

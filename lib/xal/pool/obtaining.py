@@ -67,6 +67,11 @@ class Later:
     when: float
     """By the monotonic clock, from when on it is worth asking again."""
 
+    @property
+    def ends_whole(self) -> bool:
+        """Whether what is made of all images has to end, because a part would pass for the whole."""
+        return self.why in (Why.DISK, Why.STUMBLED) and isinstance(self.error, Unavailable)
+
 
 @dataclass(frozen=True)
 class Never:
@@ -144,6 +149,7 @@ def obtain(
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not keep the others from being had
         answer = _without(project, row, error)
+        _let_go(error)
     else:
         answer = Ready(value, _as_it_is(project, row))
     if patience is not None:
@@ -166,6 +172,12 @@ def _without(project: Project, row: ImageRow, error: Exception) -> Later | Never
         project.source.tell(logger, error, "image %s cannot be given", row.id)
         error = Unavailable(f"image {row.id} cannot be given ({type(error).__name__}); the server's log says more")
     return Later(Why.STUMBLED, error, now, when)
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Forget where it was raised: whoever keeps an answer would keep the pixels that were being worked on there."""
+    while error is not None:
+        error.__traceback__, error = None, error.__cause__ or error.__context__
 
 
 def _as_it_is(project: Project, row: ImageRow) -> ImageRow:

@@ -20,6 +20,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, create_en
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, NoSuchModuleError, StatementError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from xal.errors import BadInput, Conflict, Full, StoreError, StoreLost, XalError
 from xal.store import fork, migrations, schema
@@ -101,6 +102,8 @@ class Base:
                 if attempt == ATTEMPTS or not _may_try_again(error, committing=bool(outcome)):
                     raise _in_words(error, self.where, committing=bool(outcome)) from error
                 time.sleep(0.05 * attempt)
+            except PoolTimeout as error:
+                raise StoreError(f"{self.where} is busy: no connection has become free; nothing was changed") from error
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _upsert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
