@@ -348,6 +348,11 @@ test("a draft with nothing drawn is dropped when it is left", () => {
   assert.deepEqual(drawing().meets({ type: "picked", finding: "disc" }).opens("b").effects[1], { do: "drop", image: "a" });
 });
 
+test("who names a finding during the first stroke and leaves keeps what is drawn so far", () => {
+  const reader = drawing().meets({ type: "picked", finding: "disc", voxels: 3 }).meets({ type: "next" });
+  assert.deepEqual(reader.does, ["clear", "name", "tell", "sample"]);
+});
+
 test("a draft with nothing drawn that is a revision, or was refused, is kept", () => {
   const bare = { runs: Uint32Array.of(SIZE), revises: said({ own: false }) };
   for (const more of [bare, { ...bare, revises: null, refused: "not now" }]) {
@@ -638,6 +643,17 @@ test("a label that arrived while its image was being shown is looked for", () =>
 });
 
 // drawing again
+
+test("a finding that this page does not know is chosen anew when it is drawn again", () => {
+  for (const ofThesePixels of [true, false]) {
+    const reader = looking({ own: said({ finding: "unheard of" }) }).meets({ type: "again" });
+    const { turn } = reader.state;
+    reader.meets({ type: "looked-up", turn, annotations: [said({ finding: "unheard of", of_these_pixels: ofThesePixels })] });
+    if (ofThesePixels) reader.meets({ type: "outlined", turn });
+    assert.equal(reader.state.phase, "reading");
+    assert.equal(reader.state.finding, null);
+  }
+});
 
 test("to outline what was only looked at, it is leased first", () => {
   const reader = looking({ status: "waiting" }, REVIEWER).meets({ type: "again" });

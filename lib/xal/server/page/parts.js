@@ -206,7 +206,7 @@ function findingChoice(read, { name }, at) {
       name: "finding",
       checked: read.state.finding === name,
       data: { focus: `finding-${at}` },
-      onChange: () => read.happens({ type: "picked", finding: name }),
+      onChange: () => read.pick(name),
     }),
     h("span", { class: "swatch" }),
     h("span", { class: "name" }, name),

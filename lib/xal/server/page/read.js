@@ -79,6 +79,14 @@ export class Read {
     this.#draw();
   }
 
+  /**
+   * Name the finding; a stroke that is being drawn right now counts, too.
+   * @param {string} finding
+   */
+  pick(finding) {
+    this.happens({ type: "picked", finding, voxels: this.viewer.outline?.voxels ?? 0 });
+  }
+
   /** Hand in, unless a stroke is being drawn right now. */
   submit() {
     if (!this.viewer.busy) this.happens({ type: "submit" });
@@ -168,7 +176,11 @@ export class Read {
       return { type: "outlined" };
     },
     prolong: async ({ image, until }) => ({ type: "prolonged", until: await prolong(image, until) }),
-    "hand-in": ({ turn }) => this.#handIn(turn),
+    "hand-in": ({ turn }) => {
+      const made = this.#handIn(turn);
+      this.#leave(made.catch(() => null)); // until it is on its way, the image would be found as a draft
+      return made;
+    },
     await: async ({ image }) => ((await labelOf(...this.drafts.of, image)) ? null : { type: "gone" }),
     "look-again": async ({ delivery }) => ({ type: "arrived", delivery, image: await this.#asItIsNow(delivery.entry.image) }),
     explain: async ({ turn, image }) => {
@@ -316,7 +328,7 @@ export class Read {
     const command = event.ctrlKey || event.metaKey;
     if (/^[1-9]$/.test(key) && !command) {
       const finding = this.room.findings[Number(key) - 1];
-      if (finding) this.happens({ type: "picked", finding: finding.name });
+      if (finding) this.pick(finding.name);
     } else if (key === "enter" && !event.metaKey && !(event.target instanceof Element && event.target.closest("button, a"))) event.repeat || this.submit();
     else if (key === "n" && !command) this.happens({ type: "next" });
     else if (key === "r" && !command) this.happens({ type: "again" });

@@ -54,7 +54,7 @@ const REASONS = ["wrong modality", "wrong body part", "not readable", "duplicate
  *   | { type: "next" }
  *   | { type: "rest" }
  *   | { type: "broken", message: string }
- *   | { type: "picked", finding: string }
+ *   | { type: "picked", finding: string, voxels?: number }
  *   | { type: "drawn", voxels: number, undoable: boolean }
  *   | { type: "laid", voxels: number }
  *   | { type: "submit" }
@@ -505,7 +505,8 @@ function askToForget({ image, revises }, turn) {
 
 /** @type {Acts} */
 const READING = {
-  picked: (state, { finding }, room, now) => and(step({ ...state, finding }, { do: "colour", finding }), (picked) => keep(picked, room, now)),
+  picked: (state, { finding, voxels = state.voxels }, room, now) =>
+    and(step({ ...state, finding, voxels }, { do: "colour", finding }), (picked) => keep(picked, room, now)),
   drawn(state, { voxels, undoable }, room, now) {
     const rois = room.findings.filter((finding) => !finding.absent);
     const finding = state.finding ?? (rois.length === 1 ? rois[0].name : null);
@@ -581,9 +582,9 @@ const WHY = {
     const own = sure(sure(state.image).own);
     const said = annotations.find((annotation) => annotation.id === own.id);
     if (said?.of_these_pixels) return step(state, { do: "outline", turn, said });
-    return beginWithNothing({ ...state, replaced: said !== undefined }, own.finding, room);
+    return beginWithNothing({ ...state, replaced: said !== undefined }, knownOf(room, own.finding), room);
   },
-  outlined: (state, _, room) => begin({ ...state, finding: sure(sure(state.image).own).finding }, room),
+  outlined: (state, _, room) => begin({ ...state, finding: knownOf(room, sure(sure(state.image).own).finding) }, room),
   failed: (state, { message }) => step(state, bad(message)),
 };
 
