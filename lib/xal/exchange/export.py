@@ -27,7 +27,7 @@ from xal.errors import Conflict, NotFound, StoreError
 from xal.exchange.spreadsheet import annotations_csv, harmless, moment, table
 from xal.imaging.integrity import Kind, sniff
 from xal.imaging.nifti import nifti
-from xal.pool.obtaining import Later, Patience, Ready, obtain
+from xal.pool.obtaining import Patience, Ready, obtain
 from xal.pool.project import Project
 from xal.pool.rois import drawn_mask
 from xal.store.rows import AnnotationRow, ImageRow, SettledImage
@@ -170,7 +170,7 @@ def _export(project: Project, target: _Target, watch: Watch) -> Exported:
         answer = obtain(project, one.image, partial(_gathered, project, one, target), patience)
         if isinstance(answer, Ready):
             _put(project, one, answer.value, target, exported)
-        elif patience.over or (isinstance(answer, Later) and answer.ends_whole):
+        elif patience.over or answer.ends_whole:
             raise answer.error
         else:
             exported.left_out[one.image.id] = str(answer.error)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from xal.errors import Full, NotFound, Refused, StoreError, Unavailable, Unreadable
 from xal.pool.project import Project
@@ -77,6 +77,8 @@ class Later:
 class Never:
     """Its file, as it is now, gives no image; a scan that finds another one makes it an image again."""
 
+    ends_whole: ClassVar[bool] = False
+    """What is made of all images goes on without it, and names it."""
     why: Why
     error: Refused | Unreadable
     row: ImageRow

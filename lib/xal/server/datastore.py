@@ -18,7 +18,7 @@ from xal.imaging.images import image_id, read_image, suffix_of
 from xal.loop.submission import FINAL, Receipt, parse_submission, submit
 from xal.pool.label_check import checked_label
 from xal.pool.label_files import Damaged
-from xal.pool.obtaining import Later, Patience, Ready, Why, obtain
+from xal.pool.obtaining import Patience, Ready, Why, obtain
 from xal.pool.project import Project
 from xal.sources.folder import checked_id
 from xal.store.rows import AnnotationRow, ImageRow
@@ -254,7 +254,7 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
                 if isinstance(answer, Ready):
                     path, _ = answer.value
                     archive.write(path, f"image/{row.id}{suffix_of(path.name)}")
-                elif patience.over or (isinstance(answer, Later) and answer.ends_whole):
+                elif patience.over or answer.ends_whole:
                     raise answer.error
                 else:
                     said = f"image {row.id!r} cannot be read: " if answer.why is Why.DAMAGED else ""
