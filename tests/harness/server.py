@@ -20,7 +20,7 @@ from typing import Any, Self
 import psutil
 import requests
 
-from harness.warm import START_SECONDS, THREADS, WarmProcess, begins_early
+from harness.warm import JOB, START_SECONDS, THREADS, WarmProcess, begins_early
 
 APP = Path(__file__).resolve().parents[2] / "apps" / "xal_radiology"
 PATIENCE = 4
@@ -139,6 +139,12 @@ class Server:
         """The server's process."""
         assert self._process is not None
         return self._process.pid
+
+    def jobs(self) -> list[psutil.Process]:
+        """Its trainings and scorings under way; not the process that forks them, without which it starts no more."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return [child for child in psutil.Process(self.pid).children() if JOB[-1] in child.cmdline()]
+        return []
 
     def tail(self, lines: int = 40) -> str:
         """The end of its log."""

@@ -18,8 +18,6 @@ from harness.room import Room, open_room
 from harness.slicer_like import SlicerLike
 from monailabel.client import MONAILabelClient
 
-from xal.pool.jobs import CHILD_MODULE
-
 ATTENTION = ["attention 1", "attention 2", "attention 3", "attention 4"]
 
 
@@ -346,7 +344,7 @@ def test_ctrl_c_during_a_training_ends_server_and_training_at_once(tmp_path: Pat
         room.hand_in(image)
     assert server.post("/train/classifier", {"max_epochs": 900, "patience": 900}).ok
     server.wait(lambda: any(job["progress"] for job in server.status()["jobs"]), 60, "an epoch")
-    (training,) = [child for child in psutil.Process(server.pid).children() if CHILD_MODULE in child.cmdline()]
+    (training,) = server.jobs()
     os.kill(server.pid, signal.SIGINT)
     server.wait(lambda: not psutil.pid_exists(training.pid), 10, "the training to end")
     assert server.exit_code(10) is not None

@@ -43,12 +43,6 @@ class Reader(threading.Thread):
             self.enough.wait(0.3)
 
 
-def children(pid: int) -> list[psutil.Process]:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return psutil.Process(pid).children(recursive=True)
-    return []
-
-
 @pytest.mark.soak
 @pytest.mark.timeout(1500)
 def test_twenty_kills_lose_nothing(tmp_path: Path):
@@ -67,7 +61,7 @@ def test_twenty_kills_lose_nothing(tmp_path: Path):
         with contextlib.suppress(requests.RequestException):
             requests.post(f"{server.url}/train/classifier", json={"max_epochs": 3}, timeout=30)
         time.sleep(chance.uniform(0.5, 9))
-        victims = children(server.pid)
+        victims = server.jobs()
         if turn % 2 == 0 or not victims:
             orphans += victims
             server.kill()
@@ -84,6 +78,7 @@ def test_twenty_kills_lose_nothing(tmp_path: Path):
     for reader in readers:
         reader.join(60)
     assert killed["server"] >= 8, killed
+    assert killed["train"] + killed["score"] >= 3, killed
     assert not [process for process in orphans if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
 
     server.wait(lambda: server.get("/train/", check_if_running=True).status_code == 404, 180, "training")
