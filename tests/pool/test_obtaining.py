@@ -20,6 +20,7 @@ from xal.pool import project as project_module
 from xal.pool.obtaining import GIVE_UP, Later, Never, Patience, Ready, Waiting, Why, obtain
 from xal.pool.project import Project
 from xal.store.rows import ImageRow
+from xal.system import turns
 
 
 @pytest.fixture
@@ -60,6 +61,22 @@ def test_an_image_that_is_there_is_ready_with_what_its_first_reading_told(local:
     assert answer.value.tensor.ndim
     assert (before.fingerprint, answer.row) == (None, first(local.project))
     assert answer.row.fingerprint is not None
+
+
+def test_what_is_decoded_counts_until_what_is_made_of_it_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Two in the background, of which one prepared its pixels while the other decoded, took a server over 2 GB."""
+    project = Local(tmp_path, 2).project
+    monkeypatch.setattr(turns, "SMALL", 0)
+    held: list[int] = []
+
+    def work(row: ImageRow) -> None:
+        project.volume(row)
+        held.append(turns._large._used)
+
+    for row in project.store.images():
+        assert isinstance(obtain(project, row, work), Ready)
+    assert all(held), held
+    assert turns._large._used == 0
 
 
 def test_a_damaged_image_is_never_ready_and_its_row_says_why(local: Local):

@@ -18,6 +18,7 @@ from xal.errors import Full, NotFound, Refused, StoreError, Unavailable, Unreada
 from xal.pool.project import Project
 from xal.sources.source import ImageSource
 from xal.store.rows import ImageRow
+from xal.system.turns import one_piece
 
 logger = logging.getLogger(__name__)
 
@@ -146,7 +147,8 @@ def obtain(
     """
     answer: Answer[T]
     try:
-        value = work(row)
+        with one_piece():
+            value = work(row)
     except StoreError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not keep the others from being had

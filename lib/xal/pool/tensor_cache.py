@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from xal.arrays import of_npy
 from xal.imaging.geometry import Prepared
 from xal.system.bounded_folder import BoundedFolder, remove, used
 
@@ -35,12 +36,22 @@ class TensorCache:
         """What was put under this key, or None."""
         path = self._path(key)
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                prepared = Prepared(torch.from_numpy(stored["tensor"]), stored["grid"])
+            with zipfile.ZipFile(path) as stored:
+                tensor, grid = (of_npy(stored.read(f"{name}.npy")) for name in ("tensor", "grid"))
+            prepared = Prepared(torch.from_numpy(tensor), grid)
             used(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        except (
+            OSError,
+            EOFError,
+            KeyError,
+            ValueError,
+            TypeError,
+            RuntimeError,
+            zipfile.BadZipFile,
+            zlib.error,
+        ) as error:
             _LOG.warning("cache entry %s is damaged and will be computed again (%s)", path.name, error)
             remove(path)
             return None

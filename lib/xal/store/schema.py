@@ -33,6 +33,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeDecorator
 
+from xal.arrays import of_npy
 from xal.method.story import Story
 
 UNSCORED = -1.0
@@ -106,7 +107,7 @@ class HalfArray(TypeDecorator[Any]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         """Compressed .npy → array."""
-        return None if value is None else np.load(io.BytesIO(zlib.decompress(value)), allow_pickle=False)
+        return None if value is None else of_npy(zlib.decompress(value))
 
 
 # Bytewise on PostgreSQL as on SQLite and in Python, so that "after this id" means the same everywhere.

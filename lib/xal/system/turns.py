@@ -2,7 +2,8 @@
 
 A file of some kilobytes can stand for an image of hundreds of megabytes, and forty clients can hand one in at once. So
 what decodes first takes a share of what may be in memory, and waits if there is none. What is done for a request keeps
-its share until the request is answered, because it keeps the pixels.
+its share until the request is answered, and what is done for an image in the background until that is made, because
+they keep the pixels.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -136,12 +137,17 @@ def one_request(seconds: float = CLIENT_SECONDS, ahead: bool = False) -> Iterato
 
 
 @contextmanager
+def one_piece() -> Iterator[None]:
+    """What is decoded in here is in memory until the end; of a request, until the request's end."""
+    with nullcontext() if _request.get() is not None else one_request():
+        yield
+
+
+@contextmanager
 def decoding(values: int) -> Iterator[None]:
     """Decode so many values in here, when it is their turn."""
-    held = _request.get()
-    if held is None:
-        with one_request(), decoding(values):
-            yield
-    else:
+    with one_piece():
+        held = _request.get()
+        assert held is not None
         held.take(values)
         yield
