@@ -41,9 +41,9 @@ def test_a_task_of_the_apps_own_folder_goes_by_its_name(
 
 def test_exclude_and_include(local: Local, capsys: pytest.CaptureFixture[str]):
     assert xal(local, "exclude", local.ids[3], "unreadable", "--reader", "boss") == 0
-    assert local.project.store.image(local.ids[3]).excluded == "unreadable"
+    assert local.project.store.images.get(local.ids[3]).excluded == "unreadable"
     assert xal(local, "include", local.ids[3]) == 0
-    assert local.project.store.image(local.ids[3]).open
+    assert local.project.store.images.get(local.ids[3]).open
     assert xal(local, "exclude", "nowhere", "x") == 1
     assert "nowhere" in capsys.readouterr().err
 
@@ -71,7 +71,7 @@ def test_annotations_and_withdraw(local: Local, capsys: pytest.CaptureFixture[st
     assert xal(local, "annotations") == 0
     assert "ada r1  square" in capsys.readouterr().out
     assert xal(local, "withdraw", str(number), "--reader", "boss") == 0
-    assert local.project.store.annotation(number).withdrawn_by == "boss"
+    assert local.project.store.annotations.get(number).withdrawn_by == "boss"
 
 
 def test_alpha_must_make_sense(local: Local, capsys: pytest.CaptureFixture[str]):
@@ -88,7 +88,7 @@ def test_alpha_is_a_reviewers_then_the_servers_then_the_tasks(local: Local):
     assert other.alpha() == 0.8
     assert xal(local, "alpha", "0.25") == 0
     assert other.alpha() == 0.25
-    other.store.set_setting(ALPHA, None, by="boss")
+    other.store.settings.set(ALPHA, None, by="boss")
     keep_conf_alpha(local.project, None)
     assert other.alpha() == 0.5
 
@@ -107,6 +107,6 @@ def test_backup_and_restore_bring_everything_back(local: Local, tmp_path: Path):
     local.project.workspace.close()
     assert xal(local, "restore", str(tmp_path / "backup")) == 0
     restored = Project.open(local.task, str(local.studies))
-    assert [row.id for row in restored.store.annotations()] == [first.id]
+    assert [row.id for row in restored.store.annotations.find()] == [first.id]
     assert (restored.workspace.labels / first.label_path).is_file()
     assert list(local.studies.glob(".xal.before-*")), "what was there is kept aside"

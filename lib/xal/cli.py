@@ -162,7 +162,7 @@ def _say(text: str, stream: Any = None) -> None:
 
 def _status(given: argparse.Namespace) -> None:
     project = _open(given)
-    counts, version = project.store.counts(), project.store.current_version()
+    counts, version = project.store.images.counts(), project.store.versions.current()
     _say(f"task      {project.task.name}: {project.task.title}")
     others = f"{counts['open']} open, {counts['excluded']} excluded, {counts['unreadable']} unreadable"
     _say(f"images    {counts['total']} ({others})")
@@ -173,17 +173,17 @@ def _status(given: argparse.Namespace) -> None:
     else:
         metric = version.metrics.get("best_metric", 0.0)
         _say(f"model     v{version.version}, balanced accuracy {metric:.3f} on the validation set")
-        _say(f"unscored  {project.store.stale_count(version.version)}")
+        _say(f"unscored  {project.store.predictions.stale_count(version.version)}")
     if problem := project.space.problem():
         _say(f"space     {problem}")
-    if damaged := project.store.damaged_label_count():
+    if damaged := project.store.annotations.damaged_count():
         _say(f"damaged   {damaged} label files: see `xal problems`")
-    for job in project.store.jobs(limit=5):
+    for job in project.store.jobs.latest(limit=5):
         _say(f"job       {job.kind} {job.state} {json.dumps(job.progress)} {job.message or ''}".rstrip())
 
 
 def _annotations(given: argparse.Namespace) -> None:
-    for row in _open(given).store.annotations(given.image, active_only=not given.withdrawn):
+    for row in _open(given).store.annotations.find(given.image, active_only=not given.withdrawn):
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(row.created_at))
         state = f"  withdrawn by {row.withdrawn_by}" if row.withdrawn_at else ""
         _say(
@@ -196,18 +196,18 @@ def _withdraw(given: argparse.Namespace) -> None:
     from xal.pool.notes import note_withdrawn
 
     project = _open(given)
-    row = project.store.withdraw(given.annotation, by=given.reader)
+    row = project.store.annotations.withdraw(given.annotation, by=given.reader)
     note_withdrawn(project.workspace.labels, [row])
     _say(f"annotation {row.id} of {row.image} is withdrawn")
 
 
 def _exclude(given: argparse.Namespace) -> None:
-    row = _open(given).store.exclude(given.image, given.reader, given.reason)
+    row = _open(given).store.images.exclude(given.image, given.reader, given.reason)
     _say(f"{row.id} will not be offered again: {row.excluded}")
 
 
 def _include(given: argparse.Namespace) -> None:
-    _say(f"{_open(given).store.include(given.image, given.reader).id} may be offered again")
+    _say(f"{_open(given).store.images.include(given.image, given.reader).id} may be offered again")
 
 
 def _problems(given: argparse.Namespace) -> None:
@@ -216,11 +216,11 @@ def _problems(given: argparse.Namespace) -> None:
 
     project = _open(given)
     store = project.store
-    for row in store.images():
+    for row in store.images.find():
         if row.state == "unreadable":
             _say(f"{row.id}: {row.problem}")
         elif row.outdated and row.finding is None:
-            made = ", ".join(f"{known.id} by {known.reader}" for known in store.annotations(row.id))
+            made = ", ".join(f"{known.id} by {known.reader}" for known in store.annotations.find(row.id))
             _say(
                 f"{row.id}: its file was replaced by one with other pixels after it was annotated ({made}), so nothing "
                 "is learnt from it. Put the first file back, or withdraw the annotations to have it read anew"
@@ -232,7 +232,7 @@ def _problems(given: argparse.Namespace) -> None:
 
 
 def _versions(given: argparse.Namespace) -> None:
-    for row in _open(given).store.versions():
+    for row in _open(given).store.versions.all():
         mark = "*" if row.current else " "
         metric = row.metrics.get("best_metric", 0.0)
         _say(f"{mark} v{row.version}  {row.state}  balanced accuracy {metric:.3f}  {row.verdict.get('reason', '')}")
@@ -253,7 +253,7 @@ def _alpha(given: argparse.Namespace) -> None:
     project = _open(given)
     set_alpha(project, given.alpha, by=given.reader)
     _say(f"alpha is {project.alpha():g}")
-    version = project.store.current_version()
+    version = project.store.versions.current()
     if version is not None and is_due(project, version.version):
         _say(
             "the next batch is chosen with it by the next scoring run: a server starts one by itself, else `xal score`"
@@ -312,7 +312,7 @@ def _backup(given: argparse.Namespace) -> None:
 
     project = _open(given)
     _say(f"the state is in {backup(project, given.target)}")
-    for damaged in project.store.damaged_labels():
+    for damaged in project.store.annotations.damaged():
         _say(f"damaged before the backup: {damaged.file_problem}")
     for name in unreadable_in(given.target):
         _say(f"not in the backup, it cannot be read: {name}")

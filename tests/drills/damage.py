@@ -65,7 +65,7 @@ def _told(room: Room) -> list[tuple[object, ...]]:
     try:
         return sorted(
             (row.image, row.reader, row.revision, row.finding, round(row.created_at, 3), str(row.file_sha256))
-            for row in store.annotations(active_only=False)
+            for row in store.annotations.find(active_only=False)
         )
     finally:
         store.close()

@@ -98,7 +98,7 @@ def lost(room: Room, readers: Iterable[Reader]) -> list[str]:
     """What was acknowledged and is not there, byte for byte, once; and what is there that no row knows."""
     store = store_of(room.server, "tiny")
     labels = Path(room.server.studies) / ".xal/tiny/labels"
-    rows = store.annotations(active_only=False)
+    rows = store.annotations.find(active_only=False)
     store.close()
     by_number = Counter(row.submission_id for row in rows)
     failures = [f"submission {number} became {times} annotations" for number, times in by_number.items() if times > 1]

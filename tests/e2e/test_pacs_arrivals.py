@@ -77,7 +77,7 @@ def look(search: Search) -> int:
 
 def on_image(search: Search, case: Case) -> list[np.ndarray]:
     """The outlines that were found for a case, in its own voxels."""
-    return [found_mask(search.project, row)[0] for row in search.project.store.found_outlines(case.series)]
+    return [found_mask(search.project, row)[0] for row in search.project.store.outlines.of(case.series)]
 
 
 @pytest.mark.parametrize(("kind", "task"), [("dx", "phantom_2d"), ("ct", "phantom_3d"), ("mr", "phantom_3d")])
@@ -90,8 +90,8 @@ def test_an_outline_is_found_voxel_for_voxel(
     assert look(search) == 1
     (mask,) = on_image(search, case)
     np.testing.assert_array_equal(mask, case.roi)
-    stored = search.project.store.found_outlines(case.series)[0]
-    assert "whatever" not in f"{stored} {search.project.store.events(100)}", "words of others may name a patient"
+    stored = search.project.store.outlines.of(case.series)[0]
+    assert "whatever" not in f"{stored} {search.project.store.events.read(100)}", "words of others may name a patient"
 
 
 def source_of(case: Case) -> Source:
@@ -263,7 +263,7 @@ def test_outlines_go_when_two_listings_miss_them_and_their_files_with_them(
     assert len(on_image(search, case)) == 2, "one listing may have overlooked it"
     search.survey()
     search.survey()
-    assert kept() == [row.path for row in search.project.store.found_outlines(case.series)]
+    assert kept() == [row.path for row in search.project.store.outlines.of(case.series)]
     assert len(kept()) == 1
     assert handed_in.read_bytes() == b"a reader's work"
 
@@ -301,9 +301,9 @@ def test_sending_the_same_annotation_again_makes_no_copy(tmp_path: Path):
                 patch.setenv(name, value)
             project = Project.open(load_task(tmp_path / "phantom_2d.yaml"), str(hospital.server.studies))
             assert isinstance(project.source, DicomWebSource)
-            annotation = project.store.annotations()[0]
+            annotation = project.store.annotations.find()[0]
             again = Sending(project, project.source)
-            objects = list(again._objects(project.store.image(annotation.image), annotation))
+            objects = list(again._objects(project.store.images.get(annotation.image), annotation))
             project.source.archive.store(objects)
         assert {one.SOPInstanceUID for one in hospital.objects("SEG")} == first
         assert hospital.archive.count() == 3

@@ -51,7 +51,7 @@ def on_archive(proxy: FaultyProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         probe = Project.open(task, proxy.dicom_web, archive=ArchiveOptions(("DX",)))
         probe.sync()
         sizes = []
-        for row in probe.store.images():
+        for row in probe.store.images.find():
             path = probe.source.path(row)
             sizes.append(path.stat().st_size)
             path.unlink()
@@ -88,10 +88,10 @@ def test_the_head_and_what_is_being_read_stay_while_the_whole_archive_goes_by(
     project = on_archive(room=6)
     keeping = Prefetch(project)
     for _ in range(given):  # of which only the last is not at the head
-        offer = project.store.next_sample("ada", "xal", lease)
+        offer = project.store.queue.next_sample("ada", "xal", lease)
     keeping.keep()
-    important = [offer.image.id, *(row.id for row in project.store.head(2))]
-    for row in project.store.images():  # as reading ahead and scoring do
+    important = [offer.image.id, *(row.id for row in project.store.queue.head(2))]
+    for row in project.store.images.find():  # as reading ahead and scoring do
         if row.id not in important:
             time.sleep(0.01)  # a file system's clock is coarse
             project.volume(row)
@@ -100,7 +100,7 @@ def test_the_head_and_what_is_being_read_stay_while_the_whole_archive_goes_by(
     assert [fetched(proxy, image) for image in important] == [1, 1, 1]
     orthanc.kill()
     try:
-        path, _ = project.served(project.store.image(important[0]))
+        path, _ = project.served(project.store.images.get(important[0]))
         image = nibabel.load(path)
         label = tmp_path / "label.nii.gz"
         nibabel.save(nibabel.Nifti1Image(np.ones(image.shape, np.uint8), image.affine), label)
@@ -108,7 +108,9 @@ def test_the_head_and_what_is_being_read_stay_while_the_whole_archive_goes_by(
         receipt = submit(project, Submission(important[0], "ada", label, [{"name": finding, "idx": 1}]))
         assert receipt.created
         with pytest.raises(Unavailable):
-            project.served(project.store.image(next(i.id for i in project.store.images() if i.id not in important)))
+            project.served(
+                project.store.images.get(next(i.id for i in project.store.images.find() if i.id not in important))
+            )
     finally:
         orthanc.start()
 
@@ -117,7 +119,7 @@ def test_a_data_set_that_would_be_a_part_is_refused_or_says_what_is_missing(
     on_archive, proxy: FaultyProxy, orthanc: Orthanc, tmp_path: Path
 ):
     project = on_archive(room=IMAGES)
-    rows = project.store.images()[:2]
+    rows = project.store.images.find()[:2]
     for row in rows:
         image = nibabel.load(project.served(row)[0])
         label = tmp_path / "label.nii.gz"
@@ -131,7 +133,7 @@ def test_a_data_set_that_would_be_a_part_is_refused_or_says_what_is_missing(
             datastore.get_dataset_archive(None)
     finally:
         orthanc.start()
-    project.volume(project.store.images()[2])  # it answers again
+    project.volume(project.store.images.find()[2])  # it answers again
     proxy.fail(f"/series/{rows[0].id}", 500)
     with zipfile.ZipFile(datastore.get_dataset_archive(None)) as content:
         assert content.read("missing.txt").decode() == f"{rows[0].id}: the archive answers 500\n"
@@ -152,14 +154,14 @@ def test_a_cache_that_is_smaller_than_the_head_does_not_fetch_it_again_and_again
 
 def test_what_is_not_here_is_got_again_before_it_is_asked_for(on_archive, proxy: FaultyProxy):
     project = on_archive(room=IMAGES)
-    for row in project.store.images():
+    for row in project.store.images.find():
         project.volume(row)
-    first = project.store.head(1)[0]
+    first = project.store.queue.head(1)[0]
     path, checksum = project.served(first)
     path.unlink()
     Prefetch(project).keep()
     assert used(path)
-    assert project.served(project.store.image(first.id)) == (path, checksum)
+    assert project.served(project.store.images.get(first.id)) == (path, checksum)
     assert fetched(proxy, first.id) == 2
 
 
@@ -172,8 +174,8 @@ def test_an_archive_that_is_away_is_asked_a_few_times_and_what_is_here_stays_in_
     keeping = Prefetch(project)
     keeping.keep()
     (here,) = kept(project)
-    for row in project.store.head(6)[1:]:
-        project.store.lease(row.id, "ada", 3600)
+    for row in project.store.queue.head(6)[1:]:
+        project.store.queue.lease(row.id, "ada", 3600)
     fault = proxy.fail(PICTURE, 404)  # an answer that is not tried again
     proxy.fail(r"/dicom-web/series\?", 404)
     for asked, said in ((3, pytest.raises(Unavailable)), (5, nullcontext()), (5, nullcontext())):

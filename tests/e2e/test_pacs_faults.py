@@ -44,12 +44,12 @@ def project(proxy: FaultyProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(client, "BACKOFF_SECONDS", 0.01)
     made = Project.open(load_task(quick_task(tmp_path)), proxy.dicom_web, archive=ArchiveOptions(("DX",)))
     assert made.sync()
-    assert made.store.counts()["total"] == IMAGES
+    assert made.store.images.counts()["total"] == IMAGES
     return made
 
 
 def an_image(project: Project):
-    return project.store.images()[0]
+    return project.store.images.find()[0]
 
 
 def test_a_series_that_is_gone_is_not_found(project: Project, orthanc: Orthanc):
@@ -58,11 +58,11 @@ def test_a_series_that_is_gone_is_not_found(project: Project, orthanc: Orthanc):
     project.sync()
     orthanc.delete(case.series)
     with pytest.raises(NotFound, match="no such series any more"):
-        project.volume(project.store.image(case.series))
+        project.volume(project.store.images.get(case.series))
     project.sync()
-    assert project.store.image(case.series).state == "ok", "one listing may have overlooked it"
+    assert project.store.images.get(case.series).state == "ok", "one listing may have overlooked it"
     project.sync()
-    assert project.store.image(case.series).state == "gone"
+    assert project.store.images.get(case.series).state == "gone"
 
 
 @pytest.mark.parametrize(
@@ -80,10 +80,10 @@ def test_a_scan_that_fails_takes_nothing_for_gone(project: Project, proxy: Fault
     with pytest.raises(Unavailable, match=message) as error:
         project.sync()
     assert LOGIN[1] not in str(error.value)
-    assert project.store.counts()["total"] == IMAGES
+    assert project.store.images.counts()["total"] == IMAGES
     proxy.heal()
     project.sync()
-    assert project.store.counts()["total"] == IMAGES
+    assert project.store.images.counts()["total"] == IMAGES
 
 
 def test_a_wrong_password_is_refused_by_the_archive_itself(
@@ -117,7 +117,7 @@ def test_a_series_that_the_archive_cannot_give_stays_an_image_of_the_pool(projec
         with pytest.raises(Unavailable):
             project.volume(row)
         proxy.heal()
-        assert project.store.image(row.id).state == "ok"
+        assert project.store.images.get(row.id).state == "ok"
     assert project.volume(row).pixels.size
 
 
@@ -149,20 +149,20 @@ def test_an_archive_that_is_away_is_known_from_before(project: Project, orthanc:
     try:
         with pytest.raises(Unavailable, match="does not answer"):
             project.sync()
-        assert project.served(project.store.image(row.id)) == kept
+        assert project.served(project.store.images.get(row.id)) == kept
         with pytest.raises(Unavailable):
-            project.volume(project.store.images()[1])
+            project.volume(project.store.images.find()[1])
     finally:
         orthanc.start()
-    assert project.volume(project.store.images()[1]).pixels.size
+    assert project.volume(project.store.images.find()[1]).pixels.size
 
 
 def test_every_series_is_fetched_once(project: Project, proxy: FaultyProxy):
     for _ in range(3):
-        for row in project.store.images():
+        for row in project.store.images.find():
             project.volume(row)
             project.served(row)
-            project.prepared(project.store.image(row.id))
+            project.prepared(project.store.images.get(row.id))
     assert proxy.count(FETCH) == IMAGES
 
 
@@ -176,14 +176,14 @@ def test_a_series_that_grows_is_another_image_and_one_in_pieces_is_none(
     orthanc.upload([*in_order[:3], *in_order[6:]])
     other.sync()
     with pytest.raises(Exception, match="not evenly stacked"):
-        other.volume(other.store.image(case.series))
-    assert other.store.image(case.series).state == "unreadable"
+        other.volume(other.store.images.get(case.series))
+    assert other.store.images.get(case.series).state == "unreadable"
     orthanc.upload(in_order[3:6])
     other.sync()  # it has grown: perhaps it still does
-    assert other.store.image(case.series).state == "unreadable"
+    assert other.store.images.get(case.series).state == "unreadable"
     other.sync()
-    assert other.store.image(case.series).state == "ok"
-    assert (other.volume(other.store.image(case.series)).pixels == case.pixels).all()
+    assert other.store.images.get(case.series).state == "ok"
+    assert (other.volume(other.store.images.get(case.series)).pixels == case.pixels).all()
 
 
 def series_of_two(number: int) -> tuple[Case, Case]:
@@ -207,18 +207,18 @@ def test_of_several_pictures_in_a_series_each_is_an_image_and_stays_the_same_one
     orthanc.upload(views[1 - first].instances)
     project.sync()
     other = str(views[1 - first].instances[0].SOPInstanceUID)
-    np.testing.assert_array_equal(project.volume(project.store.image(series)).pixels, views[first].pixels)
-    np.testing.assert_array_equal(project.volume(project.store.image(other)).pixels, views[1 - first].pixels)
+    np.testing.assert_array_equal(project.volume(project.store.images.get(series)).pixels, views[first].pixels)
+    np.testing.assert_array_equal(project.volume(project.store.images.get(other)).pixels, views[1 - first].pixels)
     assert isinstance(project.source, DicomWebSource)
-    (header,) = project.source.headers(project.store.image(other))
+    (header,) = project.source.headers(project.store.images.get(other))
     assert header.SOPInstanceUID == other
-    assert project.source.references(project.store.image(other))["SeriesInstanceUID"] == series
+    assert project.source.references(project.store.images.get(other))["SeriesInstanceUID"] == series
     (instance,) = orthanc.find("Instance", SOPInstanceUID=str(views[first].instances[0].SOPInstanceUID))
     orthanc.session().delete(f"{orthanc.url}/instances/{instance}", timeout=60).raise_for_status()
     for _ in range(2):
         project.sync()
-    assert project.store.image(series).state == "gone", "no other picture takes its name"
-    np.testing.assert_array_equal(project.volume(project.store.image(other)).pixels, views[1 - first].pixels)
+    assert project.store.images.get(series).state == "gone", "no other picture takes its name"
+    np.testing.assert_array_equal(project.volume(project.store.images.get(other)).pixels, views[1 - first].pixels)
     orthanc.delete(series)
 
 
@@ -248,11 +248,11 @@ def test_one_image_that_the_archive_cannot_give_does_not_hold_the_others_up(
     later = time.time() + aside.ASIDE_SECONDS + 1
     monkeypatch.setattr(aside.time, "time", lambda: later)
     assert scored(modelled) == 1
-    assert modelled.store.image(row.id).score is not None
+    assert modelled.store.images.get(row.id).score is not None
 
 
 def test_several_images_that_the_archive_cannot_give_do_not_either(modelled: Project, proxy: FaultyProxy):
-    images = [row.id for row in modelled.store.images()[:3]]
+    images = [row.id for row in modelled.store.images.find()[:3]]
     proxy.fail(f"/series/({'|'.join(images)})", 500)
     assert scored(modelled) == IMAGES - 3
     asked = proxy.count(FETCH)
@@ -264,6 +264,6 @@ def test_scoring_ends_when_the_archive_is_away_and_goes_on_where_it_was(modelled
     proxy.fail("/dicom-web/", 503)
     with pytest.raises(Unavailable, match="answers 503"):
         scored(modelled)
-    assert modelled.store.stale_count(1) == IMAGES
+    assert modelled.store.predictions.stale_count(1) == IMAGES
     proxy.heal()
     assert scored(modelled) == IMAGES

@@ -48,7 +48,7 @@ class Desk:
 
     def hand_in(self, case: Case, reader: str = "ann", shift: int = 0) -> int:
         """The right outline, or that outline a little aside; the annotation's number."""
-        image = read_image(self.project.source.path(self.project.store.image(case.series)))
+        image = read_image(self.project.source.path(self.project.store.images.get(case.series)))
         label = self.folder / "label.nii.gz"
         mask = np.roll(case.roi, shift, axis=0)
         nib.save(nib.Nifti1Image(mask.astype(np.uint8), image.affine), label)
@@ -58,9 +58,9 @@ class Desk:
     def send(self) -> int:
         """Send what is due, as if all pauses were over."""
         store = self.project.store
-        store.note_deliveries()
-        for delivery, _ in store.due_deliveries(100, now=float("inf")):
-            store.put_off_delivery(delivery.annotation, 0.0, delivery.problem, tried=False)
+        store.deliveries.note_new()
+        for delivery, _ in store.deliveries.due(100, now=float("inf")):
+            store.deliveries.put_off(delivery.annotation, 0.0, delivery.problem, tried=False)
         return self.sending.send(30)
 
     def outlines(self) -> list:
@@ -84,7 +84,7 @@ def desk(orthanc: Orthanc, proxy: FaultyProxy, tmp_path: Path, monkeypatch: pyte
 
 def test_nothing_is_sent_of_an_image_that_another_reader_is_reading(desk: Desk):
     case = desk.cases[0]
-    desk.project.store.lease(case.series, "bob", 600)
+    desk.project.store.queue.lease(case.series, "bob", 600)
     desk.hand_in(case, "ann")
     assert desk.send() == 0
     assert desk.orthanc.series("SEG") == desk.orthanc.series("SR") == []
@@ -96,8 +96,8 @@ def test_one_annotation_that_cannot_be_sent_keeps_no_other_from_it(desk: Desk, p
     first, second = (desk.hand_in(case) for case in desk.cases[:2])
     proxy.fail(f"/series/{desk.cases[0].series}/.*metadata", 500)
     assert desk.send() == 1
-    assert desk.project.store.last_delivery_problem() == "the archive answers 500"
-    waiting = [delivery for delivery, _ in desk.project.store.due_deliveries(9, now=float("inf"))]
+    assert desk.project.store.deliveries.last_problem() == "the archive answers 500"
+    waiting = [delivery for delivery, _ in desk.project.store.deliveries.due(9, now=float("inf"))]
     assert [(one.annotation, one.tries) for one in waiting] == [(first, 1)]
     proxy.heal()
     assert desk.send() == 1
@@ -112,9 +112,9 @@ def test_after_an_outage_the_first_success_ends_the_pauses_of_all(desk: Desk, pr
     with pytest.raises(Unavailable):
         desk.sending.send(30)
     store = desk.project.store
-    for number, (delivery, _) in enumerate(store.due_deliveries(9, now=float("inf"))):
+    for number, (delivery, _) in enumerate(store.deliveries.due(9, now=float("inf"))):
         until = 0.0 if number == 0 else time.time() + 3600
-        store.put_off_delivery(delivery.annotation, until, "the archive answers 503", tried=True)
+        store.deliveries.put_off(delivery.annotation, until, "the archive answers 503", tried=True)
     proxy.heal()
     assert desk.sending.send(30) == 1
     assert desk.sending.send(30) == 2
@@ -123,11 +123,11 @@ def test_after_an_outage_the_first_success_ends_the_pauses_of_all(desk: Desk, pr
 def test_an_outline_of_other_pixels_is_not_sent(desk: Desk):
     case = desk.cases[0]
     desk.hand_in(case)
-    row = desk.project.store.image(case.series)
-    desk.project.store.set_facts(row.id, size=row.size, mtime_ns=row.mtime_ns, fingerprint="other pixels")
+    row = desk.project.store.images.get(case.series)
+    desk.project.store.images.set_facts(row.id, size=row.size, mtime_ns=row.mtime_ns, fingerprint="other pixels")
     assert desk.send() == 0
-    assert "other pixels" in str(desk.project.store.last_delivery_problem())
-    desk.project.store.set_facts(row.id, size=row.size, mtime_ns=row.mtime_ns, fingerprint=row.fingerprint)
+    assert "other pixels" in str(desk.project.store.deliveries.last_problem())
+    desk.project.store.images.set_facts(row.id, size=row.size, mtime_ns=row.mtime_ns, fingerprint=row.fingerprint)
     assert desk.send() == 1
 
 
@@ -138,7 +138,7 @@ def test_of_two_revisions_the_standing_one_is_sent_and_the_earlier_one_if_it_sta
     assert desk.send() == 1
     (outline,) = desk.outlines()
     np.testing.assert_array_equal(outline.pixel_array.squeeze().T > 0, np.roll(case.roi, 4, axis=0)[:, :, 0])
-    desk.project.store.withdraw(later, by="ann")
+    desk.project.store.annotations.withdraw(later, by="ann")
     assert desk.send() == 1
     assert len(desk.outlines()) == 2
 
@@ -153,15 +153,15 @@ def test_what_was_sent_is_rejected_in_the_archive_once_it_is_withdrawn(desk: Des
     search = Search(desk.project, desk.sending.source, "")
     for _ in range(3):
         search.survey()  # which looks for outlines, not for maps: they are not taken for gone
-    desk.project.store.withdraw(number, by="ann")
+    desk.project.store.annotations.withdraw(number, by="ann")
     proxy.fail("POST .*/studies", 503)
     desk.send()
-    assert desk.project.store.delivery_counts() == {"sent": 1, "withdrawn": 1}
-    assert desk.project.store.last_delivery_problem() == "the archive answers 503"
+    assert desk.project.store.deliveries.counts() == {"sent": 1, "withdrawn": 1}
+    assert desk.project.store.deliveries.last_problem() == "the archive answers 503"
     proxy.heal()
-    desk.project.store.put_off_delivery(number, 0.0, None, tried=False)
+    desk.project.store.deliveries.put_off(number, 0.0, None, tried=False)
     desk.send()
-    assert desk.project.store.delivery_counts() == {"sent": 1, "rejected": 1}
+    assert desk.project.store.deliveries.counts() == {"sent": 1, "rejected": 1}
     (note,) = [one for uid in desk.orthanc.series("KO") for one in desk.orthanc.instances(uid)]
     assert note.StudyInstanceUID == case.study
     (study,) = note.CurrentRequestedProcedureEvidenceSequence
@@ -182,7 +182,7 @@ def test_an_acknowledgement_that_is_lost_makes_no_copy(desk: Desk, proxy: Faulty
     proxy.fail("POST .*/studies", cut=0, times=1)
     desk.send()
     desk.send()
-    assert desk.project.store.delivery_counts() == {"sent": 1}
+    assert desk.project.store.deliveries.counts() == {"sent": 1}
     assert (len(desk.orthanc.series("SEG")), len(desk.orthanc.series("SR"))) == (1, 1)
 
 
@@ -201,10 +201,10 @@ def test_attention_is_sent_as_bands_and_as_a_map_of_what_the_model_saw(desk: Des
     desk.hand_in(case)
     assert desk.send() == 1
     (shown,) = [one for uid in desk.orthanc.series("OT") for one in desk.orthanc.instances(uid)]
-    reading = desk.project.store.prediction(case.series)
+    reading = desk.project.store.predictions.get(case.series)
     assert reading is not None
     sent = np.frombuffer(shown.FloatPixelData, "<f4").reshape(shown.Rows, shown.Columns).T
-    image = read_image(desk.project.source.path(desk.project.store.image(case.series)))
+    image = read_image(desk.project.source.path(desk.project.store.images.get(case.series)))
     expected = grid_to_image(reading.attention.astype(np.float32), image, desk.project.task, "linear")
     np.testing.assert_allclose(sent, np.clip(expected, 0, 1)[:, :, 0], atol=1e-6)
     assert "model v1" in shown.ContentDescription

@@ -78,7 +78,7 @@ def test_a_project_that_is_open_is_not_restored(local: Local, tmp_path: Path):
     made = backup(local.project, tmp_path / "backup")
     with pytest.raises(Conflict, match="is in use: stop the server"):
         restore(made, str(local.studies))
-    assert len(local.project.store.annotations()) == 1
+    assert len(local.project.store.annotations.find()) == 1
     assert not list(local.studies.glob(".xal.*"))
 
 
@@ -108,7 +108,7 @@ def test_nothing_is_opened_during_a_restore(local: Local, copy: Path, monkeypatc
 
     monkeypatch.setattr(module, "_replace", look)
     restore(copy, str(local.studies))
-    assert len(Project.open(local.task, str(local.studies)).store.annotations()) == 1
+    assert len(Project.open(local.task, str(local.studies)).store.annotations.find()) == 1
 
 
 def test_a_restore_that_was_cut_off_between_its_renames_is_done_again(
@@ -131,7 +131,7 @@ def test_a_restore_that_was_cut_off_between_its_renames_is_done_again(
     assert main(["status", *words]) == 1
     assert "was cut off: run `xal restore` again" in capsys.readouterr().err
     assert main(["restore", *words, str(copy)]) == 0
-    assert len(Project.open(local.task, str(local.studies)).store.annotations()) == 1
+    assert len(Project.open(local.task, str(local.studies)).store.annotations.find()) == 1
     assert len(list(local.studies.glob(".xal.before-*/store.sqlite"))) == 1
 
 
@@ -141,7 +141,7 @@ def test_finishing_a_cut_off_restore_by_hand_is_as_good(local: Local, copy: Path
     with pytest.raises(StoreError, match=r"\.xal is empty, and beside it is \.xal\.before-now"):
         Workspace.open(str(local.studies), "tiny")
     (local.studies / ".xal.before-now").rename(state)
-    assert len(Project.open(local.task, str(local.studies)).store.annotations()) == 1
+    assert len(Project.open(local.task, str(local.studies)).store.annotations.find()) == 1
 
 
 def test_what_is_no_backup_is_refused(local: Local, copy: Path, tmp_path: Path):

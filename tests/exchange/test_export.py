@@ -123,7 +123,7 @@ def test_the_list_says_who_said_what(local: Local, tmp_path: Path):
     export_dataset(local.project, tmp_path / "set")
     rows = rows_of(tmp_path / "set/labels.csv")
     assert list(rows[0])[:4] == ["image", "mask", "label", "group"]
-    annotation = local.project.store.annotations(local.ids[0])[0]
+    annotation = local.project.store.annotations.find(local.ids[0])[0]
     assert rows[0] | {"created_at": ""} == {
         "image": f"images/{local.ids[0]}.png",
         "mask": f"masks/{local.ids[0]}_a{annotation.id}.nii.gz",
@@ -139,7 +139,7 @@ def test_the_list_says_who_said_what(local: Local, tmp_path: Path):
 
 
 def test_provenance_names_every_file_by_its_content(local: Local, tmp_path: Path):
-    local.project.store.update_info(local.ids[0], {"group": "patient 7"})
+    local.project.store.images.update_info(local.ids[0], {"group": "patient 7"})
     export_dataset(local.project, tmp_path / "set")
     origin = json.loads((tmp_path / "set/provenance.json").read_text())
     assert (origin["task"], origin["pool"]) == ("tiny", local.project.workspace.pool)
@@ -153,8 +153,8 @@ def test_provenance_names_every_file_by_its_content(local: Local, tmp_path: Path
 
 def test_only_what_counts_for_training_is_in_it(local: Local, tmp_path: Path):
     store = local.project.store
-    store.withdraw(store.annotations(local.ids[0])[0].id, by="boss")
-    store.exclude(local.ids[1], "boss", "wrong view")
+    store.annotations.withdraw(store.annotations.find(local.ids[0])[0].id, by="boss")
+    store.images.exclude(local.ids[1], "boss", "wrong view")
     export_dataset(local.project, tmp_path / "set")
     assert [Path(row["image"]).stem for row in rows_of(tmp_path / "set/labels.csv")] == local.ids[2:6]
     assert len(list((tmp_path / "set/images").iterdir())) == 4
@@ -233,7 +233,7 @@ def test_an_export_that_was_cut_off_is_not_there_and_goes_on(
         export_dataset(local.project, tmp_path / "set", killed_after_four)
     assert not (tmp_path / "set").exists()
     store = local.project.store
-    store.withdraw(store.annotations(local.ids[1])[0].id, by="boss")  # meanwhile
+    store.annotations.withdraw(store.annotations.find(local.ids[1])[0].id, by="boss")  # meanwhile
     decode, decoded = export.drawn_mask, []
     monkeypatch.setattr(export, "drawn_mask", lambda *of: decoded.append(of[1].image) or decode(*of))
     export_dataset(local.project, tmp_path / "set")
@@ -317,8 +317,8 @@ def test_the_zip_holds_the_same(local: Local, tmp_path: Path):
 
 def test_the_table_lists_what_stands_and_on_request_what_does_not(local: Local):
     store = local.project.store
-    first = store.annotations(local.ids[0])[0]
-    store.withdraw(first.id, by="boss")
+    first = store.annotations.find(local.ids[0])[0]
+    store.annotations.withdraw(first.id, by="boss")
     standing = lines_of("".join(annotations_csv(local.project)))
     assert [line["image"] for line in standing] == local.ids[1:6]
     assert standing[0] | {"created_at": ""} == {
@@ -352,7 +352,7 @@ def test_no_cell_is_a_formula(local: Local, tmp_path: Path, text: str):
     assert harmless("glioma = tumour") == "glioma = tumour"
     if text.isprintable():
         local.hand_in(local.ids[7], text)
-        local.project.store.update_info(local.ids[7], {"group": text})
+        local.project.store.images.update_info(local.ids[7], {"group": text})
         last = lines_of("".join(annotations_csv(local.project)))[-1]
         assert last["reader"] == f"'{text}"
         export_dataset(local.project, tmp_path / "set")

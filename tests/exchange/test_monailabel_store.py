@@ -33,7 +33,7 @@ def test_labels_count_and_are_settled(tmp_path: Path):
     old_store(local, {image: {"label_info": INFO, "client_id": "old hand"} for image in local.ids[:6]})
     imported = import_datastore_v2(local.project)
     assert imported.labels == 6
-    settled = {row.image.id: row for row in local.project.store.settled()}
+    settled = {row.image.id: row for row in local.project.store.annotations.settled()}
     assert {image: row.finding for image, row in settled.items()} == {
         image: local.pictures[image].finding for image in local.ids[:6]
     }
@@ -45,10 +45,10 @@ def test_it_happens_once(tmp_path: Path):
     local = Local(tmp_path, 6)
     old_store(local, {local.ids[0]: {"label_info": INFO}})
     import_at_start(local.project)
-    assert len(local.project.store.annotations()) == 1
-    local.project.store.withdraw(1, "boss")
+    assert len(local.project.store.annotations.find()) == 1
+    local.project.store.annotations.withdraw(1, "boss")
     import_at_start(local.project)
-    assert local.project.store.annotations() == []
+    assert local.project.store.annotations.find() == []
 
 
 def again(local: Local, *options: str) -> int:
@@ -60,7 +60,7 @@ def test_what_was_left_out_is_listed_and_can_be_tried_again(tmp_path: Path, caps
     old_store(local, {image: {"label_info": INFO} for image in local.ids[:3]})
     late = local.studies / f"{local.ids[2]}.png"
     content = late.read_bytes()
-    local.project.store.mark_gone([local.ids[2]])
+    local.project.store.images.mark_gone([local.ids[2]])
     late.unlink()
     import_at_start(local.project)
     assert again(local) == 0
@@ -70,26 +70,26 @@ def test_what_was_left_out_is_listed_and_can_be_tried_again(tmp_path: Path, caps
     late.write_bytes(content)
     assert again(local, "--again") == 0
     assert capsys.readouterr().out == "1 labels imported, 2 known before, 0 left out\n"
-    assert [row.image for row in local.project.store.annotations()] == local.ids[:3]
+    assert [row.image for row in local.project.store.annotations.find()] == local.ids[:3]
 
 
 def test_trying_again_changes_nothing_that_people_have_done_since(tmp_path: Path):
     local = Local(tmp_path, 6)
     old_store(local, {image: {"label_info": INFO, "client_id": "ada"} for image in local.ids[:3]})
     import_at_start(local.project)
-    local.project.store.withdraw(1, "boss")
+    local.project.store.annotations.withdraw(1, "boss")
     local.hand_in(local.ids[1], "ada", truth=local.ids[4])
     (local.studies / "labels" / "final" / f"{local.ids[1]}.nii.gz").write_bytes(b"edited")
     other = local.studies / f"{local.ids[5]}.png"
     (local.studies / f"{local.ids[2]}.png").write_bytes(other.read_bytes())
-    local.project.store.update_info(local.ids[0], {"group": "corrected"})
+    local.project.store.images.update_info(local.ids[0], {"group": "corrected"})
     local.project.sync()
-    before = local.project.store.annotations(active_only=False)
+    before = local.project.store.annotations.find(active_only=False)
     imported = import_datastore_v2(local.project)
     assert (imported.labels, imported.known) == (0, 2)
     assert imported.skipped == {local.ids[1]: "ada has handed it in since"}
-    assert local.project.store.annotations(active_only=False) == before
-    assert local.project.store.image(local.ids[0]).info == {"group": "corrected"}
+    assert local.project.store.annotations.find(active_only=False) == before
+    assert local.project.store.images.get(local.ids[0]).info == {"group": "corrected"}
 
 
 def test_without_an_old_store_the_command_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -124,7 +124,7 @@ def test_scores_of_an_older_model_stay_behind_and_cost_no_label(tmp_path: Path):
     listing["objects"][local.ids[1]]["image"]["info"] = {"scores": [math.nan]}
     file.write_text(json.dumps(listing))
     assert import_datastore_v2(local.project).labels == 2
-    assert local.project.store.image(local.ids[0]).info == {"PatientID": "p-1"}
+    assert local.project.store.images.get(local.ids[0]).info == {"PatientID": "p-1"}
 
 
 def test_values_that_are_no_numbers_are_named(tmp_path: Path):
@@ -141,4 +141,4 @@ def test_a_damaged_list_is_left_alone(tmp_path: Path):
     import_at_start(local.project)
     with pytest.raises(BadInput, match="cannot be read"):
         import_datastore_v2(local.project)
-    assert local.project.store.counts()["labelled"] == 0
+    assert local.project.store.images.counts()["labelled"] == 0

@@ -65,7 +65,7 @@ def closed(project: Project) -> None:
 
 def annotations(project: Project) -> dict[str, dict]:
     """What every row says, by its label file."""
-    rows = project.store.annotations(active_only=False)
+    rows = project.store.annotations.find(active_only=False)
     return {row.label_path: {k: v for k, v in asdict(row).items() if k not in FORGOTTEN} for row in rows}
 
 
@@ -99,8 +99,8 @@ def test_all_annotations_are_back_from_the_label_files_alone(local: Local):
     project = opened(local)
     assert annotations(project) == before
     assert contents(local) == files
-    assert project.store.counts()["completed"] == 3
-    assert project.store.counts()["total"] == 6
+    assert project.store.images.counts()["completed"] == 3
+    assert project.store.images.counts()["total"] == 6
 
 
 def test_the_pool_keeps_its_name_when_only_label_files_know_it(local: Local, tmp_path: Path):
@@ -112,7 +112,7 @@ def test_the_pool_keeps_its_name_when_only_label_files_know_it(local: Local, tmp
     rebuild(local.task, str(tmp_path / "moved"))
     project = Project.open(local.task, str(tmp_path / "moved"))
     assert project.store.pool == pool
-    assert len(project.store.annotations()) == 4
+    assert len(project.store.annotations.find()) == 4
 
 
 def test_a_damaged_pool_file_is_made_anew_and_kept_aside(local: Local):
@@ -127,10 +127,10 @@ def test_a_damaged_pool_file_is_made_anew_and_kept_aside(local: Local):
 
 def test_what_was_withdrawn_or_revised_by_somebody_else_does_not_stand_again(local: Local):
     store = local.project.store
-    store.withdraw(store.annotations(local.ids[2])[0].id, by="boss")
+    store.annotations.withdraw(store.annotations.find(local.ids[2])[0].id, by="boss")
     notes = Notes(local.project)
     notes.keep()
-    store.withdraw(store.annotations(local.ids[1], reader="ada")[0].id, by="boss")
+    store.annotations.withdraw(store.annotations.find(local.ids[1], reader="ada")[0].id, by="boss")
     notes.keep()
     before = annotations(local.project)
     assert sum(row["withdrawn_at"] is not None for row in before.values()) == 2
@@ -143,34 +143,34 @@ def test_what_was_withdrawn_or_revised_by_somebody_else_does_not_stand_again(loc
 def test_a_revision_of_somebody_elses_label_ends_that_though_nobody_has_noted_it(local: Local):
     """As where the server was killed between the revision's label file and its row."""
     image = local.ids[2]
-    (first,) = local.project.store.annotations(image)
+    (first,) = local.project.store.annotations.find(image)
     label = write_label(local.folder / "label.nii.gz", local.pictures[local.ids[3]])
     submit(local.project, Submission(image, "boss", label, INFO, revises=first.id))
     closed(local.project)
     remove_store(local)
     rebuild(local.task, str(local.studies))
-    standing = opened(local).store.annotations(image)
+    standing = opened(local).store.annotations.find(image)
     assert [row.reader for row in standing] == ["boss"]
 
 
 def test_a_revision_that_was_withdrawn_leaves_no_image_settled_by_what_it_revised(local: Local):
     store, image = local.project.store, local.ids[2]
     copy_now(local)
-    (first,) = store.annotations(image)
+    (first,) = store.annotations.find(image)
     label = write_label(local.folder / "label.nii.gz", local.pictures[local.ids[3]])
     revision = submit(local.project, Submission(image, "boss", label, INFO, revises=first.id)).annotation
-    note_withdrawn(labels(local), [store.withdraw(revision.id, by="boss")])
-    before, counts = annotations(local.project), store.counts()
+    note_withdrawn(labels(local), [store.annotations.withdraw(revision.id, by="boss")])
+    before, counts = annotations(local.project), store.images.counts()
     closed(local.project)
     (state(local) / "store.sqlite").write_bytes(b"garbage" * 1000)
     rebuild(local.task, str(local.studies))
     project = opened(local)
-    assert (annotations(project), project.store.counts()) == (before, counts)
-    assert project.store.image(image).finding is None
+    assert (annotations(project), project.store.images.counts()) == (before, counts)
+    assert project.store.images.get(image).finding is None
 
 
 def test_a_reader_who_revised_an_own_label_has_withdrawn_nothing(local: Local):
-    latest = max(local.project.store.annotations(local.ids[0]), key=lambda row: row.revision)
+    latest = max(local.project.store.annotations.find(local.ids[0]), key=lambda row: row.revision)
     before = annotations(local.project)
     closed(local.project)
     record = record_of(labels(local) / latest.label_path)
@@ -181,25 +181,25 @@ def test_a_reader_who_revised_an_own_label_has_withdrawn_nothing(local: Local):
 
 
 def test_a_damaged_note_still_says_that_the_annotation_does_not_stand(local: Local):
-    row = local.project.store.annotations(local.ids[2])[0]
+    row = local.project.store.annotations.find(local.ids[2])[0]
     closed(local.project)
     withdrawn_note(labels(local) / row.label_path).write_text("")
     remove_store(local)
     rebuild(local.task, str(local.studies))
-    assert opened(local).store.annotations(local.ids[2]) == []
+    assert opened(local).store.annotations.find(local.ids[2]) == []
 
 
 def test_a_note_that_cannot_be_written_keeps_no_other_from_being_and_is_tried_again(local: Local):
     store = local.project.store
-    first, second = (store.annotations(image)[0] for image in (local.ids[0], local.ids[2]))
-    store.withdraw(first.id, by="boss")
+    first, second = (store.annotations.find(image)[0] for image in (local.ids[0], local.ids[2]))
+    store.annotations.withdraw(first.id, by="boss")
     folder = labels(local) / first.image
     folder.rename(folder.with_name("elsewhere"))
     folder.write_bytes(b"in its place")
     notes = Notes(local.project)
     with pytest.raises(StoreError, match=first.image):
         notes.keep()
-    store.withdraw(second.id, by="boss")
+    store.annotations.withdraw(second.id, by="boss")
     with pytest.raises(StoreError, match=first.image):
         notes.keep()
     assert withdrawn_note(labels(local) / second.label_path).is_file()
@@ -210,7 +210,7 @@ def test_a_note_that_cannot_be_written_keeps_no_other_from_being_and_is_tried_ag
 
 
 def test_the_command_notes_a_withdrawal_without_a_server(local: Local):
-    row = local.project.store.annotations(local.ids[2])[0]
+    row = local.project.store.annotations.find(local.ids[2])[0]
     words = ["--studies", str(local.studies), "--task", str(local.folder / "tiny.yaml"), "--reader", "boss"]
     assert main(["withdraw", *words, str(row.id)]) == 0
     assert json.loads(withdrawn_note(labels(local) / row.label_path).read_text())["withdrawn_by"] == "boss"
@@ -250,12 +250,12 @@ def test_what_cannot_be_understood_is_put_aside_and_said(local: Local):
     assert set(rebuilt.adopted.aside) == {file.relative_to(labels(local)).as_posix() for file in (first, second)}
     assert len(orphans(labels(local))) == 2
     assert any("cannot be" in line or "is no" in line for line in rebuilt.lines())
-    assert len(opened(local).store.annotations(active_only=False)) == 3
+    assert len(opened(local).store.annotations.find(active_only=False)) == 3
 
 
 def test_it_begins_with_the_newest_copy_that_is_whole_and_adds_what_came_later(local: Local):
     store = local.project.store
-    store.exclude(local.ids[5], "boss", "wrong modality")
+    store.images.exclude(local.ids[5], "boss", "wrong modality")
     good = copy_now(local)
     damaged = good.with_name("store-29990101-000000.sqlite")
     damaged.write_bytes(good.read_bytes()[:8192] + b"garbage!" * 4096)
@@ -267,7 +267,7 @@ def test_it_begins_with_the_newest_copy_that_is_whole_and_adds_what_came_later(l
     assert (rebuilt.begun_with, len(rebuilt.adopted.recorded)) == (good, 1)
     project = opened(local)
     assert annotations(project) == before
-    assert project.store.image(local.ids[5]).excluded == "wrong modality"
+    assert project.store.images.get(local.ids[5]).excluded == "wrong modality"
     assert rebuilt.aside is not None
     assert (rebuilt.aside / "store.sqlite").read_bytes() == b"garbage" * 1000
 
@@ -281,21 +281,21 @@ def test_what_was_withdrawn_after_the_copy_stays_withdrawn_in_every_task(local: 
     good, image = copy_now(local), local.ids[2]
     before = []
     for project, withdrawn in ((local.project, image), (second, local.ids[3])):
-        project.store.withdraw(project.store.annotations(withdrawn)[0].id, by="boss")
+        project.store.annotations.withdraw(project.store.annotations.find(withdrawn)[0].id, by="boss")
         Notes(project).keep()
-        before.append((annotations(project), project.store.counts()))
+        before.append((annotations(project), project.store.images.counts()))
         closed(project)
     (state(local) / "store.sqlite").write_bytes(b"garbage" * 1000)
     rebuilt = rebuild(local.task, str(local.studies))
     assert (rebuilt.begun_with, rebuilt.ended) == (good, 2)
     assert any("2 that stood when" in line for line in rebuilt.lines())
     tasks = (opened(local), Project.open(other, str(local.studies)))
-    assert [(annotations(project), project.store.counts()) for project in tasks] == before
+    assert [(annotations(project), project.store.images.counts()) for project in tasks] == before
 
 
 def test_a_store_that_is_whole_only_gets_what_it_lacks_also_from_its_wal(local: Local):
-    ids = {row.id for row in local.project.store.annotations(active_only=False)}
-    row = local.project.store.annotations(local.ids[2])[0]
+    ids = {row.id for row in local.project.store.annotations.find(active_only=False)}
+    row = local.project.store.annotations.find(local.ids[2])[0]
     again = labels(local) / local.ids[5]
     again.mkdir()
     label = labels(local) / row.label_path
@@ -310,7 +310,7 @@ def test_a_store_that_is_whole_only_gets_what_it_lacks_also_from_its_wal(local: 
     saved.rename(state(local))
     assert (state(local) / "store.sqlite-wal").stat().st_size
     assert len(rebuild(local.task, str(local.studies)).adopted.recorded) == 1
-    after = opened(local).store.annotations(active_only=False)
+    after = opened(local).store.annotations.find(active_only=False)
     assert ids < {row.id for row in after}
     assert len(after) == 6
 
@@ -341,14 +341,14 @@ def test_where_there_is_no_state_there_is_nothing_to_rebuild(local: Local, tmp_p
 def test_model_versions_are_back_with_what_was_noted_of_them(local: Local):
     store, models = local.project.store, local.project.workspace.models
     for reason in ("published: there was no model before", "published: not worse", "of no note"):
-        number = store.add_version(metrics={"best_metric": 0.5}, verdict={"publish": True, "reason": reason})
+        number = store.versions.add(metrics={"best_metric": 0.5}, verdict={"publish": True, "reason": reason})
         path = models / f"v{number}" / "weights.pt"
         save(path, build(local.task), local.task, {"version": number})
-        store.set_version(number, path=str(path.relative_to(state(local))), sha256=digest(path))
-    store.publish(1, "training")
-    store.publish(2, "training")
+        store.versions.update(number, path=str(path.relative_to(state(local))), sha256=digest(path))
+    store.versions.publish(1, "training")
+    store.versions.publish(2, "training")
     Notes(local.project).keep()
-    before = store.versions()
+    before = store.versions.all()
     (models / "v3" / "version.json").unlink()
     (models / "v4").mkdir()
     closed(local.project)
@@ -356,8 +356,8 @@ def test_model_versions_are_back_with_what_was_noted_of_them(local: Local):
     rebuilt = rebuild(local.task, str(local.studies))
     assert (rebuilt.versions, rebuilt.current) == ([1, 2, 3], 2)
     project = opened(local)
-    assert project.store.versions()[:2] == before[:2]
-    assert project.store.version(3).state == "candidate"
+    assert project.store.versions.all()[:2] == before[:2]
+    assert project.store.versions.get(3).state == "candidate"
     assert project.model() is not None
 
 
@@ -380,14 +380,14 @@ def test_a_disk_that_does_not_give_some_files_keeps_the_others_from_nothing(loca
     said = "\n".join(rebuilt.lines())
     assert f"cannot be read: {name}: {EIO}" in said
     assert f"cannot be read: v1: {EIO}" in said
-    assert len(opened(local).store.annotations(active_only=False)) == 6
+    assert len(opened(local).store.annotations.find(active_only=False)) == 6
 
 
 def test_another_task_of_the_pool_is_rebuilt_beside_the_first(local: Local):
     other = local.task.model_copy(update={"name": "other"})
     second = Project.open(other, str(local.studies))
     second.sync()
-    row = local.project.store.annotations(local.ids[2])[0]
+    row = local.project.store.annotations.find(local.ids[2])[0]
     for project in (local.project, second):
         closed(project)
     shutil.copytree(labels(local) / row.image, state(local) / "other" / "labels" / row.image)
@@ -396,8 +396,8 @@ def test_another_task_of_the_pool_is_rebuilt_beside_the_first(local: Local):
     with pytest.raises(StoreLost, match="knows nothing of the task 'other'"):
         Project.open(other, str(local.studies))
     rebuild(other, str(local.studies))
-    assert len(Project.open(other, str(local.studies)).store.annotations()) == 1
-    assert len(opened(local).store.annotations()) == 4
+    assert len(Project.open(other, str(local.studies)).store.annotations.find()) == 1
+    assert len(opened(local).store.annotations.find()) == 4
 
 
 @pytest.mark.e2e
@@ -431,7 +431,7 @@ def test_a_label_file_that_a_kill_left_is_taken_up_and_sent_again_is_the_same(lo
     store = local.project.store
     adopted = adopt_leftovers(store, labels(local), local.task)
     assert (adopted.recorded, adopted.aside) == ([row.label_path], {})
-    assert store.annotations(local.ids[4]) == [row]
+    assert store.annotations.find(local.ids[4]) == [row]
     again = local.hand_in(local.ids[4], "ada")
     assert (again.created, again.annotation.id) == (False, row.id)
 
@@ -443,7 +443,7 @@ def test_what_a_model_had_thought_is_taken_up_as_far_as_an_earlier_version_kept_
     record.write_text(json.dumps(json.loads(record.read_text()) | {"story": kept}))
     local.project = opened(local)
     adopt_leftovers(local.project.store, labels(local), local.task)
-    (adopted,) = local.project.store.annotations(local.ids[4])
+    (adopted,) = local.project.store.annotations.find(local.ids[4])
     assert adopted.story == Story(model_version=1, finding="disc", probability=0.5, overlap=0.25)
 
 
@@ -507,7 +507,7 @@ def test_a_copy_is_put_back_and_what_came_later_waits_for_a_rebuild(local: Local
     assert "1 label files came after this copy was made" in said
     assert len(list(state(local).glob("replaced-*/store.sqlite"))) == 1
     project = opened(local)
-    assert len(project.store.annotations(active_only=False)) == 5
+    assert len(project.store.annotations.find(active_only=False)) == 5
     assert adopt_leftovers(project.store, labels(local), local.task).recorded == []
     closed(project)
     assert main(["rebuild", *words]) == 0
@@ -519,10 +519,10 @@ def test_a_copy_is_put_back_and_what_came_later_waits_for_a_rebuild(local: Local
 def test_weights_that_a_copy_does_not_know_wait_for_a_rebuild(local: Local, capsys: pytest.CaptureFixture[str]):
     copy, store, models = copy_now(local), local.project.store, local.project.workspace.models
     path = models / "v1" / "weights.pt"
-    save(path, build(local.task), local.task, {"version": store.add_version()})
-    store.set_version(1, path=str(path.relative_to(state(local))), sha256=digest(path))
+    save(path, build(local.task), local.task, {"version": store.versions.add()})
+    store.versions.update(1, path=str(path.relative_to(state(local))), sha256=digest(path))
     Notes(local.project).keep()
-    before, weights = store.versions(), path.read_bytes()
+    before, weights = store.versions.all(), path.read_bytes()
     closed(local.project)
     words = ["--studies", str(local.studies), "--task", str(local.folder / "tiny.yaml")]
     assert main(["restore", *words, str(copy)]) == 0
@@ -530,14 +530,14 @@ def test_weights_that_a_copy_does_not_know_wait_for_a_rebuild(local: Local, caps
     assert (models / ORPHANS / "v1" / "weights.pt").read_bytes() == weights
     assert not path.exists()
     assert rebuild(local.task, str(local.studies)).versions == [1]
-    assert opened(local).store.versions() == before
+    assert opened(local).store.versions.all() == before
     assert path.read_bytes() == weights
 
 
 def test_what_a_copy_brings_back_stands_after_a_rebuild_too(local: Local):
     before, copy = annotations(local.project), copy_now(local)
-    row = local.project.store.annotations(local.ids[2])[0]
-    local.project.store.withdraw(row.id, by="boss")
+    row = local.project.store.annotations.find(local.ids[2])[0]
+    local.project.store.annotations.withdraw(row.id, by="boss")
     Notes(local.project).keep()
     closed(local.project)
     aside = restore_copy(copy, str(local.studies)).aside
@@ -561,7 +561,7 @@ def test_a_copy_is_not_put_under_an_open_state_nor_one_of_another_pool(local: Lo
         restore_copy(local.folder / "tiny.yaml", str(local.studies))
     with pytest.raises(BadInput, match="--database must say the same"):
         restore_copy(copy, str(local.studies), "postgresql+psycopg://somewhere/xal")
-    assert len(opened(local).store.annotations()) == 4
+    assert len(opened(local).store.annotations.find()) == 4
 
 
 def test_a_copy_names_the_pool_where_nothing_else_does(local: Local):

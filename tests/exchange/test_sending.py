@@ -28,16 +28,16 @@ def sending(local: Local, tmp_path: Path) -> Sending:
 
 
 def exclude(local: Local, image: str) -> None:
-    local.project.store.exclude(image, "boss", "wrong side")
+    local.project.store.images.exclude(image, "boss", "wrong side")
 
 
 def lose(local: Local, image: str) -> None:
-    local.project.store.mark_gone([image])
+    local.project.store.images.mark_gone([image])
 
 
 def damage(local: Local, image: str) -> None:
-    row = local.project.store.image(image)
-    local.project.store.set_facts(image, size=row.size, mtime_ns=row.mtime_ns, problem="cut off")
+    row = local.project.store.images.get(image)
+    local.project.store.images.set_facts(image, size=row.size, mtime_ns=row.mtime_ns, problem="cut off")
 
 
 @pytest.mark.parametrize(
@@ -49,23 +49,23 @@ def test_an_image_that_is_not_to_be_read_any_more_says_why_its_annotation_waits(
     local.hand_in(local.ids[0])
     happens(local, local.ids[0])
     assert sending.send(5) == 0
-    assert why in str(local.project.store.last_delivery_problem())
-    assert local.project.store.delivery_counts() == {"waiting": 1}
+    assert why in str(local.project.store.deliveries.last_problem())
+    assert local.project.store.deliveries.counts() == {"waiting": 1}
 
 
 def test_what_is_included_again_is_sent_like_any_other(local: Local, sending: Sending):
     local.hand_in(local.ids[0])
     exclude(local, local.ids[0])
     sending.send(5)
-    local.project.store.include(local.ids[0], "boss")
-    (waiting,) = local.project.store.due_deliveries(9, now=float("inf"))
-    local.project.store.put_off_delivery(waiting[0].annotation, 0.0, waiting[0].problem, tried=False)
+    local.project.store.images.include(local.ids[0], "boss")
+    (waiting,) = local.project.store.deliveries.due(9, now=float("inf"))
+    local.project.store.deliveries.put_off(waiting[0].annotation, 0.0, waiting[0].problem, tried=False)
     sending.send(5)
-    assert "excluded" not in str(local.project.store.last_delivery_problem()), "it is tried: here nobody answers"
+    assert "excluded" not in str(local.project.store.deliveries.last_problem()), "it is tried: here nobody answers"
 
 
 def test_of_an_image_that_was_taken_out_for_good_nothing_waits(local: Local, sending: Sending):
     local.hand_in(local.ids[0])
-    local.project.store.delete_image(local.ids[0], by="boss")
+    local.project.store.images.delete(local.ids[0], by="boss")
     assert sending.send(5) == 0
-    assert local.project.store.delivery_counts() == {"dropped": 1}
+    assert local.project.store.deliveries.counts() == {"dropped": 1}

@@ -126,7 +126,7 @@ def test_hourly_copies_over_days_become_recent_and_daily_ones(local: Local, monk
     clock = Clock(local, monkeypatch, keep=5)
     clock.now = datetime(2030, 5, 20, 12, 30, tzinfo=UTC).timestamp()
     for number in range(72):
-        local.project.store.set_setting("number", number, "somebody")
+        local.project.store.settings.set("number", number, "somebody")
         clock.later(3601)
     days = [copy.name[6:14] for copy in copies(folder(local))]
     assert days == ["20300523", "20300523", "20300523", "20300522", "20300521"]

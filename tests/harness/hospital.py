@@ -52,11 +52,11 @@ def quick_task(folder: Path, task: str = "phantom_2d", **changes: object) -> Pat
 def publish_untrained(project: Project) -> None:
     """Give a project a published model that has learnt nothing."""
     torch.manual_seed(0)
-    version = project.store.add_version(settings={})
+    version = project.store.versions.add(settings={})
     path = project.workspace.models / f"v{version}" / "weights.pt"
     save(path, build(project.task), project.task, {"version": version})
-    project.store.set_version(version, path=str(path.relative_to(project.workspace.state)), sha256=digest(path))
-    project.store.publish(version, by="test")
+    project.store.versions.update(version, path=str(path.relative_to(project.workspace.state)), sha256=digest(path))
+    project.store.versions.publish(version, by="test")
 
 
 @dataclass

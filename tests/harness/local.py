@@ -52,12 +52,12 @@ class Local:
     def model_read(self, image: str, version: int = 1, finding: str = "disc", **other: object) -> PredictionRow:
         """Keep a prediction of the image, as a scoring run would; unsure, and looking at the lower left."""
         store = self.project.store
-        self.project.volume(store.image(image))
+        self.project.volume(store.images.get(image))
         attention = np.zeros((6, 6), np.float32)
         attention[0, 5] = 1
         rest = (1 - 0.6) / (len(self.task.finding_names) - 1)
         values = {
-            "fingerprint": str(store.image(image).fingerprint),
+            "fingerprint": str(store.images.get(image).fingerprint),
             "roi_key": None,
             "probabilities": {name: 0.6 if name == finding else rest for name in self.task.finding_names},
             "uncertainty": 0.81,
@@ -68,5 +68,5 @@ class Local:
             "attention": attention,
         }
         row = PredictionRow(image=image, version=version, finding=finding, **{**values, **other})
-        store.save_predictions([row], self.project.alpha(), 0.5)
+        store.predictions.save([row], self.project.alpha(), 0.5)
         return row

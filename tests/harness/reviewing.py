@@ -83,5 +83,5 @@ def say(room: Room, image: str, finding: str) -> None:
         attention=attention,
     )
     store = store_of(room.server, "tiny")
-    store.save_predictions([row], 0.5, 0.5)
+    store.predictions.save([row], 0.5, 0.5)
     store.close()

@@ -67,7 +67,7 @@ def looked_at_a_corner(server: Server, image: str) -> None:
     prediction = PredictionRow(
         image=image,
         version=1,
-        fingerprint=str(store.image(image).fingerprint),
+        fingerprint=str(store.images.get(image).fingerprint),
         roi_key=None,
         finding="bright",
         probabilities={"bright": 0.9, "dark": 0.1},
@@ -78,5 +78,5 @@ def looked_at_a_corner(server: Server, image: str) -> None:
         roi_source="proposed",
         attention=attention,
     )
-    store.save_predictions([prediction], 0.5, 0.5)
+    store.predictions.save([prediction], 0.5, 0.5)
     store.close()

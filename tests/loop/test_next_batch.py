@@ -48,12 +48,12 @@ def made(trained: Local) -> Callable[..., Local]:
 
 
 def given(local: Local, count: int) -> list[str]:
-    offers = [local.project.store.next_sample("ada", "xal", 60) for _ in range(count)]
+    offers = [local.project.store.queue.next_sample("ada", "xal", 60) for _ in range(count)]
     return [offer.image.id for offer in offers if offer is not None]
 
 
 def by_score(local: Local) -> list[str]:
-    rows = [row for row in local.project.store.images() if row.open and row.score is not None]
+    rows = [row for row in local.project.store.images.find() if row.open and row.score is not None]
     return [row.id for row in sorted(rows, key=lambda row: (-row.score, row.shuffle))]
 
 
@@ -77,9 +77,9 @@ def test_with_another_rule_the_batch_comes_first_and_everything_is_given_once(
 def test_balance_evens_out_what_is_predicted(made: Callable[..., Local], tmp_path: Path):
     local = made(tmp_path, balance=True)
     store = local.project.store
-    read = [image.finding for image in store.settled()]
-    order = [store.prediction(image).finding for image in given(local, 12)]
-    left = {name: [store.prediction(i).finding for i in by_score(local)].count(name) for name in set(order)}
+    read = [image.finding for image in store.annotations.settled()]
+    order = [store.predictions.get(image).finding for image in given(local, 12)]
+    left = {name: [store.predictions.get(i).finding for i in by_score(local)].count(name) for name in set(order)}
     counts = {name: read.count(name) + order.count(name) for name in order if left[name] > order.count(name)}
     assert max(counts.values()) - min(counts.values()) <= 1
 
@@ -90,15 +90,17 @@ def test_the_line_up_is_the_same_for_the_same_model_and_follows_alpha(
     monkeypatch.setattr("xal.loop.next_batch.AHEAD", 3)
     local = made(tmp_path, rule="spread", breadth=1.0)
     store = local.project.store
-    first = [row.id for row in store.head(3)]
+    first = [row.id for row in store.queue.head(3)]
     assert sorted(first) == sorted(by_score(local)[:3])
-    order(local.project, store.current_version().version)
-    assert [row.id for row in store.head(3)] == first
-    store.line_up(by_score(local)[-3:])
+    order(local.project, store.versions.current().version)
+    assert [row.id for row in store.queue.head(3)] == first
+    store.predictions.line_up(by_score(local)[-3:])
     set_alpha(local.project, 1.0, by="ada")
-    assert [row.id for row in store.head(42)] == by_score(local), "until scoring chooses anew, the score alone decides"
+    assert [row.id for row in store.queue.head(42)] == by_score(local), (
+        "until scoring chooses anew, the score alone decides"
+    )
     assert score_pool(local.project, lambda done, total: None).scored == 0
-    assert sorted(row.id for row in store.head(3)) == sorted(by_score(local)[:3])
+    assert sorted(row.id for row in store.queue.head(3)) == sorted(by_score(local)[:3])
 
 
 def watched(local: Local) -> tuple[Watch, list[float]]:
@@ -115,7 +117,7 @@ def watched(local: Local) -> tuple[Watch, list[float]]:
 def batch(local: Local) -> list[str]:
     """The images that were chosen together."""
     query = select(images.c.id).where(images.c.place != NO_PLACE).order_by(images.c.place)
-    with local.project.store._engine.connect() as connection:
+    with local.project.store.database.engine.connect() as connection:
         return list(connection.execute(query).scalars())
 
 
@@ -147,7 +149,7 @@ def test_alpha_set_while_a_batch_is_chosen_is_seen_afterwards(
     made: Callable[..., Local], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     local = made(tmp_path, rule="cover")
-    version = local.project.store.current_version().version
+    version = local.project.store.versions.current().version
     choose = xal.loop.next_batch._chosen
 
     def meanwhile(*arguments: object) -> object:
@@ -179,7 +181,7 @@ def test_a_server_started_with_another_alpha_or_rule_orders_the_queue_anew(made:
     local = made(tmp_path, rule="cover")
     keep_conf_alpha(local.project, 0.2)
     follow_settings(local.project)
-    assert [row.id for row in local.project.store.head(42)] == by_score(local)
+    assert [row.id for row in local.project.store.queue.head(42)] == by_score(local)
     watch, asked = watched(local)
     watch._score()
     assert asked == [0.2]
@@ -195,9 +197,9 @@ def test_a_batch_that_could_not_be_chosen_is_chosen_as_soon_as_it_can_be(made: C
     file = local.studies / "zz_new.png"
     file.write_bytes((local.studies / f"{local.ids[30]}.png").read_bytes() + b" ")
     local.project.sync()
-    order(local.project, store.current_version().version)
+    order(local.project, store.versions.current().version)
     assert batch(local) == []
-    store.exclude("zz_new", "ada", "a copy")
+    store.images.exclude("zz_new", "ada", "a copy")
     watch, asked = watched(local)
     watch._score()
     assert len(asked) == 1
@@ -223,28 +225,28 @@ def test_without_a_batch_rule_another_alpha_needs_no_scoring_run(made: Callable[
     local = made(tmp_path)
     set_alpha(local.project, 0.1, by="ada")
     Watch(local.project, lambda: pytest.fail("nothing is to be done"), lambda: None, scan_seconds=5)._score()
-    assert [row.id for row in local.project.store.head(42)] == by_score(local)
+    assert [row.id for row in local.project.store.queue.head(42)] == by_score(local)
 
 
 def test_a_line_up_is_forgotten_by_the_next_one(made: Callable[..., Local], tmp_path: Path):
     store = made(tmp_path, rule="cover").project.store
-    version = store.current_version().version
-    last = store.candidates(version).ids[-3:]
-    store.line_up(last)
-    assert [row.id for row in store.head(3)] == last
-    store.line_up([])
-    scores = [row.score for row in store.head(42)]
+    version = store.versions.current().version
+    last = store.predictions.candidates(version).ids[-3:]
+    store.predictions.line_up(last)
+    assert [row.id for row in store.queue.head(3)] == last
+    store.predictions.line_up([])
+    scores = [row.score for row in store.queue.head(42)]
     assert scores == sorted(scores, reverse=True)
 
 
 def test_candidates_are_the_open_images_of_this_version(made: Callable[..., Local], tmp_path: Path):
     local = made(tmp_path)
     store = local.project.store
-    candidates = store.candidates(store.current_version().version)
+    candidates = store.predictions.candidates(store.versions.current().version)
     assert candidates.ids == sorted(by_score(local))
     assert candidates.embeddings.shape == (42, 128)
-    np.testing.assert_allclose(candidates.scores, [store.image(i).score for i in candidates.ids])
-    assert store.candidates(99).ids == []
+    np.testing.assert_allclose(candidates.scores, [store.images.get(i).score for i in candidates.ids])
+    assert store.predictions.candidates(99).ids == []
 
 
 @pytest.mark.parametrize("rule", ["power", "spread", "cover"])
@@ -254,27 +256,27 @@ def test_when_everything_is_read_there_is_nothing_to_line_up(made: Callable[...,
         local.hand_in(image)
     assert score_pool(local.project, lambda done, total: None).scored == 0
     set_alpha(local.project, 0.2, by="ada")
-    assert local.project.store.head(1) == []
+    assert local.project.store.queue.head(1) == []
 
 
 def test_with_a_damaged_model_the_score_alone_decides(
     made: Callable[..., Local], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
     local = made(tmp_path, rule="cover")
-    store, version = local.project.store, local.project.store.current_version()
-    store.line_up(store.candidates(version.version).ids[-3:])
+    store, version = local.project.store, local.project.store.versions.current()
+    store.predictions.line_up(store.predictions.candidates(version.version).ids[-3:])
     (local.project.workspace.state / version.path).write_bytes(b"damaged")
     again = Project.open(local.task, str(local.studies))
     order(again, version.version)
     assert "the score alone decides" in caplog.text
-    assert [row.id for row in again.store.head(42)] == by_score(local)
+    assert [row.id for row in again.store.queue.head(42)] == by_score(local)
 
 
 def test_half_a_scored_pool_is_not_lined_up(made: Callable[..., Local], tmp_path: Path):
     local = made(tmp_path, rule="spread", breadth=1.0)
-    store, version = local.project.store, local.project.store.current_version().version
+    store, version = local.project.store, local.project.store.versions.current().version
     (local.studies / "zz_new.png").write_bytes((local.studies / f"{local.ids[30]}.png").read_bytes() + b" ")
     local.project.sync()
-    assert store.stale_count(version) == 1
+    assert store.predictions.stale_count(version) == 1
     order(local.project, version)
-    assert [row.id for row in store.head(42)] == by_score(local)[:42]
+    assert [row.id for row in store.queue.head(42)] == by_score(local)[:42]

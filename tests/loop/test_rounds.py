@@ -48,7 +48,7 @@ def test_without_annotations_it_says_what_is_missing(tmp_path: Path):
 
 @pytest.mark.slow
 def test_the_first_version_is_published_with_its_metrics_and_history(trained: Local):
-    version = trained.project.store.current_version()
+    version = trained.project.store.versions.current()
     assert version is not None
     assert version.version == 1
     assert version.metrics["judged_on"] == "validation"
@@ -59,15 +59,15 @@ def test_the_first_version_is_published_with_its_metrics_and_history(trained: Lo
 
 
 def test_five_of_each_finding_are_set_aside_and_not_trained_on(trained: Local):
-    known = trained.project.store.validation()
+    known = trained.project.store.versions.validation()
     assert known is not None
     findings = [trained.pictures[image].finding for image in known[1]]
     assert {finding: findings.count(finding) for finding in set(findings)} == {"disc": 5, "square": 5, "nothing": 5}
-    assert trained.project.store.current_version().metrics["trained_on"]["cases"] == 30
+    assert trained.project.store.versions.current().metrics["trained_on"]["cases"] == 30
 
 
 def test_a_learning_curve_is_made_of_what_a_round_stores(trained: Local):
-    version = trained.project.store.current_version()
+    version = trained.project.store.versions.current()
     at = version_reply(version)
     assert (at.version, at.state, at.current, at.labels, at.parent) == (1, "published", True, 30, None)
     assert at.balanced_accuracy == pytest.approx(version.metrics["best_metric"], abs=1e-4)
@@ -82,16 +82,16 @@ def test_a_worse_model_is_not_published_and_log_and_store_say_why(trained: Local
     with caplog.at_level(logging.INFO, "xal.loop.rounds"):
         outcome = run(trained, USELESS)
     assert outcome.version.state == "refused"
-    assert trained.project.store.current_version().version == 1
+    assert trained.project.store.versions.current().version == 1
     assert trained.project.model().version.version == 1
     assert "balanced accuracy" in outcome.version.verdict["reason"]
     assert version_reply(outcome.version).reasons == [outcome.version.verdict["reason"]]
     assert f"v{outcome.version.version} is refused: {outcome.version.verdict['reason']}" in caplog.text
-    assert "refuse" in {event.kind for event in trained.project.store.events()}
+    assert "refuse" in {event.kind for event in trained.project.store.events.read()}
 
 
 def test_a_warm_round_begins_at_the_published_model_and_a_reset_one_does_not(trained: Local):
-    published = trained.project.store.current_version()
+    published = trained.project.store.versions.current()
     reset = run(trained, USELESS).version.metrics
     warm = run(trained, USELESS.model_copy(update={"start": "warm"})).version.metrics
     publish_version(trained.project, published.version, by="boss")
@@ -101,8 +101,8 @@ def test_a_warm_round_begins_at_the_published_model_and_a_reset_one_does_not(tra
 
 def test_a_warm_round_begins_anew_where_the_published_model_may_have_learnt_the_validation_images(trained: Local):
     project = trained.project
-    number, _ = project.store.validation()
-    assert _base(project, number).version.version == project.store.current_version().version
+    number, _ = project.store.versions.validation()
+    assert _base(project, number).version.version == project.store.versions.current().version
     assert _base(project, number + 1) is None
 
 
@@ -131,7 +131,7 @@ def test_weights_that_are_gone_cannot_be_published(trained: Local):
 @pytest.fixture
 def damaged(trained: Local) -> Iterator[Project]:
     """The project as a new process sees it, with one bit of the weights in use flipped."""
-    weights = trained.project.workspace.state / trained.project.store.current_version().path
+    weights = trained.project.workspace.state / trained.project.store.versions.current().path
     content = weights.read_bytes()
     weights.write_bytes(content[:-100] + bytes([content[-100] ^ 1]) + content[-99:])
     yield Project.open(trained.task, str(trained.studies))
@@ -148,7 +148,7 @@ def test_weights_that_are_not_those_that_were_judged_are_not_used(damaged: Proje
 def test_scoring_with_damaged_weights_fails_with_the_reason_in_its_row(damaged: Project):
     with pytest.raises(Conflict), job(damaged.store, "score", {}) as running:
         score_pool(damaged, lambda done, total: None, running.stopped)
-    row = damaged.store.jobs("score")[0]
+    row = damaged.store.jobs.latest("score")[0]
     assert row.state == "failed"
     assert "v1 are damaged or were replaced" in str(row.message)
 
@@ -159,7 +159,7 @@ def test_a_candidate_beside_damaged_weights_is_kept_for_a_person_to_publish(trai
     assert "v1 are damaged" in outcome.verdict.reason
     publish_version(damaged, outcome.version.version, by="boss")
     assert damaged.model().version.version == outcome.version.version
-    damaged.store.publish(1, by="boss")
+    damaged.store.versions.publish(1, by="boss")
 
 
 def test_an_image_whose_file_was_replaced_is_not_trained_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -171,20 +171,20 @@ def test_an_image_whose_file_was_replaced_is_not_trained_on(tmp_path: Path, caps
     first.write_bytes(other.read_bytes())
     local.project.sync()
     _look_at_annotated(local.project)
-    assert local.ids[0] not in [image.image.id for image in local.project.store.settled()]
+    assert local.ids[0] not in [image.image.id for image in local.project.store.annotations.settled()]
     assert main(["problems", "--studies", str(local.studies), "--task", str(tmp_path / "tiny.yaml")]) == 0
     assert f"{local.ids[0]}: its file was replaced by one with other pixels" in capsys.readouterr().out
     first.write_bytes(original)
     local.project.sync()
     _look_at_annotated(local.project)
-    assert len(local.project.store.settled()) == 6
+    assert len(local.project.store.annotations.settled()) == 6
 
 
 def test_a_model_that_differs_in_its_temperature_alone_is_not_called_worse(trained: Local):
     project = trained.project
     current = project.model()
     assert current is not None
-    cases, _ = _cases(project, project.store.settled()[:15])
+    cases, _ = _cases(project, project.store.annotations.settled()[:15])
     for temperature in (0.3, 8.0):
         candidate = copy.deepcopy(current.network)
         candidate.temperature.fill_(temperature)

@@ -30,7 +30,7 @@ def local(tmp_path: Path) -> Local:
 
 def draw(local: Local, image: int, x: int, y: int, reader: str = "ada", value: int = 1, side: int = 4) -> AnnotationRow:
     """Hand in a square outline of value 1 (disc) or 2 (square), its corner at (x, y)."""
-    row = local.project.store.image(local.ids[image])
+    row = local.project.store.images.get(local.ids[image])
     mask = np.zeros((32, 32, 1), np.uint8)
     mask[x : x + side, y : y + side] = value
     path = local.folder / "own.nii.gz"
@@ -39,7 +39,7 @@ def draw(local: Local, image: int, x: int, y: int, reader: str = "ada", value: i
 
 
 def doubts(local: Local) -> list[tuple[str, str, dict[str, Any]]]:
-    return [(s.kind, s.image, s.detail) for s in local.project.store.suspects(100).items if s.kind != "disagree"]
+    return [(s.kind, s.image, s.detail) for s in local.project.store.review.suspects(100).items if s.kind != "disagree"]
 
 
 # comparing
@@ -49,7 +49,7 @@ def test_two_outlines_of_the_same_finding_are_compared_voxel_by_voxel(local: Loc
     draw(local, 0, 8, 8)
     draw(local, 0, 8, 10, "bob")
     assert look_again(local.project, 60) == 2
-    ((together,), images) = local.project.store.together()
+    ((together,), images) = local.project.store.looking.together()
     assert (together.one, together.other, together.said) == ("ada", "bob", ("disc", "disc"))
     assert (together.outlined, together.dice, images) == (1, pytest.approx(0.5), 1)
 
@@ -58,7 +58,7 @@ def test_of_different_findings_only_the_findings_are_compared(local: Local):
     draw(local, 0, 8, 8)
     draw(local, 0, 8, 8, "bob", value=2)
     look_again(local.project, 60)
-    ((together,), _) = local.project.store.together()
+    ((together,), _) = local.project.store.looking.together()
     assert (together.said, together.images, together.outlined) == (("disc", "square"), 1, 0)
 
 
@@ -85,7 +85,7 @@ def test_a_label_file_that_is_gone_is_said_and_does_not_stop_it(local: Local, ca
     with caplog.at_level(logging.WARNING, "xal.loop.second_look"):
         assert look_again(local.project, 60) == 4
     assert f"of {local.ids[0]} are not compared" in caplog.text
-    ((together,), images) = local.project.store.together()
+    ((together,), images) = local.project.store.looking.together()
     assert (together.images, together.outlined, together.dice, images) == (2, 1, 1.0, 2)
 
 
@@ -95,9 +95,9 @@ def test_a_revision_that_stands_again_was_compared_before(local: Local):
     later = draw(local, 0, 20, 20)
     draw(local, 0, 8, 8, "bob")
     look_again(local.project, 60)
-    assert local.project.store.together()[0][0].dice == 0
-    local.project.store.withdraw(later.id, "ada")
-    assert local.project.store.together()[0][0].dice == 1
+    assert local.project.store.looking.together()[0][0].dice == 0
+    local.project.store.annotations.withdraw(later.id, "ada")
+    assert local.project.store.looking.together()[0][0].dice == 1
 
 
 # the model
@@ -153,7 +153,7 @@ def test_an_outline_that_was_too_early_to_be_compared_is_so_once_there_are_enoug
     look_again(local.project, 60)
     ((kind, image, detail),) = doubts(local)
     assert (kind, image, detail["others"]) == ("far", odd.image, 10)
-    local.project.store.accept(odd.id, "far", "boss")
+    local.project.store.review.accept(odd.id, "far", "boss")
     for image in (11, 12):
         draw(local, image, 9, 8)
     look_again(local.project, 60)

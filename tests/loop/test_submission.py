@@ -22,7 +22,7 @@ def local(tmp_path: Path) -> Local:
 
 def hand_in(local: Local, mask: np.ndarray, image: int = 0) -> AnnotationRow:
     """Hand in a label map (x, y) of a picture, with the picture's own geometry."""
-    row = local.project.store.image(local.ids[image])
+    row = local.project.store.images.get(local.ids[image])
     path = local.folder / "own.nii.gz"
     write_label(path, mask[..., None], local.project.volume(row).affine)
     return submit(local.project, Submission(row.id, "ada", path, INFO)).annotation
@@ -62,12 +62,12 @@ def test_without_an_outline_there_is_no_centre(local: Local):
 def test_the_story_says_whether_next_sample_gave_the_image(local: Local):
     store = local.project.store
     for image in local.ids:
-        row = store.image(image)
+        row = store.images.get(image)
         local.project.volume(row)
         reading = PredictionRow(
             image=image,
             version=1,
-            fingerprint=str(store.image(image).fingerprint),
+            fingerprint=str(store.images.get(image).fingerprint),
             roi_key=None,
             finding="disc",
             probabilities={"disc": 0.9, "square": 0.05, "nothing": 0.05},
@@ -78,8 +78,8 @@ def test_the_story_says_whether_next_sample_gave_the_image(local: Local):
             roi_source="proposed",
             attention=np.full((4, 4), 0.5, np.float32),
         )
-        store.save_predictions([reading], 0.5, 0.5)
-    offer = store.next_sample("ada", "xal", 60)
+        store.predictions.save([reading], 0.5, 0.5)
+    offer = store.queue.next_sample("ada", "xal", 60)
     assert offer is not None
     other = next(image for image in local.ids if image != offer.image.id)
     given, picked = local.hand_in(offer.image.id).annotation, local.hand_in(other).annotation
@@ -89,33 +89,33 @@ def test_the_story_says_whether_next_sample_gave_the_image(local: Local):
 
 
 def test_there_is_no_story_where_no_model_had_looked(local: Local):
-    local.project.store.next_sample("ada", "xal", 60)
+    local.project.store.queue.next_sample("ada", "xal", 60)
     assert local.hand_in(local.ids[0]).annotation.story is None
 
 
 def test_a_label_drawn_for_another_pool_is_refused_before_anything_is_looked_at(local: Local):
     with pytest.raises(Conflict, match=r"another pool of images \(elsewhere\): it is kept where it was drawn"):
         submit(local.project, parse("nowhere", pool="elsewhere"))
-    assert local.project.store.annotations() == []
+    assert local.project.store.annotations.find() == []
 
 
 def test_a_label_drawn_for_another_task_is_refused_before_anything_is_looked_at(local: Local):
     with pytest.raises(Conflict, match=r"another task \(blobs; this is tiny\): it is kept where it was drawn"):
         submit(local.project, parse("nowhere", pool=local.project.store.pool, task="blobs"))
-    assert local.project.store.annotations() == []
+    assert local.project.store.annotations.find() == []
 
 
 def test_a_label_drawn_on_other_pixels_is_refused_in_plain_words(local: Local):
     store, image = local.project.store, local.ids[0]
-    local.project.volume(store.image(image))
-    drawn_on = store.image(image).checksum
+    local.project.volume(store.images.get(image))
+    drawn_on = store.images.get(image).checksum
     label = write_picture(local.folder / "label.nii.gz", local.pictures[image])
     (local.studies / f"{image}.png").write_bytes((local.studies / f"{local.ids[1]}.png").read_bytes())
     local.project.sync()
     with pytest.raises(Conflict, match="was replaced since this was outlined: please outline it anew"):
         submit(local.project, parse(image, label, checksum=drawn_on, label_info=INFO))
-    assert store.annotations() == []
-    now = store.image(image)
+    assert store.annotations.find() == []
+    now = store.images.get(image)
     assert submit(local.project, parse(image, label, checksum=now.checksum, label_info=INFO)).created
     same_pixels = parse(
         image, label, checksum="of another file", pixels=now.fingerprint, label_info=INFO, client_id="x"
@@ -156,6 +156,6 @@ def test_the_story_keeps_score_and_alpha_as_they_were_then(local: Local):
     alpha = local.project.alpha()
     assert story.alpha == alpha
     assert story.score == pytest.approx(alpha * story.uncertainty + (1 - alpha) * story.misalignment)
-    local.project.store.set_setting("alpha", 1 - alpha / 2, by="boss")
-    (kept,) = local.project.store.annotations(local.ids[0])
+    local.project.store.settings.set("alpha", 1 - alpha / 2, by="boss")
+    (kept,) = local.project.store.annotations.find(local.ids[0])
     assert kept.story == story

@@ -26,7 +26,7 @@ def local(tmp_path: Path) -> Local:
 
 
 def told(local: Local, image: str, reader: Reader = ADA) -> Explanation:
-    found = explain(local.project, reader, local.project.store.image(image))
+    found = explain(local.project, reader, local.project.store.images.get(image))
     assert found is not None
     return found
 
@@ -56,7 +56,7 @@ def test_a_reader_is_told_where_the_model_looked_instead(local: Local):
 def test_an_image_of_the_queue_was_chosen(local: Local):
     for image in local.ids:
         local.model_read(image)
-    offer = local.project.store.next_sample("ada", "xal", 60)
+    offer = local.project.store.queue.next_sample("ada", "xal", 60)
     assert offer is not None
     local.hand_in(offer.image.id)
     assert told(local, offer.image.id).thought.chosen
@@ -125,7 +125,7 @@ def test_a_finding_without_an_outline(local: Local):
 
 def test_an_image_that_nobody_annotated_is_told_from_the_reading(local: Local):
     image = local.ids[0]
-    assert explain(local.project, CHIEF, local.project.store.image(image)) is None
+    assert explain(local.project, CHIEF, local.project.store.images.get(image)) is None
     proposed = np.zeros((6, 6), np.float32)
     proposed[5, 0] = 0.5
     local.model_read(image, proposed=proposed)
@@ -135,7 +135,7 @@ def test_an_image_that_nobody_annotated_is_told_from_the_reading(local: Local):
     local.model_read(image, misalignment=None, overlap=None, roi_source="none")
     found = told(local, image, CHIEF)
     assert "there is not yet an outline" in found.sentence
-    assert found.score == local.project.store.image(image).score
+    assert found.score == local.project.store.images.get(image).score
 
 
 def test_where_an_earlier_version_kept_too_little_the_latest_prediction_speaks(local: Local):
@@ -154,7 +154,7 @@ def test_a_reading_of_the_file_before_is_not_shown(local: Local):
     local.model_read(image)
     Image.new("L", (32, 32), 9).save(local.studies / f"{image}.png")
     local.project.sync()
-    assert explain(local.project, CHIEF, local.project.store.image(image)) is None
+    assert explain(local.project, CHIEF, local.project.store.images.get(image)) is None
 
 
 def test_the_place_on_other_pixels_is_not_passed_off_as_what_was_thought(local: Local):

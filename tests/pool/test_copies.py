@@ -39,7 +39,7 @@ def opened(local: Local, copies: int | None = None) -> Project:
 
 
 def rows(project: Project) -> list[ImageRow]:
-    return project.store.images()
+    return project.store.images.find()
 
 
 def kept(local: Local) -> list[Path]:
@@ -84,11 +84,11 @@ def test_a_copy_that_was_cut_or_damaged_is_made_anew(local: Local, make, spoilt:
     project = opened(local)
     row = rows(project)[0]
     project.volume(row)
-    whole = make(project, project.store.image(row.id)).read_bytes()
+    whole = make(project, project.store.images.get(row.id)).read_bytes()
     for path in kept(local):
         path.write_bytes(spoilt)
     again = opened(local)  # as after a power cut
-    assert make(again, again.store.image(row.id)).read_bytes() == whole
+    assert make(again, again.store.images.get(row.id)).read_bytes() == whole
 
 
 def test_without_space_facts_are_learnt_and_copies_wait(local: Local):
@@ -96,7 +96,7 @@ def test_without_space_facts_are_learnt_and_copies_wait(local: Local):
     project = Project.open(local.task, str(local.studies), archive=ArchiveOptions(reserve_mb=1 << 40))
     row = rows(project)[0]
     project.volume(row)
-    row = project.store.image(row.id)
+    row = project.store.images.get(row.id)
     assert row.checksum is not None
     assert kept(local) == []
     with pytest.raises(Full):

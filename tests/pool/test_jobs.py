@@ -48,15 +48,15 @@ def start_child(local: Local, *marks: str, **environment: str) -> subprocess.Pop
 def test_progress_and_end_are_in_the_store(local: Local):
     with job(local.project.store, "train", {"max_epochs": 3}) as running:
         running.report(epoch=2, total_epochs=3)
-        (row,) = local.project.store.jobs("train")
+        (row,) = local.project.store.jobs.latest("train")
         assert (row.state, row.progress) == ("running", {"epoch": 2, "total_epochs": 3})
-    assert local.project.store.jobs("train")[0].state == "done"
+    assert local.project.store.jobs.latest("train")[0].state == "done"
 
 
 def test_a_failure_is_kept_with_its_reason(local: Local):
     with pytest.raises(ValueError, match="no luck"), job(local.project.store, "train", {}):
         raise ValueError("no luck")
-    (row,) = local.project.store.jobs("train")
+    (row,) = local.project.store.jobs.latest("train")
     assert (row.state, row.message) == ("failed", "ValueError: no luck")
 
 
@@ -71,7 +71,7 @@ def test_while_one_works_no_other_begins(local: Local):
         child.kill()
         child.wait()
     with job(local.project.store, "score", {}):
-        assert [row.state for row in local.project.store.jobs("score")] == ["running", "lost"]
+        assert [row.state for row in local.project.store.jobs.latest("score")] == ["running", "lost"]
 
 
 def test_a_server_that_starts_ends_what_an_earlier_one_left(local: Local):
@@ -81,7 +81,7 @@ def test_a_server_that_starts_ends_what_an_earlier_one_left(local: Local):
         assert not psutil.pid_exists(child.pid)
     finally:
         child.kill()
-    assert local.project.store.jobs("score")[0].state == "lost"
+    assert local.project.store.jobs.latest("score")[0].state == "lost"
 
 
 def test_a_command_that_somebody_gave_is_left_alone(local: Local):
@@ -137,7 +137,7 @@ def test_a_command_outlives_the_shell_that_started_it(local: Local, tmp_path: Pa
         subprocess.run([sys.executable, "-c", shell], capture_output=True, text=True, check=True).stdout.split()[1]
     )
     time.sleep(2 * HEARTBEAT_SECONDS)
-    running = local.project.store.running("score")
+    running = local.project.store.jobs.running("score")
     psutil.Process(pid).kill()
     assert running is not None
     assert running.pid == pid
@@ -149,4 +149,4 @@ def test_a_full_disk_is_said_in_words_not_in_a_librarys(local: Local):
             raise OSError(28, "No space left on device")
         except OSError as error:
             raise RuntimeError("enforce fail at inline_container.cc") from error
-    assert local.project.store.jobs()[0].message.startswith("the server's disk is full")
+    assert local.project.store.jobs.latest()[0].message.startswith("the server's disk is full")

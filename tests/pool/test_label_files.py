@@ -17,6 +17,7 @@ from xal.pool.label_check import SWEEP_SECONDS, Sweep, check_all, checked_label
 from xal.pool.label_files import Damaged, read_record, record_of
 from xal.pool.rois import drawn_mask
 from xal.server.datastore import XalDatastore
+from xal.store.engine import Database
 from xal.store.rows import AnnotationRow
 from xal.store.schema import annotation_table
 
@@ -61,8 +62,7 @@ def test_a_label_file_whose_row_was_lost_stays_as_it_is(local: Local):
 
 
 def test_a_submission_that_the_store_does_not_take_leaves_no_file(local: Local, monkeypatch: pytest.MonkeyPatch):
-    store = local.project.store
-    insert = type(store)._insert
+    insert = Database.insert
 
     def full(self, connection, table, row):
         if table is annotation_table:
@@ -70,7 +70,7 @@ def test_a_submission_that_the_store_does_not_take_leaves_no_file(local: Local, 
         return insert(self, connection, table, row)
 
     with monkeypatch.context() as broken:
-        broken.setattr(type(store), "_insert", full)
+        broken.setattr(Database, "insert", full)
         with pytest.raises(StoreError, match="full"):
             local.hand_in(local.ids[0])
     assert label_files(local) == []
@@ -84,13 +84,11 @@ def test_while_the_store_cannot_say_whether_it_took_a_submission_its_file_stays(
         raise StoreError("the database has gone; whether the last change was made is unknown")
 
     store = local.project.store
-    settle = type(store)._settle
     with monkeypatch.context() as broken:
-        broken.setattr(type(store), "_settle", gone)
-        broken.setattr(type(store), "unless_label_is_named", gone)
+        broken.setattr(store.annotations, "_settle", gone)
+        broken.setattr(store.annotations, "unless_label_is_named", gone)
         with pytest.raises(StoreError, match="unknown"):
             local.hand_in(local.ids[0])
-    assert type(store)._settle is settle
     assert label_files(local) == [f"{local.ids[0]}/ada.r1.json", f"{local.ids[0]}/ada.r1.nii.gz"]
 
 
@@ -134,7 +132,7 @@ def test_what_is_sent_again_makes_a_lost_label_file_whole(local: Local):
         receipt = local.hand_in(local.ids[0])
         assert (receipt.annotation.id, receipt.created) == (row.id, False)
         assert file_of(local, row).stat().st_size == row.file_size
-        assert local.project.store.damaged_label_count() == 0
+        assert local.project.store.annotations.damaged_count() == 0
 
 
 IO_ERROR = "/proc/self/mem"
@@ -156,27 +154,27 @@ def test_a_damaged_label_file_is_a_problem_by_name_until_it_is_whole_again(local
     spoil(file_of(local, row))
     with pytest.raises(Damaged, match=said):
         drawn_mask(local.project, row)
-    (noted,) = local.project.store.damaged_labels()
+    (noted,) = local.project.store.annotations.damaged()
     assert noted.file_problem.startswith(f"the label file of annotation {row.id} ({row.image}, ada r1) ")
     with pytest.raises(Conflict, match=said):
         XalDatastore(local.project).get_label_uri(row.image, "final")
     file_of(local, row).unlink(missing_ok=True)
     file_of(local, row).write_bytes(whole)
     assert checked_label(local.project, noted) == file_of(local, row)
-    assert local.project.store.damaged_label_count() == 0
+    assert local.project.store.annotations.damaged_count() == 0
 
 
 def test_all_label_files_are_looked_at_whoever_uses_them(local: Local, monkeypatch: pytest.MonkeyPatch):
     rows = [local.hand_in(image).annotation for image in local.ids]
-    local.project.store.withdraw(rows[1].id, "ada")
+    local.project.store.annotations.withdraw(rows[1].id, "ada")
     file_of(local, rows[1]).write_bytes(b"")
     sweep = Sweep(local.project)
     monkeypatch.setattr("xal.pool.label_check.AT_ONCE", 2)
     sweep.go_on(5.0)
-    assert [row.id for row in local.project.store.damaged_labels()] == [rows[1].id]
+    assert [row.id for row in local.project.store.annotations.damaged()] == [rows[1].id]
     file_of(local, rows[2]).unlink()
     sweep.go_on(5.0)
-    assert local.project.store.damaged_label_count() == 1, f"the next look is {SWEEP_SECONDS:.0f} s later"
+    assert local.project.store.annotations.damaged_count() == 1, f"the next look is {SWEEP_SECONDS:.0f} s later"
     assert [row.id for row in check_all(local.project)] == [rows[1].id, rows[2].id]
 
 
@@ -193,42 +191,40 @@ def test_a_look_at_label_files_ends_with_its_time_and_goes_on_where_it_was(
     sweep = Sweep(local.project)
     for looked_at in (1, 2, 3):
         sweep.go_on(0.5)
-        assert local.project.store.damaged_label_count() == looked_at
+        assert local.project.store.annotations.damaged_count() == looked_at
 
 
 def test_on_a_full_disk_a_label_file_is_read_though_nothing_can_be_noted(local: Local):
     row = local.hand_in(local.ids[0]).annotation
     store = local.project.store
-    store._write(lambda c: c.execute(update(annotation_table).values(file_size=None, file_sha256=None)))
+    store.database.write(lambda c: c.execute(update(annotation_table).values(file_size=None, file_sha256=None)))
 
-    @event.listens_for(store._engine, "connect")
+    @event.listens_for(store.database.engine, "connect")
     def no_page_more(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute("PRAGMA max_page_count=1")
 
-    store._engine.dispose()
+    store.database.engine.dispose()
     params = {"long": "x" * 1_000_000}
     with pytest.raises(Full):
-        store._write(lambda c: c.execute(update(annotation_table).values(params=params)))
+        store.database.write(lambda c: c.execute(update(annotation_table).values(params=params)))
     with pytest.MonkeyPatch.context() as every_note_needs_pages:
-        set_label_file = type(store).set_label_file
+        set_label_file = store.annotations.set_label_file
         every_note_needs_pages.setattr(
-            type(store),
-            "set_label_file",
-            lambda self, number, **_: set_label_file(self, number, problem=params["long"]),
+            store.annotations, "set_label_file", lambda number, **_: set_label_file(number, problem=params["long"])
         )
-        assert checked_label(local.project, store.annotation(row.id)) == file_of(local, row)
-    assert store.annotation(row.id).file_sha256 is None
+        assert checked_label(local.project, store.annotations.get(row.id)) == file_of(local, row)
+    assert store.annotations.get(row.id).file_sha256 is None
 
 
 def test_label_files_of_before_digests_get_theirs_at_the_first_look(local: Local):
     whole, empty = (local.hand_in(image).annotation for image in local.ids[:2])
     file_of(local, empty).write_bytes(b"")
     store = local.project.store
-    store._write(lambda c: c.execute(update(annotation_table).values(file_size=None, file_sha256=None)))
+    store.database.write(lambda c: c.execute(update(annotation_table).values(file_size=None, file_sha256=None)))
     assert [row.id for row in check_all(local.project)] == [empty.id]
-    again = store.annotation(whole.id)
+    again = store.annotations.get(whole.id)
     assert (again.file_size, again.file_sha256) == (whole.file_size, whole.file_sha256)
-    assert "is empty (0 bytes)" in str(store.annotation(empty.id).file_problem)
+    assert "is empty (0 bytes)" in str(store.annotations.get(empty.id).file_problem)
 
 
 def test_a_record_that_is_none_is_said(local: Local):

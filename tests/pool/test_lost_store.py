@@ -101,7 +101,7 @@ def test_a_new_task_on_a_pool_that_is_all_annotated_for_another_one_just_begins(
     other = local.task.model_copy(update={"name": "other"})
     project = Project.open(other, str(local.studies))
     assert project.sync()
-    assert project.store.annotations() == []
+    assert project.store.annotations.find() == []
 
 
 def test_a_wal_without_its_database_is_no_new_pool(tmp_path: Path):
@@ -118,19 +118,19 @@ def test_new_folders_and_copies_without_the_state_just_begin(local: Local, tmp_p
     shutil.copytree(local.studies, tmp_path / "copy", ignore=shutil.ignore_patterns(".xal"))
     assert Project.open(local.task, str(tmp_path / "copy")).sync()
     (tmp_path / "new").mkdir()
-    assert Project.open(local.task, str(tmp_path / "new")).store.counts()["total"] == 0
+    assert Project.open(local.task, str(tmp_path / "new")).store.images.counts()["total"] == 0
 
 
 def test_a_first_start_that_was_cut_off_before_the_store_was_made_goes_on(tmp_path: Path):
     (tmp_path / ".xal").mkdir()
     (tmp_path / ".xal" / "store.sqlite").touch()
     local = Local(tmp_path / "pool", 1)
-    assert Project.open(local.task, str(tmp_path)).store.counts()["total"] == 0
+    assert Project.open(local.task, str(tmp_path)).store.images.counts()["total"] == 0
 
 
 def test_moved_studies_with_their_state_are_the_same_pool(local: Local, tmp_path: Path):
     local.studies.rename(tmp_path / "moved")
-    assert len(Project.open(local.task, str(tmp_path / "moved")).store.annotations()) == 3
+    assert len(Project.open(local.task, str(tmp_path / "moved")).store.annotations.find()) == 3
 
 
 def test_label_files_are_those_in_their_place(tmp_path: Path):

@@ -41,7 +41,7 @@ def remote(archive: FakeArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def first(project: Project) -> ImageRow:
-    return project.store.images()[0]
+    return project.store.images.find()[0]
 
 
 def raising(error: Exception):
@@ -73,7 +73,7 @@ def test_what_is_decoded_counts_until_what_is_made_of_it_is_made(tmp_path: Path,
         project.volume(row)
         held.append(turns._large._used)
 
-    for row in project.store.images():
+    for row in project.store.images.find():
         assert isinstance(obtain(project, row, work), Ready)
     assert all(held), held
     assert turns._large._used == 0
@@ -98,7 +98,7 @@ def test_an_image_whose_file_has_vanished_is_gone_and_not_damaged(local: Local):
 
 def test_an_image_that_was_taken_out_of_the_pool_meanwhile_has_the_row_it_had(local: Local):
     row = first(local.project)
-    local.project.store.delete_image(row.id, by="boss")
+    local.project.store.images.delete(row.id, by="boss")
     answer = obtain(local.project, row, raising(NotFound("no such image")))
     assert isinstance(answer, Never)
     assert answer.row == row
@@ -181,7 +181,7 @@ def test_a_store_that_is_lost_while_the_row_is_looked_up_is_passed_on(local: Loc
     def lost(image: str) -> None:
         raise StoreLost("the store is damaged")
 
-    monkeypatch.setattr(local.project.store, "image", lost)
+    monkeypatch.setattr(local.project.store.images, "get", lost)
     for work in (lambda row: None, raising(Unavailable("away")), raising(Unreadable("damaged"))):
         with pytest.raises(StoreLost):
             obtain(local.project, row, work)

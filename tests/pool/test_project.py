@@ -45,29 +45,29 @@ def test_findings_may_be_added_at_the_end_and_changed_while_nothing_was_handed_i
     Project.open(local.task, str(local.studies))
     local.hand_in(local.ids[0])
     wider = Project.open(with_findings(local.task, "disc", "square", "ring", "nothing"), str(local.studies))
-    assert wider.store.annotations()[0].finding == "disc"
+    assert wider.store.annotations.find()[0].finding == "disc"
 
 
 def test_an_archive_that_is_not_there_takes_nothing_for_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setattr(client, "BACKOFF_SECONDS", 0.0)
     project = Project.open(Local(tmp_path, 0).task, "http://127.0.0.1:1/dicom-web")
-    project.store.put_images([ImageFile("1.2.3", "1.2/1.2.3", 1, 0)])
+    project.store.images.put([ImageFile("1.2.3", "1.2/1.2.3", 1, 0)])
     with pytest.raises(Unavailable, match="does not answer"):
         project.sync()
-    assert project.store.counts()["total"] == 1
-    assert project.store.url.database.startswith(str(tmp_path / "data"))
+    assert project.store.images.counts()["total"] == 1
+    assert project.store.database.url.database.startswith(str(tmp_path / "data"))
 
 
 def test_a_transaction_that_is_tried_again_finds_its_label_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     local = Local(tmp_path, 3)
-    add = local.project.store.add_annotation
+    add = local.project.store.annotations.add
 
     def twice(new, write_label, readings, **how):
         write_label(1)  # as in an attempt that the database rolled back
         return add(new, write_label, readings, **how)
 
-    monkeypatch.setattr(local.project.store, "add_annotation", twice)
+    monkeypatch.setattr(local.project.store.annotations, "add", twice)
     annotation = local.hand_in(local.ids[0]).annotation
     assert (local.project.workspace.labels / annotation.label_path).is_file()
     assert annotation.revision == 1
@@ -85,17 +85,17 @@ def test_an_image_that_does_not_fit_the_task_is_never_offered_even_before_a_mode
     sitk.WriteImage(sitk.Image([16, 16, 8], sitk.sitkUInt8), str(local.studies / "volume.nii.gz"))
     local.project.sync()
     with pytest.raises(Unreadable, match="wants single slices"):
-        local.project.volume(local.project.store.image("volume"))
-    assert local.project.store.image("volume").state == "unreadable"
-    assert [row.id for row in local.project.store.head(9)].count("volume") == 0
+        local.project.volume(local.project.store.images.get("volume"))
+    assert local.project.store.images.get("volume").state == "unreadable"
+    assert [row.id for row in local.project.store.queue.head(9)].count("volume") == 0
 
 
 def test_the_first_reading_of_an_image_tells_all_there_is_to_know_of_its_file(tmp_path: Path):
     local = Local(tmp_path, 3)
-    assert [row.id for row in local.project.store.unread(9)] == local.ids
-    local.project.volume(local.project.store.image(local.ids[0]))
-    assert [row.id for row in local.project.store.unread(9)] == local.ids[1:]
-    row = local.project.store.image(local.ids[0])
+    assert [row.id for row in local.project.store.images.unread(9)] == local.ids
+    local.project.volume(local.project.store.images.get(local.ids[0]))
+    assert [row.id for row in local.project.store.images.unread(9)] == local.ids[1:]
+    row = local.project.store.images.get(local.ids[0])
     path, checksum = local.project.served(row)
     assert checksum == row.checksum == hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -103,20 +103,20 @@ def test_the_first_reading_of_an_image_tells_all_there_is_to_know_of_its_file(tm
 def test_an_unchanged_folder_is_not_compared_with_the_store_again(tmp_path: Path):
     local = Local(tmp_path, 3)
     assert not local.project.sync()
-    local.project.store.mark_gone(local.ids[:1])  # as another process might have, for a moment
+    local.project.store.images.mark_gone(local.ids[:1])  # as another process might have, for a moment
     assert not local.project.sync()
     local.project._next_comparison = 0.0
     assert local.project.sync()
-    assert local.project.store.image(local.ids[0]).state == "ok"
+    assert local.project.store.images.get(local.ids[0]).state == "ok"
 
 
 def test_a_file_replaced_while_it_is_read_is_not_taken_for_the_old_one(tmp_path: Path):
     local = Local(tmp_path, 3)
-    row = local.project.store.image(local.ids[0])
+    row = local.project.store.images.get(local.ids[0])
     file = local.studies / row.path
     file.write_bytes((local.studies / f"{local.ids[1]}.png").read_bytes() + b" ")
     with pytest.raises(NotFound, match="ask again"):
         local.project.volume(row)
-    assert local.project.store.image(row.id).state == "ok"
+    assert local.project.store.images.get(row.id).state == "ok"
     local.project.sync()
-    assert local.project.volume(local.project.store.image(row.id)).shape == (32, 32, 1)
+    assert local.project.volume(local.project.store.images.get(row.id)).shape == (32, 32, 1)

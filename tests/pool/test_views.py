@@ -38,7 +38,7 @@ def project_on(folder: Path, dimensions: int = 2, channels: int = 1, display_cha
 
 
 def only_image(project: Project) -> ImageRow:
-    (row,) = project.store.images()
+    (row,) = project.store.images.find()
     return row
 
 

@@ -193,11 +193,11 @@ def test_a_reviewer_settles_what_readers_disagree_on_until_they_change(reviewed:
 
 def test_progress_is_sums_for_everybody(reviewed: Room):
     store = store_of(reviewed.server, "tiny")
-    version = store.add_version(
+    version = store.versions.add(
         metrics={"judged_on": "training", "balanced_accuracy": 1.0, "trained_on": {"cases": 21, "with_roi": 14}},
         verdict={"publish": False, "reason": "refused: it falls by more than 0.020"},
     )
-    store.set_version(version, state="refused", by="training")
+    store.versions.update(version, state="refused", by="training")
     store.close()
     said = progress(reviewed)
     at = reviewed.server.get("/xal/api/versions").json()["items"][0]
@@ -283,12 +283,12 @@ def queue_row(room: Room, image: str, reader: str) -> dict:
 def test_versions_and_jobs_are_listed_in_pages_newest_first(reviewed: Room):
     store = store_of(reviewed.server, "tiny")
     for number in range(5):
-        store.add_version(metrics={"judged_on": "training", "trained_on": {"cases": number}}, verdict={})
-        store.finish_job(store.start_job("score", os.getpid(), {}), "done")
+        store.versions.add(metrics={"judged_on": "training", "trained_on": {"cases": number}}, verdict={})
+        store.jobs.finish(store.jobs.start("score", os.getpid(), {}), "done")
     versions = in_pages(reviewed, "versions", 2)
-    assert [row["version"] for row in versions] == sorted((row.version for row in store.versions()), reverse=True)
+    assert [row["version"] for row in versions] == sorted((row.version for row in store.versions.all()), reverse=True)
     jobs = in_pages(reviewed, "jobs", 2)
-    assert [row["id"] for row in jobs] == [row.id for row in store.jobs(limit=100)]
+    assert [row["id"] for row in jobs] == [row.id for row in store.jobs.latest(limit=100)]
     assert len(jobs) >= 5
     store.close()
     detail = reviewed.server.get(f"/xal/api/versions/{versions[0]['version']}").json()

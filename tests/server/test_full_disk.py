@@ -39,7 +39,7 @@ class Ward:
         """The images whose label is there, byte for byte, by file and row."""
         store = store_of(self.server, "tiny")
         try:
-            rows = store.annotations()
+            rows = store.annotations.find()
             for row in rows:
                 content = (self.disk.folder / "studies/.xal/tiny/labels" / row.label_path).read_bytes()
                 assert (len(content), hashlib.sha256(content).hexdigest()) == (row.file_size, row.file_sha256), (
@@ -103,7 +103,7 @@ def test_labels_are_whole_or_refused_after_a_start_without_any_space(tmp_path: P
         with ward.server:
             assert ward.hand_in(0) == 200
         store = store_of(ward.server, "tiny")  # leaves a log that has room: the store can be written without space
-        store.set_setting("room", "x" * 500_000, "test")
+        store.settings.set("room", "x" * 500_000, "test")
         disk.fill()
         with ward.server:
             answers = [ward.hand_in(number) for number in range(1, 21)]

@@ -28,7 +28,9 @@ from xal.loop.submission import INCOMING, forget_drafts
 from xal.pool import label_files as label_file
 from xal.pool.lost_store import label_files
 from xal.pool.project import Project
-from xal.store import Store
+from xal.store.annotations import Annotations
+from xal.store.engine import Database
+from xal.store.standing import Standing
 from xal.system import temporary_files as temporary
 from xal.system.durable import HOST
 from xal.task import load_task
@@ -160,9 +162,9 @@ POINTS: dict[str, Callable[[], None]] = {
     "the draft is being written": lambda: setattr(submission, "write_atomically", kill),
     "the draft is written": lambda: setattr(submission, "give_name", kill),
     "the file has its name and no record": lambda: setattr(label_file, "create", kill),
-    "the file has its record and no row": lambda: setattr(Store, "_insert", kill),
-    "the row is not committed": lambda: setattr(Store, "_settle", kill_after(Store._settle)),
-    "the row is committed": lambda: setattr(Store, "add_annotation", kill_after(Store.add_annotation)),
+    "the file has its record and no row": lambda: setattr(Database, "insert", kill),
+    "the row is not committed": lambda: setattr(Standing, "_settle", kill_after(Standing._settle)),
+    "the row is committed": lambda: setattr(Annotations, "add", kill_after(Annotations.add)),
 }
 
 
@@ -192,7 +194,7 @@ def test_a_hand_in_that_is_killed_leaves_nothing_half_done_and_can_be_sent_again
     assert len(adopted.recorded) == (there and point != "the row is committed")
     receipt = local.hand_in(local.ids[0])
     assert receipt.created is not there
-    assert [row.revision for row in project.store.annotations(active_only=False)] == [1, 1]
+    assert [row.revision for row in project.store.annotations.find(active_only=False)] == [1, 1]
     assert len(list(label_files(labels))) == 2
 
 
@@ -206,7 +208,7 @@ def test_a_removed_store_stops_the_start_and_a_rebuild_brings_every_annotation_b
 
     def said() -> dict[str, Any]:
         project = Project.open(load_task(tmp_path / "tiny.yaml"), str(tmp_path / "studies"))
-        rows = project.store.annotations(active_only=False)
+        rows = project.store.annotations.find(active_only=False)
         project.store.close()
         project.workspace.close()
         return {row.label_path: (row.finding, row.reader, row.revision, row.created_at, row.active) for row in rows}

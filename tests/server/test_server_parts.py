@@ -29,7 +29,7 @@ def test_the_listing_of_a_large_pool_holds_only_labelled_images_and_says_so(tmp_
     datastore = XalDatastore(local.project)
     assert len(datastore.json()["objects"]) == 6
     assert "truncated" not in datastore.json()
-    local.project.store.put_images(ImageFile(f"many_{n}", f"many_{n}.png", 1, 1) for n in range(LARGE_POOL))
+    local.project.store.images.put(ImageFile(f"many_{n}", f"many_{n}.png", 1, 1) for n in range(LARGE_POOL))
     listing = datastore.json()
     assert listing["truncated"] is True
     assert list(listing["objects"]) == [local.ids[0]]
@@ -65,13 +65,13 @@ def test_of_a_colour_image_clients_get_one_channel_and_its_checksum(tmp_path: Pa
     pixels = np.random.default_rng(0).integers(0, 255, (32, 32, 3)).astype(np.uint8)
     sitk.WriteImage(sitk.GetImageFromArray(pixels, isVector=True), str(local.studies / "colour.png"))
     local.project.sync()
-    _, checksum = local.project.served(local.project.store.image("colour"))
+    _, checksum = local.project.served(local.project.store.images.get("colour"))
     served = Path(XalDatastore(local.project).get_image_uri("colour"))
     assert served.name.startswith("colour.")
     assert suffix_of(served.name) == ".nii.gz"
     assert hashlib.sha256(served.read_bytes()).hexdigest() == checksum
     assert np.array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(served)))[0], pixels[..., 1])
-    assert local.project.prepared(local.project.store.image("colour")).tensor.shape == (3, 32, 32)
+    assert local.project.prepared(local.project.store.images.get("colour")).tensor.shape == (3, 32, 32)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_an_upload_never_takes_the_place_of_an_image_in_another_format(tmp_path:
     with pytest.raises(Conflict, match="exists already"):
         datastore.add_image(local.ids[1], str(tmp_path / "other.nii.gz"), {})
     local.project.sync()
-    assert local.project.store.image(local.ids[0]).path == f"{local.ids[0]}.png"
+    assert local.project.store.images.get(local.ids[0]).path == f"{local.ids[0]}.png"
     assert not list(local.studies.glob("*.nii.gz"))
 
 
@@ -140,17 +140,17 @@ def test_a_copy_of_an_uploaded_image_is_known_at_once(tmp_path: Path):
     picture = write_pool(tmp_path / "elsewhere", 1)[0]
     file = tmp_path / "elsewhere" / f"{picture.id}.png"
     XalDatastore(local.project).add_image("fresh", str(file), {})
-    assert local.project.store.by_fingerprint(fingerprint(read_image(file))) == ["fresh"]
+    assert local.project.store.images.by_fingerprint(fingerprint(read_image(file))) == ["fresh"]
 
 
 def test_next_sample_passes_over_a_file_that_vanished_a_moment_ago(tmp_path: Path):
     local = Local(tmp_path, 3)
     first = strategies(local.project, share_paths=False)["xal"]
-    head = local.project.store.head(1)[0].id
+    head = local.project.store.queue.head(1)[0].id
     (local.studies / f"{head}.png").unlink()
     given = first({"client_id": "ada"}, None)["id"]
     assert given != head
-    assert local.project.store.image(head).state == "gone"
+    assert local.project.store.images.get(head).state == "gone"
 
 
 def test_a_dataset_names_what_it_lacks_and_leaves_no_file_behind_where_it_fails(

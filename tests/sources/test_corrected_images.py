@@ -45,7 +45,7 @@ class Ward:
     colour: bool
 
     def first(self) -> ImageRow:
-        return self.project.store.image(phantoms.case("dx", 0).series)
+        return self.project.store.images.get(phantoms.case("dx", 0).series)
 
     def make_room(self) -> None:
         """What was fetched is to be fetched again."""
@@ -113,11 +113,11 @@ def test_annotations_of_other_pixels_do_not_count(ward: Ward):
 def test_an_image_that_waits_is_scored_anew(ward: Ward):
     assert score(ward) == 2
     ward.correct()
-    assert ward.project.store.stale_count(1) == 0, "nobody has looked yet"
+    assert ward.project.store.predictions.stale_count(1) == 0, "nobody has looked yet"
     ward.project.served(ward.first())
-    assert ward.project.store.stale_count(1) == 1
+    assert ward.project.store.predictions.stale_count(1) == 1
     assert score(ward) == 1
-    assert ward.project.store.prediction(ward.first().id).fingerprint == ward.first().fingerprint
+    assert ward.project.store.predictions.get(ward.first().id).fingerprint == ward.first().fingerprint
 
 
 def test_scoring_that_meets_a_corrected_image_takes_it_as_it_is_now(ward: Ward):
@@ -128,7 +128,7 @@ def test_scoring_that_meets_a_corrected_image_takes_it_as_it_is_now(ward: Ward):
         kept.unlink()
     assert score(ward) == 2
     assert put_aside(ward.project).now() == set()
-    assert ward.project.store.prediction(ward.first().id).fingerprint == ward.first().fingerprint
+    assert ward.project.store.predictions.get(ward.first().id).fingerprint == ward.first().fingerprint
     assert ward.first().fingerprint != before.fingerprint
 
 
@@ -138,4 +138,4 @@ def test_what_is_fetched_again_unchanged_stays_as_it_was(ward: Ward):
     ward.make_room()
     assert ward.project.served(ward.first()) == kept
     assert ward.project.volume(ward.first()).pixels.size
-    assert ward.project.store.stale_count(1) == 0
+    assert ward.project.store.predictions.stale_count(1) == 0

@@ -62,7 +62,7 @@ def pool(archive: FakeArchive, folder: Path, monkeypatch: pytest.MonkeyPatch, *d
 
 def kept_words(project: Project, caplog: pytest.LogCaptureFixture) -> str:
     """All that is said and written but pixels."""
-    texts = [*caplog.messages, *(str(row.problem) for row in project.store.images()), caplog.text]
+    texts = [*caplog.messages, *(str(row.problem) for row in project.store.images.find()), caplog.text]
     return "\n".join(texts)
 
 
@@ -79,7 +79,7 @@ def test_what_is_not_needed_is_not_even_looked_at(
     kind: str,
 ):
     project, image = pool(archive, tmp_path, monkeypatch, DAMAGES[kind])
-    assert (project.volume(project.store.image(image)).pixels == phantoms.case("dx", 2).pixels).all()
+    assert (project.volume(project.store.images.get(image)).pixels == phantoms.case("dx", 2).pixels).all()
     assert score(project).scored == 6
     assert NAME.decode() not in kept_words(project, caplog)
 
@@ -95,7 +95,7 @@ def test_what_is_needed_and_damaged_makes_one_image_unreadable_in_plain_words(
     project, image = pool(archive, tmp_path, monkeypatch, NEEDED[keyword])
     with caplog.at_level(logging.DEBUG):
         assert score(project).scored == 5
-    row = project.store.image(image)
+    row = project.store.images.get(image)
     assert (row.state, row.problem) == ("unreadable", f"{image}: has a damaged {keyword} in its DICOM header")
     assert NAME.decode() not in kept_words(project, caplog)
 
@@ -110,7 +110,7 @@ def test_an_instance_that_does_not_say_what_it_is_is_unreadable(
     store = cache.SeriesCache(tmp_path / "cache", 1 << 30)
     with pytest.raises(Unreadable, match="has no SOPClassUID"):
         store.get("1.2", "1/1.2", 1, lambda: [case])
-    assert project.store.counts()["total"] == 1
+    assert project.store.images.counts()["total"] == 1
 
 
 def test_a_full_disk_is_no_fault_of_the_image(archive: FakeArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -122,9 +122,9 @@ def test_a_full_disk_is_no_fault_of_the_image(archive: FakeArchive, tmp_path: Pa
     with monkeypatch.context() as patch:
         patch.setattr(cache, "dcmwrite", full)
         with pytest.raises(Unavailable, match="No space left"):
-            project.volume(project.store.image(image))
-    assert project.store.image(image).state == "ok"
-    assert project.volume(project.store.image(image)).pixels.size
+            project.volume(project.store.images.get(image))
+    assert project.store.images.get(image).state == "ok"
+    assert project.volume(project.store.images.get(image)).pixels.size
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_reading_ahead_and_keeping_ready_survive_it(
     for _ in range(6):
         assert watch._done(watch._read_ahead) is None
         assert watch._done(ready.keep) is None
-    assert [row.id for row in project.store.unread(9)] == [image]
+    assert [row.id for row in project.store.images.unread(9)] == [image]
     assert f"image {image} cannot be given: IndexError" in caplog.text
     assert NAME.decode() not in kept_words(project, caplog)
 
@@ -175,15 +175,15 @@ def test_readers_get_the_other_images_and_nobody_keeps_that_one(
     stumbling: tuple[Project, str], caplog: pytest.LogCaptureFixture, place: int
 ):
     project, image = stumbling
-    line = [row.id for row in project.store.head(6) if row.id != image]  # by chance, another one for every pool
-    project.store.line_up([*line[:place], image, *line[place:]])
+    line = [row.id for row in project.store.queue.head(6) if row.id != image]  # by chance, another one for every pool
+    project.store.predictions.line_up([*line[:place], image, *line[place:]])
     given = strategies(project, False)["xal"]
     others = {given({"client_id": f"reader_{number}"}, None)["id"] for number in range(5)}
     assert len(others) == 5
     assert image not in others
     with pytest.raises(Unavailable):
         given({"client_id": "reader_5"}, None)
-    assert image not in {lease.image for lease in project.store.leases()}
+    assert image not in {lease.image for lease in project.store.queue.leases()}
     assert f"image {image} cannot be given: IndexError" in caplog.text
     assert NAME.decode() not in kept_words(project, caplog)
 
@@ -197,4 +197,4 @@ def test_an_archive_that_cannot_give_some_images_is_not_called_away(
     for _ in range(6):
         assert watch._done(watch._read_ahead) is None
         assert watch._done(ready.keep) is None
-    assert {row.id for row in project.store.unread(9)} == archive.refused
+    assert {row.id for row in project.store.images.unread(9)} == archive.refused

@@ -52,9 +52,9 @@ def removing_after(really: Callable, times: int) -> Callable:
 
 def test_a_file_that_makes_room_before_it_is_read_is_fetched_again(project: Project, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(project_module, "read_image", removing(read_image, 1))
-    (row,) = project.store.images()
+    (row,) = project.store.images.find()
     assert project.volume(row).pixels.size
-    (row,) = project.store.images()
+    (row,) = project.store.images.find()
     assert (row.state, row.problem) == ("ok", None)
 
 
@@ -62,21 +62,21 @@ def test_a_file_that_makes_room_before_it_is_read_is_fetched_again(project: Proj
 def test_a_file_that_makes_room_while_it_is_read_is_fetched_again(
     project: Project, monkeypatch: pytest.MonkeyPatch, asked: str
 ):
-    (row,) = project.store.images()
+    (row,) = project.store.images.find()
     project.source.path(row)
     monkeypatch.setattr(images, "sniff", removing_after(integrity.sniff, 1))
     assert getattr(project, asked)(row)
-    (row,) = project.store.images()
+    (row,) = project.store.images.find()
     assert (row.state, row.problem) == ("ok", None)
 
 
 def test_one_that_makes_room_again_and_again_is_asked_for_later(project: Project, monkeypatch: pytest.MonkeyPatch):
-    (row,) = project.store.images()
+    (row,) = project.store.images.find()
     with monkeypatch.context() as patch:
         patch.setattr(project_module, "read_image", removing(read_image, 9))
         with pytest.raises(Unavailable, match="at the moment"):
             project.volume(row)
-    assert project.store.images() == [row]
+    assert project.store.images.find() == [row]
     assert project.volume(row).pixels.size
 
 
@@ -86,7 +86,7 @@ def test_one_that_makes_room_again_and_again_is_asked_for_later(project: Project
 def test_errors_of_the_machine_are_not_kept_as_the_images(
     project: Project, monkeypatch: pytest.MonkeyPatch, where: object, number: int, wrapped: bool
 ):
-    (row,) = project.store.images()
+    (row,) = project.store.images.find()
 
     def fail(path: Path):
         error = OSError(number, "as the machine says")
@@ -96,17 +96,17 @@ def test_errors_of_the_machine_are_not_kept_as_the_images(
         patch.setattr(where, "read_image", fail)
         with pytest.raises(Unavailable):
             project.volume(row)
-    assert project.store.images() == [row]
+    assert project.store.images.find() == [row]
     assert project.volume(row).pixels.size
 
 
 @pytest.mark.parametrize("left", [b"", b"\x1f\x8b", None])
 def test_a_fetched_file_that_was_damaged_is_fetched_again(project: Project, left: bytes | None):
-    (row,) = project.store.images()
+    (row,) = project.store.images.find()
     path = project.source.path(row)
     path.write_bytes(path.read_bytes()[:-500] if left is None else left)
     assert project.volume(row).pixels.size
-    assert project.store.image(row.id).state == "ok"
+    assert project.store.images.get(row.id).state == "ok"
 
 
 def test_what_is_damaged_in_a_folder_is_unreadable_as_before(tmp_path: Path):
@@ -115,8 +115,8 @@ def test_what_is_damaged_in_a_folder_is_unreadable_as_before(tmp_path: Path):
     file.write_bytes(file.read_bytes()[:-50])
     local.project.sync()
     with pytest.raises(Unreadable, match="cannot be decoded"):
-        local.project.volume(local.project.store.image(local.ids[0]))
-    assert local.project.store.image(local.ids[0]).state == "unreadable"
+        local.project.volume(local.project.store.images.get(local.ids[0]))
+    assert local.project.store.images.get(local.ids[0]).state == "unreadable"
 
 
 def test_a_file_of_a_folder_that_vanishes_while_it_is_read_is_not_found(
@@ -125,8 +125,8 @@ def test_a_file_of_a_folder_that_vanishes_while_it_is_read_is_not_found(
     local = Local(tmp_path, 2)
     monkeypatch.setattr(project_module, "read_image", removing(read_image, 1))
     with pytest.raises(NotFound, match="has vanished"):
-        local.project.volume(local.project.store.image(local.ids[0]))
-    assert local.project.store.image(local.ids[0]).state == "ok"
+        local.project.volume(local.project.store.images.get(local.ids[0]))
+    assert local.project.store.images.get(local.ids[0]).state == "ok"
 
 
 def test_a_file_that_the_server_may_not_read_is_named_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -136,7 +136,7 @@ def test_a_file_that_the_server_may_not_read_is_named_as_such(tmp_path: Path, mo
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr(project_module, "read_image", refuse)
-    row = local.project.store.image(local.ids[0])
+    row = local.project.store.images.get(local.ids[0])
     with pytest.raises(Unreadable, match="the server may not read it"):
         local.project.volume(row)
-    assert local.project.store.image(row.id).state == "unreadable"
+    assert local.project.store.images.get(row.id).state == "unreadable"

@@ -50,7 +50,7 @@ def test_a_few_images_that_always_fail_do_not_keep_the_pool_unscored(
     project = pool(archive, 40, tmp_path, monkeypatch)
     archive.refused = set(sorted(archive.pictures)[:4])
     assert scored(project) == 36
-    assert project.store.stale_count(1) == 4
+    assert project.store.predictions.stale_count(1) == 4
 
     archive.fetched.clear()
     again = Project.open(project.task, archive.address)  # as the next run's process
@@ -90,12 +90,12 @@ def test_what_is_at_hand_is_scored_although_the_archive_is_away(
     archive: FakeArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     project = pool(archive, 8, tmp_path, monkeypatch)
-    for row in project.store.images()[:2]:
+    for row in project.store.images.find()[:2]:
         project.volume(row)
     archive.away = True
     with pytest.raises(Unavailable, match="answers 503"):
         scored(project)
-    assert project.store.stale_count(1) == 6
+    assert project.store.predictions.stale_count(1) == 6
     assert put_aside(project).now() == set()
     archive.away = False
     assert scored(project) == 6
@@ -134,7 +134,7 @@ def annotated(archive: FakeArchive, folder: Path, monkeypatch: pytest.MonkeyPatc
     for number in range(12):
         case = phantoms.case("dx", number)
         roi, label = case.roi.any(), folder / "label.nii.gz"
-        write_label(label, case.roi.astype(np.uint8), project.volume(project.store.image(case.series)).affine)
+        write_label(label, case.roi.astype(np.uint8), project.volume(project.store.images.get(case.series)).affine)
         named = [{"name": case.finding, "idx": 1}] if roi else []
         submit(project, Submission(case.series, "ada", label, named, None if roi else case.finding))
     for kept in [*project.workspace.state.rglob("*.nii.gz"), *project.workspace.state.rglob("*.npz")]:

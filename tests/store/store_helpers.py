@@ -43,7 +43,7 @@ def new(image: str, reader: str = "ann", finding: str = "glioma", **other: Any) 
 def submit(
     store: Store, image: str, reader: str = "ann", finding: str = "glioma", how: ReadingSettings = ONCE, **other: Any
 ) -> AnnotationRow:
-    row, _ = store.add_annotation(new(image, reader, finding, **other), lambda r: f"{image}/{reader}-{r}.nii.gz", how)
+    row, _ = store.annotations.add(new(image, reader, finding, **other), lambda r: f"{image}/{reader}-{r}.nii.gz", how)
     return row
 
 
@@ -67,12 +67,12 @@ def prediction(
 def know(store: Store, *ids: str) -> None:
     """Give images the fingerprint that `prediction` says was read."""
     for name in ids:
-        store.set_facts(name, size=10, mtime_ns=1, fingerprint=f"pixels of {name}")
+        store.images.set_facts(name, size=10, mtime_ns=1, fingerprint=f"pixels of {name}")
 
 
 def score(store: Store, **scores: float) -> None:
     """Give images these uncertainties, and misalignments that rank them the other way round."""
-    store.save_predictions([prediction(name, uncertainty=u, misalignment=u) for name, u in scores.items()], 0.5, 0.5)
+    store.predictions.save([prediction(name, uncertainty=u, misalignment=u) for name, u in scores.items()], 0.5, 0.5)
 
 
 def write_file(path: Path, content: str) -> None:
@@ -84,15 +84,19 @@ def write_file(path: Path, content: str) -> None:
 
 def assert_consistent(store: Store) -> None:
     """What is derived equals what it is derived from."""
-    with store._engine.connect() as connection:
-        rows = connection.execute(select(images).where(store._mine(images))).mappings().all()
-        labels = connection.execute(select(annotation_table).where(store._mine(annotation_table))).mappings().all()
+    with store.database.engine.connect() as connection:
+        rows = connection.execute(select(images).where(store.database.mine(images))).mappings().all()
+        labels = (
+            connection.execute(select(annotation_table).where(store.database.mine(annotation_table))).mappings().all()
+        )
         read = {
             row["image"]: row
-            for row in connection.execute(select(predictions).where(store._mine(predictions))).mappings()
+            for row in connection.execute(select(predictions).where(store.database.mine(predictions))).mappings()
         }
-        counted = connection.execute(select(tallies).where(store._mine(tallies), tallies.c.n != 0)).mappings().all()
-        found = connection.execute(select(outlines).where(store._mine(outlines))).mappings().all()
+        counted = (
+            connection.execute(select(tallies).where(store.database.mine(tallies), tallies.c.n != 0)).mappings().all()
+        )
+        found = connection.execute(select(outlines).where(store.database.mine(outlines))).mappings().all()
     assert Counter(map(bucket, rows)) == Counter({_place(row): row["n"] for row in counted})
     standing = {
         (row["image"], row["reader"]): row["id"]
@@ -122,7 +126,7 @@ def _place(row: Any) -> Any:
 
 def planned(store: Store, query: Any) -> str:
     """How the database would answer."""
-    sql = query.compile(store._engine, compile_kwargs={"literal_binds": True})
-    explain = "EXPLAIN QUERY PLAN" if store._is_sqlite else "EXPLAIN"
-    with store._engine.connect() as connection:
+    sql = query.compile(store.database.engine, compile_kwargs={"literal_binds": True})
+    explain = "EXPLAIN QUERY PLAN" if store.database.is_sqlite else "EXPLAIN"
+    with store.database.engine.connect() as connection:
         return "\n".join(str(row) for row in connection.exec_driver_sql(f"{explain} {sql}").all())

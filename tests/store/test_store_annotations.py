@@ -10,16 +10,16 @@ from store_helpers import ONCE, TWICE, assert_consistent, files, know, names, ne
 from xal.errors import BadInput, Conflict, NotFound
 from xal.method.story import Story
 from xal.store import NewAnnotation
-from xal.store.annotations import read_twice
 from xal.store.settling import agreed
+from xal.store.standing import read_twice
 
 
 def _kinds(store) -> list[str]:
-    return [event.kind for event in store.events()]
+    return [event.kind for event in store.events.read()]
 
 
 def test_a_submission_is_stored_whole(store):
-    store.put_images(files(["a"]))
+    store.images.put(files(["a"]))
     handed_in = NewAnnotation(
         image="a",
         reader="ann",
@@ -32,219 +32,219 @@ def test_a_submission_is_stored_whole(store):
         digest="d",
         submission_id="s1",
     )
-    row, created = store.add_annotation(handed_in, lambda revision: f"a/ann-{revision}.nii.gz", ONCE, now=1000.5)
+    row, created = store.annotations.add(handed_in, lambda revision: f"a/ann-{revision}.nii.gz", ONCE, now=1000.5)
     assert created
-    assert row == store.annotation(row.id) == store.latest_annotation("a")
+    assert row == store.annotations.get(row.id) == store.annotations.latest("a")
     assert {name: getattr(row, name) for name in vars(handed_in)} == vars(handed_in)
     assert (row.revision, row.label_path, row.created_at, row.active) == (1, "a/ann-1.nii.gz", 1000.5, True)
-    assert store.image("a").finding == "glioma"
-    assert not store.image("a").open
+    assert store.images.get("a").finding == "glioma"
+    assert not store.images.get("a").open
 
 
 def test_the_same_submission_again_gives_the_first_result(store):
-    store.put_images(files(["a"]))
-    first, created = store.add_annotation(new("a"), lambda revision: "path", ONCE)
-    again, created_again = store.add_annotation(new("a"), _must_not_write, ONCE)
+    store.images.put(files(["a"]))
+    first, created = store.annotations.add(new("a"), lambda revision: "path", ONCE)
+    again, created_again = store.annotations.add(new("a"), _must_not_write, ONCE)
     assert (created, created_again, again) == (True, False, first)
     assert _kinds(store).count("submit") == 1
 
 
 def test_the_same_submission_id_gives_the_first_result_even_after_others(store):
-    store.put_images(files(["a"]))
+    store.images.put(files(["a"]))
     first = submit(store, "a", digest="1", submission_id="s1")
     submit(store, "a", digest="2", submission_id="s2")
-    again, created = store.add_annotation(new("a", digest="1", submission_id="s1"), _must_not_write, ONCE)
+    again, created = store.annotations.add(new("a", digest="1", submission_id="s1"), _must_not_write, ONCE)
     assert (again.id, created) == (first.id, False)
 
 
 def test_a_submission_id_belongs_to_one_reader_and_image(store):
-    store.put_images(files(["a", "b"]))
+    store.images.put(files(["a", "b"]))
     submit(store, "a", "ann", submission_id="1")
     submit(store, "a", "bob", submission_id="1")
-    assert len(store.annotations("a")) == 2
+    assert len(store.annotations.find("a")) == 2
     with pytest.raises(Conflict, match="already used for image 'a'"):
         submit(store, "b", "ann", submission_id="1")
-    assert store.annotations("b") == []
+    assert store.annotations.find("b") == []
 
 
 def test_the_same_bytes_with_another_finding_are_another_submission(store):
-    store.put_images(files(["a"]))
+    store.images.put(files(["a"]))
     submit(store, "a", finding="none", digest="empty")
     submit(store, "a", finding="glioma", digest="empty")
-    assert store.image("a").finding == "glioma"
-    assert len(store.annotations("a", active_only=False)) == 2
+    assert store.images.get("a").finding == "glioma"
+    assert len(store.annotations.find("a", active_only=False)) == 2
 
 
 def test_a_new_revision_replaces_the_earlier_one_of_its_reader_only(store):
-    store.put_images(files(["a"]))
+    store.images.put(files(["a"]))
     submit(store, "a", "ann", digest="1")
     submit(store, "a", "bob", digest="2")
     submit(store, "a", "ann", digest="3")
-    assert [(row.reader, row.revision) for row in store.annotations("a")] == [("bob", 1), ("ann", 2)]
-    assert len(store.annotations("a", active_only=False)) == 3
-    assert [row.digest for row in store.annotations(reader="ann", active_only=False)] == ["1", "3"]
-    assert store.latest_annotation("a").digest == "3"
+    assert [(row.reader, row.revision) for row in store.annotations.find("a")] == [("bob", 1), ("ann", 2)]
+    assert len(store.annotations.find("a", active_only=False)) == 3
+    assert [row.digest for row in store.annotations.find(reader="ann", active_only=False)] == ["1", "3"]
+    assert store.annotations.latest("a").digest == "3"
     assert_consistent(store)
 
 
 def test_a_label_file_that_cannot_be_written_leaves_no_trace(store):
-    store.put_images(files(["a"]))
-    store.next_sample("ann", "xal", 60)
-    before = (store.counts(), store.events(), store.leases(), store.image("a"))
+    store.images.put(files(["a"]))
+    store.queue.next_sample("ann", "xal", 60)
+    before = (store.images.counts(), store.events.read(), store.queue.leases(), store.images.get("a"))
 
     def disk_full(revision: int) -> str:
         raise OSError("No space left on device")
 
     with pytest.raises(OSError, match="No space"):
-        store.add_annotation(new("a"), disk_full, ONCE)
-    assert (store.counts(), store.events(), store.leases(), store.image("a")) == before
+        store.annotations.add(new("a"), disk_full, ONCE)
+    assert (store.images.counts(), store.events.read(), store.queue.leases(), store.images.get("a")) == before
     assert submit(store, "a").revision == 1
 
 
 def test_params_that_are_not_json_are_refused_and_leave_no_trace(store):
-    store.put_images(files(["a"]))
+    store.images.put(files(["a"]))
     with pytest.raises(BadInput, match="cannot be stored"):
         submit(store, "a", params={"score": float("inf")})
-    assert not store.handed_in("a", None)
-    assert store.image("a").open
+    assert not store.annotations.handed_in("a", None)
+    assert store.images.get("a").open
 
 
 def test_an_unknown_image_is_refused_before_its_label_is_written(store):
     with pytest.raises(NotFound, match="'a'"):
-        store.add_annotation(new("a"), _must_not_write, ONCE)
+        store.annotations.add(new("a"), _must_not_write, ONCE)
 
 
 def test_a_withdrawn_annotation_stays_and_its_image_returns_to_the_pool(store):
-    store.put_images(files(["a"]))
+    store.images.put(files(["a"]))
     row = submit(store, "a")
-    gone = store.withdraw(row.id, "reviewer")
+    gone = store.annotations.withdraw(row.id, "reviewer")
     assert gone.withdrawn_by == "reviewer"
     assert gone.withdrawn_at is not None
     assert not gone.active
-    assert store.withdraw(row.id, "another") == gone, "once is enough"
-    assert (store.image("a").finding, store.image("a").open) == (None, True)
-    assert store.annotations("a") == []
-    assert store.latest_annotation("a") is None
-    assert store.annotations("a", active_only=False) == [gone]
-    assert store.next_sample("ann", "xal", 60).image.id == "a"
+    assert store.annotations.withdraw(row.id, "another") == gone, "once is enough"
+    assert (store.images.get("a").finding, store.images.get("a").open) == (None, True)
+    assert store.annotations.find("a") == []
+    assert store.annotations.latest("a") is None
+    assert store.annotations.find("a", active_only=False) == [gone]
+    assert store.queue.next_sample("ann", "xal", 60).image.id == "a"
     with pytest.raises(NotFound, match="annotation 99"):
-        store.withdraw(99, "reviewer")
+        store.annotations.withdraw(99, "reviewer")
 
 
 def test_after_a_withdrawal_the_same_bytes_are_a_new_revision(store):
-    store.put_images(files(["a"]))
+    store.images.put(files(["a"]))
     first = submit(store, "a")
-    store.withdraw(first.id, "ann")
+    store.annotations.withdraw(first.id, "ann")
     assert submit(store, "a").revision == 2
 
 
 def test_withdrawing_the_latest_revision_leaves_the_one_before_standing(store):
-    store.put_images(files(["a"]))
+    store.images.put(files(["a"]))
     submit(store, "a", finding="glioma")
     second = submit(store, "a", finding="meningioma")
-    store.withdraw(second.id, "ann")
-    assert store.latest_annotation("a").revision == 1
-    assert store.image("a").finding == "glioma"
+    store.annotations.withdraw(second.id, "ann")
+    assert store.annotations.latest("a").revision == 1
+    assert store.images.get("a").finding == "glioma"
     assert_consistent(store)
 
 
 def test_a_revision_by_another_takes_the_place_of_all_that_the_reader_said(store):
-    store.put_images(files(["a"]))
+    store.images.put(files(["a"]))
     submit(store, "a", "ann", finding="none", digest="1")
     second = submit(store, "a", "ann", finding="none", digest="2")
     submit(store, "a", "bob", finding="none")
     better = new("a", reader="boss", finding="glioma", digest="2")
-    row, created = store.add_annotation(better, lambda revision: f"a/boss-{revision}", ONCE, revises=second.id)
+    row, created = store.annotations.add(better, lambda revision: f"a/boss-{revision}", ONCE, revises=second.id)
     assert created
-    assert {said.reader for said in store.annotations("a")} == {"bob", "boss"}
-    gone = store.annotations("a", reader="ann", active_only=False)
+    assert {said.reader for said in store.annotations.find("a")} == {"bob", "boss"}
+    gone = store.annotations.find("a", reader="ann", active_only=False)
     assert [(said.withdrawn_by, said.withdrawn_at) for said in gone] == [("boss", row.created_at)] * 2
-    event = next(event for event in store.events() if event.kind == "revise")
+    event = next(event for event in store.events.read() if event.kind == "revise")
     assert (event.reader, event.detail) == ("boss", {"annotation": second.id, "of": "ann"})
     assert_consistent(store)
 
 
 def test_a_revision_settles_what_readers_disagreed_about(store):
-    store.put_images(files(["a"]))
+    store.images.put(files(["a"]))
     first = submit(store, "a", "ann", "none", TWICE)
     submit(store, "a", "bob", "glioma", TWICE)
-    assert store.image("a").status == "review"
-    store.add_annotation(new("a", reader="boss", finding="glioma"), lambda _: "path", TWICE, revises=first.id)
-    assert (store.image("a").status, store.image("a").finding) == ("settled", "glioma")
+    assert store.images.get("a").status == "review"
+    store.annotations.add(new("a", reader="boss", finding="glioma"), lambda _: "path", TWICE, revises=first.id)
+    assert (store.images.get("a").status, store.images.get("a").finding) == ("settled", "glioma")
     assert_consistent(store)
 
 
 def test_who_has_a_reading_of_the_image_cannot_take_anothers_place(store):
-    store.put_images(files(["a"]))
+    store.images.put(files(["a"]))
     first = submit(store, "a", "ann", "none", TWICE)
     submit(store, "a", "boss", "glioma", TWICE)
     with pytest.raises(Conflict, match="'boss' has a reading"):
-        store.add_annotation(new("a", reader="boss", digest="2"), _must_not_write, TWICE, revises=first.id)
-    assert {said.reader for said in store.annotations("a")} == {"ann", "boss"}
-    assert store.image("a").status == "review"
+        store.annotations.add(new("a", reader="boss", digest="2"), _must_not_write, TWICE, revises=first.id)
+    assert {said.reader for said in store.annotations.find("a")} == {"ann", "boss"}
+    assert store.images.get("a").status == "review"
 
 
 def test_only_what_stands_of_this_image_is_revised_and_a_repeated_number_is_the_same(store):
-    store.put_images(files(["a", "b"]))
+    store.images.put(files(["a", "b"]))
     first, elsewhere = submit(store, "a", "ann"), submit(store, "b", "ann")
     better = new("a", reader="boss", submission_id="s1")
-    row, _ = store.add_annotation(better, lambda _: "path", ONCE, revises=first.id)
-    assert store.add_annotation(better, _must_not_write, ONCE, revises=first.id) == (row, False)
+    row, _ = store.annotations.add(better, lambda _: "path", ONCE, revises=first.id)
+    assert store.annotations.add(better, _must_not_write, ONCE, revises=first.id) == (row, False)
     for number, error in ((first.id, Conflict), (elsewhere.id, Conflict), (99, NotFound)):
         with pytest.raises(error):
-            store.add_annotation(new("a", reader="boss", digest="3"), _must_not_write, ONCE, revises=number)
-    assert store.annotation(elsewhere.id).active
-    own, _ = store.add_annotation(new("a", reader="boss", digest="3"), lambda _: "other", ONCE, revises=row.id)
-    assert store.annotation(row.id).withdrawn_at is None, "an own one is superseded, not withdrawn"
+            store.annotations.add(new("a", reader="boss", digest="3"), _must_not_write, ONCE, revises=number)
+    assert store.annotations.get(elsewhere.id).active
+    own, _ = store.annotations.add(new("a", reader="boss", digest="3"), lambda _: "other", ONCE, revises=row.id)
+    assert store.annotations.get(row.id).withdrawn_at is None, "an own one is superseded, not withdrawn"
     assert own.revision == 2
 
 
 def test_who_has_seen_an_image_has_handed_it_in_even_if_withdrawn(store):
-    store.put_images(files(["a", "b"]))
+    store.images.put(files(["a", "b"]))
     row = submit(store, "a", "ann")
-    store.withdraw(row.id, "ann")
-    assert store.handed_in("a", "ann")
-    assert store.handed_in("a", None)
-    assert not store.handed_in("a", "bob")
-    assert not store.handed_in("b", None)
+    store.annotations.withdraw(row.id, "ann")
+    assert store.annotations.handed_in("a", "ann")
+    assert store.annotations.handed_in("a", None)
+    assert not store.annotations.handed_in("a", "bob")
+    assert not store.annotations.handed_in("b", None)
 
 
 def test_readings_that_disagree_settle_nothing_and_go_to_review(store):
-    store.put_images(files(["a"]))
+    store.images.put(files(["a"]))
     submit(store, "a", "ann", "glioma", TWICE)
     submit(store, "a", "bob", "none", TWICE)
-    assert (store.image("a").finding, store.image("a").open) == (None, False)
-    assert store.counts()["review"] == 1
-    event = store.events()[-1]
+    assert (store.images.get("a").finding, store.images.get("a").open) == (None, False)
+    assert store.images.counts()["review"] == 1
+    event = store.events.read()[-1]
     assert (event.kind, event.image) == ("disagreement", "a")
     assert event.detail == {"findings": {"ann": "glioma", "bob": "none"}}
     submit(store, "a", "cyd", "none", TWICE)
-    assert store.image("a").finding == "none"
-    assert [row.annotations[0].reader for row in store.settled()] == ["bob"]
+    assert store.images.get("a").finding == "none"
+    assert [row.annotations[0].reader for row in store.annotations.settled()] == ["bob"]
 
 
 def test_withdrawing_one_of_two_readings_opens_the_image_for_another(store):
-    store.put_images(files(["a"]))
+    store.images.put(files(["a"]))
     submit(store, "a", "ann", how=TWICE)
     row = submit(store, "a", "bob", how=TWICE)
-    store.withdraw(row.id, "bob")
-    assert (store.image("a").finding, store.image("a").open) == (None, True)
-    assert store.next_sample("ann", "xal", 60) is None
-    assert store.next_sample("bob", "xal", 60).image.id == "a"
+    store.annotations.withdraw(row.id, "bob")
+    assert (store.images.get("a").finding, store.images.get("a").open) == (None, True)
+    assert store.queue.next_sample("ann", "xal", 60) is None
+    assert store.queue.next_sample("bob", "xal", 60).image.id == "a"
 
 
 def test_a_late_second_opinion_that_contradicts_unsettles_the_image(store):
-    store.put_images(files(["a"]))
+    store.images.put(files(["a"]))
     submit(store, "a", "ann", "glioma")
     submit(store, "a", "bob", "none")
-    assert store.image("a").finding is None
-    assert store.counts()["review"] == 1
+    assert store.images.get("a").finding is None
+    assert store.images.counts()["review"] == 1
 
 
 def test_an_import_settles_whatever_is_required(store):
-    store.put_images(files(["a"]))
+    store.images.put(files(["a"]))
     submit(store, "a", "old labels", how=TWICE, source="import")
-    assert store.image("a").finding == "glioma"
+    assert store.images.get("a").finding == "glioma"
     assert _kinds(store) == ["import"]
 
 
@@ -274,55 +274,55 @@ def test_the_double_share_is_about_the_share_asked_for():
 
 
 def test_settled_images_are_those_to_train_on(store):
-    store.put_images(files(["a", "b", "c", "d", "e"]))
+    store.images.put(files(["a", "b", "c", "d", "e"]))
     for name in ("b", "a", "c", "d"):
         submit(store, name, finding="none" if name == "b" else "glioma")
-    store.exclude("c", "ann", "wrong modality")
-    store.mark_gone(["d"])
-    assert [(row.image.id, row.finding, len(row.annotations)) for row in store.settled()] == [
+    store.images.exclude("c", "ann", "wrong modality")
+    store.images.mark_gone(["d"])
+    assert [(row.image.id, row.finding, len(row.annotations)) for row in store.annotations.settled()] == [
         ("a", "glioma", 1),
         ("b", "none", 1),
     ]
 
 
 def test_drawn_rois_are_those_of_standing_annotations_with_voxels(store):
-    store.put_images(files(["a"]))
+    store.images.put(files(["a"]))
     submit(store, "a", "ann", digest="1")
     latest = submit(store, "a", "ann", digest="2")
     submit(store, "a", "bob", "none", roi_voxels=0)
-    assert [row.id for row in store.drawn_roi("a")] == [latest.id]
+    assert [row.id for row in store.annotations.drawn_roi("a")] == [latest.id]
 
 
 def test_a_drawn_roi_makes_the_reading_of_an_open_image_stale(store):
-    store.put_images(files(["a"]))
+    store.images.put(files(["a"]))
     know(store, "a")
-    store.save_predictions([prediction("a")], 0.5, 0.5)
-    assert store.stale_count(1) == 0
+    store.predictions.save([prediction("a")], 0.5, 0.5)
+    assert store.predictions.stale_count(1) == 0
     row = submit(store, "a", how=TWICE)
-    [(image, roi_key)] = store.stale(1, 10)
+    [(image, roi_key)] = store.predictions.stale(1, 10)
     assert (image.id, roi_key) == ("a", f"{row.id}.1")
-    store.save_predictions([prediction("a", roi_key=roi_key, roi_source="drawn")], 0.5, 0.5)
-    assert store.stale_count(1) == 0
-    store.withdraw(row.id, "ann")
-    assert store.stale(1, 10)[0][1] is None
+    store.predictions.save([prediction("a", roi_key=roi_key, roi_source="drawn")], 0.5, 0.5)
+    assert store.predictions.stale_count(1) == 0
+    store.annotations.withdraw(row.id, "ann")
+    assert store.predictions.stale(1, 10)[0][1] is None
 
 
 def test_a_submit_tells_when_the_image_was_given(store):
-    store.put_images(files(["a"]))
-    store.next_sample("ann", "xal", 60, now=1000)
-    row, _ = store.add_annotation(new("a"), lambda revision: "path", ONCE, now=1042)
+    store.images.put(files(["a"]))
+    store.queue.next_sample("ann", "xal", 60, now=1000)
+    row, _ = store.annotations.add(new("a"), lambda revision: "path", ONCE, now=1042)
     detail = {"annotation": row.id, "revision": 1, "finding": "glioma", "offered_at": 1000}
-    assert store.events()[-1].detail == detail
+    assert store.events.read()[-1].detail == detail
 
 
 def test_sixty_submits_beside_a_scoring_job_are_all_complete(store):
-    store.put_images(files(names(200)))
+    store.images.put(files(names(200)))
     stop = threading.Event()
 
     def keep_scoring() -> None:
         while not stop.is_set():
-            store.save_predictions([prediction(name) for name in names(200)[100:132]], 0.5, 0.5)
-            store.rerank(0.5, 0.5)
+            store.predictions.save([prediction(name) for name in names(200)[100:132]], 0.5, 0.5)
+            store.predictions.rerank(0.5, 0.5)
 
     scoring = threading.Thread(target=keep_scoring)
     readers = [
@@ -335,14 +335,14 @@ def test_sixty_submits_beside_a_scoring_job_are_all_complete(store):
         thread.join()
     stop.set()
     scoring.join()
-    rows = store.annotations()
+    rows = store.annotations.find()
     assert len(rows) == 60
     assert all(row.label_info and row.reader and row.params["model"] for row in rows)
     assert_consistent(store)
 
 
 def test_the_same_submission_sent_twice_at_once_is_stored_once(store):
-    store.put_images(files(["a"]))
+    store.images.put(files(["a"]))
     results = []
     threads = [threading.Thread(target=lambda: results.append(submit(store, "a"))) for _ in range(6)]
     for thread in threads:
@@ -350,7 +350,7 @@ def test_the_same_submission_sent_twice_at_once_is_stored_once(store):
     for thread in threads:
         thread.join()
     assert len({row.id for row in results}) == 1
-    assert len(store.annotations("a", active_only=False)) == 1
+    assert len(store.annotations.find("a", active_only=False)) == 1
 
 
 def _must_not_write(revision: int) -> str:
@@ -358,62 +358,65 @@ def _must_not_write(revision: int) -> str:
 
 
 def replace(store, image: str, mtime_ns: int, fingerprint: str) -> None:
-    store.put_images(files([image], mtime_ns=mtime_ns))
-    store.set_facts(image, size=10, mtime_ns=mtime_ns, fingerprint=fingerprint)
+    store.images.put(files([image], mtime_ns=mtime_ns))
+    store.images.set_facts(image, size=10, mtime_ns=mtime_ns, fingerprint=fingerprint)
 
 
 def test_other_pixels_take_an_image_out_of_training_until_the_old_ones_are_back(store):
-    store.put_images(files(["a"]))
-    store.set_facts("a", size=10, mtime_ns=1, fingerprint="old")
+    store.images.put(files(["a"]))
+    store.images.set_facts("a", size=10, mtime_ns=1, fingerprint="old")
     number = submit(store, "a", fingerprint="old").id
     replace(store, "a", 2, "new")
-    assert (store.settled(), store.drawn_roi("a")) == ([], [])
-    assert (store.image("a").outdated, store.image("a").open) == (True, False)
-    assert (store.counts()["completed"], store.counts()["review"]) == (0, 1)
-    assert (store.events()[-1].kind, store.events()[-1].detail) == ("pixels replaced", {"annotations": [number]})
-    assert store.annotation(number).active, "nothing is deleted"
+    assert (store.annotations.settled(), store.annotations.drawn_roi("a")) == ([], [])
+    assert (store.images.get("a").outdated, store.images.get("a").open) == (True, False)
+    assert (store.images.counts()["completed"], store.images.counts()["review"]) == (0, 1)
+    assert (store.events.read()[-1].kind, store.events.read()[-1].detail) == (
+        "pixels replaced",
+        {"annotations": [number]},
+    )
+    assert store.annotations.get(number).active, "nothing is deleted"
     assert_consistent(store)
     replace(store, "a", 3, "old")
-    assert [image.annotations[0].id for image in store.settled()] == [number]
-    assert (store.counts()["completed"], store.counts()["review"]) == (1, 0)
-    assert store.events()[-1].kind == "pixels restored"
+    assert [image.annotations[0].id for image in store.annotations.settled()] == [number]
+    assert (store.images.counts()["completed"], store.images.counts()["review"]) == (1, 0)
+    assert store.events.read()[-1].kind == "pixels restored"
     assert_consistent(store)
 
 
 def test_replaced_pixels_can_be_annotated_anew_even_with_the_same_label(store):
-    store.put_images(files(["a"]))
+    store.images.put(files(["a"]))
     submit(store, "a", fingerprint="old")
     replace(store, "a", 2, "new")
     again = submit(store, "a", fingerprint="new")
     assert again.revision == 2
-    assert [image.annotations for image in store.settled()] == [[again]]
-    assert not store.image("a").outdated
+    assert [image.annotations for image in store.annotations.settled()] == [[again]]
+    assert not store.images.get("a").outdated
     assert_consistent(store)
 
 
 def test_only_annotations_of_the_present_pixels_are_trained_on(store):
-    store.put_images(files(["a"]))
+    store.images.put(files(["a"]))
     submit(store, "a", "ann", fingerprint="old")
     replace(store, "a", 2, "new")
     of_new = submit(store, "a", "bob", fingerprint="new")
-    assert [image.annotations for image in store.settled()] == [[of_new]]
-    assert store.drawn_roi("a") == [of_new]
+    assert [image.annotations for image in store.annotations.settled()] == [[of_new]]
+    assert store.annotations.drawn_roi("a") == [of_new]
     assert_consistent(store)
 
 
 def test_a_copy_with_the_same_pixels_changes_nothing(store):
-    store.put_images(files(["a"]))
+    store.images.put(files(["a"]))
     submit(store, "a", fingerprint="same")
     replace(store, "a", 2, "same")
-    assert len(store.settled()) == 1
-    assert not [event for event in store.events() if event.kind.startswith("pixels")]
+    assert len(store.annotations.settled()) == 1
+    assert not [event for event in store.events.read() if event.kind.startswith("pixels")]
 
 
 def test_withdrawing_an_outdated_annotation_has_the_image_read_anew(store):
-    store.put_images(files(["a"]))
+    store.images.put(files(["a"]))
     number = submit(store, "a", fingerprint="old").id
     replace(store, "a", 2, "new")
-    store.withdraw(number, "boss")
-    assert store.image("a").open
-    assert not store.image("a").outdated
+    store.annotations.withdraw(number, "boss")
+    assert store.images.get("a").open
+    assert not store.images.get("a").outdated
     assert_consistent(store)

@@ -22,7 +22,7 @@ def _work_until_killed(url: str, folder: Path, reader: str, acknowledged: Path) 
     store = Store.open(url, "pool", "task")
     with acknowledged.open("ab", buffering=0) as notes:
         while True:
-            offer = store.next_sample(reader, "xal", 3600)
+            offer = store.queue.next_sample(reader, "xal", 3600)
             if offer is None:
                 return
             image = offer.image.id
@@ -32,18 +32,18 @@ def _work_until_killed(url: str, folder: Path, reader: str, acknowledged: Path) 
                 write_file(folder / name, f"{image} by {reader}" * 1000)
                 return name
 
-            row, _ = store.add_annotation(new(image, reader), write, ONCE)
+            row, _ = store.annotations.add(new(image, reader), write, ONCE)
             notes.write(f"{row.id} {image}\n".encode())
-            store.save_predictions([prediction(image)], 0.5, 0.5)
+            store.predictions.save([prediction(image)], 0.5, 0.5)
             if row.id % 5 == 0:
-                store.withdraw(row.id, reader)
+                store.annotations.withdraw(row.id, reader)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_killed_writers_lose_nothing_and_leave_nothing_half_done(url, store, tmp_path, seed):
     chance = random.Random(seed)
-    store.put_images(files(names(3000)))
+    store.images.put(files(names(3000)))
     context = multiprocessing.get_context("fork")
     acknowledged = tmp_path / "acknowledged"
     for number in range(3):
@@ -58,16 +58,16 @@ def test_killed_writers_lose_nothing_and_leave_nothing_half_done(url, store, tmp
             os.kill(worker.pid, signal.SIGKILL)
             worker.join()
     promised = {int(line.split()[0]) for line in acknowledged.read_text().splitlines()}
-    rows = {row.id: row for row in store.annotations(active_only=False)}
+    rows = {row.id: row for row in store.annotations.find(active_only=False)}
     assert promised
     assert promised <= set(rows)
     for row in rows.values():
         content = (tmp_path / "labels" / row.label_path).read_text()
         assert content == f"{row.image} by {row.reader}" * 1000
-    submits = [event.detail["annotation"] for event in store.events(10_000) if event.kind == "submit"]
+    submits = [event.detail["annotation"] for event in store.events.read(10_000) if event.kind == "submit"]
     assert sorted(submits) == sorted(rows)
     assert_consistent(store)
-    assert store.next_sample("someone else", "xal", 60) is not None
+    assert store.queue.next_sample("someone else", "xal", 60) is not None
 
 
 def _hold_a_transaction(url: str, folder: Path) -> None:
@@ -78,11 +78,11 @@ def _hold_a_transaction(url: str, folder: Path) -> None:
         time.sleep(600)
         return "label.txt"
 
-    store.add_annotation(new("a", "killed"), write, ONCE)
+    store.annotations.add(new("a", "killed"), write, ONCE)
 
 
 def test_a_writer_killed_between_label_file_and_row_blocks_nobody(url, store, tmp_path):
-    store.put_images(files(["a"]))
+    store.images.put(files(["a"]))
     worker = multiprocessing.get_context("fork").Process(target=_hold_a_transaction, args=(url, tmp_path))
     worker.start()
     while not (tmp_path / "label.txt").exists():
@@ -90,21 +90,21 @@ def test_a_writer_killed_between_label_file_and_row_blocks_nobody(url, store, tm
     os.kill(worker.pid, signal.SIGKILL)
     worker.join()
     start = time.monotonic()
-    assert not store.handed_in("a", None)
-    row, created = store.add_annotation(new("a", "killed"), lambda revision: "label.txt", ONCE)
+    assert not store.annotations.handed_in("a", None)
+    row, created = store.annotations.add(new("a", "killed"), lambda revision: "label.txt", ONCE)
     assert (row.revision, created) == (1, True)
     assert time.monotonic() - start < 10
 
 
 def test_a_full_disk_is_named_and_loses_nothing(tmp_path):
     store = Store.open(f"sqlite:///{tmp_path}/store.sqlite", "pool", "task")
-    store.put_images(files(names(50)))
-    with store._engine.connect() as connection:
+    store.images.put(files(names(50)))
+    with store.database.engine.connect() as connection:
         pages = connection.execute(text("PRAGMA page_count")).scalar()
-    event.listen(store._engine, "begin", lambda c: c.exec_driver_sql(f"PRAGMA max_page_count={pages + 20}"))
+    event.listen(store.database.engine, "begin", lambda c: c.exec_driver_sql(f"PRAGMA max_page_count={pages + 20}"))
     with pytest.raises(Full, match=r"disk .* is full; nothing was changed"):
-        store.put_images(files(names(5000)))
-    assert len(store.images()) == 50
+        store.images.put(files(names(5000)))
+    assert len(store.images.find()) == 50
     assert submit(store, names(1)[0]).revision == 1
     assert_consistent(store)
     store.close()
@@ -113,12 +113,12 @@ def test_a_full_disk_is_named_and_loses_nothing(tmp_path):
 @pytest.mark.e2e
 @pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 def test_a_restarted_postgresql_server_is_found_again(url, store):
-    store.put_images(files(["a", "b"]))
-    store.next_sample("ann", "xal", 60)
+    store.images.put(files(["a", "b"]))
+    store.queue.next_sample("ann", "xal", 60)
     database = create_engine(url, isolation_level="AUTOCOMMIT")
     with database.connect() as connection:
         others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = "
         connection.execute(text(f"{others} current_database()"))
     database.dispose()
     assert submit(store, "a").revision == 1
-    assert store.counts()["completed"] == 1
+    assert store.images.counts()["completed"] == 1

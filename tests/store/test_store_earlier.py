@@ -66,33 +66,33 @@ def test_every_row_and_value_is_there(earlier: int, url: str, open_store: Callab
 def test_the_store_tells_of_everything(earlier: int, url: str, open_store: Callable[..., Store]):
     stored = {name: [row for row in rows if row.get("pool") == "pool"] for name, rows in _rows(url).items()}
     store = open_store()
-    images = [row for state in ("ok", "unreadable", "gone", "deleted") for row in store.images(state=state)]
+    images = [row for state in ("ok", "unreadable", "gone", "deleted") for row in store.images.find(state=state)]
     _assert_told(images, stored["images"], "id")
-    _assert_told(store.annotations(active_only=False), stored["annotations"], "id")
-    _assert_told([store.prediction(row["image"]) for row in stored["readings"]], stored["readings"], "image")
-    _assert_told(store.versions(), stored["versions"], "version")
-    _assert_told(store.jobs(), stored["jobs"], "id")
-    _assert_told(store.events(1_000), stored["events"], "id")
-    _assert_told(store.leases(0.0), stored["leases"], "image")
-    assert all(store.was_given(row["image"], row["reader"]) for row in stored["given"])
-    assert (store.get_setting("alpha"), store.get_setting("nothing", "never set")) == (0.25, None)
-    assert store.validation() == (2, ["settled"])
+    _assert_told(store.annotations.find(active_only=False), stored["annotations"], "id")
+    _assert_told([store.predictions.get(row["image"]) for row in stored["readings"]], stored["readings"], "image")
+    _assert_told(store.versions.all(), stored["versions"], "version")
+    _assert_told(store.jobs.latest(), stored["jobs"], "id")
+    _assert_told(store.events.read(1_000), stored["events"], "id")
+    _assert_told(store.queue.leases(0.0), stored["leases"], "image")
+    assert all(store.annotations.was_given(row["image"], row["reader"]) for row in stored["given"])
+    assert (store.settings.get("alpha"), store.settings.get("nothing", "never set")) == (0.25, None)
+    assert store.versions.validation() == (2, ["settled"])
     if earlier >= 3:
-        assert [(row.kind, row.annotations[0].id) for row in store.suspects(10).items if row.kind != "disagree"] == [
-            (row["kind"], row["annotation"]) for row in stored["doubts"] if row["accepted_at"] is None
-        ]
-        assert store.together()[1] == len(stored["comparisons"])
+        assert [
+            (row.kind, row.annotations[0].id) for row in store.review.suspects(10).items if row.kind != "disagree"
+        ] == [(row["kind"], row["annotation"]) for row in stored["doubts"] if row["accepted_at"] is None]
+        assert store.looking.together()[1] == len(stored["comparisons"])
     if earlier >= 4:
-        _assert_told(store.found_outlines("found"), stored["outlines"], "origin")
-        assert store.searched() == {row["series"]: row["state"] for row in stored["arrivals"]}
+        _assert_told(store.outlines.of("found"), stored["outlines"], "origin")
+        assert store.outlines.searched() == {row["series"]: row["state"] for row in stored["arrivals"]}
         states: tuple[DeliveryState, ...] = ("waiting", "sent", "dropped", "withdrawn", "rejected")
-        deliveries = [row for state in states for row, _ in store.due_deliveries(100, EVER, state)]
+        deliveries = [row for state in states for row, _ in store.deliveries.due(100, EVER, state)]
         _assert_told(deliveries, stored["deliveries"], "annotation")
 
 
 def test_what_became_of_the_images_is_known(earlier: int, open_store: Callable[..., Store]):
     store = open_store()
-    status = {row.id: row.status for state in ("ok", "unreadable", "gone") for row in store.images(state=state)}
+    status = {row.id: row.status for state in ("ok", "unreadable", "gone") for row in store.images.find(state=state)}
     assert status == {
         "settled": "settled",
         "revised": "settled",
@@ -107,38 +107,38 @@ def test_what_became_of_the_images_is_known(earlier: int, open_store: Callable[.
         "waiting/ä": "waiting",
         "unscored": "settled" if earlier >= 3 else "waiting",
     }
-    counts = store.counts()
+    counts = store.images.counts()
     assert (counts["total"], counts["excluded"], counts["unreadable"]) == (11, 1, 1)
     assert_consistent(store)
-    assert [row.reader for row in open_store("other pool").annotations("settled")] == ["carl"]
+    assert [row.reader for row in open_store("other pool").annotations.find("settled")] == ["carl"]
     assert_consistent(open_store("other pool"))
 
 
 def test_work_goes_on(earlier: int, open_store: Callable[..., Store]):
     store = open_store()
-    lined_up = [row.id for row in store.head(2, now=EVER)]
+    lined_up = [row.id for row in store.queue.head(2, now=EVER)]
     assert lined_up == (["found", "waiting/ä"] if earlier >= 2 else ["waiting/ä", "found"]), "as before"
-    store.put_images(files(["new"]))
-    store.line_up(["new"])
-    offer = store.next_sample("dora", "xal", 60.0, now=EVER)
+    store.images.put(files(["new"]))
+    store.predictions.line_up(["new"])
+    offer = store.queue.next_sample("dora", "xal", 60.0, now=EVER)
     assert offer is not None
     assert offer.image.id == "new"
-    before = store.annotations(active_only=False)
+    before = store.annotations.find(active_only=False)
     again = submit(store, "revised", digest="fourth", fingerprint="pixels of revised")
     assert again.revision == 4
     assert again.id > before[-1].id
-    assert store.note_deliveries() > 0
+    assert store.deliveries.note_new() > 0
     assert_consistent(store)
 
 
 def test_label_files_of_earlier_annotations_become_known(earlier: int, open_store: Callable[..., Store]):
     store = open_store()
-    assert store.annotation(1).file_sha256 is None
-    store.set_label_file(1, size=7, sha256="known", problem="gone")
-    assert [(row.id, row.file_size) for row in store.damaged_labels()] == [(1, 7)]
-    store.set_label_file(1, size=8, sha256="other")
-    row = store.annotation(1)
-    assert (row.file_size, row.file_sha256, store.damaged_label_count()) == (7, "known", 0)
+    assert store.annotations.get(1).file_sha256 is None
+    store.annotations.set_label_file(1, size=7, sha256="known", problem="gone")
+    assert [(row.id, row.file_size) for row in store.annotations.damaged()] == [(1, 7)]
+    store.annotations.set_label_file(1, size=8, sha256="other")
+    row = store.annotations.get(1)
+    assert (row.file_size, row.file_sha256, store.annotations.damaged_count()) == (7, "known", 0)
 
 
 @pytest.mark.usefixtures("earlier")

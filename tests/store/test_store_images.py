@@ -12,19 +12,19 @@ from xal.store import ImageFile
 
 
 def test_new_files_are_open_images(store):
-    assert store.put_images(files(["b", "a"])) == 2
-    assert [(row.id, row.state, row.open, row.score) for row in store.images()] == [
+    assert store.images.put(files(["b", "a"])) == 2
+    assert [(row.id, row.state, row.open, row.score) for row in store.images.find()] == [
         ("a", "ok", True, None),
         ("b", "ok", True, None),
     ]
-    assert store.put_images(files(["b", "a"])) == 0
+    assert store.images.put(files(["b", "a"])) == 0
 
 
 def test_a_scan_sees_every_file_with_its_state(store):
-    store.put_images(files(["a", "b", "c"]))
-    store.mark_gone(["b"])
-    store.delete_image("c", "ann")
-    assert store.known_files() == {
+    store.images.put(files(["a", "b", "c"]))
+    store.images.mark_gone(["b"])
+    store.images.delete("c", "ann")
+    assert store.images.known_files() == {
         "a": ImageFile("a", "a.png", 10, 1, "ok"),
         "b": ImageFile("b", "b.png", 10, 1, "gone"),
         "c": ImageFile("c", "c.png", 10, 1, "deleted"),
@@ -32,158 +32,158 @@ def test_a_scan_sees_every_file_with_its_state(store):
 
 
 def test_a_changed_file_loses_its_facts_and_its_reading_is_stale(store):
-    store.put_images(files(["a"]))
-    store.set_facts("a", size=10, mtime_ns=1, checksum="SHA256:1", fingerprint="pixels of a")
-    store.save_predictions([prediction("a")], 0.5, 0.5)
-    assert store.stale_count(1) == 0
-    assert store.put_images(files(["a"], mtime_ns=2)) == 1
-    row = store.image("a")
+    store.images.put(files(["a"]))
+    store.images.set_facts("a", size=10, mtime_ns=1, checksum="SHA256:1", fingerprint="pixels of a")
+    store.predictions.save([prediction("a")], 0.5, 0.5)
+    assert store.predictions.stale_count(1) == 0
+    assert store.images.put(files(["a"], mtime_ns=2)) == 1
+    row = store.images.get("a")
     assert (row.checksum, row.fingerprint, row.mtime_ns) == (None, None, 2)
-    assert store.stale_count(1) == 1
-    store.set_facts("a", size=10, mtime_ns=2, fingerprint="pixels of a")
-    assert store.stale_count(1) == 0, "the same pixels in another file need no other prediction"
+    assert store.predictions.stale_count(1) == 1
+    store.images.set_facts("a", size=10, mtime_ns=2, fingerprint="pixels of a")
+    assert store.predictions.stale_count(1) == 0, "the same pixels in another file need no other prediction"
     assert_consistent(store)
 
 
 def test_facts_of_a_file_that_changed_meanwhile_are_dropped(store):
-    store.put_images(files(["a"]))
-    store.put_images(files(["a"], size=11))
-    assert not store.set_facts("a", size=10, mtime_ns=1, checksum="SHA256:old")
-    assert store.image("a").checksum is None
+    store.images.put(files(["a"]))
+    store.images.put(files(["a"], size=11))
+    assert not store.images.set_facts("a", size=10, mtime_ns=1, checksum="SHA256:old")
+    assert store.images.get("a").checksum is None
 
 
 def test_a_file_with_a_problem_is_unreadable_until_it_changes_or_is_read(store):
-    store.put_images(files(["a", "b"]))
+    store.images.put(files(["a", "b"]))
     for name in ("a", "b"):
-        store.set_facts(name, size=10, mtime_ns=1, problem="truncated")
-    assert (store.image("a").state, store.image("a").problem, store.image("a").open) == (
+        store.images.set_facts(name, size=10, mtime_ns=1, problem="truncated")
+    assert (store.images.get("a").state, store.images.get("a").problem, store.images.get("a").open) == (
         "unreadable",
         "truncated",
         False,
     )
-    assert store.counts()["unreadable"] == 2
-    store.set_facts("a", size=10, mtime_ns=1, problem="truncated")
-    assert [event.kind for event in store.events()] == ["unreadable"] * 2, "the same problem again is no news"
-    store.put_images(files(["a"], size=20))
+    assert store.images.counts()["unreadable"] == 2
+    store.images.set_facts("a", size=10, mtime_ns=1, problem="truncated")
+    assert [event.kind for event in store.events.read()] == ["unreadable"] * 2, "the same problem again is no news"
+    store.images.put(files(["a"], size=20))
     know(store, "b")
-    assert [(row.state, row.problem, row.open) for row in store.images()] == [("ok", None, True)] * 2
+    assert [(row.state, row.problem, row.open) for row in store.images.find()] == [("ok", None, True)] * 2
     assert_consistent(store)
 
 
 def test_a_vanished_file_is_not_offered_and_keeps_its_annotations(store):
-    store.put_images(files(["a", "b"]))
+    store.images.put(files(["a", "b"]))
     submit(store, "a")
-    assert store.mark_gone(["a", "b", "unknown"]) == 2
-    assert store.counts()["total"] == 0
-    assert store.next_sample("ann", "xal", 60) is None
-    assert store.image("a").state == "gone"
-    assert len(store.annotations("a")) == 1
-    assert store.put_images(files(["a", "b"])) == 2
-    assert (store.counts()["total"], store.counts()["completed"]) == (2, 1)
+    assert store.images.mark_gone(["a", "b", "unknown"]) == 2
+    assert store.images.counts()["total"] == 0
+    assert store.queue.next_sample("ann", "xal", 60) is None
+    assert store.images.get("a").state == "gone"
+    assert len(store.annotations.find("a")) == 1
+    assert store.images.put(files(["a", "b"])) == 2
+    assert (store.images.counts()["total"], store.images.counts()["completed"]) == (2, 1)
     assert_consistent(store)
 
 
 def test_an_unreadable_file_that_vanished_comes_back_unreadable(store):
-    store.put_images(files(["a"]))
-    store.set_facts("a", size=10, mtime_ns=1, problem="truncated")
-    store.mark_gone(["a"])
-    store.put_images(files(["a"]))
-    assert store.image("a").state == "unreadable"
+    store.images.put(files(["a"]))
+    store.images.set_facts("a", size=10, mtime_ns=1, problem="truncated")
+    store.images.mark_gone(["a"])
+    store.images.put(files(["a"]))
+    assert store.images.get("a").state == "unreadable"
 
 
 def test_a_deleted_image_stays_deleted_and_keeps_its_annotations(store):
-    store.put_images(files(["a"]))
+    store.images.put(files(["a"]))
     submit(store, "a")
-    store.delete_image("a", "ann")
-    assert store.put_images(files(["a"], size=99)) == 0
+    store.images.delete("a", "ann")
+    assert store.images.put(files(["a"], size=99)) == 0
     with pytest.raises(NotFound, match="'a'"):
-        store.image("a")
+        store.images.get("a")
     with pytest.raises(NotFound):
-        store.add_annotation(new("a"), lambda revision: "x", ONCE)
-    assert len(store.annotations("a")) == 1
-    assert store.counts()["total"] == 0
+        store.annotations.add(new("a"), lambda revision: "x", ONCE)
+    assert len(store.annotations.find("a")) == 1
+    assert store.images.counts()["total"] == 0
 
 
 def test_an_excluded_image_never_returns_until_it_is_included(store):
-    store.put_images(files(["a"]))
-    assert store.next_sample("ann", "xal", 60).image.id == "a"
-    row = store.exclude("a", "ann", " wrong modality ")
+    store.images.put(files(["a"]))
+    assert store.queue.next_sample("ann", "xal", 60).image.id == "a"
+    row = store.images.exclude("a", "ann", " wrong modality ")
     assert (row.excluded, row.excluded_by, row.open) == ("wrong modality", "ann", False)
-    assert store.leases() == []
-    assert store.next_sample("bob", "xal", 60) is None
-    store.put_images(files(["a"], size=11))
-    assert store.next_sample("bob", "xal", 60) is None
-    store.include("a", "bob")
-    assert store.next_sample("bob", "xal", 60).image.id == "a"
+    assert store.queue.leases() == []
+    assert store.queue.next_sample("bob", "xal", 60) is None
+    store.images.put(files(["a"], size=11))
+    assert store.queue.next_sample("bob", "xal", 60) is None
+    store.images.include("a", "bob")
+    assert store.queue.next_sample("bob", "xal", 60).image.id == "a"
     with pytest.raises(NotFound, match="not excluded"):
-        store.include("a", "bob")
+        store.images.include("a", "bob")
     with pytest.raises(BadInput, match="reason"):
-        store.exclude("a", "bob", " ")
+        store.images.exclude("a", "bob", " ")
 
 
 def test_images_are_listed_by_label_and_state(store):
-    store.put_images(files(names(6)))
+    store.images.put(files(names(6)))
     submit(store, names(6)[4])
-    store.mark_gone(names(1))
-    assert [row.id for row in store.images(labelled=True)] == ["image000004"]
-    assert [row.id for row in store.images(labelled=False, limit=2)] == ["image000001", "image000002"]
-    assert [row.id for row in store.images(state="gone")] == ["image000000"]
+    store.images.mark_gone(names(1))
+    assert [row.id for row in store.images.find(labelled=True)] == ["image000004"]
+    assert [row.id for row in store.images.find(labelled=False, limit=2)] == ["image000001", "image000002"]
+    assert [row.id for row in store.images.find(state="gone")] == ["image000000"]
 
 
 def test_ids_sort_bytewise_on_every_database(store):
     ids = ["a", "B", "_", "ä", "Z", "a-1", "a_1", "A"]
-    store.put_images(files(ids))
-    assert [row.id for row in store.images()] == sorted(ids)
+    store.images.put(files(ids))
+    assert [row.id for row in store.images.find()] == sorted(ids)
 
 
 def test_the_infos_of_many_images_are_merged_at_once(store):
-    store.put_images(files(["a", "b", "c"]))
-    store.update_info("a", {"site": "north", "age": 61})
-    store.update_infos({"a": {"group": "p", "age": None}, "b": {"group": "q"}})
-    assert [row.info for row in store.images()] == [{"site": "north", "group": "p"}, {"group": "q"}, {}]
+    store.images.put(files(["a", "b", "c"]))
+    store.images.update_info("a", {"site": "north", "age": 61})
+    store.images.update_infos({"a": {"group": "p", "age": None}, "b": {"group": "q"}})
+    assert [row.info for row in store.images.find()] == [{"site": "north", "group": "p"}, {"group": "q"}, {}]
     with pytest.raises(NotFound, match="nowhere"):
-        store.update_infos({"c": {"group": "r"}, "nowhere": {"group": "s"}})
+        store.images.update_infos({"c": {"group": "r"}, "nowhere": {"group": "s"}})
     with pytest.raises(BadInput):
-        store.update_infos({"b": {"group": "r"}, "c": {"age": float("nan")}})
-    assert [row.info.get("group") for row in store.images()] == ["p", "q", None]
+        store.images.update_infos({"b": {"group": "r"}, "c": {"age": float("nan")}})
+    assert [row.info.get("group") for row in store.images.find()] == ["p", "q", None]
     assert_consistent(store)
 
 
 def test_info_is_merged_and_names_the_group(store):
-    store.put_images(files(["a"]))
-    assert store.image("a").group == "a"
-    store.update_info("a", {"group": "patient 7", "site": "north"})
-    row = store.update_info("a", {"site": None, "age": 61})
+    store.images.put(files(["a"]))
+    assert store.images.get("a").group == "a"
+    store.images.update_info("a", {"group": "patient 7", "site": "north"})
+    row = store.images.update_info("a", {"site": None, "age": 61})
     assert row.info == {"group": "patient 7", "age": 61}
     assert row.group == "patient 7"
 
 
 def test_info_that_is_not_json_is_refused_and_changes_nothing(store):
-    store.put_images(files(["a"]))
+    store.images.put(files(["a"]))
     with pytest.raises(BadInput, match="cannot be stored"):
-        store.update_info("a", {"age": float("nan")})
+        store.images.update_info("a", {"age": float("nan")})
     with pytest.raises(BadInput, match="cannot be stored"):
-        store.update_info("a", {"age": object()})
-    assert store.image("a").info == {}
+        store.images.update_info("a", {"age": object()})
+    assert store.images.get("a").info == {}
 
 
 def test_images_are_found_by_their_pixels(store):
-    store.put_images(files(["a", "b", "c"]))
+    store.images.put(files(["a", "b", "c"]))
     for name in ("a", "b", "c"):
-        store.set_facts(name, size=10, mtime_ns=1, fingerprint="same" if name != "b" else "other")
-    store.mark_gone(["c"])
-    assert store.by_fingerprint("same") == ["a"]
+        store.images.set_facts(name, size=10, mtime_ns=1, fingerprint="same" if name != "b" else "other")
+    store.images.mark_gone(["c"])
+    assert store.images.by_fingerprint("same") == ["a"]
 
 
 def test_counts_tell_the_pool(store):
-    store.put_images(files(["a", "b", "c", "d", "e", "f"]))
+    store.images.put(files(["a", "b", "c", "d", "e", "f"]))
     submit(store, "a", finding="glioma")
     submit(store, "b", finding="none", roi_voxels=0)
     submit(store, "c", "ann", "glioma")
     submit(store, "c", "bob", "none")
-    store.exclude("d", "ann", "blurred")
-    store.set_facts("e", size=10, mtime_ns=1, problem="truncated")
-    assert store.counts() == {
+    store.images.exclude("d", "ann", "blurred")
+    store.images.set_facts("e", size=10, mtime_ns=1, problem="truncated")
+    assert store.images.counts() == {
         "total": 6,
         "completed": 2,
         "open": 1,
@@ -199,12 +199,12 @@ def test_counts_tell_the_pool(store):
 def test_whatever_happens_the_derived_columns_follow(store, seed):
     chance = random.Random(seed)
     ids = names(12)
-    store.put_images(files(ids[:8]))
+    store.images.put(files(ids[:8]))
     for _ in range(120):
         image, reader = chance.choice(ids), chance.choice(["ann", "bob", "cyd"])
         doings = [
-            lambda i=image: store.put_images(files([i], size=chance.randint(10, 12))),
-            lambda i=image: store.mark_gone([i]),
+            lambda i=image: store.images.put(files([i], size=chance.randint(10, 12))),
+            lambda i=image: store.images.mark_gone([i]),
             lambda i=image, r=reader: submit(
                 store,
                 i,
@@ -214,14 +214,18 @@ def test_whatever_happens_the_derived_columns_follow(store, seed):
                 fingerprint=chance.choice([None, f"pixels of {i}", "others"]),
             ),
             lambda i=image, r=reader: submit(store, i, r, source="import"),
-            lambda r=reader: store.withdraw(chance.choice(store.annotations()).id, r) if store.annotations() else None,
-            lambda i=image, r=reader: store.exclude(i, r, "blurred"),
-            lambda i=image, r=reader: store.include(i, r),
-            lambda i=image: store.set_facts(i, size=10, mtime_ns=1, problem="truncated"),
+            lambda r=reader: (
+                store.annotations.withdraw(chance.choice(store.annotations.find()).id, r)
+                if store.annotations.find()
+                else None
+            ),
+            lambda i=image, r=reader: store.images.exclude(i, r, "blurred"),
+            lambda i=image, r=reader: store.images.include(i, r),
+            lambda i=image: store.images.set_facts(i, size=10, mtime_ns=1, problem="truncated"),
             lambda i=image: know(store, i),
-            lambda i=image: store.save_predictions([prediction(i)], 0.5, 0.5),
-            lambda r=reader: store.next_sample(r, "xal", 1),
-            lambda i=image, r=reader: store.delete_image(i, r) if chance.random() < 0.1 else None,
+            lambda i=image: store.predictions.save([prediction(i)], 0.5, 0.5),
+            lambda r=reader: store.queue.next_sample(r, "xal", 1),
+            lambda i=image, r=reader: store.images.delete(i, r) if chance.random() < 0.1 else None,
         ]
         try:
             chance.choice(doings)()
@@ -231,7 +235,15 @@ def test_whatever_happens_the_derived_columns_follow(store, seed):
 
 
 def test_scores_are_shown_as_unknown_until_there_is_a_reading(store):
-    store.put_images(files(["a"]))
-    assert (store.image("a").score, store.image("a").uncertainty, store.image("a").version) == (None, None, None)
+    store.images.put(files(["a"]))
+    assert (store.images.get("a").score, store.images.get("a").uncertainty, store.images.get("a").version) == (
+        None,
+        None,
+        None,
+    )
     score(store, a=0.0)
-    assert (store.image("a").score, store.image("a").uncertainty, store.image("a").version) == (0.0, 0.0, 1)
+    assert (store.images.get("a").score, store.images.get("a").uncertainty, store.images.get("a").version) == (
+        0.0,
+        0.0,
+        1,
+    )

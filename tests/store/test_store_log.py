@@ -12,31 +12,31 @@ from xal.store import Store
 
 
 def test_a_setting_is_any_json_value_and_its_change_is_logged(store):
-    assert store.get_setting("alpha", 0.5) == 0.5
-    store.set_setting("alpha", 0.7, "reviewer")
-    store.set_setting("alpha", None, "reviewer")
-    store.set_setting("readings", {"double": [1, "α"]}, "reviewer")
-    assert store.get_setting("alpha", 0.5) is None
-    assert store.get_setting("readings") == {"double": [1, "α"]}
-    first = store.events()[0]
+    assert store.settings.get("alpha", 0.5) == 0.5
+    store.settings.set("alpha", 0.7, "reviewer")
+    store.settings.set("alpha", None, "reviewer")
+    store.settings.set("readings", {"double": [1, "α"]}, "reviewer")
+    assert store.settings.get("alpha", 0.5) is None
+    assert store.settings.get("readings") == {"double": [1, "α"]}
+    first = store.events.read()[0]
     assert (first.kind, first.reader, first.detail) == ("setting", "reviewer", {"key": "alpha", "value": 0.7})
     with pytest.raises(BadInput):
-        store.set_setting("alpha", float("nan"), "reviewer")
+        store.settings.set("alpha", float("nan"), "reviewer")
 
 
 def test_events_are_read_from_the_end_or_after_one(store):
     for n in range(5):
-        store.set_setting("n", n, "ann")
-    numbers = [event.id for event in store.events()]
-    assert [event.detail["value"] for event in store.events(2)] == [3, 4]
-    assert [event.detail["value"] for event in store.events(2, after=numbers[0])] == [1, 2]
-    assert (store.events(1)[0].kind, store.events(1)[0].reader) == ("setting", "ann")
-    assert store.events(5, after=numbers[-1]) == []
+        store.settings.set("n", n, "ann")
+    numbers = [event.id for event in store.events.read()]
+    assert [event.detail["value"] for event in store.events.read(2)] == [3, 4]
+    assert [event.detail["value"] for event in store.events.read(2, after=numbers[0])] == [1, 2]
+    assert (store.events.read(1)[0].kind, store.events.read(1)[0].reader) == ("setting", "ann")
+    assert store.events.read(5, after=numbers[-1]) == []
 
 
 def test_a_backup_taken_while_others_write_is_whole(tmp_path):
     store = Store.open(f"sqlite:///{tmp_path}/store.sqlite", "pool", "task")
-    store.put_images(files(names(300)))
+    store.images.put(files(names(300)))
     stop = threading.Event()
     done: list[str] = []
 
@@ -57,7 +57,7 @@ def test_a_backup_taken_while_others_write_is_whole(tmp_path):
     writer.join()
     store.close()
     copy = Store.open(f"sqlite:///{tmp_path}/backup.sqlite", "pool", "task")
-    assert {row.image for row in copy.annotations()} >= set(before)
+    assert {row.image for row in copy.annotations.find()} >= set(before)
     assert_consistent(copy)
     copy.close()
     assert {path.suffix for path in tmp_path.iterdir()} <= {".sqlite", ".sqlite-wal", ".sqlite-shm"}

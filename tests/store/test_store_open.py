@@ -19,16 +19,16 @@ from xal.system.network_drive import network_filesystem
 
 
 def test_what_was_stored_is_there_after_opening_again(open_store):
-    open_store().put_images(files(["a"]))
-    assert open_store().image("a").path == "a.png"
+    open_store().images.put(files(["a"]))
+    assert open_store().images.get("a").path == "a.png"
 
 
 def test_pools_and_tasks_do_not_see_each_other(open_store):
-    open_store("one", "task").put_images(files(["a"]))
-    assert open_store("other", "task").images() == []
-    assert open_store("one", "other").images() == []
-    open_store("other", "task").put_images(files(["a"], size=99))
-    assert open_store("one", "task").image("a").size == 10
+    open_store("one", "task").images.put(files(["a"]))
+    assert open_store("other", "task").images.find() == []
+    assert open_store("one", "other").images.find() == []
+    open_store("other", "task").images.put(files(["a"], size=99))
+    assert open_store("one", "task").images.get("a").size == 10
 
 
 def test_a_store_of_a_newer_program_is_refused(url, open_store):
@@ -39,26 +39,26 @@ def test_a_store_of_a_newer_program_is_refused(url, open_store):
 
 
 def test_an_older_store_is_migrated_and_keeps_what_it_has(monkeypatch, open_store):
-    open_store().put_images(files(["a"]))
+    open_store().images.put(files(["a"]))
     step = ("ALTER TABLE images ADD COLUMN scanner {name} DEFAULT 'unknown'",)
     monkeypatch.setattr(migrations, "MIGRATIONS", {migrations.SCHEMA_VERSION: step})
     monkeypatch.setattr(migrations, "SCHEMA_VERSION", migrations.SCHEMA_VERSION + 1)
     store = open_store()
     open_store()
-    assert store.image("a").state == "ok"
-    with store._engine.connect() as connection:
+    assert store.images.get("a").state == "ok"
+    with store.database.engine.connect() as connection:
         assert connection.execute(text("SELECT scanner FROM images")).scalar() == "unknown"
 
 
 def test_a_migration_that_fails_changes_nothing(monkeypatch, open_store):
-    open_store().put_images(files(["a"]))
+    open_store().images.put(files(["a"]))
     step = ("ALTER TABLE images ADD COLUMN scanner TEXT", "ALTER TABLE nowhere ADD COLUMN scanner TEXT")
     with monkeypatch.context() as newer:
         newer.setattr(migrations, "MIGRATIONS", {migrations.SCHEMA_VERSION: step})
         newer.setattr(migrations, "SCHEMA_VERSION", migrations.SCHEMA_VERSION + 1)
         with pytest.raises(StoreError, match="nowhere"):
             open_store()
-    with open_store()._engine.connect() as connection:
+    with open_store().database.engine.connect() as connection:
         assert "scanner" not in list(connection.execute(text("SELECT * FROM images")).keys())
 
 
@@ -80,14 +80,14 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path, content)
 def test_damage_in_the_middle_of_the_file_is_named(tmp_path):
     path = tmp_path / "store.sqlite"
     store = Store.open(f"sqlite:///{path}", "pool", "task")
-    store.put_images(files(names(2000)))
+    store.images.put(files(names(2000)))
     store.close()
     content = bytearray(path.read_bytes())
     content[4096 * 60 :] = os.urandom(len(content) - 4096 * 60)
     path.write_bytes(content)
     store = Store.open(f"sqlite:///{path}", "pool", "task")
     with pytest.raises(StoreError, match="damaged"):
-        store.images()
+        store.images.find()
     store.close()
 
 
@@ -131,7 +131,7 @@ def test_sqlite_on_a_network_file_system_is_refused(monkeypatch, tmp_path):
 
 def test_every_connection_to_sqlite_is_durable(tmp_path):
     store = Store.open(f"sqlite:///{tmp_path}/store.sqlite", "pool", "task")
-    with store._engine.connect() as connection:
+    with store.database.engine.connect() as connection:
         pragmas = {name: connection.execute(text(f"PRAGMA {name}")).scalar() for name in _PRAGMAS}
     assert pragmas == _PRAGMAS
     store.close()
@@ -142,7 +142,7 @@ _PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_ti
 
 def _open_and_put(url: str, name: str) -> None:
     store = Store.open(url, "pool", "task")
-    store.put_images(files([name]))
+    store.images.put(files([name]))
     store.close()
 
 
@@ -154,7 +154,7 @@ def test_processes_that_start_at_once_create_one_store(url, open_store):
     for worker in workers:
         worker.join(60)
     assert [worker.exitcode for worker in workers] == [0] * 6
-    assert len(open_store().images()) == 6
+    assert len(open_store().images.find()) == 6
 
 
 def _submit_in_child(store: Store, image: str) -> None:
@@ -162,7 +162,7 @@ def _submit_in_child(store: Store, image: str) -> None:
 
 
 def test_a_forked_child_uses_connections_of_its_own(store):
-    store.put_images(files(names(20)))
+    store.images.put(files(names(20)))
     context = multiprocessing.get_context("fork")
     workers = [context.Process(target=_submit_in_child, args=(store, name)) for name in names(4)]
     for worker in workers:
@@ -172,12 +172,12 @@ def test_a_forked_child_uses_connections_of_its_own(store):
     for worker in workers:
         worker.join(60)
     assert [worker.exitcode for worker in workers] == [0] * 4
-    assert store.counts()["completed"] == 14
+    assert store.images.counts()["completed"] == 14
     assert_consistent(store)
 
 
 def test_a_fork_waits_for_the_writes_in_flight_and_both_sides_go_on(store):
-    store.put_images(files(["a", "b", "c"]))
+    store.images.put(files(["a", "b", "c"]))
     writing = threading.Event()
 
     def write_slowly(revision: int) -> str:
@@ -185,7 +185,7 @@ def test_a_fork_waits_for_the_writes_in_flight_and_both_sides_go_on(store):
         time.sleep(0.3)
         return "label"
 
-    writer = threading.Thread(target=store.add_annotation, args=(new("a"), write_slowly, ONCE))
+    writer = threading.Thread(target=store.annotations.add, args=(new("a"), write_slowly, ONCE))
     writer.start()
     assert writing.wait(30)
     child = multiprocessing.get_context("fork").Process(target=_submit_in_child, args=(store, "b"))
@@ -194,34 +194,34 @@ def test_a_fork_waits_for_the_writes_in_flight_and_both_sides_go_on(store):
     writer.join()
     child.join(30)
     assert child.exitcode == 0
-    assert store.counts()["completed"] == 3
+    assert store.images.counts()["completed"] == 3
 
 
 def _expect_refusal(store: Store) -> None:
     with pytest.raises(StoreError, match="forked inside a transaction"):
-        store.image("a")
+        store.images.get("a")
 
 
 def test_a_child_forked_inside_a_transaction_is_told_so_instead_of_hanging(store):
-    store.put_images(files(["a", "b"]))
+    store.images.put(files(["a", "b"]))
     child = multiprocessing.get_context("fork").Process(target=_expect_refusal, args=(store,))
 
     def write_and_fork(revision: int) -> str:
-        assert store.image("b").open, "reading inside is fine"
+        assert store.images.get("b").open, "reading inside is fine"
         child.start()
         child.join(30)
         return "label"
 
-    store.add_annotation(new("a"), write_and_fork, ONCE)
+    store.annotations.add(new("a"), write_and_fork, ONCE)
     assert child.exitcode == 0
     submit(store, "b")
-    assert store.counts()["completed"] == 2
+    assert store.images.counts()["completed"] == 2
 
 
 def test_a_store_can_be_sent_to_another_process(store):
-    store.put_images(files(["a"]))
+    store.images.put(files(["a"]))
     copy = pickle.loads(pickle.dumps(store))
-    assert copy.image("a").id == "a"
+    assert copy.images.get("a").id == "a"
     copy.close()
 
 

@@ -11,10 +11,10 @@ from xal.errors import BadInput, Conflict, NotFound
 
 
 def test_a_candidate_takes_the_next_number_and_is_not_in_use(store):
-    assert store.add_version(path="v1.pt", sha256="s", metrics={"accuracy": 0.5}, settings={"λ": 1}, validation=1) == 1
-    assert store.add_version(parent=1) == 2
-    assert store.current_version() is None
-    first, second = store.versions()
+    assert store.versions.add(path="v1.pt", sha256="s", metrics={"accuracy": 0.5}, settings={"λ": 1}, validation=1) == 1
+    assert store.versions.add(parent=1) == 2
+    assert store.versions.current() is None
+    first, second = store.versions.all()
     assert (first.state, first.metrics, first.settings, first.validation) == (
         "candidate",
         {"accuracy": 0.5},
@@ -26,67 +26,71 @@ def test_a_candidate_takes_the_next_number_and_is_not_in_use(store):
 
 def test_publishing_moves_the_version_in_use_and_says_so(store):
     for _ in range(2):
-        store.add_version(path="weights")
-    assert store.publish(1, "training").current
-    assert store.publish(2, "training").state == "published"
-    assert store.current_version().version == 2
-    assert [row.current for row in store.versions()] == [False, True]
-    assert store.versions()[0].state == "published"
-    assert store.publish(1, "ann").published_at > 0
-    assert store.current_version().version == 1
-    last = store.events()[-1]
+        store.versions.add(path="weights")
+    assert store.versions.publish(1, "training").current
+    assert store.versions.publish(2, "training").state == "published"
+    assert store.versions.current().version == 2
+    assert [row.current for row in store.versions.all()] == [False, True]
+    assert store.versions.all()[0].state == "published"
+    assert store.versions.publish(1, "ann").published_at > 0
+    assert store.versions.current().version == 1
+    last = store.events.read()[-1]
     assert (last.kind, last.reader, last.detail) == ("roll back", "ann", {"version": 1, "before": 2})
 
 
 def test_a_version_without_weights_cannot_be_published(store):
-    store.add_version()
+    store.versions.add()
     with pytest.raises(Conflict, match="v1 has no weights"):
-        store.publish(1, "training")
-    store.set_version(1, path="v1.pt", sha256="s")
-    assert store.publish(1, "training").path == "v1.pt"
+        store.versions.publish(1, "training")
+    store.versions.update(1, path="v1.pt", sha256="s")
+    assert store.versions.publish(1, "training").path == "v1.pt"
 
 
 def test_a_refused_version_keeps_its_verdict_and_the_log_says_why(store):
-    store.add_version(path="weights")
-    row = store.set_version(1, state="refused", verdict={"reason": "fell by 4 points"}, metrics={"accuracy": 0.1})
+    store.versions.add(path="weights")
+    row = store.versions.update(1, state="refused", verdict={"reason": "fell by 4 points"}, metrics={"accuracy": 0.1})
     assert (row.state, row.verdict, row.metrics) == ("refused", {"reason": "fell by 4 points"}, {"accuracy": 0.1})
-    assert store.events()[-1].kind == "refuse"
-    assert store.events()[-1].detail["verdict"] == {"reason": "fell by 4 points"}
+    assert store.events.read()[-1].kind == "refuse"
+    assert store.events.read()[-1].detail["verdict"] == {"reason": "fell by 4 points"}
 
 
 def test_the_version_in_use_cannot_be_put_out_of_use(store):
-    store.add_version(path="weights")
-    store.publish(1, "training")
+    store.versions.add(path="weights")
+    store.versions.publish(1, "training")
     with pytest.raises(Conflict, match="v1 is in use"):
-        store.set_version(1, state="withdrawn")
-    assert store.set_version(1, metrics={"accuracy": 0.9}).metrics == {"accuracy": 0.9}
+        store.versions.update(1, state="withdrawn")
+    assert store.versions.update(1, metrics={"accuracy": 0.9}).metrics == {"accuracy": 0.9}
 
 
 def test_an_unknown_version_is_not_found(store):
-    for call in (store.version, lambda n: store.publish(n, "ann"), lambda n: store.set_version(n, state="refused")):
+    for call in (
+        store.versions.get,
+        lambda n: store.versions.publish(n, "ann"),
+        lambda n: store.versions.update(n, state="refused"),
+    ):
         with pytest.raises(NotFound, match="v7"):
             call(7)
 
 
 def test_metrics_that_are_not_json_are_refused(store):
     with pytest.raises(BadInput, match="cannot be stored"):
-        store.add_version(metrics={"loss": float("nan")})
-    assert store.versions() == []
+        store.versions.add(metrics={"loss": float("nan")})
+    assert store.versions.all() == []
 
 
 def test_whoever_publishes_at_once_one_version_is_in_use(store):
-    numbers = [store.add_version(path="weights") for _ in range(6)]
-    threads = [threading.Thread(target=store.publish, args=(number, "ann")) for number in numbers]
+    numbers = [store.versions.add(path="weights") for _ in range(6)]
+    threads = [threading.Thread(target=store.versions.publish, args=(number, "ann")) for number in numbers]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [row.current for row in store.versions()].count(True) == 1
+    assert [row.current for row in store.versions.all()].count(True) == 1
     assert_consistent(store)
 
 
 def test_the_newest_validation_set_counts(store):
-    assert store.validation() is None
-    assert store.set_validation(["a", "b"]) == 1
-    assert store.set_validation(iter(["c"])) == 2
-    assert store.validation() == (2, ["c"])
+    assert store.versions.validation() is None
+    assert store.versions.set_validation(["a", "b"]) == 1
+    assert store.versions.set_validation(iter(["c"])) == 2
+    assert store.versions.validation() == (2, ["c"])

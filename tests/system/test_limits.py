@@ -287,8 +287,8 @@ def test_an_image_of_the_folder_becomes_a_problem_by_name(tmp_path: Path):
     written(local.studies, "bomb.png", bombs.png(20_000))
     local.project.sync()
     with pytest.raises(Unreadable, match="max_voxels"):
-        local.project.served(local.project.store.image("bomb"))
-    assert "400,000,000 pixels" in str(local.project.store.image("bomb").problem)
+        local.project.served(local.project.store.images.get("bomb"))
+    assert "400,000,000 pixels" in str(local.project.store.images.get("bomb").problem)
 
 
 def test_commands_beside_the_server_keep_to_its_limits(tmp_path: Path, limited):
@@ -300,7 +300,7 @@ def test_commands_beside_the_server_keep_to_its_limits(tmp_path: Path, limited):
     project = Project.open(local.task, str(local.studies))
     assert in_force().max_voxels == 1000
     with pytest.raises(Unreadable, match="1,024 pixels"):
-        project.volume(project.store.image(local.ids[0]))
+        project.volume(project.store.images.get(local.ids[0]))
 
 
 # turns
@@ -427,9 +427,9 @@ def test_whole_characters_are_taken():
 
 def test_half_characters_that_were_taken_earlier_are_healed_when_they_are_read(tmp_path: Path):
     store = Local(tmp_path, 1).project.store
-    image = store.images()[0].id
-    store.update_info(image, {"k\ud800": ["\udfff", "\U0001f600"]})
-    assert store.image(image).info == {"k?": ["?", "\U0001f600"]}
+    image = store.images.find()[0].id
+    store.images.update_info(image, {"k\ud800": ["\udfff", "\U0001f600"]})
+    assert store.images.get(image).info == {"k?": ["?", "\U0001f600"]}
 
 
 @pytest.mark.parametrize("key", ["max_epochs", "guidance"])

@@ -24,7 +24,7 @@ from xal.pool.lost_store import LABEL_NAME, label_files
 from xal.pool.notes import read_note, withdrawn_note
 from xal.pool.workspace import ORPHANS
 from xal.store import Store
-from xal.store.adopting import FoundAnnotation
+from xal.store.adoption import FoundAnnotation
 from xal.store.rows import AnnotationRow, NewAnnotation
 from xal.system.durable import is_full
 from xal.task import Task
@@ -80,7 +80,7 @@ def adopt_all(store: Store, labels: Path, task: Task) -> Adopted:
             adopted.aside[label.relative_to(labels).as_posix()] = "a label file that lies in its place has its name"
         else:
             _move(label, place)
-    readers = {Path(label_path("", name, 1)).name.split(".")[0]: name for name in store.reader_names()}
+    readers = {Path(label_path("", name, 1)).name.split(".")[0]: name for name in store.adoption.reader_names()}
     for label in sorted(unnamed(store, labels), key=_time):
         _adopt(store, labels, label, task, adopted, readers)
     return adopted
@@ -92,13 +92,13 @@ def end_withdrawn(store: Store, labels: Path) -> list[str]:
     for row in ended:
         when, by = _withdrawn(labels / row.label_path)
         if when is not None:
-            store.end_annotation(row.id, when, by)
+            store.adoption.end(row.id, when, by)
     return [row.label_path for row in ended]
 
 
 def noted(store: Store, labels: Path) -> list[AnnotationRow]:
     """The annotations that stand, as the store says, and were withdrawn, as notes beside their label files say."""
-    known = store.annotations(active_only=False)
+    known = store.annotations.find(active_only=False)
     return [row for row in known if row.withdrawn_at is None and withdrawn_note(labels / row.label_path).exists()]
 
 
@@ -112,7 +112,7 @@ def put_unnamed_aside(store: Store, labels: Path) -> list[str]:
 
 def unnamed(store: Store, labels: Path) -> list[Path]:
     """The label files that no annotation names."""
-    named = store.label_paths()
+    named = store.adoption.label_paths()
     return [label for label in label_files(labels) if label.relative_to(labels).as_posix() not in named]
 
 
@@ -150,7 +150,7 @@ def _adopt_readable(
         return found
 
     try:
-        row = store.adopt_annotation(name, find, task.readings)
+        row = store.adoption.adopt(name, find, task.readings)
     except (BadInput, Conflict, Unreadable) as error:
         _put_aside(labels, label)
         adopted.aside[name] = str(error)

@@ -81,7 +81,7 @@ class Search:
         What one listing misses may have slipped between two pages of answers; what two miss is gone, as images are.
         """
         self._tidy()
-        known, now = self.project.store.searched(), time.monotonic()
+        known, now = self.project.store.outlines.searched(), time.monotonic()
         there: set[str] = set()
         self._waiting.clear()
         for modality in HOLDERS:
@@ -96,7 +96,7 @@ class Search:
             series for series, state in known.items() if state != SENT
         } - there  # what we sent is needed to reject it
         for series in missed & self._missed:
-            self.project.store.forget_outlines(series)
+            self.project.store.outlines.forget(series)
             self._untidy = True
         self._missed = missed
 
@@ -104,7 +104,7 @@ class Search:
         """Remove the files of outlines that were forgotten; a listing later, when nobody is about to read one."""
         if not self._untidy:
             return
-        labels, kept = self.project.workspace.labels, self.project.store.outline_paths()
+        labels, kept = self.project.workspace.labels, self.project.store.outlines.paths()
         for file in (labels / FOLDER).glob("*/*"):
             if file.relative_to(labels).as_posix() not in kept:
                 remove(file)
@@ -124,7 +124,7 @@ class Search:
                 if isinstance(error, Unavailable) and patience.refuse():
                     raise
                 continue
-            self.project.store.put_outlines(holder.series, holder.state, found, problem)
+            self.project.store.outlines.put(holder.series, holder.state, found, problem)
             self._untidy = True
             if found or problem:
                 logger.info("series %s: %d outline(s)%s", holder.series, len(found), f"; {problem}" if problem else "")
@@ -154,7 +154,7 @@ class Search:
     def _targets(self, study: str) -> Iterator[_Target]:
         """The study's images with what says which voxel is which frame; those that cannot be read are none."""
         for image, _ in self.source.of_study(study):
-            row = self.project.store.image(image)
+            row = self.project.store.images.get(image)
             if row.state == "ok" and row.fingerprint is None:
                 answer = obtain(self.project, row, self.project.learn)
                 if not isinstance(answer, Ready) and answer.why is not Why.DAMAGED:

@@ -45,7 +45,7 @@ def backup(project: Project, target: Path) -> Path:
     if target.exists():
         raise Conflict(f"{target} exists already: a backup goes into a new folder")
     partial = target.with_name(f".{target.name}.partial")
-    database = project.store.url.get_backend_name()
+    database = project.store.database.url.get_backend_name()
     damaged = [str(row.file_problem) for row in check_all(project)]
     try:
         shutil.rmtree(partial, ignore_errors=True)
@@ -71,9 +71,9 @@ def backup(project: Project, target: Path) -> Path:
 
 def dump_advice(project: Project, target: Path) -> str | None:
     """How to save a database that `backup` cannot copy; None where it did."""
-    if project.store.url.get_backend_name() == "sqlite":
+    if project.store.database.url.get_backend_name() == "sqlite":
         return None
-    command = f"pg_dump --format=custom --file={shlex.quote(str(target / DUMP))} {_plain(project.store.url)}"
+    command = f"pg_dump --format=custom --file={shlex.quote(str(target / DUMP))} {_plain(project.store.database.url)}"
     return (
         f"the database is not in it; dump it with\n  {command}\n"
         "What is handed in between the copy and a later dump lacks its label file: dump before the copy, or while "
@@ -155,7 +155,7 @@ def _put_later_aside(state: Path, pool: str, aside: Path | None) -> tuple[int, i
 
 def _put_versions_aside(store: Store, models: Path) -> int:
     """Else the next training would take their numbers."""
-    known = {row.version for row in store.versions()}
+    known = {row.version for row in store.versions.all()}
     unknown = [folder for version, folder in version_folders(models).items() if version not in known]
     for folder in unknown:
         place, number = models / ORPHANS / folder.name, 1

@@ -162,7 +162,7 @@ def export_zip(project: Project) -> Path:
 
 def _export(project: Project, target: _Target, watch: Watch) -> Exported:
     """Lists last: what has them is complete."""
-    settled = project.store.settled()
+    settled = project.store.annotations.settled()
     if not settled:
         raise NotFound("there is nothing to export: no image has a settled finding")
     exported, patience = Exported(), Patience(project.source, after=1)
@@ -271,7 +271,7 @@ def _origin(annotation: AnnotationRow, mask: str | None) -> dict[str, Any]:
 
 
 def _provenance(project: Project, exported: Exported) -> dict[str, Any]:
-    model = project.store.current_version()
+    model = project.store.versions.current()
     return {
         "task": project.task.name,
         "title": project.task.title,

@@ -37,7 +37,7 @@ class Imported:
 
 def import_at_start(project: Project) -> None:
     """Take over what is there, unless that was done before; a damaged list keeps no server from starting."""
-    if project.store.get_setting(SETTING) is None and _listing(project).is_file():
+    if project.store.settings.get(SETTING) is None and _listing(project).is_file():
         try:
             import_datastore_v2(project)
         except BadInput as error:
@@ -46,7 +46,7 @@ def import_at_start(project: Project) -> None:
 
 def imported_before(project: Project) -> Imported | None:
     """What came of the last import; None if there was none."""
-    done = project.store.get_setting(SETTING)
+    done = project.store.settings.get(SETTING)
     return None if done is None else Imported(done["labels"], done["known"], done["skipped"])
 
 
@@ -67,7 +67,7 @@ def import_datastore_v2(project: Project) -> Imported:
     for image, entry in objects.items():
         _import_one(project, folder, str(image), entry, imported, infos)
     _import_infos(project, infos)
-    project.store.set_setting(
+    project.store.settings.set(
         SETTING,
         {"sha256": hashlib.sha256(content).hexdigest(), **asdict(imported)},
         by="import",
@@ -93,7 +93,7 @@ def _import_one(
             return
         said = label.get("info") or {}
         reader = str(said.get("client_id") or "imported")
-        if any(row.source == "reader" for row in project.store.annotations(image, reader=reader)):
+        if any(row.source == "reader" for row in project.store.annotations.find(image, reader=reader)):
             raise Conflict(f"{reader} has handed it in since")
         receipt = submit(
             project,
@@ -118,20 +118,20 @@ def _import_one(
 
 def _new_info(project: Project, image: str, info: dict[str, Any]) -> dict[str, Any]:
     """What was known of an image, less what an algorithm had thought of it and what was said since."""
-    known = project.store.image(image).info
+    known = project.store.images.get(image).info
     return {key: value for key, value in info.items() if key not in known and not _is_algorithms(key, value)}
 
 
 def _import_infos(project: Project, infos: dict[str, dict[str, Any]]) -> None:
     """All at once, which takes seconds for thousands of images; one by one if entries of some cannot be used."""
     try:
-        project.store.update_infos(infos)
+        project.store.images.update_infos(infos)
         return
     except BadInput:
         logger.info("what was known of images cannot all be used")
     for image, info in infos.items():
         try:
-            project.store.update_info(image, info)
+            project.store.images.update_info(image, info)
         except BadInput as error:
             logger.warning("what was known of %s is left out: %s", image, error)
 

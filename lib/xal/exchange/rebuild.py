@@ -109,7 +109,7 @@ def _rebuild(task: Task, studies: str, state: Path, database: str | None) -> Reb
             _list_images(store, studies)
             adopted = adopt_all(store, state / task.name / "labels", task)
             versions, unread = _adopt_versions(store, state, state / task.name / "models")
-            current = store.current_version()
+            current = store.versions.current()
         finally:
             store.close()
         aside = None
@@ -166,9 +166,9 @@ def _list_images(store: Store, studies: str) -> None:
     """A folder's images; an archive's come with the next start of the server."""
     if not is_address(studies):
         source = FolderSource(Path(studies))
-        listed = source.scan(store.known_files())
-        store.put_images(listed)
-        store.update_infos(source.infos(file.id for file in listed))
+        listed = source.scan(store.images.known_files())
+        store.images.put(listed)
+        store.images.update_infos(source.infos(file.id for file in listed))
 
 
 def _end_withdrawn(state: Path, url: str, pool: str) -> int:
@@ -188,7 +188,7 @@ def _adopt_versions(store: Store, state: Path, models: Path) -> tuple[list[int],
 
     And those whose weights cannot be read, with the reason.
     """
-    known = {row.version for row in store.versions()}
+    known = {row.version for row in store.versions.all()}
     for folder in version_folders(models / ORPHANS).values():
         if not (models / folder.name).exists():
             folder.rename(models / folder.name)
@@ -197,7 +197,7 @@ def _adopt_versions(store: Store, state: Path, models: Path) -> tuple[list[int],
         weights = folder / "weights.pt"
         try:
             if version not in known and weights.is_file():
-                store.adopt_version(_version(version, weights, state, read_note(folder / VERSION)))
+                store.versions.adopt(_version(version, weights, state, read_note(folder / VERSION)))
                 adopted.append(version)
         except OSError as error:
             unread[version] = str(error.strerror)

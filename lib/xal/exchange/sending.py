@@ -88,12 +88,12 @@ class Sending:
     def send(self, seconds: float) -> int:
         """Send what waits, for about so long; how many annotations arrived."""
         store, until, sent = self.project.store, time.monotonic() + seconds, 0
-        store.note_deliveries()
-        for delivery, annotation in store.due_deliveries(AT_ONCE):
+        store.deliveries.note_new()
+        for delivery, annotation in store.deliveries.due(AT_ONCE):
             sent += self._deliver(delivery, annotation)
             if time.monotonic() >= until:
                 return sent
-        for delivery, annotation in store.due_deliveries(AT_ONCE, state="withdrawn"):
+        for delivery, annotation in store.deliveries.due(AT_ONCE, state="withdrawn"):
             self._reject(delivery, annotation)
             if time.monotonic() >= until:
                 break
@@ -102,16 +102,16 @@ class Sending:
     def _deliver(self, delivery: DeliveryRow, annotation: AnnotationRow) -> bool:
         store, now = self.project.store, time.time()
         if annotation.source != "reader" or not annotation.active:
-            store.end_delivery(annotation.id, "dropped", "it does not stand, or came from elsewhere")
+            store.deliveries.end(annotation.id, "dropped", "it does not stand, or came from elsewhere")
             return False
         try:
-            row = store.image(annotation.image)
+            row = store.images.get(annotation.image)
         except NotFound:
-            store.end_delivery(annotation.id, "dropped", "its image was taken out of the pool for good")
+            store.deliveries.end(annotation.id, "dropped", "its image was taken out of the pool for good")
             return False
         try:
             if row.status in NOT_NOW or self._may_lead_others(row, annotation):
-                store.put_off_delivery(annotation.id, now + WAITS_SECONDS, NOT_NOW.get(row.status), tried=False)
+                store.deliveries.put_off(annotation.id, now + WAITS_SECONDS, NOT_NOW.get(row.status), tried=False)
                 return False
             if row.fingerprint is None or row.fingerprint != annotation.fingerprint:
                 raise NotFound("the image has other pixels now than it was drawn on")
@@ -119,7 +119,7 @@ class Sending:
             if objects:
                 self.source.archive.store(objects)
             for made in objects:
-                store.put_outlines(str(made.SeriesInstanceUID), SENT, [])
+                store.outlines.put(str(made.SeriesInstanceUID), SENT, [])
         except StoreError:  # the next annotation would meet it, too
             raise
         except Exception as error:  # whatever it is, it must not keep the others from being sent
@@ -128,8 +128,8 @@ class Sending:
                 raise
             return False
         self._arrived()
-        store.end_delivery(annotation.id, "sent")
-        store.reject_if_withdrawn(annotation.id)  # while it was on its way
+        store.deliveries.end(annotation.id, "sent")
+        store.deliveries.reject_if_withdrawn(annotation.id)  # while it was on its way
         logger.info("annotation %d is in the archive (%d objects)", annotation.id, len(objects))
         return True
 
@@ -139,7 +139,7 @@ class Sending:
         try:
             objects = list(self._stored(annotation))
             if objects:
-                header = self.source.headers(store.image(annotation.image))[0]
+                header = self.source.headers(store.images.get(annotation.image))[0]
                 stamp = self._stamp(annotation, REJECTION)
                 by = annotation.withdrawn_by or annotation.reader
                 self.source.archive.store([rejection(header, objects, by=by, stamp=stamp)])
@@ -153,14 +153,14 @@ class Sending:
                 raise
             return
         self._arrived()
-        store.end_delivery(annotation.id, "rejected" if objects else "dropped")
+        store.deliveries.end(annotation.id, "rejected" if objects else "dropped")
         logger.info("annotation %d is rejected in the archive (%d objects)", annotation.id, len(objects))
 
     def _stored(self, annotation: AnnotationRow) -> Iterator[Stored]:
         """What was sent of an annotation, in whatever version its attention was."""
-        known = self.project.store.searched()
+        known = self.project.store.outlines.searched()
         stamps = [(kind, self._stamp(annotation, kind)) for kind in AS_USUAL]
-        for row in self.project.store.versions():
+        for row in self.project.store.versions.all():
             stamps += [(kind, self._stamp(annotation, kind, row.version)) for kind in ("attention", "attention_map")]
         for kind, stamp in stamps:
             if known.get(stamp.series) == SENT:
@@ -170,7 +170,7 @@ class Sending:
         """Try again later; whether it is the archive, not this annotation."""
         pause = min(SHORTEST_PAUSE * 2.0 ** min(delivery.tries, 20), LONGEST_PAUSE)
         problem = str(error) if isinstance(error, XalError) else type(error).__name__
-        self.project.store.put_off_delivery(delivery.annotation, time.time() + pause, problem, tried=True)
+        self.project.store.deliveries.put_off(delivery.annotation, time.time() + pause, problem, tried=True)
         if not isinstance(error, Unavailable) or not self._patience.refuse():
             return False
         self._patience, self._away = Patience(), True
@@ -187,11 +187,11 @@ class Sending:
         self._patience = Patience()
         if self._away:
             self._away = False
-            self.project.store.hurry_deliveries()
+            self.project.store.deliveries.hurry()
 
     def _may_lead_others(self, row: ImageRow, annotation: AnnotationRow) -> bool:
         """Whether another reader is still to read the image, or is reading it: the archive is open to all viewers."""
-        leased = self.project.store.leased_by(row.id)
+        leased = self.project.store.queue.leased_by(row.id)
         return row.status not in ("settled", "review") or leased not in (None, annotation.reader)
 
     def _objects(self, row: ImageRow, annotation: AnnotationRow) -> Iterator[Dataset]:
@@ -239,7 +239,14 @@ class Sending:
 
     def _stamp(self, annotation: AnnotationRow, kind: str, *more: object) -> Stamp:
         """The same for the same content."""
-        parts = (self.project.store.pool, self.project.task.name, annotation.id, annotation.created_at, kind, *more)
+        parts = (
+            self.project.store.pool,
+            self.project.task.name,
+            annotation.id,
+            annotation.created_at,
+            kind,
+            *more,
+        )
         return Stamp(
             series=uid_of("series", *parts),
             instance=uid_of("instance", *parts),

@@ -35,7 +35,7 @@ def annotations_csv(project: Project, asker: Reader | None = None, withdrawn: bo
     """
     yield table([COLUMNS])
     last = 0
-    while rows := project.store.annotations(active_only=not withdrawn, after=last, limit=CHUNK):
+    while rows := project.store.annotations.find(active_only=not withdrawn, after=last, limit=CHUNK):
         images = list({row.image for row in rows})
         seen = set(images) if asker is None else may_see_all(project, asker, images)
         yield table([_cells(row, row.image in seen) for row in rows])

@@ -59,7 +59,7 @@ class Rotation:
         if time.monotonic() < self._next_look:
             return
         self._next_look = time.monotonic() + LOOK_SECONDS
-        now = self._store.last_numbers()
+        now = self._store.events.last_numbers()
         with _alone(self._folder) as alone:
             if alone and self._is_due(now) and self._fits():
                 began = time.monotonic()

@@ -14,12 +14,14 @@ BLIND = "hand this image in first: what the model thinks of it is shown afterwar
 
 def may_see(project: Project, reader: Reader, image: str) -> bool:
     """Whether this reader may be told what the model, or another reader, made of this image."""
-    return _sees_everything(project, reader) or project.store.handed_in(image, _by(reader))
+    return _sees_everything(project, reader) or project.store.annotations.handed_in(image, _by(reader))
 
 
 def may_see_all(project: Project, reader: Reader, images: Sequence[str]) -> set[str]:
     """Those of the images of which `may_see` is true."""
-    return set(images) if _sees_everything(project, reader) else project.store.handed_in_among(images, _by(reader))
+    return (
+        set(images) if _sees_everything(project, reader) else project.store.listing.handed_in_among(images, _by(reader))
+    )
 
 
 def scores_only(project: Project, reader: Reader, images: Sequence[str]) -> set[str]:
@@ -28,7 +30,7 @@ def scores_only(project: Project, reader: Reader, images: Sequence[str]) -> set[
     Somebody else has read them: whether the ROI in the score was drawn, and how far from it the model looked, would
     tell whether something was found.
     """
-    return project.store.handed_in_among(images, None) - may_see_all(project, reader, images)
+    return project.store.listing.handed_in_among(images, None) - may_see_all(project, reader, images)
 
 
 def names_finding(misalignment: float | None) -> bool:

@@ -13,38 +13,38 @@ from xal.system.limits import in_force
 
 def set_alpha(project: Project, alpha: float, by: str) -> None:
     """Weigh uncertainty against misalignment anew, at once; where the task has a batch rule, scoring is then due."""
-    project.store.set_setting(ALPHA, alpha, by)
+    project.store.settings.set(ALPHA, alpha, by)
     follow_settings(project)
 
 
 def keep_conf_alpha(project: Project, alpha: float | None) -> None:
     """Let every process know the α that the server was started with; None: with none, so the task's counts again."""
-    if project.store.get_setting(CONF_ALPHA) != alpha:
-        project.store.set_setting(CONF_ALPHA, alpha, by="server")
+    if project.store.settings.get(CONF_ALPHA) != alpha:
+        project.store.settings.set(CONF_ALPHA, alpha, by="server")
 
 
 def keep_conf_archive(project: Project, options: ArchiveOptions) -> None:
     """Let commands beside the server look for the same images, and keep as much."""
     known = asdict(options) | {"modalities": list(options.modalities)}
-    if project.store.get_setting(CONF_ARCHIVE) != known:
-        project.store.set_setting(CONF_ARCHIVE, known, by="server")
+    if project.store.settings.get(CONF_ARCHIVE) != known:
+        project.store.settings.set(CONF_ARCHIVE, known, by="server")
 
 
 def keep_conf_limits(project: Project) -> None:
     """Let commands beside the server keep to the same limits."""
     known = in_force().model_dump()
-    if project.store.get_setting(CONF_LIMITS) != known:
-        project.store.set_setting(CONF_LIMITS, known, by="server")
+    if project.store.settings.get(CONF_LIMITS) != known:
+        project.store.settings.set(CONF_LIMITS, known, by="server")
 
 
 def follow_settings(project: Project) -> None:
     """Order the queue anew if α or the batch rule changed, or if a killed scoring run left it half ordered."""
-    version = project.store.current_version()
+    version = project.store.versions.current()
     if version is not None and is_due(project, version.version):
         order_at_once(project, version.version)
 
 
 def publish_version(project: Project, version: int, by: str) -> VersionRow:
     """Bring a version back into use; its weights must be as they were. The server then scores the pool with it."""
-    checked_weights(project.workspace.state, project.store.version(version))
-    return project.store.publish(version, by)
+    checked_weights(project.workspace.state, project.store.versions.get(version))
+    return project.store.versions.publish(version, by)

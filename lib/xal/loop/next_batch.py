@@ -30,7 +30,7 @@ ORDERED_BY = "ordered_by"
 
 def is_due(project: Project, version: int) -> bool:
     """Whether the queue is ordered by another version, α or batch rule than it should be by now."""
-    return bool(project.store.get_setting(ORDERED_BY) != _ordered_by(project, version, project.alpha()))
+    return bool(project.store.settings.get(ORDERED_BY) != _ordered_by(project, version, project.alpha()))
 
 
 def order(project: Project, version: int) -> None:
@@ -38,16 +38,16 @@ def order(project: Project, version: int) -> None:
     alpha = project.alpha()
     _rank(project, version, alpha)
     complete = _line_up(project, version)
-    project.store.set_setting(ORDERED_BY, _ordered_by(project, version, alpha) if complete else None, by="scoring")
+    project.store.settings.set(ORDERED_BY, _ordered_by(project, version, alpha) if complete else None, by="scoring")
 
 
 def order_at_once(project: Project, version: int) -> None:
     """Order the queue by score alone, in one statement; where the task has a batch rule, `order` is due after that."""
     alpha = project.alpha()
     _rank(project, version, alpha)
-    project.store.line_up([])
+    project.store.predictions.line_up([])
     plain = project.task.acquisition.batch.plain
-    project.store.set_setting(ORDERED_BY, _ordered_by(project, version, alpha) if plain else None, by="server")
+    project.store.settings.set(ORDERED_BY, _ordered_by(project, version, alpha) if plain else None, by="server")
 
 
 def _ordered_by(project: Project, version: int, alpha: float) -> list[Any]:
@@ -56,25 +56,25 @@ def _ordered_by(project: Project, version: int, alpha: float) -> list[Any]:
 
 def _rank(project: Project, version: int, alpha: float) -> None:
     """Score the pool anew with this α and the median misalignment of this version."""
-    project.store.rerank(alpha, neutral(project.store.misalignments(version)))
+    project.store.predictions.rerank(alpha, neutral(project.store.predictions.misalignments(version)))
 
 
 def _line_up(project: Project, version: int) -> bool:
     """Choose the next images; False if the score alone has to decide although the task has a batch rule."""
     rule, store = project.task.acquisition.batch, project.store
     chosen: list[str] | None = [] if rule.plain else None
-    if chosen is None and store.stale_count(version) == 0:
+    if chosen is None and store.predictions.stale_count(version) == 0:
         try:
             chosen = _chosen(project, version, rule)
         except (Refused, Unreadable) as error:
             logger.error("no batch is chosen, the score alone decides: %s", error)
-    store.line_up(chosen or [])
+    store.predictions.line_up(chosen or [])
     return chosen is not None
 
 
 def _chosen(project: Project, version: int, rule: BatchSettings) -> list[str] | None:
     """Image ids in the order of choice; None if another model came meanwhile."""
-    model, candidates = project.model(), project.store.candidates(version)
+    model, candidates = project.model(), project.store.predictions.candidates(version)
     if model is None or model.version.version != version:
         return None
     if not candidates.ids:
@@ -108,7 +108,7 @@ def _settled(project: Project) -> Iterator[tuple[list[torch.Tensor], list[str]]]
     """The settled images that can be read, in batches."""
     tensors: list[torch.Tensor] = []
     names: list[str] = []
-    for image in project.store.settled():
+    for image in project.store.annotations.settled():
         answer = obtain(project, image.image, project.prepared)
         if not isinstance(answer, Ready):  # training says so, and leaves it out, too
             continue

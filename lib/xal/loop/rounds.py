@@ -51,7 +51,7 @@ def train_round(
     """Train a candidate, judge it beside the published model, publish it if it is not worse."""
     project.space.check("no training is started")
     _look_at_annotated(project)
-    settled = project.store.settled()
+    settled = project.store.annotations.settled()
     _require_enough(project, settled)
     validation_version, validation_ids = _validation(project, settled)
     cases, not_given = _cases(project, settled)
@@ -65,12 +65,12 @@ def train_round(
     trained = train(project.task, learning, judging, settings, project.device, on_epoch, stop, network)
     current, broken = _current(project)  # now, not before: a reviewer may have brought another one back meanwhile
     missing: dict[str, list[Any]] = {"not_given": not_given} if not_given else {}
-    damaged = [row.id for row in project.store.damaged_labels() if row.active]
+    damaged = [row.id for row in project.store.annotations.damaged() if row.active]
     if damaged:  # their findings are learnt, and not their outlines
         missing["damaged_labels"] = damaged
     started_from = base.version.version if base else None
     project.space.check("the trained weights are not kept")
-    version = project.store.add_version(
+    version = project.store.versions.add(
         metrics={**trained.metrics, "started_from": started_from, "history": trained.history, **missing},
         settings=settings.model_dump(mode="json"),
         parent=current.version.version if current else None,
@@ -79,13 +79,13 @@ def train_round(
     )
     path = project.workspace.models / f"v{version}" / "weights.pt"
     save(path, trained.network, project.task, {"version": version})
-    project.store.set_version(version, path=str(path.relative_to(project.workspace.state)), sha256=digest(path))
+    project.store.versions.update(version, path=str(path.relative_to(project.workspace.state)), sha256=digest(path))
     verdict = broken or _judge(project, trained, current, judging)
-    project.store.set_version(version, verdict=dataclasses.asdict(verdict))
+    project.store.versions.update(version, verdict=dataclasses.asdict(verdict))
     if verdict.publish:
-        row = project.store.publish(version, by="training")
+        row = project.store.versions.publish(version, by="training")
     else:
-        row = project.store.set_version(version, state="refused", by="training")
+        row = project.store.versions.update(version, state="refused", by="training")
     logger.info("v%d is %s: %s", version, row.state, verdict.reason)
     return Round(row, verdict)
 
@@ -134,7 +134,7 @@ def _at_its_best(evaluation: Evaluation) -> Evaluation:
 
 def _look_at_annotated(project: Project) -> None:
     """Read what was replaced since it was annotated: only the pixels tell whether its annotations still count."""
-    for row in project.store.images(labelled=True, state="ok"):
+    for row in project.store.images.find(labelled=True, state="ok"):
         if row.fingerprint is None:
             answer = obtain(project, row, project.prepared)
             if not isinstance(answer, Ready):
@@ -157,21 +157,21 @@ def _validation(project: Project, settled: Sequence[SettledImage]) -> tuple[int,
     for image in settled:
         by_finding.setdefault(image.finding, []).append(image.image.id)
     gate_settings = project.task.gate
-    known = project.store.validation()
+    known = project.store.versions.validation()
     kept = [] if known is None else [image.image.id for image in settled if image.image.id in set(known[1])]
     lacking = lacks_validation(by_finding, kept, gate_settings)
     if known is not None and not lacking:
         return known
     seed = project.task.training.seed
     drawn = draw_validation(by_finding, _groups(settled), gate_settings, seed, keep=kept, seen=_seen(project, settled))
-    number = project.store.set_validation(drawn)
+    number = project.store.versions.set_validation(drawn)
     logger.info("validation set %d has %d images; too few were of: %s", number, len(drawn), ", ".join(lacking))
     return number, drawn
 
 
 def _seen(project: Project, settled: Sequence[SettledImage]) -> list[str]:
     """What the model in use may have been trained on: whatever was annotated before it was made."""
-    current = project.store.current_version()
+    current = project.store.versions.current()
     made = current.created_at if current else 0.0
     return [image.image.id for image in settled if any(row.created_at <= made for row in image.annotations)]
 

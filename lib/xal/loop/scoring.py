@@ -65,9 +65,9 @@ def score_pool(
             break
         if model.version.version != version:  # at the start, and when another version is published meanwhile
             version, after = model.version.version, None
-            middle = neutral(project.store.misalignments(version))
+            middle = neutral(project.store.predictions.misalignments(version))
             scored_before_pass = scored
-        waiting = project.store.stale(version, BATCH, after)
+        waiting = project.store.predictions.stale(version, BATCH, after)
         if not waiting:
             if scored == scored_before_pass:
                 break
@@ -76,13 +76,13 @@ def score_pool(
         not_now = aside.now()
         batch = _prepared(project, [(row, roi_key) for row, roi_key in waiting if row.id not in not_now])
         rows = _scored(project, model, batch)
-        project.store.save_predictions(rows, project.alpha(), middle)
+        project.store.predictions.save(rows, project.alpha(), middle)
         if batch.refused:
             aside.put(batch.refused)
         after = waiting[-1][0].id
         scored += len(rows)
         left_out |= {row.id for row, _ in waiting} - {row.image for row in rows}
-        on_progress(scored, scored + project.store.stale_count(version))
+        on_progress(scored, scored + project.store.predictions.stale_count(version))
         if batch.away is not None:  # the server asks for another run in a while
             raise batch.away
     if version is not None:

@@ -43,9 +43,9 @@ def look_again(project: Project, seconds: float) -> int:
     """Look at annotations that were not looked at yet, for about so long; how many it were."""
     until = time.monotonic() + seconds
     looked = 0
-    while rows := project.store.not_looked_at(AT_ONCE):
+    while rows := project.store.looking.not_looked_at(AT_ONCE):
         for row in rows:
-            project.store.looked_at(row, _comparisons(project, row), _doubts(project, row))
+            project.store.looking.looked_at(row, _comparisons(project, row), _doubts(project, row))
             _compare_early_ones(project, row)
             looked += 1
             if time.monotonic() >= until:
@@ -86,7 +86,7 @@ def _far_doubt(project: Project, row: AnnotationRow) -> NewDoubt | None:
     """Its ROI lies where no other one of this finding does, as far as there are enough to tell."""
     if row.centre is None:
         return None
-    known = project.store.centres(row.finding, NEWEST_OUTLINES, but=row.image)
+    known = project.store.looking.centres(row.finding, NEWEST_OUTLINES, but=row.image)
     if len(known) < FEWEST_OUTLINES:
         return None
     others = np.array(known, np.float64)
@@ -100,19 +100,19 @@ def _far_doubt(project: Project, row: AnnotationRow) -> NewDoubt | None:
 def _compare_early_ones(project: Project, row: AnnotationRow) -> None:
     """Once per finding: the outlines that were looked at when there were too few others."""
     store, key = project.store, f"{EARLY}{row.finding}"
-    if row.centre is None or store.get_setting(key) is not None:
+    if row.centre is None or store.settings.get(key) is not None:
         return
-    if len(store.centres(row.finding, FEWEST_OUTLINES, but=row.image)) < FEWEST_OUTLINES:
+    if len(store.looking.centres(row.finding, FEWEST_OUTLINES, but=row.image)) < FEWEST_OUTLINES:
         return
-    for early in store.early_outlines(row.finding, row.id):
+    for early in store.looking.early_outlines(row.finding, row.id):
         doubt = _far_doubt(project, early)
         if doubt is not None:
-            store.doubt_later(early, doubt)
-    store.set_setting(key, True, "second look")
+            store.looking.doubt_later(early, doubt)
+    store.settings.set(key, True, "second look")
 
 
 def _comparisons(project: Project, row: AnnotationRow) -> list[Comparison]:
-    return [Comparison(other.id, row.id, _dice(project, other, row)) for other in project.store.beside(row)]
+    return [Comparison(other.id, row.id, _dice(project, other, row)) for other in project.store.looking.beside(row)]
 
 
 def _dice(project: Project, one: AnnotationRow, other: AnnotationRow) -> float | None:

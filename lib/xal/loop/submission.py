@@ -87,10 +87,10 @@ def submit(project: Project, submission: Submission) -> Receipt:
     drawn_for = _drawn_elsewhere(project, submission)
     if drawn_for is not None:
         raise Conflict(f"this label was drawn for {drawn_for}: it is kept where it was drawn")
-    before = project.store.sent_before(submission.image, submission.reader, submission.submission_id)
+    before = project.store.annotations.sent_before(submission.image, submission.reader, submission.submission_id)
     if before is not None and before.file_problem is None:  # whatever has become of the image since
         return Receipt(before, False, _sentence(before))
-    row = project.store.image(submission.image)
+    row = project.store.images.get(submission.image)
     if row.state != "ok":
         raise Conflict(f"image {row.id!r} is {row.state}{f': {row.problem}' if row.problem else ''}")
     with one_request(HAND_IN_SECONDS, ahead=True):
@@ -102,7 +102,7 @@ def _decoded_and_stored(project: Project, submission: Submission, row: ImageRow)
         volume = project.volume(row)
     except NotFound as error:  # vanished or replaced just now: the next scan tells which
         raise Unavailable(str(error)) from error
-    if _drawn_on_others(submission, volume, project.store.image(row.id).checksum):
+    if _drawn_on_others(submission, volume, project.store.images.get(row.id).checksum):
         raise Conflict(f"the file of image {row.id!r} was replaced since this was outlined: please outline it anew")
     decoded = decode_label(submission.file, submission.label_info, volume, project.task, submission.finding)
     content = label_as_nifti(decoded.mask, volume.affine)
@@ -137,7 +137,7 @@ def _make_whole(project: Project, row: AnnotationRow, content: bytes) -> None:
         return
     if row.file_sha256 == checksum(content):
         write_atomically(project.workspace.labels / row.label_path, content)
-        checked_label(project, project.store.annotation(row.id))
+        checked_label(project, project.store.annotations.get(row.id))
         logger.warning("the label file of annotation %d is whole again: it was sent once more", row.id)
 
 
@@ -170,7 +170,7 @@ def _store(project: Project, new: NewAnnotation, content: bytes, revises: int | 
     at = time.time()
     said = {**vars(new), "story": new.story and new.story.as_json()}
     record = {"pool": project.store.pool, "task": project.task.name, "created_at": at, **said}
-    other = None if revises is None else project.store.annotation(revises).reader
+    other = None if revises is None else project.store.annotations.get(revises).reader
     if other not in (None, new.reader):
         record["in_place_of"] = other
     named: list[str] = []
@@ -185,7 +185,7 @@ def _store(project: Project, new: NewAnnotation, content: bytes, revises: int | 
     stored = False
     try:
         write_atomically(draft, content)
-        row, stored = project.store.add_annotation(new, name_it, project.task.readings, revises=revises, now=at)
+        row, stored = project.store.annotations.add(new, name_it, project.task.readings, revises=revises, now=at)
         return row, stored
     finally:
         if not stored:
@@ -197,7 +197,7 @@ def _take_back(project: Project, named: Sequence[str]) -> None:
     """Remove files that became no annotation; where the store cannot say, they stay: the next start looks again."""
     with suppress(XalError):
         for name in named:
-            project.store.unless_label_is_named(name, partial(take_back, project.workspace.labels, name))
+            project.store.annotations.unless_label_is_named(name, partial(take_back, project.workspace.labels, name))
 
 
 def forget_drafts(project: Project) -> None:
@@ -255,12 +255,12 @@ def _centre(roi: BoolArray) -> list[float] | None:
 
 def _story(project: Project, submission: Submission, decoded: Decoded, volume: Volume) -> Story | None:
     """What the model had thought of the image before it was handed in, from the stored prediction."""
-    prediction = project.store.prediction(submission.image)
+    prediction = project.store.predictions.get(submission.image)
     if prediction is None:
         return None
-    row = project.store.image(submission.image)
+    row = project.store.images.get(submission.image)
     story = Story(
-        chosen=project.store.was_given(submission.image, submission.reader),
+        chosen=project.store.annotations.was_given(submission.image, submission.reader),
         model_version=prediction.version,
         finding=prediction.finding,
         probability=prediction.probabilities[prediction.finding],

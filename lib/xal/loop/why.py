@@ -50,7 +50,7 @@ class Explanation:
 
 def standing_prediction(project: Project, row: ImageRow) -> PredictionRow | None:
     """The stored prediction, if it is of the pixels that the image has now."""
-    prediction = project.store.prediction(row.id)
+    prediction = project.store.predictions.get(row.id)
     return prediction if prediction is not None and prediction.fingerprint == row.fingerprint else None
 
 
@@ -59,7 +59,7 @@ def explain(project: Project, reader: Reader, row: ImageRow) -> Explanation | No
 
     None if no model had read the image.
     """
-    standing = project.store.annotations(row.id)
+    standing = project.store.annotations.find(row.id)
     own = [annotation for annotation in standing if annotation.reader == reader.name]
     annotation = next(reversed(own or standing), None)
     prediction = standing_prediction(project, row)

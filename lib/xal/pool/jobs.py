@@ -35,7 +35,7 @@ class Job:
     """The running job, as seen from the process that does it."""
 
     def __init__(self, store: Store, number: int) -> None:
-        """`number` is the row `start_job` made."""
+        """`number` is the row that `jobs.start` made."""
         self._store = store
         self._number = number
         self._progress: dict[str, Any] = {}
@@ -44,7 +44,7 @@ class Job:
     def report(self, **progress: Any) -> None:
         """Say how far the work is; reaches the store at once."""
         self._progress = progress
-        self._store.heartbeat(self._number, progress)
+        self._store.jobs.heartbeat(self._number, progress)
 
     def stopped(self) -> bool:
         """True once somebody asked this process to stop."""
@@ -60,13 +60,13 @@ class Job:
             if _is_left_behind():
                 logger.warning("the server is gone: leaving")
                 os._exit(3)
-            self._store.heartbeat(self._number, self._progress)
+            self._store.jobs.heartbeat(self._number, self._progress)
 
 
 @contextlib.contextmanager
 def job(store: Store, kind: Kind, request: dict[str, Any]) -> Iterator[Job]:
     """Do the work inside as a job of the store; AnotherRuns if a live process does it already."""
-    number = store.start_job(kind, os.getpid(), request)
+    number = store.jobs.start(kind, os.getpid(), request)
     if number is None:
         raise AnotherRuns(f"another process is doing this already ({kind})")
     running = Job(store, number)
@@ -81,10 +81,10 @@ def job(store: Store, kind: Kind, request: dict[str, Any]) -> Iterator[Job]:
     except BaseException as error:
         said = FULL if is_full(error) else f"{type(error).__name__}: {error}"
         with contextlib.suppress(Full):  # then the job is found dead, later
-            store.finish_job(number, "failed", said)
+            store.jobs.finish(number, "failed", said)
         raise
     else:
-        store.finish_job(number, "stopped" if running.stopped() else "done", "")
+        store.jobs.finish(number, "stopped" if running.stopped() else "done", "")
     finally:
         done.set()
         if previous is not None:
@@ -105,7 +105,7 @@ def _is_left_behind() -> bool:
 def reap_orphans(store: Store) -> list[int]:
     """End the jobs that a server which is no more left running on this machine; their process ids."""
     reaped = []
-    for row in store.live_orphans():
+    for row in store.jobs.live_orphans():
         try:
             process = psutil.Process(row.pid)
             if not _is_orphan(process):
@@ -118,7 +118,7 @@ def reap_orphans(store: Store) -> list[int]:
         except psutil.Error as error:  # another user's, or stuck in the kernel: no reason not to serve
             logger.warning("process %d could not be ended: %s", row.pid, error)
             continue
-        store.finish_job(row.id, "lost", "the server that started it had ended")
+        store.jobs.finish(row.id, "lost", "the server that started it had ended")
         reaped.append(row.pid)
     return reaped
 

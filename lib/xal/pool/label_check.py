@@ -49,7 +49,7 @@ class Sweep:
         """Look at some more, for about so long, unless all were looked at lately."""
         until = time.monotonic() + seconds
         while self._next_start < time.monotonic() < until:
-            rows = self._project.store.annotations(active_only=False, after=self._last, limit=AT_ONCE)
+            rows = self._project.store.annotations.find(active_only=False, after=self._last, limit=AT_ONCE)
             for row in rows:
                 if time.monotonic() >= until:
                     return
@@ -61,9 +61,9 @@ class Sweep:
 
 def check_all(project: Project) -> list[AnnotationRow]:
     """Look at every label file now; the annotations whose file is damaged."""
-    for row in project.store.annotations(active_only=False):
+    for row in project.store.annotations.find(active_only=False):
         _look(project, row)
-    return project.store.damaged_labels()
+    return project.store.annotations.damaged()
 
 
 def _look(project: Project, row: AnnotationRow) -> None:
@@ -81,6 +81,6 @@ def _note(
     sha256: str | None = None,
 ) -> None:
     try:
-        project.store.set_label_file(row.id, problem=problem, size=size, sha256=sha256)
+        project.store.annotations.set_label_file(row.id, problem=problem, size=size, sha256=sha256)
     except (StoreError, Full) as error:  # a full disk must not keep what can be read from being read
         logger.warning("what was found of the label file of annotation %d is not noted: %s", row.id, error)

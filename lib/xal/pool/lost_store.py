@@ -55,7 +55,7 @@ def check_store_file(state: Path, url: str) -> None:
 
 def check_store_knows(store: Store, labels: Path) -> None:
     """Refuse a store that never saw an image of this pool and task, for which label files lie here."""
-    if store.knows_images():
+    if store.images.any():
         return
     count = sum(1 for _ in label_files(labels))
     if count:

@@ -39,13 +39,13 @@ class Notes:
         store = self._project.store
         left = set(self._left)
         if self._last_event is None:
-            last = next((event.id for event in store.events(1)), 0)
+            last = next((event.id for event in store.events.read(1)), 0)
             self._write_all()
             self._last_event = last
-        new = store.events(AT_ONCE, after=self._last_event)
+        new = store.events.read(AT_ONCE, after=self._last_event)
         for image in {event.image for event in new if event.kind in PUT_ASIDE and event.image is not None} | left:
             self._left.pop(image, None)
-            self._note(store.annotations(image, active_only=False))
+            self._note(store.annotations.find(image, active_only=False))
         self._last_event = new[-1].id if new else self._last_event
         if new or left or not self._versions:
             self._note_versions()
@@ -54,7 +54,7 @@ class Notes:
 
     def _write_all(self) -> None:
         after = 0
-        while rows := self._project.store.annotations(active_only=False, after=after, limit=AT_ONCE):
+        while rows := self._project.store.annotations.find(active_only=False, after=after, limit=AT_ONCE):
             self._note(rows)
             after = rows[-1].id
 
@@ -67,7 +67,7 @@ class Notes:
                 self._left[row.image] = str(error)
 
     def _note_versions(self) -> None:
-        for row in self._project.store.versions():
+        for row in self._project.store.versions.all():
             folder = self._project.workspace.models / f"v{row.version}"
             if self._versions.get(row.version) != row and folder.is_dir():
                 self._left.pop(folder.name, None)

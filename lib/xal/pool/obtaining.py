@@ -186,6 +186,6 @@ def _let_go(error: BaseException | None) -> None:
 
 def _as_it_is(project: Project, row: ImageRow) -> ImageRow:
     try:
-        return project.store.image(row.id)
+        return project.store.images.get(row.id)
     except NotFound:  # taken out of the pool for good
         return row

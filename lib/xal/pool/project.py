@@ -115,7 +115,7 @@ class Project:
         copies = COPIES if source.fetches else COPIES + FETCHED
         self._copies = Copies(workspace.cache / COPIED, options.bytes_for(copies))
         self._preparation = hashlib.sha256(task.image.model_dump_json().encode()).hexdigest()[:16]
-        self._known = store.known_files()
+        self._known = store.images.known_files()
         self._compared: dict[str, tuple[tuple[int, int], str | None, str | None]] = {}
         """By image the state of the file that was last compared with its facts, and these."""
         self._listing: list[ImageFile] | None = None
@@ -145,8 +145,8 @@ class Project:
             raise StoreLost(f"{error}.\n{hint}") from error
         keep_findings(store, task)
         if archive is None:  # a command beside the server: as the server was last started
-            archive = ArchiveOptions(**store.get_setting(CONF_ARCHIVE, {}))
-        enforce(Limits.model_validate(store.get_setting(CONF_LIMITS, {})) if limits is None else limits)
+            archive = ArchiveOptions(**store.settings.get(CONF_ARCHIVE, {}))
+        enforce(Limits.model_validate(store.settings.get(CONF_LIMITS, {})) if limits is None else limits)
         space = Space(workspace.state, archive.reserve_mb * MB)
         return cls(task, workspace, _source(task, workspace, studies, archive, space), store, archive, space)
 
@@ -159,7 +159,7 @@ class Project:
         listing = self.source.scan(self._known)
         if listing == self._listing:
             return False
-        known = self.store.known_files()
+        known = self.store.images.known_files()
         found = {file.id: file for file in listing}
         fresh = [
             file
@@ -171,10 +171,10 @@ class Project:
         ]
         vanished = [identifier for identifier, file in known.items() if identifier not in found and file.state in THERE]
         if fresh:
-            self.store.put_images(fresh)
-            self.store.update_infos(self.source.infos(file.id for file in fresh))
+            self.store.images.put(fresh)
+            self.store.images.update_infos(self.source.infos(file.id for file in fresh))
         if vanished:
-            self.store.mark_gone(vanished)
+            self.store.images.mark_gone(vanished)
         self._listing, self._known = listing, known | found
         self._next_comparison = time.monotonic() + COMPARE_SECONDS
         return bool(fresh or vanished)
@@ -301,7 +301,7 @@ class Project:
     def copy(self, row: ImageRow, kind: str, suffix: str, make: Callable[[], bytes]) -> Path:
         """A file made from an image, by `make` if it is not kept."""
         if row.fingerprint is None:
-            row = self.store.image(row.id)
+            row = self.store.images.get(row.id)
         path = self._place(row, kind, suffix)
         if not self._copies.has(path):
             self._keep_copy(path, make())
@@ -330,13 +330,13 @@ class Project:
 
     def _keep_facts(self, found: ImageRow) -> None:
         facts = {"checksum": found.checksum, "fingerprint": found.fingerprint}
-        self.store.set_facts(found.id, size=found.size, mtime_ns=found.mtime_ns, **facts)
+        self.store.images.set_facts(found.id, size=found.size, mtime_ns=found.mtime_ns, **facts)
 
     def _key(self, row: ImageRow) -> str:
         return f"{row.id}|{row.size}|{row.mtime_ns}|{row.checksum}|{self._preparation}"
 
     def _mark_unreadable(self, row: ImageRow, error: Exception) -> None:
-        self.store.set_facts(row.id, problem=str(error), size=row.size, mtime_ns=row.mtime_ns)
+        self.store.images.set_facts(row.id, problem=str(error), size=row.size, mtime_ns=row.mtime_ns)
 
     def give_way(self) -> None:
         """Remove what can be made or fetched again, what costs least first, until there is space for labels."""
@@ -348,7 +348,7 @@ class Project:
 
     def alpha(self) -> float:
         """α: what a reviewer set, else what the server was started with, else the task's."""
-        chosen = (self.store.get_setting(key) for key in (ALPHA, CONF_ALPHA))
+        chosen = (self.store.settings.get(key) for key in (ALPHA, CONF_ALPHA))
         return float(next((alpha for alpha in chosen if alpha is not None), self.task.acquisition.alpha))
 
     # the model
@@ -358,7 +358,7 @@ class Project:
 
         Conflict if its weights are not those that were published.
         """
-        version = self.store.current_version()
+        version = self.store.versions.current()
         if version is None:
             return None
         with self._model_lock:
@@ -411,10 +411,10 @@ def _source(task: Task, workspace: Workspace, studies: str, options: ArchiveOpti
 def keep_findings(store: Store, task: Task) -> None:
     """Refuse a task file under which annotations would change their meaning: label files number the findings."""
     ours: dict[str, Any] = {"roi": list(task.roi_findings), "absent": task.absent}
-    known = store.get_setting(FINDINGS)
+    known = store.settings.get(FINDINGS)
     if known == ours:
         return
-    if known is not None and store.annotations():
+    if known is not None and store.annotations.find():
         roi, absent = known["roi"], known["absent"]
         if ours["roi"][: len(roi)] != roi or (absent is not None and absent != task.absent):
             before = ", ".join(repr(name) for name in (*roi, *([absent] if absent else [])))
@@ -423,4 +423,4 @@ def keep_findings(store: Store, task: Task) -> None:
                 f"with {before}, numbered in this order: keep these names and this order and add new findings at the "
                 "end, or give the task another name"
             )
-    store.set_setting(FINDINGS, ours, by="task")
+    store.settings.set(FINDINGS, ours, by="task")

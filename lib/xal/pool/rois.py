@@ -33,13 +33,13 @@ def drawn_roi(project: Project, annotations: Sequence[AnnotationRow]) -> Float32
 
 def known_roi(project: Project, image: str) -> Float32Array | None:
     """What is known to be outlined on an image: by its readers here, else by whoever drew what an archive had of it."""
-    drawn = drawn_roi(project, project.store.drawn_roi(image))
+    drawn = drawn_roi(project, project.store.annotations.drawn_roi(image))
     return drawn if drawn is not None else found_roi(project, image)
 
 
 def found_roi(project: Project, image: str) -> Float32Array | None:
     """The ROIs that an archive had of an image; None if it had none."""
-    return _mean(project, [found_mask(project, row) for row in project.store.found_outlines(image)])
+    return _mean(project, [found_mask(project, row) for row in project.store.outlines.of(image)])
 
 
 def coarse(roi: Float32Array, grid: Sequence[int]) -> Float32Array:

@@ -182,7 +182,7 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
             logger.warning("other machines are refused, since there is no access control: see --conf insecure")
         elif not listens.here_only:
             logger.warning("this server may be reached from other machines, and it has no access control: see --host")
-        counts = self.project.store.counts()
+        counts = self.project.store.images.counts()
         logger.info(
             "%s: %d images, %d settled, %d open; port %s",
             self.project.task.name,
@@ -204,7 +204,7 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
         notes = Notes(self.project).keep
         if not keep:
             return (notes,)
-        if store.url.get_backend_name() != "sqlite":
+        if store.database.url.get_backend_name() != "sqlite":
             logger.info("the server makes no copies of a PostgreSQL database: have it dumped by pg_dump every day")
             return (notes,)
         return (notes, Rotation(store, self.project.workspace.state, keep, self.project.space).turn)
@@ -230,7 +230,7 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
 
     def _look_first(self, watch: Watch) -> None:
         """List the images; but those of an archive that are known from before are served, and the watch lists them."""
-        if self.project.source.fetches and self.project.store.counts()["total"]:
+        if self.project.source.fetches and self.project.store.images.counts()["total"]:
             return
         try:
             watch.scan()

@@ -45,31 +45,31 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
 
     def name(self) -> str:
         """The task's title, unless a person gave another name."""
-        return str(self._store.get_setting("datastore_name", self._project.task.title))
+        return str(self._store.settings.get("datastore_name", self._project.task.title))
 
     def set_name(self, name: str) -> None:
         """Give it a name."""
-        self._store.set_setting("datastore_name", name, by="client")
+        self._store.settings.set("datastore_name", name, by="client")
 
     def description(self) -> str:
         """What it is for."""
-        return str(self._store.get_setting("datastore_description", f"xal: {self._project.task.title}"))
+        return str(self._store.settings.get("datastore_description", f"xal: {self._project.task.title}"))
 
     def set_description(self, description: str) -> None:
         """Describe it."""
-        self._store.set_setting("datastore_description", description, by="client")
+        self._store.settings.set("datastore_description", description, by="client")
 
     # images
 
     def list_images(self) -> list[str]:
         """Ids of all images that can be read."""
-        return [row.id for row in self._store.images(state="ok")]
+        return [row.id for row in self._store.images.find(state="ok")]
 
     def get_labeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:
         """Ids of the images with an annotation of one of the findings `labels` (None: of any)."""
         if label_tag not in (None, "", FINAL):
             return []
-        return [row.id for row in self._store.images(labelled=True) if self._has_finding(row.id, labels)]
+        return [row.id for row in self._store.images.find(labelled=True) if self._has_finding(row.id, labels)]
 
     def get_unlabeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:
         """Ids of the readable images without such an annotation."""
@@ -79,7 +79,7 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
     def _has_finding(self, image: str, findings: list[str] | None) -> bool:
         if not findings:
             return True
-        latest = self._store.latest_annotation(image)
+        latest = self._store.annotations.latest(image)
         return latest is not None and latest.finding in findings
 
     def get_image(self, image_id: str, params: Any = None) -> bytes:
@@ -88,7 +88,7 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
 
     def get_image_uri(self, image_id: str) -> str:
         """The file that clients are sent."""
-        row = self._store.image(image_id)
+        row = self._store.images.get(image_id)
         try:
             return str(self._project.served(row)[0])
         except Unreadable as error:
@@ -96,7 +96,7 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
 
     def get_image_info(self, image_id: str) -> dict[str, Any]:
         """What is known of an image that is not the algorithm's opinion."""
-        row = self._store.image(image_id)
+        row = self._store.images.get(image_id)
         info = dict(row.info)
         if row.problem:
             info["problem"] = row.problem
@@ -106,7 +106,7 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
 
     def update_image_info(self, image_id: str, info: dict[str, Any]) -> None:
         """Add to what is known of an image."""
-        self._store.update_info(image_id, info)
+        self._store.images.update_info(image_id, info)
 
     def add_image(self, image_id: str | None, image_filename: str, image_info: dict[str, Any]) -> str:
         """Take an uploaded image into the pool; refused if it cannot be read or does not fit the task."""
@@ -118,12 +118,12 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
         self._project.space.check("no image is taken")
         self._check_fits(file)
         with self._adding:
-            if identifier in self._store.known_ids([identifier]):
+            if identifier in self._store.images.known_ids([identifier]):
                 raise Conflict(f"image {identifier!r} exists already")
-            self._store.put_images([self._project.source.add(identifier, file, suffix)])
-        self._project.volume(self._store.image(identifier))  # from now on a copy of it is known to be this image
+            self._store.images.put([self._project.source.add(identifier, file, suffix)])
+        self._project.volume(self._store.images.get(identifier))  # from now on a copy of it is known to be this image
         if image_info:
-            self._store.update_info(identifier, image_info)
+            self._store.images.update_info(identifier, image_info)
         return identifier
 
     def _check_fits(self, file: Path) -> None:
@@ -136,7 +136,7 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
 
     def remove_image(self, image_id: str) -> None:
         """Take an image out of the pool for good; its file and its annotations are kept."""
-        self._store.delete_image(image_id, by="client")
+        self._store.images.delete(image_id, by="client")
 
     # labels
 
@@ -157,7 +157,7 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
 
     def get_labels_by_image_id(self, image_id: str) -> dict[str, str]:
         """The tags under which an image has a label."""
-        return {FINAL: image_id} if self._store.latest_annotation(image_id) else {}
+        return {FINAL: image_id} if self._store.annotations.latest(image_id) else {}
 
     def get_label_by_image_id(self, image_id: str, tag: str) -> str:
         """The label's id, or an empty text."""
@@ -184,11 +184,11 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
 
     def remove_label(self, label_id: str, label_tag: str) -> None:
         """Withdraw the latest annotation of an image; its file is kept."""
-        self._store.withdraw(self._latest(label_id, label_tag).id, by="client")
+        self._store.annotations.withdraw(self._latest(label_id, label_tag).id, by="client")
 
     def _latest(self, image: str, tag: str) -> AnnotationRow:
-        self._store.image(image)
-        latest = self._store.latest_annotation(image) if tag in ("", FINAL) else None
+        self._store.images.get(image)
+        latest = self._store.annotations.latest(image) if tag in ("", FINAL) else None
         if latest is None:
             raise NotFound(f"image {image!r} has no label tagged {tag!r}")
         return latest
@@ -216,7 +216,7 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
                 "image": str(self._project.served(settled.image)[0]),
                 "label": str(checked_label(self._project, settled.annotations[-1])),
             }
-            for settled in self._store.settled()
+            for settled in self._store.annotations.settled()
         ]
 
     def get_dataset_archive(self, limit_cases: int | None) -> str:
@@ -226,7 +226,7 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
         an archive's that does not answer: a part of the data set would look like the whole.
         """
         self._project.source.check_not_away()
-        rows = [row for row in self._store.images(labelled=True, limit=limit_cases or None) if not row.outdated]
+        rows = [row for row in self._store.images.find(labelled=True, limit=limit_cases or None) if not row.outdated]
         if not rows:
             raise NotFound("there is nothing to download: no image has been handed in")
         with tempfile.NamedTemporaryFile(prefix="dataset-", suffix=".zip", delete=False) as file:
@@ -270,7 +270,7 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
 
     def status(self) -> dict[str, Any]:
         """The counts Slicer's bar shows."""
-        counts = self._store.counts()
+        counts = self._store.images.counts()
         return {
             "total": counts["total"],
             "completed": counts["completed"],
@@ -282,12 +282,12 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
 
     def json(self) -> dict[str, Any]:
         """Every image with its label, or, of a large pool, the labelled ones and a word that it is so."""
-        truncated = self._store.counts()["total"] > LARGE_POOL
-        listing = self._listing(self._store.images(labelled=True if truncated else None, limit=LARGE_POOL))
+        truncated = self._store.images.counts()["total"] > LARGE_POOL
+        listing = self._listing(self._store.images.find(labelled=True if truncated else None, limit=LARGE_POOL))
         return {**listing, "truncated": True} if truncated else listing
 
     def _listing(self, rows: list[ImageRow]) -> dict[str, Any]:
-        latest = {annotation.image: annotation for annotation in self._store.annotations()}  # oldest first
+        latest = {annotation.image: annotation for annotation in self._store.annotations.find()}  # oldest first
         return {
             "name": self.name(),
             "description": self.description(),

@@ -63,9 +63,9 @@ class _XalInfer(InferTask):  # type: ignore[misc]  # monailabel has no types
         if self._project.task.reveal == "always" or reader.reviewer:
             return True
         store = self._project.store
-        if store.unread(1):  # it might be a copy of one of these
+        if store.images.unread(1):  # it might be a copy of one of these
             return False
-        same = store.by_fingerprint(fingerprint(volume or subject.volume(self._project)))
+        same = store.images.by_fingerprint(fingerprint(volume or subject.volume(self._project)))
         return all(may_see(self._project, reader, image) for image in same)
 
     def _read(self, model: Model, volume: Volume, finding: str | None) -> Prediction:

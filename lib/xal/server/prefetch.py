@@ -58,15 +58,15 @@ class Prefetch:
     def _wanted(self) -> dict[str, None]:
         """Ids, those being read first, and last those whose lease may be over while somebody still draws on them."""
         store = self._project.store
-        leased, head = (lease.image for lease in store.leases()), (row.id for row in store.head(HEAD))
-        return dict.fromkeys([*leased, *head, *store.given_lately(time.time() - LATE_SECONDS, LATE)])
+        leased, head = (lease.image for lease in store.queue.leases()), (row.id for row in store.queue.head(HEAD))
+        return dict.fromkeys([*leased, *head, *store.queue.given_lately(time.time() - LATE_SECONDS, LATE)])
 
     def _get(self, image: str, patience: Patience | None) -> None:
         self._next_look[image] = time.monotonic() + RETRY_SECONDS
         self._here.discard(image)
         self._refused.pop(image, None)
         try:
-            row = self._project.store.image(image)
+            row = self._project.store.images.get(image)
         except NotFound:  # taken out of the pool for good
             return
         answer = obtain(self._project, row, self._project.served, patience) if row.state == "ok" else Ready(None, row)

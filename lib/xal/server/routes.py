@@ -172,7 +172,7 @@ def _infer(app: App) -> APIRouter:
                 raise NotFound(f"no session {session_id!r}: it may have expired")
             result = run(Subject(None, Path(session.image)))
         elif image:
-            result = run(Subject(app.project.store.image(image), None))
+            result = run(Subject(app.project.store.images.get(image), None))
         else:
             raise BadInput("name an image, a session, or send a file")
         return _infer_reply(result, output)
@@ -234,10 +234,10 @@ def _work(app: App) -> APIRouter:
         return dict(task)
 
     def stop(method: str, kind: JobKind) -> Json | None:
-        running = app.project.store.running(kind)  # asked first: once it is stopped it does not count as running
+        running = app.project.store.jobs.running(kind)  # asked first: once it is stopped it does not count as running
         stopped = AsyncTask.stop(method)
         if running is not None and stopped is not None:
-            app.project.store.finish_job(running.id, "stopped", "stopped by a client")
+            app.project.store.jobs.finish(running.id, "stopped", "stopped by a client")
         return None if stopped is None else dict(stopped)
 
     @router.post("/train/{model}", summary="Start training")
@@ -318,7 +318,7 @@ def _images(app: App) -> APIRouter:
     @router.head("/image", summary="Whether an image exists, and has this checksum")
     def check(image: str, user: AnyUser, check_sum: str | None = None) -> Json:
         with one_request():
-            _, checksum = app.project.served(app.project.store.image(image))
+            _, checksum = app.project.served(app.project.store.images.get(image))
         if check_sum and check_sum.removeprefix("SHA256:") != checksum:
             raise NotFound("the image has another checksum")
         return {}

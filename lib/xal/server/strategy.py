@@ -44,14 +44,16 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
             return self._first_at_hand(reader, passed_over)
         finally:
             for offer in reversed(passed_over):  # the reader does not get them, so that nobody waits for them
-                self._project.store.take_back(offer, reader.name)
+                self._project.store.queue.take_back(offer, reader.name)
 
     def _first_at_hand(self, reader: Reader, passed_over: list[Offer]) -> dict[str, Any]:
         """The best image that can be had: one that the archive cannot give keeps nobody from the next ones."""
         failed: list[Later] = []
         patience, later = Patience(), self._later.now()
         while True:
-            offer = self._project.store.next_sample(reader.name, self._order, self._project.task.lease_minutes * 60)
+            offer = self._project.store.queue.next_sample(
+                reader.name, self._order, self._project.task.lease_minutes * 60
+            )
             if offer is None or offer.image.id in {one.image.id for one in passed_over}:
                 passed_over += [offer] if offer else []
                 if not passed_over:
@@ -73,7 +75,7 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
                 if patience.refuse():
                     raise answer.error
             elif answer.why is Why.GONE:  # since the last scan; if it returns, a scan finds it
-                self._project.store.mark_gone([offer.image.id])
+                self._project.store.images.mark_gone([offer.image.id])
 
     def _reply(self, offer: Offer, reader: Reader, row: ImageRow) -> dict[str, Any]:
         path, checksum = self._project.served(row)
@@ -97,7 +99,7 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
         if self._share_paths and not single_slices:  # in place, a single slice lies among its like
             reply["path"] = str(path)
         if self._project.task.reveal == "always":
-            prediction = self._project.store.prediction(row.id)
+            prediction = self._project.store.predictions.get(row.id)
             if prediction is not None:
                 reply["xal"] |= {"finding": prediction.finding, "probabilities": prediction.probabilities}
         return reply

@@ -63,8 +63,8 @@ class ClassifierTrain(TrainTask):  # type: ignore[misc]  # monailabel has no typ
     def stats(self) -> dict[str, Any]:
         """What Slicer's progress and accuracy bars read; every number is finite."""
         store = self._project.store
-        published = store.current_version()
-        last = next(iter(store.jobs("train", limit=1)), None)
+        published = store.versions.current()
+        last = next(iter(store.jobs.latest("train", limit=1)), None)
         progress = last.progress if last else {}
         total_time = (last.finished_at - last.started_at) if last and last.finished_at else 0
         stats: dict[str, Any] = {

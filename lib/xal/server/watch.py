@@ -143,14 +143,17 @@ class Watch:
 
     def _bury(self) -> None:
         """A job whose process was killed from outside is not said to run."""
-        self._project.store.live_orphans()
+        self._project.store.jobs.live_orphans()
 
     def _score(self) -> None:
         """Ask for scoring when scores, or the images chosen by them, are out of date and nobody is on it."""
-        version = self._project.store.current_version()
+        version = self._project.store.versions.current()
         if self._ask is None or version is None or self._project.space.is_low() or not scoring_is_due():
             return
-        stale, unchosen = self._project.store.stale_count(version.version), is_due(self._project, version.version)
+        stale, unchosen = (
+            self._project.store.predictions.stale_count(version.version),
+            is_due(self._project, version.version),
+        )
         wanted = (version.version, stale, self._project.alpha() if unchosen else None)
         again = wanted != self._asked_for or time.monotonic() > self._asked_at + RETRY_SECONDS
         if again and (unchosen or (stale and self._has_work(version.version))):
@@ -161,7 +164,7 @@ class Watch:
     def _has_work(self, version: int) -> bool:
         """Whether an image waits for its score that is not put aside: a run for these alone would do nothing."""
         aside = put_aside(self._project).now()
-        waiting = {row.id for row, _ in self._project.store.stale(version, len(aside) + 1)}
+        waiting = {row.id for row, _ in self._project.store.predictions.stale(version, len(aside) + 1)}
         return not waiting <= aside
 
     def _look_again(self) -> None:
@@ -190,7 +193,7 @@ class Watch:
         """
         until, later = time.monotonic() + READ_AHEAD_SECONDS, self._later.now()
         patience = Patience(self._project.source)
-        for row in self._project.store.unread(READ_AHEAD_IMAGES + len(later)):
+        for row in self._project.store.images.unread(READ_AHEAD_IMAGES + len(later)):
             if row.id in later:
                 continue
             answer = obtain(self._project, row, self._project.learn, patience)

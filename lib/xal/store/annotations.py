@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import Connection, func, select
 
-from xal.errors import Conflict, NotFound
+from xal.errors import Conflict
 from xal.store.pool import Values, image_row
-from xal.store.queue import Queue
 from xal.store.rows import AnnotationRow, NewAnnotation, SettledImage
-from xal.store.schema import annotation_table, deliveries, given, images, leases, readers
-from xal.store.settling import Settling, same_pixels
+from xal.store.schema import annotation_table, given, images, leases
+from xal.store.settling import same_pixels
+from xal.store.standing import Standing, annotation_row
 from xal.task import ReadingSettings
 
 
-def annotation_row(row: Values) -> AnnotationRow:
-    """A row of the table as callers see it."""
-    return AnnotationRow(**{name: row[name] for name in AnnotationRow.__dataclass_fields__})
-
-
-def read_twice(pool: str, image: str, share: float) -> bool:
-    """Whether the image belongs to the share that needs one reading more; the same answer for it every time."""
-    digest = hashlib.sha256(f"double\0{pool}\0{image}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") < share * 2**64
-
-
-class Annotations(Queue, Settling):
+class Annotations(Standing):
     """The part of the store that keeps what readers hand in."""
 
-    def add_annotation(
+    def add(
         self,
         new: NewAnnotation,
         write_label: Callable[[int], str],
@@ -72,14 +59,14 @@ class Annotations(Queue, Settling):
             revision = (connection.execute(last).scalar() or 0) + 1
             path = write_label(revision)
             values = {**vars(new), "revision": revision, "label_path": path, "active": True, "created_at": at}
-            number = self._insert(connection, annotation_table, values)
+            number = self._db.insert(connection, annotation_table, values)
             kind = "submit" if new.source == "reader" else "import"
             detail = {"annotation": number, "revision": revision, "finding": new.finding, "offered_at": offered}
-            self._log(connection, kind, new.reader, new.image, detail)
+            self._db.log(connection, kind, new.reader, new.image, detail)
             self._settle(connection, image, new.reader)
             return self._annotation(connection, number), True
 
-        return self._write(work)
+        return self._db.write(work)
 
     def withdraw(self, annotation: int, by: str) -> AnnotationRow:
         """Take an annotation back: it stays as a tombstone, the image returns to the pool if it must.
@@ -94,13 +81,13 @@ class Annotations(Queue, Settling):
                 return row
             gone = {"withdrawn_at": time.time(), "withdrawn_by": by}
             connection.execute(annotation_table.update().where(annotation_table.c.id == annotation).values(gone))
-            self._log(connection, "withdraw", by, row.image, {"annotation": annotation, "of": row.reader})
+            self._db.log(connection, "withdraw", by, row.image, {"annotation": annotation, "of": row.reader})
             self._settle(connection, self._row(connection, row.image, deleted=True), row.reader)
             self._send_what_stands_again(connection, row)
             self._reject_what_was_sent(connection, row)
             return self._annotation(connection, annotation)
 
-        return self._write(work)
+        return self._db.write(work)
 
     def _give_way(self, connection: Connection, annotation: int, new: NewAnnotation, at: float) -> None:
         """What another reader said of the image stands no more: `new` takes its place."""
@@ -119,37 +106,20 @@ class Annotations(Queue, Settling):
         gone = {"withdrawn_at": at, "withdrawn_by": new.reader, "active": False}
         connection.execute(annotation_table.update().where(standing).values(gone))
         self._reject_what_was_sent(connection, row)
-        self._log(connection, "revise", new.reader, new.image, {"annotation": annotation, "of": row.reader})
-
-    def _send_what_stands_again(self, connection: Connection, withdrawn: AnnotationRow) -> None:
-        """An earlier revision that was not sent because there was a later one is to be sent after all."""
-        standing = select(annotation_table.c.id).where(
-            self._by(withdrawn.image, withdrawn.reader), annotation_table.c.active.is_(True)
-        )
-        dropped = (deliveries.c.state == "dropped") & deliveries.c.annotation.in_(standing)
-        connection.execute(
-            deliveries.update().where(self._mine(deliveries), dropped).values(state="waiting", next_try=0.0, tries=0)
-        )
-
-    def _reject_what_was_sent(self, connection: Connection, withdrawn: AnnotationRow) -> None:
-        """What an archive has of annotations that were withdrawn is to be rejected there."""
-        gone = select(annotation_table.c.id).where(
-            self._by(withdrawn.image, withdrawn.reader), annotation_table.c.withdrawn_at.is_not(None)
-        )
-        sent = (deliveries.c.state == "sent") & deliveries.c.annotation.in_(gone)
-        fresh = {"state": "withdrawn", "next_try": 0.0, "tries": 0}
-        connection.execute(deliveries.update().where(self._mine(deliveries), sent).values(fresh))
+        self._db.log(connection, "revise", new.reader, new.image, {"annotation": annotation, "of": row.reader})
 
     def sent_before(self, image: str, reader: str, submission_id: str | None) -> AnnotationRow | None:
         """The annotation of this image that the reader's submission of that number already became."""
-        row = self._read(lambda c: self._numbered(c, image, reader, submission_id))
+        row = self._db.read(lambda c: self._numbered(c, image, reader, submission_id))
         return None if row is None else annotation_row(row)
 
     def _numbered(self, connection: Connection, image: str, reader: str, submission_id: str | None) -> Values | None:
         if submission_id is None:
             return None
         same = (annotation_table.c.submission_id == submission_id) & (annotation_table.c.reader == reader)
-        row = connection.execute(select(annotation_table).where(self._mine(annotation_table), same)).mappings().first()
+        row = (
+            connection.execute(select(annotation_table).where(self._db.mine(annotation_table), same)).mappings().first()
+        )
         if row is not None and row["image"] != image:
             raise Conflict(f"submission_id {submission_id!r} was already used for image {row['image']!r}")
         return row
@@ -181,43 +151,20 @@ class Annotations(Queue, Settling):
         )
         return connection.execute(query).mappings().first()
 
-    def _required(self, connection: Connection, new: NewAnnotation, settings: ReadingSettings) -> int:
-        """How many readings the image takes, as things are at its first one."""
-        others = select(readers.c.reader).where(self._mine(readers), readers.c.reader != new.reader).limit(1)
-        twice = read_twice(self.pool, new.image, settings.double) and connection.execute(others).first() is not None
-        return settings.per_image + int(twice)
-
     def _take_back_offer(self, connection: Connection, image: str, reader: str) -> float | None:
         """End the reader's lease; when the image was given to this reader."""
         lease = (leases.c.image == image) & (leases.c.reader == reader)
-        connection.execute(leases.delete().where(self._mine(leases), lease))
-        offer = self._mine(given) & (given.c.image == image) & (given.c.reader == reader)
+        connection.execute(leases.delete().where(self._db.mine(leases), lease))
+        offer = self._db.mine(given) & (given.c.image == image) & (given.c.reader == reader)
         at = connection.execute(select(given.c.at).where(offer)).scalar()
         connection.execute(given.delete().where(offer))
         return at
 
-    def _settle(self, connection: Connection, image: Values, reader: str) -> None:
-        """Find out which revision of this reader stands, and what all standing ones together mean for the image."""
-        own = self._by(image["id"], reader)
-        stands = select(func.max(annotation_table.c.revision)).where(own, annotation_table.c.withdrawn_at.is_(None))
-        revision = connection.execute(stands).scalar()
-        active = annotation_table.c.revision == (0 if revision is None else revision)
-        connection.execute(annotation_table.update().where(own).values(active=active))
-        standing = self._active(connection, annotation_table.c.image == image["id"])
-        if image["decision"] is not None:  # it was made of other annotations than there are now
-            self._log(connection, "decision dropped", image=image["id"], detail=image["decision"])
-            image = {**image, "decision": None}
-        values = self._meaning(connection, image, standing, image["fingerprint"])
-        if values["complete"] and values["finding"] is None and not values["outdated"]:
-            said = {row["reader"]: row["finding"] for row in standing}
-            self._log(connection, "disagreement", image=image["id"], detail={"findings": said})
-        self._change(connection, [(image, values)])
-
-    def annotation(self, annotation: int) -> AnnotationRow:
+    def get(self, annotation: int) -> AnnotationRow:
         """One annotation by number; NotFound if there is none."""
-        return self._read(lambda c: self._annotation(c, annotation))
+        return self._db.read(lambda c: self._annotation(c, annotation))
 
-    def annotations(
+    def find(
         self,
         image: str | None = None,
         *,
@@ -227,7 +174,7 @@ class Annotations(Queue, Settling):
         limit: int | None = None,
     ) -> list[AnnotationRow]:
         """Annotations, oldest first; at most `limit` of those `after` a number."""
-        query = select(annotation_table).where(self._mine(annotation_table)).order_by(annotation_table.c.id)
+        query = select(annotation_table).where(self._db.mine(annotation_table)).order_by(annotation_table.c.id)
         query = query.limit(limit)
         if after is not None:
             query = query.where(annotation_table.c.id > after)
@@ -237,27 +184,27 @@ class Annotations(Queue, Settling):
             query = query.where(annotation_table.c.reader == reader)
         if active_only:
             query = query.where(annotation_table.c.active.is_(True))
-        return [annotation_row(row) for row in self._read(lambda c: c.execute(query).mappings().all())]
+        return [annotation_row(row) for row in self._db.read(lambda c: c.execute(query).mappings().all())]
 
-    def latest_annotation(self, image: str) -> AnnotationRow | None:
+    def latest(self, image: str) -> AnnotationRow | None:
         """The newest active annotation of an image, whoever made it."""
-        return next(iter(reversed(self.annotations(image))), None)
+        return next(iter(reversed(self.find(image))), None)
 
     def handed_in(self, image: str, reader: str | None) -> bool:
         """Whether this reader (None: anyone) ever handed in this image; withdrawn ones count, they were seen."""
         query = (
             select(annotation_table.c.id)
-            .where(self._mine(annotation_table), annotation_table.c.image == image)
+            .where(self._db.mine(annotation_table), annotation_table.c.image == image)
             .limit(1)
         )
         if reader is not None:
             query = query.where(annotation_table.c.reader == reader)
-        return self._read(lambda c: c.execute(query).first()) is not None
+        return self._db.read(lambda c: c.execute(query).first()) is not None
 
     def was_given(self, image: str, reader: str) -> bool:
         """Whether Next Sample gave this reader this image, which the reader has not handed in since."""
-        offer = self._mine(given) & (given.c.image == image) & (given.c.reader == reader)
-        return self._read(lambda c: c.execute(select(given.c.at).where(offer)).first()) is not None
+        offer = self._db.mine(given) & (given.c.image == image) & (given.c.reader == reader)
+        return self._db.read(lambda c: c.execute(select(given.c.at).where(offer)).first()) is not None
 
     def set_label_file(
         self, annotation: int, *, size: int | None = None, sha256: str | None = None, problem: str | None = None
@@ -269,44 +216,44 @@ class Annotations(Queue, Settling):
             "file_sha256": func.coalesce(known.file_sha256, sha256),
             "file_problem": problem,
         }
-        mine = self._mine(annotation_table) & (known.id == annotation)
-        self._write(lambda c: c.execute(annotation_table.update().where(mine).values(values)))
+        mine = self._db.mine(annotation_table) & (known.id == annotation)
+        self._db.write(lambda c: c.execute(annotation_table.update().where(mine).values(values)))
 
-    def damaged_labels(self, limit: int | None = None, after: int = 0) -> list[AnnotationRow]:
+    def damaged(self, limit: int | None = None, after: int = 0) -> list[AnnotationRow]:
         """Annotations whose label file is not as it was handed in, oldest first; at most `limit` of those `after`."""
-        mine = self._mine(annotation_table) & annotation_table.c.file_problem.is_not(None)
+        mine = self._db.mine(annotation_table) & annotation_table.c.file_problem.is_not(None)
         query = select(annotation_table).where(mine, annotation_table.c.id > after).order_by(annotation_table.c.id)
-        return [annotation_row(row) for row in self._read(lambda c: c.execute(query.limit(limit)).mappings().all())]
+        return [annotation_row(row) for row in self._db.read(lambda c: c.execute(query.limit(limit)).mappings().all())]
 
-    def damaged_label_count(self) -> int:
+    def damaged_count(self) -> int:
         """How many these are."""
-        mine = self._mine(annotation_table) & annotation_table.c.file_problem.is_not(None)
+        mine = self._db.mine(annotation_table) & annotation_table.c.file_problem.is_not(None)
         query = select(func.count()).select_from(annotation_table).where(mine)
-        return int(self._read(lambda c: c.execute(query).scalar()) or 0)
+        return int(self._db.read(lambda c: c.execute(query).scalar()) or 0)
 
     def unless_label_is_named(self, path: str, work: Callable[[], None]) -> None:
         """Do this if no annotation has its label file there.
 
         It is asked as a writer: a transaction of whose end nobody was told has come to its end by then.
         """
-        mine = self._mine(annotation_table) & (annotation_table.c.label_path == path)
+        mine = self._db.mine(annotation_table) & (annotation_table.c.label_path == path)
 
         def ask(connection: Connection) -> None:
             if connection.execute(select(annotation_table.c.id).where(mine).limit(1)).first() is None:
                 work()
 
-        self._write(ask)
+        self._db.write(ask)
 
-    def label_counts(self) -> list[tuple[str, str, int]]:
+    def counts(self) -> list[tuple[str, str, int]]:
         """Finding, reader, and how many annotations that stand are this finding by this reader."""
         columns = (annotation_table.c.finding, annotation_table.c.reader)
         query = (
             select(*columns, func.count())
-            .where(self._mine(annotation_table), annotation_table.c.active.is_(True))
+            .where(self._db.mine(annotation_table), annotation_table.c.active.is_(True))
             .group_by(*columns)
             .order_by(*columns)
         )
-        return [(finding, reader, count) for finding, reader, count in self._read(lambda c: c.execute(query).all())]
+        return [(finding, reader, count) for finding, reader, count in self._db.read(lambda c: c.execute(query).all())]
 
     def settled(self) -> list[SettledImage]:
         """Images to train on: settled finding, file there and readable, not excluded; ordered by id.
@@ -314,13 +261,13 @@ class Annotations(Queue, Settling):
         Their annotations are those of this finding, drawn on the pixels that the image has now.
         """
         usable = (images.c.finding.is_not(None)) & (images.c.state == "ok") & (images.c.excluded.is_(None))
-        query = select(images).where(self._mine(images), images.c.labelled.is_(True), usable).order_by(images.c.id)
+        query = select(images).where(self._db.mine(images), images.c.labelled.is_(True), usable).order_by(images.c.id)
 
         def work(connection: Connection) -> tuple[Sequence[Values], Sequence[Values]]:
             rows = connection.execute(query).mappings().all()
             return rows, self._active(connection, annotation_table.c.active.is_(True))
 
-        rows, active = self._read(work)
+        rows, active = self._db.read(work)
         of_image: dict[str, list[AnnotationRow]] = defaultdict(list)
         for row in active:
             of_image[row["image"]].append(annotation_row(row))
@@ -339,17 +286,5 @@ class Annotations(Queue, Settling):
 
     def drawn_roi(self, image: str) -> list[AnnotationRow]:
         """The active annotations of an image that have an ROI on the pixels it has now."""
-        now = self._read(lambda c: self._row(c, image, deleted=True))["fingerprint"]
-        return [row for row in self.annotations(image) if row.roi_voxels > 0 and same_pixels(row.fingerprint, now)]
-
-    def _by(self, image: str, reader: str) -> ColumnElement[bool]:
-        return (
-            self._mine(annotation_table) & (annotation_table.c.image == image) & (annotation_table.c.reader == reader)
-        )
-
-    def _annotation(self, connection: Connection, number: int) -> AnnotationRow:
-        query = select(annotation_table).where(self._mine(annotation_table), annotation_table.c.id == number)
-        row: Any = connection.execute(query).mappings().first()
-        if row is None:
-            raise NotFound(f"there is no annotation {number}")
-        return annotation_row(row)
+        now = self._db.read(lambda c: self._row(c, image, deleted=True))["fingerprint"]
+        return [row for row in self.find(image) if row.roi_voxels > 0 and same_pixels(row.fingerprint, now)]

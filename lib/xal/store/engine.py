@@ -38,62 +38,66 @@ TRANSIENT_STATES = frozenset({"40001", "40P01", "55P03"})
 """PostgreSQL: serialization failure, deadlock, lock not available."""
 
 
-class Base:
-    """What every part of the store shares: pool, task, transactions."""
+class Database:
+    """One pool and task in a database: its transactions, and what statements about it have in common."""
 
     def __init__(self, url: URL, pool: str, task: str) -> None:
+        """Nothing is opened before the first transaction."""
         self.pool = pool
         self.task = task
         self.url = url
-        self._engine = _engine(url)
-        self._file = _identity(url) if self._is_sqlite else None
-        fork.watch(self._engine)
+        self.engine = _engine(url)
+        self._file = _identity(url) if self.is_sqlite else None
+        fork.watch(self.engine)
         # SQLite's writers in other processes poll for the lock; threads of this one need not.
-        self._turn: AbstractContextManager[Any] = threading.Lock() if self._is_sqlite else nullcontext()
+        self._turn: AbstractContextManager[Any] = threading.Lock() if self.is_sqlite else nullcontext()
 
     @property
-    def _is_sqlite(self) -> bool:
+    def is_sqlite(self) -> bool:
+        """Whether it is a file."""
         return self.url.get_backend_name() == "sqlite"
 
     @property
     def where(self) -> str:
         """The database in words, without its password."""
-        return str(self.url.database) if self._is_sqlite else self.url.render_as_string(hide_password=True)
+        return str(self.url.database) if self.is_sqlite else self.url.render_as_string(hide_password=True)
 
-    def _mine(self, table: Table) -> ColumnElement[bool]:
+    def mine(self, table: Table) -> ColumnElement[bool]:
         """Rows of this pool and task."""
         return and_(table.c.pool == self.pool, table.c.task == self.task)
 
     @property
-    def _scope(self) -> dict[str, Any]:
+    def scope(self) -> dict[str, Any]:
+        """What makes a new row one of this pool and task."""
         return {"pool": self.pool, "task": self.task}
 
-    def _read(self, work: Callable[[Connection], T]) -> T:
+    def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on one consistent view of the database."""
-        return self._attempt(lambda _: self._run(work, writes=False, outcome=[]))
+        return self.attempt(lambda _: self._run(work, writes=False, outcome=[]))
 
-    def _write(self, work: Callable[[Connection], T]) -> T:
+    def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` as one transaction, alone among the writers of this pool and task; it may be run again."""
-        return self._attempt(lambda outcome: self._run(work, writes=True, outcome=outcome))
+        return self.attempt(lambda outcome: self._run(work, writes=True, outcome=outcome))
 
     def _run(self, work: Callable[[Connection], T], *, writes: bool, outcome: list[str]) -> T:
-        self._check_in_place()
-        with fork.in_use(), self._turn if writes else nullcontext(), self._engine.connect() as connection:
+        self.check_in_place()
+        with fork.in_use(), self._turn if writes else nullcontext(), self.engine.connect() as connection:
             if writes:
                 connection = connection.execution_options(xal_writes=True)
             with connection.begin():
-                if writes and not self._is_sqlite:
+                if writes and not self.is_sqlite:
                     connection.execute(select(func.pg_advisory_xact_lock(_lock_number(self.pool, self.task))))
                 result = work(connection)
                 outcome.append("committing")
             return result
 
-    def _check_in_place(self) -> None:
+    def check_in_place(self) -> None:
         """SQLite goes on writing to a file that was removed, and begins a new one beside it: what is said is lost."""
         if self._file is not None and _identity(self.url) != self._file:
             raise StoreLost(f"{self.where} was removed or replaced while it was in use; nothing was changed")
 
-    def _attempt(self, run: Callable[[list[str]], T]) -> T:
+    def attempt(self, run: Callable[[list[str]], T]) -> T:
+        """Run it, again where nothing has happened yet and another try may go better, or say in words why not."""
         for attempt in range(1, ATTEMPTS + 1):
             outcome: list[str] = []
             try:
@@ -106,25 +110,25 @@ class Base:
                 raise StoreError(f"{self.where} is busy: no connection has become free; nothing was changed") from error
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _upsert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    def upsert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows, or replace those of the same key; all rows name the same columns."""
-        dialect = sqlite if self._is_sqlite else postgresql
+        dialect = sqlite if self.is_sqlite else postgresql
         statement = dialect.insert(table)
         keys = {column.name for column in table.primary_key}
         changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
         connection.execute(statement.on_conflict_do_update(index_elements=sorted(keys), set_=changed), list(rows))
 
-    def _plan_anew(self) -> None:
+    def plan_anew(self) -> None:
         """After many new images: until its autovacuum has counted them, PostgreSQL reads the whole pool to find one."""
-        if not self._is_sqlite:
-            self._write(lambda connection: connection.execute(text(f"ANALYZE {schema.images.name}")))
+        if not self.is_sqlite:
+            self.write(lambda connection: connection.execute(text(f"ANALYZE {schema.images.name}")))
 
-    def _insert(self, connection: Connection, table: Table, row: Mapping[str, Any]) -> int:
+    def insert(self, connection: Connection, table: Table, row: Mapping[str, Any]) -> int:
         """Insert a row into a table that numbers its rows; the number."""
-        key: Any = connection.execute(table.insert(), {**self._scope, **row}).inserted_primary_key
+        key: Any = connection.execute(table.insert(), {**self.scope, **row}).inserted_primary_key
         return int(key[0])
 
-    def _log(
+    def log(
         self,
         connection: Connection,
         kind: str,
@@ -134,7 +138,19 @@ class Base:
     ) -> int:
         """Note an event within the transaction it tells of."""
         row = {"at": time.time(), "kind": kind, "reader": reader, "image": image, "detail": dict(detail or {})}
-        return self._insert(connection, schema.events, row)
+        return self.insert(connection, schema.events, row)
+
+    def close(self) -> None:
+        """Close this process's connections."""
+        self.engine.dispose()
+
+
+class Part:
+    """A part of the store; all of them share the database."""
+
+    def __init__(self, database: Database) -> None:
+        """Work on this database."""
+        self._db = database
 
 
 def open_database(url: str) -> URL:
@@ -150,11 +166,11 @@ def open_database(url: str) -> URL:
         raise StoreError(f"the store runs on sqlite or postgresql, not on {backend}")
     if backend == "sqlite":
         _check_file(parsed)
-    base = Base(parsed, "", "")
+    database = Database(parsed, "", "")
     try:
-        base._write(lambda connection: migrations.prepare(connection, base.where))
+        database.write(lambda connection: migrations.prepare(connection, database.where))
     finally:
-        base._engine.dispose()
+        database.close()
     return parsed
 
 

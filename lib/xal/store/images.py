@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from xal.errors import BadInput, NotFound
-from xal.store.pool import Values, image_row, shuffled
+from xal.store.pool import Values, image_row
 from xal.store.rows import THERE, Counts, ImageFile, ImageRow, ImageState
-from xal.store.schema import NO_PLACE, UNSCORED, annotation_table, images, leases, tallies
+from xal.store.schema import annotation_table, images, leases, tallies
 from xal.store.settling import Settling
 
 BATCH = 1_000
@@ -24,19 +24,19 @@ class Images(Settling):
     def known_files(self) -> dict[str, ImageFile]:
         """Every image by id, gone and deleted ones too: what a scan of the source compares with."""
         columns = [images.c[name] for name in ImageFile.__dataclass_fields__]
-        query = select(*columns).where(self._mine(images))
-        return {row["id"]: ImageFile(**row) for row in self._read(lambda c: c.execute(query).mappings().all())}
+        query = select(*columns).where(self._db.mine(images))
+        return {row["id"]: ImageFile(**row) for row in self._db.read(lambda c: c.execute(query).mappings().all())}
 
-    def knows_images(self) -> bool:
+    def any(self) -> bool:
         """Whether this pool and task ever had an image."""
-        query = select(images.c.id).where(self._mine(images)).limit(1)
-        return self._read(lambda c: c.execute(query).first()) is not None
+        query = select(images.c.id).where(self._db.mine(images)).limit(1)
+        return self._db.read(lambda c: c.execute(query).first()) is not None
 
     def known_ids(self, ids: Sequence[str]) -> set[str]:
         """Those of the ids that are taken, be it by an image whose file is gone or that was deleted."""
-        return set(self._read(lambda c: self._rows(c, ids)))
+        return set(self._db.read(lambda c: self._rows(c, ids)))
 
-    def put_images(self, files: Iterable[ImageFile]) -> int:
+    def put(self, files: Iterable[ImageFile]) -> int:
         """Add new images and renew changed ones; how many were added, changed or came back.
 
         A changed size or time clears what was known of the content and makes the prediction stale. An image that was
@@ -46,9 +46,9 @@ class Images(Settling):
         total = 0
         for start in range(0, len(listed), BATCH):
             some = listed[start : start + BATCH]
-            total += self._write(lambda c, some=some: self._put(c, some))  # type: ignore[misc]
+            total += self._db.write(lambda c, some=some: self._put(c, some))  # type: ignore[misc]
             if len(some) == BATCH:
-                self._plan_anew()
+                self._db.plan_anew()
         return total
 
     def _put(self, connection: Connection, files: Sequence[ImageFile]) -> int:
@@ -72,30 +72,6 @@ class Images(Settling):
         self._change(connection, back)
         return len(added) + len(changed) + len(back)
 
-    def _new(self, file: ImageFile, now: float) -> dict[str, Any]:
-        return {
-            **self._scope,
-            "id": file.id,
-            "path": file.path,
-            "size": file.size,
-            "mtime_ns": file.mtime_ns,
-            "state": "ok",
-            "info": {},
-            "excluded": None,
-            "complete": False,
-            "finding": None,
-            "labelled": False,
-            "outdated": False,
-            "open": True,
-            "status": "waiting",
-            "score": UNSCORED,
-            "place": NO_PLACE,
-            "uncertainty": UNSCORED,
-            "fresh": 0,
-            "shuffle": shuffled(self.pool, self.task, file.id),
-            "added_at": now,
-        }
-
     def mark_gone(self, ids: Iterable[str]) -> int:
         """These files vanished: they are not offered any more, their annotations are kept. How many were there."""
         names = list(ids)
@@ -105,7 +81,7 @@ class Images(Settling):
             self._change(connection, [(row, {"state": "gone"}) for row in there])
             return len(there)
 
-        return self._write(work)
+        return self._db.write(work)
 
     def set_facts(
         self,
@@ -136,11 +112,11 @@ class Images(Settling):
             if problem is not None:
                 values.update(problem=problem, state="unreadable")
             if problem is not None and problem != row["problem"]:
-                self._log(connection, "unreadable", image=image, detail={"problem": problem})
+                self._db.log(connection, "unreadable", image=image, detail={"problem": problem})
             self._change(connection, [(row, values)])
             return True
 
-        return self._write(work)
+        return self._db.write(work)
 
     def _seen(self, connection: Connection, row: Values, fingerprint: str) -> dict[str, Any]:
         """What an image's pixels mean for what is known of it."""
@@ -151,24 +127,24 @@ class Images(Settling):
         values.update(self._meaning(connection, row, standing, fingerprint))
         if values["outdated"] != row["outdated"]:
             kind = "pixels replaced" if values["outdated"] else "pixels restored"
-            self._log(connection, kind, image=row["id"], detail={"annotations": [known["id"] for known in standing]})
+            self._db.log(connection, kind, image=row["id"], detail={"annotations": [known["id"] for known in standing]})
         return values
 
     def unread(self, limit: int) -> list[ImageRow]:
         """Images that nobody has read yet, so that their fingerprints are not known."""
         query = (
             select(images)
-            .where(self._mine(images), images.c.state == "ok", images.c.fingerprint.is_(None))
+            .where(self._db.mine(images), images.c.state == "ok", images.c.fingerprint.is_(None))
             .order_by(images.c.id)
             .limit(limit)
         )
-        return [image_row(row) for row in self._read(lambda c: c.execute(query).mappings().all())]
+        return [image_row(row) for row in self._db.read(lambda c: c.execute(query).mappings().all())]
 
-    def image(self, image: str) -> ImageRow:
+    def get(self, image: str) -> ImageRow:
         """One image, also if its file is gone; NotFound if it is unknown or deleted."""
-        return image_row(self._read(lambda c: self._row(c, image)))
+        return image_row(self._db.read(lambda c: self._row(c, image)))
 
-    def images(
+    def find(
         self,
         *,
         labelled: bool | None = None,
@@ -176,16 +152,16 @@ class Images(Settling):
         limit: int | None = None,
     ) -> list[ImageRow]:
         """Images ordered by id; without `state` those that are there (ok and unreadable)."""
-        query = select(images).where(self._mine(images)).order_by(images.c.id).limit(limit)
+        query = select(images).where(self._db.mine(images)).order_by(images.c.id).limit(limit)
         query = query.where(images.c.state.in_(THERE) if state is None else images.c.state == state)
         if labelled is not None:
             query = query.where(images.c.labelled == labelled)
-        return [image_row(row) for row in self._read(lambda c: c.execute(query).mappings().all())]
+        return [image_row(row) for row in self._db.read(lambda c: c.execute(query).mappings().all())]
 
     def counts(self) -> Counts:
         """The pool in numbers, from a tally kept by every writer: it costs the same whatever the pool's size."""
-        query = select(tallies).where(self._mine(tallies), tallies.c.state.in_(THERE), tallies.c.n != 0)
-        rows = self._read(lambda c: c.execute(query).mappings().all())
+        query = select(tallies).where(self._db.mine(tallies), tallies.c.state.in_(THERE), tallies.c.n != 0)
+        rows = self._db.read(lambda c: c.execute(query).mappings().all())
 
         findings: dict[str, int] = {}
         for row in rows:
@@ -210,14 +186,14 @@ class Images(Settling):
             self._change(connection, [(row, {"info": _merged(row["info"], patch)})])
             return self._row(connection, image)
 
-        return image_row(self._write(work))
+        return image_row(self._db.write(work))
 
     def update_infos(self, patches: Mapping[str, Mapping[str, Any]]) -> None:
         """`update_info` of many images: one transaction for BATCH of them, refused if it cannot be done for each."""
         ids = list(patches)
         for start in range(0, len(ids), BATCH):
             some = ids[start : start + BATCH]
-            self._write(lambda c, some=some: self._merge_infos(c, some, patches))  # type: ignore[misc]
+            self._db.write(lambda c, some=some: self._merge_infos(c, some, patches))  # type: ignore[misc]
 
     def _merge_infos(
         self, connection: Connection, ids: Sequence[str], patches: Mapping[str, Mapping[str, Any]]
@@ -230,15 +206,15 @@ class Images(Settling):
             connection, [(rows[image], {"info": _merged(rows[image]["info"], patches[image])}) for image in ids]
         )
 
-    def delete_image(self, image: str, by: str) -> None:
+    def delete(self, image: str, by: str) -> None:
         """Put up a tombstone: the image is never listed or offered again, its annotations are kept."""
 
         def work(connection: Connection) -> None:
             self._change(connection, [(self._row(connection, image), {"state": "deleted"})])
             self._end_lease(connection, image)
-            self._log(connection, "delete", by, image)
+            self._db.log(connection, "delete", by, image)
 
-        self._write(work)
+        self._db.write(work)
 
     def exclude(self, image: str, reader: str, reason: str) -> ImageRow:
         """Never offer this image again, for this reason."""
@@ -249,10 +225,10 @@ class Images(Settling):
             row = self._row(connection, image)
             self._change(connection, [(row, {"excluded": reason.strip(), "excluded_by": reader})])
             self._end_lease(connection, image)
-            self._log(connection, "exclude", reader, image, {"reason": reason.strip()})
+            self._db.log(connection, "exclude", reader, image, {"reason": reason.strip()})
             return self._row(connection, image)
 
-        return image_row(self._write(work))
+        return image_row(self._db.write(work))
 
     def include(self, image: str, reader: str) -> ImageRow:
         """Take an exclusion back."""
@@ -262,22 +238,22 @@ class Images(Settling):
             if row["excluded"] is None:
                 raise NotFound(f"image {image!r} is not excluded")
             self._change(connection, [(row, {"excluded": None, "excluded_by": None})])
-            self._log(connection, "include", reader, image, {"reason": row["excluded"]})
+            self._db.log(connection, "include", reader, image, {"reason": row["excluded"]})
             return self._row(connection, image)
 
-        return image_row(self._write(work))
+        return image_row(self._db.write(work))
 
     def by_fingerprint(self, fingerprint: str) -> list[str]:
         """Ids of the images that are there with exactly these pixels."""
         query = (
             select(images.c.id)
-            .where(self._mine(images), images.c.fingerprint == fingerprint, images.c.state.in_(THERE))
+            .where(self._db.mine(images), images.c.fingerprint == fingerprint, images.c.state.in_(THERE))
             .order_by(images.c.id)
         )
-        return list(self._read(lambda c: c.execute(query).scalars().all()))
+        return list(self._db.read(lambda c: c.execute(query).scalars().all()))
 
     def _end_lease(self, connection: Connection, image: str) -> None:
-        connection.execute(leases.delete().where(self._mine(leases), leases.c.image == image))
+        connection.execute(leases.delete().where(self._db.mine(leases), leases.c.image == image))
 
 
 def _in_review(row: Values) -> bool:

@@ -11,7 +11,7 @@ import psutil
 from sqlalchemy import ColumnElement, Connection, select
 
 from xal.errors import NotFound
-from xal.store.engine import Base
+from xal.store.engine import Part
 from xal.store.rows import JobKind, JobRow
 from xal.store.schema import jobs
 
@@ -38,10 +38,10 @@ def is_alive(job: JobRow, now: float) -> bool:
     return start is not None and abs(start - job.process_start) < CLOCK_SECONDS
 
 
-class Jobs(Base):
+class Jobs(Part):
     """The part of the store that keeps jobs."""
 
-    def start_job(self, kind: JobKind, pid: int, request: dict[str, Any]) -> int | None:
+    def start(self, kind: JobKind, pid: int, request: dict[str, Any]) -> int | None:
         """Register a running job; None if a live peer runs one of this kind already.
 
         A peer on this host lives if its process does (same number and same start time); one on another host, if its
@@ -66,44 +66,42 @@ class Jobs(Base):
                 "heartbeat": now,
                 "progress": {},
             }
-            number = self._insert(connection, jobs, row)
-            self._log(connection, f"{kind} started", detail={"job": number})
+            number = self._db.insert(connection, jobs, row)
+            self._db.log(connection, f"{kind} started", detail={"job": number})
             return number
 
-        return self._write(work)
+        return self._db.write(work)
 
     def heartbeat(self, job: int, progress: dict[str, Any]) -> bool:
         """Say that the job is alive and how far it is; False if it is not running any more for the store."""
-        own = self._mine(jobs) & (jobs.c.id == job) & (jobs.c.state == "running")
+        own = self._db.mine(jobs) & (jobs.c.id == job) & (jobs.c.state == "running")
         beat = {"heartbeat": time.time(), "progress": progress}
-        return self._write(lambda c: c.execute(jobs.update().where(own).values(beat)).rowcount > 0)
+        return self._db.write(lambda c: c.execute(jobs.update().where(own).values(beat)).rowcount > 0)
 
-    def finish_job(
-        self, job: int, state: Literal["done", "failed", "stopped", "lost"], message: str | None = None
-    ) -> None:
+    def finish(self, job: int, state: Literal["done", "failed", "stopped", "lost"], message: str | None = None) -> None:
         """End a job; one that has ended already keeps its first end, unless it was merely thought lost."""
-        own = self._mine(jobs) & (jobs.c.id == job) & jobs.c.state.in_(("running", "lost"))
+        own = self._db.mine(jobs) & (jobs.c.id == job) & jobs.c.state.in_(("running", "lost"))
 
         def work(connection: Connection) -> None:
             end = {"state": state, "message": message, "finished_at": time.time()}
             if connection.execute(jobs.update().where(own).values(end)).rowcount:
                 kind = connection.execute(select(jobs.c.kind).where(jobs.c.id == job)).scalar()
-                self._log(connection, f"{kind} {state}", detail={"job": job, "message": message})
+                self._db.log(connection, f"{kind} {state}", detail={"job": job, "message": message})
 
-        self._write(work)
+        self._db.write(work)
 
-    def jobs(self, kind: JobKind | None = None, limit: int = 20, before: int | None = None) -> list[JobRow]:
+    def latest(self, kind: JobKind | None = None, limit: int = 20, before: int | None = None) -> list[JobRow]:
         """The latest jobs, newest first; those `before` a number."""
-        query = select(jobs).where(self._mine(jobs)).order_by(jobs.c.id.desc()).limit(limit)
+        query = select(jobs).where(self._db.mine(jobs)).order_by(jobs.c.id.desc()).limit(limit)
         if kind is not None:
             query = query.where(jobs.c.kind == kind)
         if before is not None:
             query = query.where(jobs.c.id < before)
-        return [_row(row) for row in self._read(lambda c: c.execute(query).mappings().all())]
+        return [_row(row) for row in self._db.read(lambda c: c.execute(query).mappings().all())]
 
     def running(self, kind: JobKind) -> JobRow | None:
         """The live job of this kind."""
-        rows = self._read(lambda c: self._running(c, jobs.c.kind == kind))
+        rows = self._db.read(lambda c: self._running(c, jobs.c.kind == kind))
         return next((row for row in rows if is_alive(row, time.time())), None)
 
     def live_orphans(self) -> list[JobRow]:
@@ -111,11 +109,11 @@ class Jobs(Base):
 
         A server asks this when it starts: whatever runs then was started by a server that is no more.
         """
-        living = self._write(lambda c: self._bury(c, jobs.c.kind.is_not(None)))
+        living = self._db.write(lambda c: self._bury(c, jobs.c.kind.is_not(None)))
         return [job for job in living if job.host == socket.gethostname() and job.pid != os.getpid()]
 
     def _running(self, connection: Connection, which: ColumnElement[bool]) -> list[JobRow]:
-        query = select(jobs).where(self._mine(jobs), jobs.c.state == "running", which).order_by(jobs.c.id)
+        query = select(jobs).where(self._db.mine(jobs), jobs.c.state == "running", which).order_by(jobs.c.id)
         return [_row(row) for row in connection.execute(query).mappings()]
 
     def _bury(self, connection: Connection, which: ColumnElement[bool]) -> list[JobRow]:
@@ -128,7 +126,7 @@ class Jobs(Base):
                 continue
             end = {"state": "lost", "message": "its process ended without a word", "finished_at": now}
             connection.execute(jobs.update().where(jobs.c.id == job.id).values(end))
-            self._log(connection, f"{job.kind} lost", detail={"job": job.id})
+            self._db.log(connection, f"{job.kind} lost", detail={"job": job.id})
         return living
 
 

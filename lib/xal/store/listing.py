@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Table, select
 
-from xal.store.annotations import annotation_row
 from xal.store.engine import CHUNK
 from xal.store.paging import Key, Page, page_of, read_cursor, take
-from xal.store.pool import Pool, Values, image_row
+from xal.store.pool import ImageRows, Values, image_row
 from xal.store.queue import ORDERS, Query
 from xal.store.rows import AnnotationRow, ImageRow, ImageStatus, Lease
 from xal.store.schema import NO_PLACE, UNSCORED, annotation_table, images, leases, predictions
+from xal.store.standing import annotation_row
 
 RANK = ("place", "score", "shuffle")
 """Where Next Sample sees an image. The last is 63 bits of a hash, so that no two images agree in all three."""
@@ -48,14 +48,14 @@ class Prediction:
 POINT = tuple(Point.__dataclass_fields__)
 
 
-class Listing(Pool):
+class Listing(ImageRows):
     """The part of the store that lists the pool."""
 
     def waiting(self, limit: int, cursor: str | None = None, source: str | None = None) -> Page[ImageRow]:
         """Images that wait, leased ones too, as Next Sample ranks them; optionally those scored by this ROI source."""
         of = f"waiting {source}"
         after = None if cursor is None else read_cursor(of, cursor, (int, float, int))
-        rows = self._read(lambda c: take(c, self.ranked(source, after), limit + 1))
+        rows = self._db.read(lambda c: take(c, self.ranked(source, after), limit + 1))
         shown, following = page_of(rows, limit, of, RANK)
         return Page([image_row(row) for row in shown], following)
 
@@ -65,7 +65,7 @@ class Listing(Pool):
         Each is one range of an index. Asked as one condition (a later shuffle of this place and score, or a lower score
         of this place, or a later place), both databases would begin at the top of the index, or sort the pool.
         """
-        which = select(images).where(self._mine(images), images.c.open.is_(True)).order_by(*ORDERS["xal"])
+        which = select(images).where(self._db.mine(images), images.c.open.is_(True)).order_by(*ORDERS["xal"])
         if source is not None:
             which = which.where(images.c.roi_source == source)
         if after is None:
@@ -81,20 +81,20 @@ class Listing(Pool):
     def with_status(self, status: ImageStatus, limit: int, cursor: str | None = None) -> Page[ImageRow]:
         """Images of which this has become, by id."""
         after = None if cursor is None else read_cursor(status, cursor, (str,))[0]
-        rows = self._read(lambda c: take(c, [self.of_status(status, after)], limit + 1))
+        rows = self._db.read(lambda c: take(c, [self.of_status(status, after)], limit + 1))
         shown, following = page_of(rows, limit, status, ("id",))
         return Page([image_row(row) for row in shown], following)
 
     def of_status(self, status: ImageStatus, after: str | None) -> Query:
         """The images of `with_status` behind an id."""
-        query = select(images).where(self._mine(images), images.c.status == status).order_by(images.c.id)
+        query = select(images).where(self._db.mine(images), images.c.status == status).order_by(images.c.id)
         return query if after is None else query.where(images.c.id > after)
 
     def hand_ins(self, limit: int, cursor: str | None = None, reader: str | None = None) -> Page[AnnotationRow]:
         """Active annotations, newest first, optionally one reader's; those of deleted images are not listed."""
         of = f"handed in {reader}"
         after = None if cursor is None else read_cursor(of, cursor, (int,))[0]
-        rows = self._read(lambda c: take(c, [self.newest(reader, after)], limit + 1))
+        rows = self._db.read(lambda c: take(c, [self.newest(reader, after)], limit + 1))
         shown, following = page_of(rows, limit, of, ("id",))
         return Page([annotation_row(row) for row in shown], following)
 
@@ -103,8 +103,8 @@ class Listing(Pool):
         there = (images.c.id == annotation_table.c.image) & (images.c.state != "deleted")
         query = (
             select(annotation_table)
-            .where(self._mine(annotation_table), annotation_table.c.active.is_(True))
-            .where(select(images.c.id).where(self._mine(images), there).exists())
+            .where(self._db.mine(annotation_table), annotation_table.c.active.is_(True))
+            .where(select(images.c.id).where(self._db.mine(images), there).exists())
             .order_by(annotation_table.c.id.desc())
         )
         if reader is not None:
@@ -118,7 +118,7 @@ class Listing(Pool):
         of = f"leased {reader}"
         at = time.time() if now is None else now
         after = None if cursor is None else read_cursor(of, cursor, (float, str))
-        rows = self._read(lambda c: take(c, [self.lasting(reader, at, after)], limit + 1))
+        rows = self._db.read(lambda c: take(c, [self.lasting(reader, at, after)], limit + 1))
         shown, following = page_of(rows, limit, of, ("until", "image"))
         return Page([_lease(row) for row in shown], following)
 
@@ -126,7 +126,7 @@ class Listing(Pool):
         """The leases of `leased` behind an end and an image; of those that end together the first are read again."""
         query = (
             select(leases)
-            .where(self._mine(leases), leases.c.until > now)
+            .where(self._db.mine(leases), leases.c.until > now)
             .order_by(leases.c.until.desc(), leases.c.image)
         )
         if reader is not None:
@@ -146,7 +146,7 @@ class Listing(Pool):
             chosen = {row["id"]: row for row in [*best[:half], *others, *best[half:]]}
             return list(chosen.values())[:limit]
 
-        return [Point(**{name: row[name] for name in POINT}) for row in self._read(work)]
+        return [Point(**{name: row[name] for name in POINT}) for row in self._db.read(work)]
 
     def scored(self, limit: int) -> tuple[Query, Query, Query]:
         """The scored images of the line-up, which is short; the highest scores behind it; scored ones by shuffle.
@@ -154,7 +154,7 @@ class Listing(Pool):
         While few images have a score, the last would read the whole pool to find them, so it gives up early.
         """
         columns = (*(images.c[name] for name in POINT), images.c.shuffle)
-        which = select(*columns).where(self._mine(images), images.c.open.is_(True))
+        which = select(*columns).where(self._db.mine(images), images.c.open.is_(True))
         scored = which.where(images.c.score > UNSCORED)
         highest = scored.where(images.c.place == NO_PLACE).order_by(images.c.score.desc(), images.c.shuffle)
         walk = which.order_by(images.c.shuffle).limit(WALK * limit).subquery()
@@ -165,7 +165,7 @@ class Listing(Pool):
 
     def image_rows(self, ids: Sequence[str]) -> dict[str, ImageRow]:
         """These images."""
-        return {image: image_row(row) for image, row in self._read(lambda c: self._rows(c, ids)).items()}
+        return {image: image_row(row) for image, row in self._db.read(lambda c: self._rows(c, ids)).items()}
 
     def leases_of(self, ids: Sequence[str], now: float | None = None) -> dict[str, Lease]:
         """Who has which of these images."""
@@ -194,8 +194,8 @@ class Listing(Pool):
     def _of_images(self, ids: Sequence[str], query: Query, table: Table) -> dict[str, Values]:
         """The last row of each of these images; one query for CHUNK of them."""
         chunks = [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
-        queries = [query.where(self._mine(table), table.c.image.in_(chunk)) for chunk in chunks]
-        rows = self._read(lambda c: [row for some in queries for row in c.execute(some).mappings()])
+        queries = [query.where(self._db.mine(table), table.c.image.in_(chunk)) for chunk in chunks]
+        rows = self._db.read(lambda c: [row for some in queries for row in c.execute(some).mappings()])
         return {row["image"]: row for row in rows}
 
 

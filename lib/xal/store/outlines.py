@@ -20,52 +20,54 @@ class Outlines(Settling):
 
     def searched(self) -> dict[str, str]:
         """Series that were searched, and what they and all that they were compared with were like then."""
-        query = select(arrivals.c.series, arrivals.c.state).where(self._mine(arrivals))
-        return dict(self._read(lambda c: [(series, str(state)) for series, state in c.execute(query)]))
+        query = select(arrivals.c.series, arrivals.c.state).where(self._db.mine(arrivals))
+        return dict(self._db.read(lambda c: [(series, str(state)) for series, state in c.execute(query)]))
 
-    def put_outlines(self, series: str, state: str, found: Sequence[OutlineRow], problem: str | None = None) -> None:
+    def put(self, series: str, state: str, found: Sequence[OutlineRow], problem: str | None = None) -> None:
         """Keep what a series of the archive holds now, instead of what it held before; its images are scored anew."""
 
         def work(connection: Connection) -> None:
             self._replace(connection, series, found)
             seen: dict[str, Any] = {"series": series, "state": state, "outlines": len(found), "problem": problem}
-            self._upsert(connection, arrivals, [{**self._scope, **seen, "seen_at": time.time()}])
+            self._db.upsert(connection, arrivals, [{**self._db.scope, **seen, "seen_at": time.time()}])
 
-        self._write(work)
+        self._db.write(work)
 
-    def forget_outlines(self, series: str) -> None:
+    def forget(self, series: str) -> None:
         """The series is no longer in the archive, and so is what it held."""
 
         def work(connection: Connection) -> None:
             self._replace(connection, series, [])
-            connection.execute(arrivals.delete().where(self._mine(arrivals), arrivals.c.series == series))
+            connection.execute(arrivals.delete().where(self._db.mine(arrivals), arrivals.c.series == series))
 
-        self._write(work)
+        self._db.write(work)
 
     def _replace(self, connection: Connection, series: str, found: Sequence[OutlineRow]) -> None:
-        own = self._mine(outlines) & (outlines.c.series == series)
+        own = self._db.mine(outlines) & (outlines.c.series == series)
         before = connection.execute(select(outlines.c.image).where(own)).scalars().all()
         rows = {image: self._row(connection, image, deleted=True) for image in {*before, *(row.image for row in found)}}
         connection.execute(outlines.delete().where(own))
         if found:
-            connection.execute(outlines.insert(), [{**self._scope, **asdict(row)} for row in found])
+            connection.execute(outlines.insert(), [{**self._db.scope, **asdict(row)} for row in found])
         for image, row in sorted(rows.items()):
             self._change(connection, [(row, self._roi_values(connection, row))])
             kind = "outline found" if any(one.image == image for one in found) else "outline gone"
-            self._log(connection, kind, image=image, detail={"series": series})
+            self._db.log(connection, kind, image=image, detail={"series": series})
 
-    def found_outlines(self, image: str) -> list[OutlineRow]:
+    def of(self, image: str) -> list[OutlineRow]:
         """The ROIs found for an image, on the pixels it has now."""
 
         def work(connection: Connection) -> list[Values]:
             return self._outlined(connection, image, self._row(connection, image, deleted=True)["fingerprint"])
 
-        return [OutlineRow(**{name: row[name] for name in OutlineRow.__dataclass_fields__}) for row in self._read(work)]
+        return [
+            OutlineRow(**{name: row[name] for name in OutlineRow.__dataclass_fields__}) for row in self._db.read(work)
+        ]
 
-    def outline_paths(self) -> set[str]:
+    def paths(self) -> set[str]:
         """The label files of all ROIs that were found."""
-        query = select(outlines.c.path).where(self._mine(outlines))
-        return set(self._read(lambda c: c.execute(query).scalars().all()))
+        query = select(outlines.c.path).where(self._db.mine(outlines))
+        return set(self._db.read(lambda c: c.execute(query).scalars().all()))
 
     def _roi_values(self, connection: Connection, image: Values) -> dict[str, Any]:
         """By which ROIs an image is to be scored."""

@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, select
 
 from xal.errors import NotFound
-from xal.store.engine import CHUNK, Base
-from xal.store.rows import ImageRow
-from xal.store.schema import UNSCORED, images, predictions, tallies
+from xal.store.engine import CHUNK, Part
+from xal.store.rows import ImageFile, ImageRow
+from xal.store.schema import NO_PLACE, UNSCORED, images, predictions, readers, tallies
 
 Values = Mapping[Any, Any]
 Bucket = tuple[str, bool, bool, bool, str]
@@ -53,12 +53,12 @@ def bucket(row: Values) -> Bucket:
     return row["state"], bool(row["open"]), bool(row["labelled"]), excluded, row["finding"] or ""
 
 
-class Pool(Base):
-    """Access to image rows that keeps what is derived from them right."""
+class ImageRows(Part):
+    """Access to image rows that keeps what is derived from them right, and who works on them."""
 
     def _row(self, connection: Connection, image: str, *, deleted: bool = False) -> Values:
         """The row of an image; NotFound if it is unknown, or deleted and not wanted."""
-        row = connection.execute(select(images).where(self._mine(images), images.c.id == image)).mappings().first()
+        row = connection.execute(select(images).where(self._db.mine(images), images.c.id == image)).mappings().first()
         if row is None or (row["state"] == "deleted" and not deleted):
             raise NotFound(f"there is no image {image!r}")
         return row
@@ -68,9 +68,34 @@ class Pool(Base):
         found: dict[str, Values] = {}
         for start in range(0, len(ids), CHUNK):
             some = images.c.id.in_(ids[start : start + CHUNK])
-            for row in connection.execute(select(images).where(self._mine(images), some)).mappings():
+            for row in connection.execute(select(images).where(self._db.mine(images), some)).mappings():
                 found[row["id"]] = row
         return found
+
+    def _new(self, file: ImageFile, now: float) -> dict[str, Any]:
+        """A new image's row."""
+        return {
+            **self._db.scope,
+            "id": file.id,
+            "path": file.path,
+            "size": file.size,
+            "mtime_ns": file.mtime_ns,
+            "state": "ok",
+            "info": {},
+            "excluded": None,
+            "complete": False,
+            "finding": None,
+            "labelled": False,
+            "outdated": False,
+            "open": True,
+            "status": "waiting",
+            "score": UNSCORED,
+            "place": NO_PLACE,
+            "uncertainty": UNSCORED,
+            "fresh": 0,
+            "shuffle": shuffled(self._db.pool, self._db.task, file.id),
+            "added_at": now,
+        }
 
     def _change(self, connection: Connection, changes: Sequence[tuple[Values, dict[str, Any]]]) -> None:
         """Give image rows new values, all of them for the same columns; `open` and the tally follow."""
@@ -82,7 +107,7 @@ class Pool(Base):
         names = [*changes[0][1], "open", "status"]
         statement = (
             images.update()
-            .where(self._mine(images), images.c.id == bindparam("key"))
+            .where(self._db.mine(images), images.c.id == bindparam("key"))
             .values({name: bindparam(f"new_{name}") for name in names})
         )
         parameters = [{"key": row["id"], **{f"new_{name}": row[name] for name in names}} for row in after]
@@ -102,17 +127,23 @@ class Pool(Base):
             if change == 0:
                 continue
             key = dict(zip(("state", "open", "labelled", "excluded", "finding"), place, strict=True))
-            here = and_(self._mine(tallies), *(tallies.c[name] == value for name, value in key.items()))
+            here = and_(self._db.mine(tallies), *(tallies.c[name] == value for name, value in key.items()))
             updated = connection.execute(tallies.update().where(here).values(n=tallies.c.n + change))
             if updated.rowcount == 0:
-                connection.execute(tallies.insert(), {**self._scope, **key, "n": change})
+                connection.execute(tallies.insert(), {**self._db.scope, **key, "n": change})
+
+    def _meet(self, connection: Connection, reader: str, now: float) -> None:
+        """Remember that this reader works on this pool: second readings need a second reader."""
+        known = select(readers.c.reader).where(self._db.mine(readers), readers.c.reader == reader)
+        if connection.execute(known).first() is None:
+            connection.execute(readers.insert(), {**self._db.scope, "reader": reader, "first_seen": now})
 
     def _fresh(self, connection: Connection, image: str, fingerprint: str | None, roi_key: str | None) -> int:
         """The version of the image's prediction if it is of these pixels and ROIs, else 0."""
         prediction = (
             connection.execute(
                 select(predictions.c.version, predictions.c.fingerprint, predictions.c.roi_key).where(
-                    self._mine(predictions), predictions.c.image == image
+                    self._db.mine(predictions), predictions.c.image == image
                 )
             )
             .mappings()

@@ -15,30 +15,30 @@ from sqlalchemy import Connection, bindparam, func, select
 from xal.arrays import Float64Array
 from xal.errors import BadInput
 from xal.method.acquisition import score
-from xal.store.pool import Pool, Values, freshness, image_row
+from xal.store.pool import ImageRows, Values, freshness, image_row
 from xal.store.rows import Candidates, ImageRow, PredictionRow
 from xal.store.schema import NO_PLACE, UNSCORED, images, predictions, versions
 
 
-class Predictions(Pool):
+class Predictions(ImageRows):
     """The part of the store that keeps what the model says."""
 
     def stale(self, version: int, limit: int, after: str | None = None) -> list[tuple[ImageRow, str | None]]:
         """Open images whose prediction is missing or of another version, fingerprint or ROI; by id, with the ROI key.
 
-        An image counts as read once its prediction's fingerprint is the image's own: keep it with `set_facts` too.
+        An image counts as read once its prediction's fingerprint is the image's own: keep it with `images.set_facts` too.
         """
 
         def work(connection: Connection) -> list[Values]:
             runs = []
             for other in self._other_versions(connection, version):
-                query = select(images).where(self._mine(images), images.c.open.is_(True), images.c.fresh == other)
+                query = select(images).where(self._db.mine(images), images.c.open.is_(True), images.c.fresh == other)
                 if after is not None:
                     query = query.where(images.c.id > after)
                 runs.append(connection.execute(query.order_by(images.c.id).limit(limit)).mappings().all())
             return list(islice(merge(*runs, key=lambda row: str(row["id"])), limit))
 
-        return [(image_row(row), row["roi_key"]) for row in self._read(work)]
+        return [(image_row(row), row["roi_key"]) for row in self._db.read(work)]
 
     def _other_versions(self, connection: Connection, version: int) -> list[int]:
         """The values of `fresh` among open images but this version, each found in one step through the index."""
@@ -46,7 +46,7 @@ class Predictions(Pool):
         lowest = -1
         while True:
             fresh = (images.c.fresh > lowest) & images.c.open.is_(True)
-            value = connection.execute(select(func.min(images.c.fresh)).where(self._mine(images), fresh)).scalar()
+            value = connection.execute(select(func.min(images.c.fresh)).where(self._db.mine(images), fresh)).scalar()
             if value is None:
                 return found
             if value != version:
@@ -58,12 +58,12 @@ class Predictions(Pool):
 
         def work(connection: Connection) -> int:
             which = images.c.open.is_(True) & images.c.fresh.in_(self._other_versions(connection, version))
-            query = select(func.count()).select_from(images).where(self._mine(images), which)
+            query = select(func.count()).select_from(images).where(self._db.mine(images), which)
             return int(connection.execute(query).scalar() or 0)
 
-        return self._read(work)
+        return self._db.read(work)
 
-    def save_predictions(self, rows: Iterable[PredictionRow], alpha: float, neutral: float) -> int:
+    def save(self, rows: Iterable[PredictionRow], alpha: float, neutral: float) -> int:
         """Replace predictions and set the images' scores α·u + (1−α)·m, `neutral` where m is None; how many were kept.
 
         Skipped: images deleted meanwhile, and predictions of another version where one of the version in use is already
@@ -80,8 +80,8 @@ class Predictions(Pool):
             if not kept:
                 return 0
             now = time.time()
-            values = [{**self._scope, **vars(row), "created_at": now} for row in kept]
-            self._upsert(connection, predictions, values)
+            values = [{**self._db.scope, **vars(row), "created_at": now} for row in kept]
+            self._db.upsert(connection, predictions, values)
             scores = [
                 {
                     "key": row.image,
@@ -97,15 +97,15 @@ class Predictions(Pool):
             columns: dict[str, Any] = {
                 name.removeprefix("new_"): bindparam(name) for name in scores[0] if name != "key"
             }
-            update = images.update().where(self._mine(images), images.c.id == bindparam("key")).values(columns)
+            update = images.update().where(self._db.mine(images), images.c.id == bindparam("key")).values(columns)
             connection.execute(update, scores)
             return len(kept)
 
-        return self._write(work)
+        return self._db.write(work)
 
     def _not_outlived(self, connection: Connection, rows: Sequence[PredictionRow]) -> list[PredictionRow]:
         """The predictions that do not replace one of the version in use by one of another version."""
-        in_use = select(versions.c.version).where(self._mine(versions), versions.c.current.is_(True))
+        in_use = select(versions.c.version).where(self._db.mine(versions), versions.c.current.is_(True))
         current = connection.execute(in_use).scalar()
         if current is None or all(row.version == current for row in rows):
             return list(rows)
@@ -119,28 +119,30 @@ class Predictions(Pool):
         scored = (images.c.uncertainty != UNSCORED) & (images.c.score != score)
 
         def work(connection: Connection) -> int:
-            changed = connection.execute(images.update().where(self._mine(images), scored).values(score=score)).rowcount
-            self._log(connection, "rerank", detail={"alpha": alpha, "neutral": neutral, "changed": changed})
+            changed = connection.execute(
+                images.update().where(self._db.mine(images), scored).values(score=score)
+            ).rowcount
+            self._db.log(connection, "rerank", detail={"alpha": alpha, "neutral": neutral, "changed": changed})
             return changed
 
-        return self._write(work)
+        return self._db.write(work)
 
     def misalignments(self, version: int) -> Float64Array:
         """The misalignments of the open images scored by this version, where they have a meaning."""
         which = images.c.open.is_(True) & (images.c.version == version) & images.c.misalignment.is_not(None)
-        query = select(images.c.misalignment).where(self._mine(images), which)
-        return np.array(self._read(lambda c: c.execute(query).scalars().all()), dtype=np.float64)
+        query = select(images.c.misalignment).where(self._db.mine(images), which)
+        return np.array(self._db.read(lambda c: c.execute(query).scalars().all()), dtype=np.float64)
 
     def candidates(self, version: int) -> Candidates:
         """What this version says of the open images that it scored, for choosing several of them together."""
         which = images.c.open.is_(True) & (images.c.fresh == version)
         query = (
             select(images.c.id, images.c.score, predictions.c.finding, predictions.c.embedding)
-            .join(predictions, (predictions.c.image == images.c.id) & self._mine(predictions))
-            .where(self._mine(images), which)
+            .join(predictions, (predictions.c.image == images.c.id) & self._db.mine(predictions))
+            .where(self._db.mine(images), which)
             .order_by(images.c.id)
         )
-        rows = self._read(lambda c: c.execute(query).all())
+        rows = self._db.read(lambda c: c.execute(query).all())
         return Candidates(
             ids=[row.id for row in rows],
             scores=np.array([row.score for row in rows], np.float64),
@@ -153,20 +155,20 @@ class Predictions(Pool):
 
         def work(connection: Connection) -> None:
             placed = images.c.place != NO_PLACE
-            freed = connection.execute(images.update().where(self._mine(images), placed).values(place=NO_PLACE))
+            freed = connection.execute(images.update().where(self._db.mine(images), placed).values(place=NO_PLACE))
             if ids:
-                update = images.update().where(self._mine(images), images.c.id == bindparam("key"))
+                update = images.update().where(self._db.mine(images), images.c.id == bindparam("key"))
                 values = [{"key": image, "new_place": place} for place, image in enumerate(ids)]
                 connection.execute(update.values(place=bindparam("new_place")), values)
             if ids or freed.rowcount:
-                self._log(connection, "line_up", detail={"images": len(ids)})
+                self._db.log(connection, "line_up", detail={"images": len(ids)})
 
-        self._write(work)
+        self._db.write(work)
 
-    def prediction(self, image: str) -> PredictionRow | None:
+    def get(self, image: str) -> PredictionRow | None:
         """The latest prediction of an image."""
-        query = select(predictions).where(self._mine(predictions), predictions.c.image == image)
-        row = self._read(lambda c: c.execute(query).mappings().first())
+        query = select(predictions).where(self._db.mine(predictions), predictions.c.image == image)
+        row = self._db.read(lambda c: c.execute(query).mappings().first())
         return (
             None if row is None else PredictionRow(**{name: row[name] for name in PredictionRow.__dataclass_fields__})
         )

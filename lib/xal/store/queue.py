@@ -9,9 +9,9 @@ from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from xal.errors import BadInput, Conflict
 from xal.store.engine import CHUNK
-from xal.store.pool import Pool, Values, image_row
+from xal.store.pool import ImageRows, Values, image_row
 from xal.store.rows import ImageRow, Lease, Offer, Order
-from xal.store.schema import annotation_table, given, images, leases, readers
+from xal.store.schema import annotation_table, given, images, leases
 from xal.system.limits import in_force
 
 Query = Select[*tuple[Any, ...]]
@@ -24,7 +24,7 @@ ORDERS: dict[Order, tuple[ColumnElement[float], ...]] = {
 """Each is the order of an index, so that the first row of the answer is the first row that is read."""
 
 
-class Queue(Pool):
+class Queue(ImageRows):
     """The part of the store that hands out images."""
 
     def next_sample(self, reader: str, order: Order, lease_seconds: float, now: float | None = None) -> Offer | None:
@@ -55,31 +55,31 @@ class Queue(Pool):
             self._give(connection, row, reader, at, at + lease_seconds)
             return Offer(image_row(row), at + lease_seconds, turn_before, lease_before)
 
-        return self._write(work)
+        return self._db.write(work)
 
     def take_back(self, offer: Offer, reader: str) -> None:
         """As if this reader had not been given it: what cannot be handed over now is neither read nor put behind."""
-        key = {**self._scope, "image": offer.image.id, "reader": reader}
+        key = {**self._db.scope, "image": offer.image.id, "reader": reader}
 
         def work(connection: Connection) -> None:
-            given_now = self._mine(given) & (given.c.image == offer.image.id) & (given.c.reader == reader)
-            leased_now = self._mine(leases) & (leases.c.image == offer.image.id) & (leases.c.reader == reader)
+            given_now = self._db.mine(given) & (given.c.image == offer.image.id) & (given.c.reader == reader)
+            leased_now = self._db.mine(leases) & (leases.c.image == offer.image.id) & (leases.c.reader == reader)
             connection.execute(given.delete().where(given_now))
             if offer.turn_before is not None:
                 turn, at = offer.turn_before
-                self._upsert(connection, given, [{**key, "turn": turn, "at": at}])
+                self._db.upsert(connection, given, [{**key, "turn": turn, "at": at}])
             taken = leases.delete().where(leased_now, leases.c.until == offer.lease_until)  # if nobody lengthened it
             if connection.execute(taken).rowcount and offer.lease_before is not None:
-                self._upsert(connection, leases, [{**key, "until": offer.lease_before}])
+                self._db.upsert(connection, leases, [{**key, "until": offer.lease_before}])
 
-        self._write(work)
+        self._db.write(work)
 
     def new_to(self, reader: str, order: Order, now: float) -> Query:
         """The best open image never given to this reader."""
-        seen = select(given.c.image).where(self._mine(given), given.c.reader == reader, given.c.image == images.c.id)
+        seen = select(given.c.image).where(self._db.mine(given), given.c.reader == reader, given.c.image == images.c.id)
         return (
             select(images)
-            .where(self._mine(images), images.c.open.is_(True))
+            .where(self._db.mine(images), images.c.open.is_(True))
             .where(~self._leased(now).exists(), ~seen.exists(), ~self._read_by(reader).exists())
             .order_by(*ORDERS[order])
             .limit(1)
@@ -89,8 +89,8 @@ class Queue(Pool):
         """The open image that was given to this reader longest ago."""
         return (
             select(images)
-            .join(given, (given.c.image == images.c.id) & self._mine(given))
-            .where(self._mine(images), given.c.reader == reader, images.c.open.is_(True))
+            .join(given, (given.c.image == images.c.id) & self._db.mine(given))
+            .where(self._db.mine(images), given.c.reader == reader, images.c.open.is_(True))
             .where(~self._leased(now).where(leases.c.reader != reader).exists(), ~self._read_by(reader).exists())
             .order_by(given.c.turn)
             .limit(1)
@@ -101,14 +101,14 @@ class Queue(Pool):
         at = time.time() if now is None else now
         query = (
             select(images)
-            .where(self._mine(images), images.c.open.is_(True), ~self._leased(at).exists())
+            .where(self._db.mine(images), images.c.open.is_(True), ~self._leased(at).exists())
             .order_by(*ORDERS[order])
             .limit(limit)
         )
-        return [image_row(row) for row in self._read(lambda c: c.execute(query).mappings().all())]
+        return [image_row(row) for row in self._db.read(lambda c: c.execute(query).mappings().all())]
 
     def _leased(self, now: float) -> Query:
-        return select(leases.c.image).where(self._mine(leases), leases.c.image == images.c.id, leases.c.until > now)
+        return select(leases.c.image).where(self._db.mine(leases), leases.c.image == images.c.id, leases.c.until > now)
 
     def _read_by(self, reader: str) -> Query:
         own = (
@@ -116,19 +116,19 @@ class Queue(Pool):
             & (annotation_table.c.reader == reader)
             & annotation_table.c.active.is_(True)
         )
-        return select(annotation_table.c.image).where(self._mine(annotation_table), own)
+        return select(annotation_table.c.image).where(self._db.mine(annotation_table), own)
 
     def _give(self, connection: Connection, row: Values, reader: str, now: float, until: float) -> None:
-        last = select(func.max(given.c.turn)).where(self._mine(given), given.c.reader == reader)
+        last = select(func.max(given.c.turn)).where(self._db.mine(given), given.c.reader == reader)
         turn = (connection.execute(last).scalar() or 0) + 1
         self._hold(connection, row["id"], reader, now, until)
-        key = {**self._scope, "image": row["id"], "reader": reader}
-        self._upsert(connection, given, [{**key, "turn": turn, "at": now}])
+        key = {**self._db.scope, "image": row["id"], "reader": reader}
+        self._db.upsert(connection, given, [{**key, "turn": turn, "at": now}])
 
     def _hold(self, connection: Connection, image: str, reader: str, now: float, until: float) -> None:
         """Lease the image; what this reader then holds too many of are those held longest."""
-        self._upsert(connection, leases, [{**self._scope, "image": image, "reader": reader, "until": until}])
-        held = self._mine(leases) & (leases.c.reader == reader)
+        self._db.upsert(connection, leases, [{**self._db.scope, "image": image, "reader": reader, "until": until}])
+        held = self._db.mine(leases) & (leases.c.reader == reader)
         others = (
             select(leases.c.image)
             .where(held, leases.c.until > now, leases.c.image != image)
@@ -143,16 +143,16 @@ class Queue(Pool):
     def _held_idly(self, connection: Connection, reader: str, now: float) -> Values | None:
         """Where readers who never handed anything in hold too many images together, the one they hold longest."""
         handed_in = select(annotation_table.c.id).where(
-            self._mine(annotation_table), annotation_table.c.reader == leases.c.reader
+            self._db.mine(annotation_table), annotation_table.c.reader == leases.c.reader
         )
-        idle = self._mine(leases) & (leases.c.until > now) & (leases.c.reader != reader) & ~handed_in.exists()
+        idle = self._db.mine(leases) & (leases.c.until > now) & (leases.c.reader != reader) & ~handed_in.exists()
         count = connection.execute(select(func.count()).select_from(leases).where(idle)).scalar() or 0
         if count <= in_force().max_leases:
             return None
         query = (
             select(images)
             .join(leases, (leases.c.image == images.c.id) & idle)
-            .where(self._mine(images), images.c.open.is_(True), ~self._read_by(reader).exists())
+            .where(self._db.mine(images), images.c.open.is_(True), ~self._read_by(reader).exists())
             .order_by(leases.c.until, images.c.id)
             .limit(1)
         )
@@ -162,9 +162,9 @@ class Queue(Pool):
         self, connection: Connection, image: str, reader: str, now: float
     ) -> tuple[tuple[int, float], float | None]:
         """Turn and time of when this reader was given the image, and until when the reader has it still."""
-        own = self._mine(given) & (given.c.image == image) & (given.c.reader == reader)
+        own = self._db.mine(given) & (given.c.image == image) & (given.c.reader == reader)
         turn, at = connection.execute(select(given.c.turn, given.c.at).where(own)).one()
-        held = self._mine(leases) & (leases.c.image == image) & (leases.c.reader == reader) & (leases.c.until > now)
+        held = self._db.mine(leases) & (leases.c.image == image) & (leases.c.reader == reader) & (leases.c.until > now)
         return (turn, at), connection.execute(select(leases.c.until).where(held)).scalar()
 
     def leases(self, now: float | None = None) -> list[Lease]:
@@ -172,34 +172,34 @@ class Queue(Pool):
         at = time.time() if now is None else now
         query = (
             select(leases.c.image, leases.c.reader, leases.c.until)
-            .where(self._mine(leases), leases.c.until > at)
+            .where(self._db.mine(leases), leases.c.until > at)
             .order_by(leases.c.image)
         )
-        return [Lease(**row) for row in self._read(lambda c: c.execute(query).mappings().all())]
+        return [Lease(**row) for row in self._db.read(lambda c: c.execute(query).mappings().all())]
 
     def given_lately(self, since: float, limit: int) -> list[str]:
         """Images that were given to readers who have not handed them in, the latest first."""
         at = func.max(given.c.at)
         query = (
             select(given.c.image)
-            .where(self._mine(given), given.c.at > since)
+            .where(self._db.mine(given), given.c.at > since)
             .group_by(given.c.image)
             .order_by(at.desc(), given.c.image)
             .limit(limit)
         )
-        return list(self._read(lambda c: c.execute(query).scalars().all()))
+        return list(self._db.read(lambda c: c.execute(query).scalars().all()))
 
     def leased_by(self, image: str, now: float | None = None) -> str | None:
         """Who has the image now."""
         at = time.time() if now is None else now
-        query = select(leases.c.reader).where(self._mine(leases), leases.c.image == image, leases.c.until > at)
-        return self._read(lambda c: c.execute(query).scalar())
+        query = select(leases.c.reader).where(self._db.mine(leases), leases.c.image == image, leases.c.until > at)
+        return self._db.read(lambda c: c.execute(query).scalar())
 
     def lease_count(self, now: float | None = None) -> int:
         """How many leases have not expired."""
         at = time.time() if now is None else now
-        query = select(func.count()).select_from(leases).where(self._mine(leases), leases.c.until > at)
-        return int(self._read(lambda c: c.execute(query).scalar()) or 0)
+        query = select(func.count()).select_from(leases).where(self._db.mine(leases), leases.c.until > at)
+        return int(self._db.read(lambda c: c.execute(query).scalar()) or 0)
 
     def lease(self, image: str, reader: str, lease_seconds: float, now: float | None = None) -> float:
         """Lease this very image to this reader, or lengthen the lease; until when. Conflict if somebody else has it."""
@@ -207,7 +207,9 @@ class Queue(Pool):
         def work(connection: Connection) -> float:
             at = time.time() if now is None else now
             row = self._row(connection, image)
-            other = self._mine(leases) & (leases.c.image == image) & (leases.c.reader != reader) & (leases.c.until > at)
+            other = (
+                self._db.mine(leases) & (leases.c.image == image) & (leases.c.reader != reader) & (leases.c.until > at)
+            )
             taken = connection.execute(select(leases.c.reader).where(other)).scalar()
             if taken is not None:
                 raise Conflict(f"{taken} is reading image {image!r}")
@@ -217,15 +219,9 @@ class Queue(Pool):
             self._hold(connection, image, reader, at, at + lease_seconds)
             return at + lease_seconds
 
-        return self._write(work)
+        return self._db.write(work)
 
     def release(self, image: str, reader: str) -> bool:
         """Give up this reader's lease of this image; False if there was none."""
         own = (leases.c.image == image) & (leases.c.reader == reader)
-        return self._write(lambda c: c.execute(leases.delete().where(self._mine(leases), own)).rowcount > 0)
-
-    def _meet(self, connection: Connection, reader: str, now: float) -> None:
-        """Remember that this reader works on this pool: second readings need a second reader."""
-        known = select(readers.c.reader).where(self._mine(readers), readers.c.reader == reader)
-        if connection.execute(known).first() is None:
-            connection.execute(readers.insert(), {**self._scope, "reader": reader, "first_seen": now})
+        return self._db.write(lambda c: c.execute(leases.delete().where(self._db.mine(leases), own)).rowcount > 0)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, select
 
-from xal.store.pool import Pool, Values
+from xal.store.pool import ImageRows, Values
 from xal.store.schema import annotation_table, outlines
 
 
@@ -34,12 +34,14 @@ def same_pixels(one: str | None, other: str | None) -> bool:
     return one is None or other is None or one == other
 
 
-class Settling(Pool):
+class Settling(ImageRows):
     """The part of the store that derives an image's finding from its annotations."""
 
     def _active(self, connection: Connection, which: ColumnElement[bool]) -> Sequence[Values]:
         """Standing annotations, oldest first."""
-        query = select(annotation_table).where(self._mine(annotation_table), annotation_table.c.active.is_(True), which)
+        query = select(annotation_table).where(
+            self._db.mine(annotation_table), annotation_table.c.active.is_(True), which
+        )
         return connection.execute(query.order_by(annotation_table.c.id)).mappings().all()
 
     def _meaning(
@@ -76,6 +78,6 @@ class Settling(Pool):
 
     def _outlined(self, connection: Connection, image: str, fingerprint: str | None) -> list[Values]:
         """ROIs found in an archive that lie on these pixels."""
-        query = select(outlines).where(self._mine(outlines), outlines.c.image == image).order_by(outlines.c.origin)
+        query = select(outlines).where(self._db.mine(outlines), outlines.c.image == image).order_by(outlines.c.origin)
         rows = connection.execute(query).mappings().all()
         return [row for row in rows if same_pixels(row["fingerprint"], fingerprint)]

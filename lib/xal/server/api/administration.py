@@ -158,7 +158,7 @@ def add_routes(router: APIRouter, project: Project) -> None:
 
     @router.get("/jobs", summary="Training and scoring, newest first")
     def jobs(user: AnyUser, cursor: Cursor = None, limit: Limit = 20) -> PageOf[Job]:
-        page = paged("jobs", "id", lambda before, count: store.jobs(limit=count, before=before), limit, cursor)
+        page = paged("jobs", "id", lambda before, count: store.jobs.latest(limit=count, before=before), limit, cursor)
         return PageOf(items=[_job(row) for row in page.items], next=page.next)
 
     @router.get("/annotations", summary="Annotations, oldest first")
@@ -171,7 +171,7 @@ def add_routes(router: APIRouter, project: Project) -> None:
         limit: Limit = PAGE,
     ) -> PageOf[Annotation]:
         def fetch(after: int | None, count: int) -> list[AnnotationRow]:
-            return store.annotations(image, reader=reader, active_only=not withdrawn, after=after, limit=count)
+            return store.annotations.find(image, reader=reader, active_only=not withdrawn, after=after, limit=count)
 
         page = paged(f"annotations {image} {reader} {withdrawn}", "id", fetch, limit, cursor)
         seen = may_see_all(project, asker, list({row.image for row in page.items}))
@@ -180,31 +180,31 @@ def add_routes(router: APIRouter, project: Project) -> None:
 
     @router.post("/annotations/{annotation}/withdraw", summary="Take an annotation back; its file is kept")
     def withdraw(request: Request, annotation: Number, user: Annotator, body: Asked | None = None) -> Annotation:
-        reader, row = asking(request, body, user), store.annotation(annotation)
+        reader, row = asking(request, body, user), store.annotations.get(annotation)
         if row.reader != reader.name:
             checked_decider(request, reader)
         seen = row.reader == reader.name or may_see(project, reader, row.image)
-        return _annotation(store.withdraw(annotation, by=reader.name), seen)
+        return _annotation(store.annotations.withdraw(annotation, by=reader.name), seen)
 
     @router.post("/images/{image}/exclude", summary="Never offer this image again")
     def exclude(request: Request, image: str, user: Annotator, body: Exclusion) -> Image:
         reader = asking(request, body, user)
-        return _image(store.exclude(image, reader.name, body.reason), may_see(project, reader, image))
+        return _image(store.images.exclude(image, reader.name, body.reason), may_see(project, reader, image))
 
     @router.post("/images/{image}/include", summary="Take an exclusion back")
     def include(request: Request, image: str, user: Annotator, body: Asked | None = None) -> Image:
         reader = asking(request, body, user)
-        return _image(store.include(image, reader.name), may_see(project, reader, image))
+        return _image(store.images.include(image, reader.name), may_see(project, reader, image))
 
     @router.get("/problems", summary="Images that cannot be read, and why")
     def problems(asker: Asker, cursor: Cursor = None, limit: Limit = PAGE) -> PageOf[Image]:
-        page = store.with_status("unreadable", limit, cursor)
+        page = store.listing.with_status("unreadable", limit, cursor)
         seen = may_see_all(project, asker, [row.id for row in page.items])
         return PageOf(items=[_image(row, row.id in seen) for row in page.items], next=page.next)
 
     @router.get("/problems/labels", summary="Annotations whose label file is not as it was handed in, and why")
     def damaged_labels(user: AnyUser, cursor: Cursor = None, limit: Limit = PAGE) -> PageOf[DamagedLabel]:
-        page = paged("damaged", "id", lambda after, count: store.damaged_labels(count, after or 0), limit, cursor)
+        page = paged("damaged", "id", lambda after, count: store.annotations.damaged(count, after or 0), limit, cursor)
         return PageOf(items=[_damaged(row) for row in page.items], next=page.next)
 
     @router.put("/settings/alpha", summary="Weigh uncertainty against misalignment anew")
@@ -216,7 +216,7 @@ def add_routes(router: APIRouter, project: Project) -> None:
 def state_of(project: Project) -> State:
     """The whole as it is now."""
     store = project.store
-    counts, version = store.counts(), store.current_version()
+    counts, version = store.images.counts(), store.versions.current()
     return State(
         task=project.task.name,
         title=project.task.title,
@@ -230,26 +230,26 @@ def state_of(project: Project) -> State:
         unreadable=counts["unreadable"],
         findings=counts["findings"],
         model_version=version.version if version else None,
-        leases=store.lease_count(),
-        doubts=store.doubt_count(),
-        looked_at=store.last_looked_at(),
-        unscored=store.stale_count(version.version) if version else None,
-        jobs=[_job(row) for row in store.jobs(limit=5)],
-        damaged_labels=store.damaged_label_count(),
+        leases=store.queue.lease_count(),
+        doubts=store.review.doubt_count(),
+        looked_at=store.looking.last_looked_at(),
+        unscored=store.predictions.stale_count(version.version) if version else None,
+        jobs=[_job(row) for row in store.jobs.latest(limit=5)],
+        damaged_labels=store.annotations.damaged_count(),
         space_problem=project.space.problem(),
         archive=_archive(project) if project.source.exchange else None,
     )
 
 
 def _archive(project: Project) -> ArchiveState:
-    counts = project.store.delivery_counts()
+    counts = project.store.deliveries.counts()
     return ArchiveState(
         problem=project.source_problem,
         waiting=counts.get("waiting", 0),
         sent=counts.get("sent", 0) + counts.get("withdrawn", 0),
         rejected=counts.get("rejected", 0),
         dropped=counts.get("dropped", 0),
-        not_sent=project.store.last_delivery_problem(),
+        not_sent=project.store.deliveries.last_problem(),
     )
 
 

@@ -139,12 +139,12 @@ def add_routes(router: APIRouter, project: Project) -> None:
     def why(image: str, reader: Asker) -> Why:
         row = _seen_by(project, reader, image)
         found = explain(project, reader, row)
-        annotations = [_said(said, reader, row) for said in store.annotations(image, active_only=False)]
+        annotations = [_said(said, reader, row) for said in store.annotations.find(image, active_only=False)]
         return Why(thought=None if found is None else _thought(project, found), annotations=annotations)
 
     @router.get("/annotations/{annotation}/mask.nii.gz", summary="What a reader outlined", **_file(GZIP))
     def mask(request: Request, annotation: Number, reader: Asker) -> Response:
-        row = store.annotation(annotation)
+        row = store.annotations.get(annotation)
         if row.reader != reader.name and not may_see(project, reader, row.image):
             raise Forbidden(BLIND)
         path = checked_label(project, row)
@@ -159,7 +159,7 @@ def _file(media_type: str) -> dict[str, Any]:
 
 
 def _readable(project: Project, image: str) -> ImageRow:
-    row = project.store.image(image)
+    row = project.store.images.get(image)
     if row.state == "unreadable":
         raise Conflict(f"image {image!r} cannot be read: {row.problem}")
     return row
@@ -167,7 +167,7 @@ def _readable(project: Project, image: str) -> ImageRow:
 
 def _seen_by(project: Project, reader: Reader, image: str) -> ImageRow:
     """The image, for a reader who may know what was made of it."""
-    row = project.store.image(image)
+    row = project.store.images.get(image)
     if not may_see(project, reader, image):
         raise Forbidden(BLIND)
     return row
@@ -175,7 +175,7 @@ def _seen_by(project: Project, reader: Reader, image: str) -> ImageRow:
 
 def _keep(project: Project, image: str, version: str | None, otherwise: str) -> str:
     """By what is known of the image once its file was made: the image itself need not be at hand any more."""
-    named = version is not None and version.removeprefix("SHA256:") == project.store.image(image).checksum
+    named = version is not None and version.removeprefix("SHA256:") == project.store.images.get(image).checksum
     return FOR_GOOD if named else otherwise
 
 
@@ -195,10 +195,10 @@ def _spacing(geometry: Header) -> tuple[float, float, float]:
 
 
 def _image_view(project: Project, reader: Reader, image: str) -> ImageView:
-    geometry = _geometry(project, project.store.image(image))
-    row = project.store.image(image)
-    lease = project.store.leases_of([image]).get(image)
-    own = next(reversed(project.store.annotations(image, reader=reader.name)), None)
+    geometry = _geometry(project, project.store.images.get(image))
+    row = project.store.images.get(image)
+    lease = project.store.listing.leases_of([image]).get(image)
+    own = next(reversed(project.store.annotations.find(image, reader=reader.name)), None)
     seen = may_see(project, reader, image)
     row = row if seen else score_alone(row)
     return ImageView(

@@ -25,11 +25,11 @@ def add_routes(router: APIRouter, project: Project) -> None:
         request: Request, image: str, user: Annotator, body: Annotated[Asked | None, Body()] = None
     ) -> LeaseReply:
         reader = asking(request, body, user).name
-        until = project.store.lease(image, reader, project.task.lease_minutes * 60)
+        until = project.store.queue.lease(image, reader, project.task.lease_minutes * 60)
         return LeaseReply(image=image, reader=reader, until=until)
 
     @router.post("/images/{image}/release", summary="Give this image back")
     def release(
         request: Request, image: str, user: Annotator, body: Annotated[Asked | None, Body()] = None
     ) -> Released:
-        return Released(released=project.store.release(image, asking(request, body, user).name))
+        return Released(released=project.store.queue.release(image, asking(request, body, user).name))

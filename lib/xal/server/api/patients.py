@@ -31,7 +31,7 @@ def add_routes(router: APIRouter, project: Project) -> None:
         exchange = project.source.exchange
         if not request.app.state.xal_show_patient or exchange is None:
             raise Forbidden(HIDDEN)
-        headers = exchange.headers(project.store.image(image))
+        headers = exchange.headers(project.store.images.get(image))
         if not headers:
             raise NotFound(f"the archive has no instances of image {image!r}")
 

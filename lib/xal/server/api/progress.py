@@ -60,7 +60,7 @@ def add_routes(router: APIRouter, project: Project) -> None:
 
     @router.get("/progress", summary="Labels per finding and reader, agreement between readers")
     def progress(user: AnyUser) -> Progress:
-        counts = [LabelCount(finding=f, reader=r, count=n) for f, r, n in store.label_counts()]
+        counts = [LabelCount(finding=f, reader=r, count=n) for f, r, n in store.annotations.counts()]
         return Progress(
             labels=counts,
             readers=sorted({count.reader for count in counts}),
@@ -69,7 +69,7 @@ def add_routes(router: APIRouter, project: Project) -> None:
 
 
 def _agreement(store: Store) -> Agreement:
-    together, images = store.together()
+    together, images = store.looking.together()
     found = pairs(together)
     kappa, dice = overall(found)
     return Agreement(
@@ -77,7 +77,7 @@ def _agreement(store: Store) -> Agreement:
         pairs=[_pair(pair) for pair in found],
         kappa=rounded(kappa),
         dice=rounded(dice),
-        pending=store.not_looked_at_count(),
+        pending=store.looking.not_looked_at_count(),
     )
 
 

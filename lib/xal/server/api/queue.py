@@ -114,7 +114,7 @@ def add_routes(router: APIRouter, project: Project) -> None:
 
     @router.get("/queue/points", summary="Waiting images by uncertainty and misalignment: the highest, and others")
     def points(user: AnyUser, asker: Asker, limit: Annotated[int, Query(ge=1, le=5000)] = 2000) -> Points:
-        found = store.points(limit)
+        found = store.listing.points(limit)
         ids = [point.id for point in found]
         blind = set(ids) - may_see_all(project, asker, ids)
         untold = scores_only(project, asker, ids)
@@ -130,11 +130,13 @@ def add_routes(router: APIRouter, project: Project) -> None:
             for point in found
             if point.id not in untold
         ]
-        return Points(points=shown, total=store.counts()["open"], shown=len(shown), withheld=len(found) - len(shown))
+        return Points(
+            points=shown, total=store.images.counts()["open"], shown=len(shown), withheld=len(found) - len(shown)
+        )
 
     @router.get("/leases", summary="Who has which image, and until when; those that last longest first")
     def leases(user: AnyUser, cursor: Cursor = None, limit: Limit = PAGE) -> PageOf[LeaseReply]:
-        page = store.leased(limit, cursor)
+        page = store.listing.leased(limit, cursor)
         return PageOf(items=[lease_reply(row) for row in page.items], next=page.next)
 
 
@@ -149,25 +151,25 @@ def _check_filters(asked: Asked) -> None:
 def _listed(store: Store, asked: Asked) -> Page[Listed]:
     """The images of a page, with the annotation where annotations are listed."""
     if asked.state == "leased":
-        leased = store.leased(asked.limit, asked.cursor, asked.reader)
-        rows = store.image_rows([lease.image for lease in leased.items])
+        leased = store.listing.leased(asked.limit, asked.cursor, asked.reader)
+        rows = store.listing.image_rows([lease.image for lease in leased.items])
         return Page([(rows[lease.image], None) for lease in leased.items], leased.next)
     if asked.state == "handed_in":
-        handed_in = store.hand_ins(asked.limit, asked.cursor, asked.reader)
-        rows = store.image_rows([annotation.image for annotation in handed_in.items])
+        handed_in = store.listing.hand_ins(asked.limit, asked.cursor, asked.reader)
+        rows = store.listing.image_rows([annotation.image for annotation in handed_in.items])
         return Page([(rows[annotation.image], annotation) for annotation in handed_in.items], handed_in.next)
     if asked.state == "waiting":
-        images = store.waiting(asked.limit, asked.cursor, asked.source)
+        images = store.listing.waiting(asked.limit, asked.cursor, asked.source)
     else:
-        images = store.with_status(asked.state, asked.limit, asked.cursor)
+        images = store.listing.with_status(asked.state, asked.limit, asked.cursor)
     return Page([(image, None) for image in images.items], images.next)
 
 
 def _items(project: Project, asker: Reader, listed: list[Listed]) -> list[QueueItem]:
     ids = list({image.id for image, _ in listed})
-    leases = project.store.leases_of(ids)
+    leases = project.store.listing.leases_of(ids)
     seen = may_see_all(project, asker, ids)
-    predictions = project.store.predictions(sorted(seen))
+    predictions = project.store.listing.predictions(sorted(seen))
     return [
         _item(
             image if image.id in seen else score_alone(image),

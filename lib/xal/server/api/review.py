@@ -21,7 +21,7 @@ from xal.server.api.common import (
 )
 from xal.server.http import Annotator
 from xal.store.looking import DoubtKind
-from xal.store.reviewing import Suspect, SuspectKind
+from xal.store.review import Suspect, SuspectKind
 from xal.store.rows import ImageStatus
 
 
@@ -72,18 +72,18 @@ def add_routes(router: APIRouter, project: Project) -> None:
 
     @router.get("/review", summary="Images whose readings disagree, then annotations that look wrong; for reviewers")
     def review(reviewer: ReviewerAsker, cursor: Cursor = None, limit: Limit = 50) -> PageOf[SuspectReply]:
-        page = store.suspects(limit, cursor)
+        page = store.review.suspects(limit, cursor)
         return PageOf(items=[_suspect(found) for found in page.items], next=page.next)
 
     @router.post("/review/{annotation}/accept", summary="The annotation stands, whatever looked wrong; for reviewers")
     def accept(request: Request, annotation: Number, user: Annotator, body: Accepting) -> Accepted:
         reviewer = checked_reviewer(asking(request, body, user))
-        return Accepted(**vars(store.accept(annotation, body.kind, by=reviewer.name)))
+        return Accepted(**vars(store.review.accept(annotation, body.kind, by=reviewer.name)))
 
     @router.post("/images/{image}/settle", summary="Choose among the findings that readers said; for reviewers")
     def settle(request: Request, image: str, user: Annotator, body: Decision) -> Settled:
         reviewer = checked_reviewer(asking(request, body, user))
-        row = store.settle(image, body.finding, reviewer.name, body.reason)
+        row = store.review.settle(image, body.finding, reviewer.name, body.reason)
         return Settled(image=row.id, finding=row.finding, status=row.status)
 
 

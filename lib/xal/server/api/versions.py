@@ -51,12 +51,12 @@ def add_routes(router: APIRouter, project: Project) -> None:
 
     @router.get("/versions", summary="Model versions, newest first")
     def versions(user: AnyUser, cursor: Cursor = None, limit: Limit = 100) -> PageOf[Version]:
-        page = paged("versions", "version", store.newest_versions, limit, cursor)
+        page = paged("versions", "version", store.versions.newest, limit, cursor)
         return PageOf(items=[version_reply(row) for row in page.items], next=page.next)
 
     @router.get("/versions/{version}", summary="A model version, with all that was measured of it")
     def version(version: Number, user: AnyUser) -> VersionDetail:
-        row = store.version(version)
+        row = store.versions.get(version)
         known = dict(version_reply(row))
         return VersionDetail(**known, metrics=row.metrics, verdict=row.verdict, settings=row.settings)
 

@@ -9,10 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from xal.errors import Conflict
-from xal.store.annotations import Annotations
-from xal.store.images import Images
 from xal.store.rows import AnnotationRow, ImageFile, NewAnnotation
 from xal.store.schema import annotation_table, readers
+from xal.store.standing import Standing
 from xal.task import ReadingSettings
 
 
@@ -29,21 +28,21 @@ class FoundAnnotation:
     """The other reader whose reading of the image it revised."""
 
 
-class Adopting(Images, Annotations):
+class Adoption(Standing):
     """The part of the store that takes up what it does not know."""
 
     def label_paths(self) -> set[str]:
         """Where the label files of all annotations lie, below the folder of labels."""
-        query = select(annotation_table.c.label_path).where(self._mine(annotation_table))
-        return set(self._read(lambda c: c.execute(query).scalars().all()))
+        query = select(annotation_table.c.label_path).where(self._db.mine(annotation_table))
+        return set(self._db.read(lambda c: c.execute(query).scalars().all()))
 
     def reader_names(self) -> set[str]:
         """Of everybody who ever handed in."""
-        met = select(readers.c.reader).where(self._mine(readers))
-        said = select(annotation_table.c.reader).where(self._mine(annotation_table)).distinct()
-        return set(self._read(lambda c: [*c.execute(met).scalars(), *c.execute(said).scalars()]))
+        met = select(readers.c.reader).where(self._db.mine(readers))
+        said = select(annotation_table.c.reader).where(self._db.mine(annotation_table)).distinct()
+        return set(self._db.read(lambda c: [*c.execute(met).scalars(), *c.execute(said).scalars()]))
 
-    def adopt_annotation(
+    def adopt(
         self, label_path: str, find: Callable[[], FoundAnnotation], settings: ReadingSettings
     ) -> AnnotationRow | None:
         """Take up the annotation of a label file that no row names, as `find` reads it; None if one names it by now.
@@ -52,7 +51,7 @@ class Adopting(Images, Annotations):
         """
 
         def work(connection: Connection) -> AnnotationRow | None:
-            here = self._mine(annotation_table) & (annotation_table.c.label_path == label_path)
+            here = self._db.mine(annotation_table) & (annotation_table.c.label_path == label_path)
             if connection.execute(select(annotation_table.c.id).where(here).limit(1)).first() is not None:
                 return None
             found = find()
@@ -70,15 +69,15 @@ class Adopting(Images, Annotations):
             values = {**vars(new), **when, **gone, "label_path": label_path, "active": False}
             if found.in_place_of not in (None, new.reader):
                 self._end_readings_of(connection, found.in_place_of, found)
-            number = self._insert(connection, annotation_table, values)
-            self._log(connection, "adopt", new.reader, new.image, {"annotation": number, "revision": found.revision})
+            number = self._db.insert(connection, annotation_table, values)
+            self._db.log(connection, "adopt", new.reader, new.image, {"annotation": number, "revision": found.revision})
             if found.withdrawn_at is None or found.in_place_of is not None:
                 self._settle(connection, image, new.reader)
             return self._annotation(connection, number)
 
-        return self._write(work)
+        return self._db.write(work)
 
-    def end_annotation(self, annotation: int, at: float, by: str | None) -> None:
+    def end(self, annotation: int, at: float, by: str | None) -> None:
         """Withdraw an annotation that was withdrawn before, of which this store knows nothing."""
 
         def work(connection: Connection) -> None:
@@ -87,12 +86,12 @@ class Adopting(Images, Annotations):
                 return
             gone = {"withdrawn_at": at, "withdrawn_by": by}
             connection.execute(annotation_table.update().where(annotation_table.c.id == annotation).values(gone))
-            self._log(connection, "withdraw", by, row.image, {"annotation": annotation, "of": row.reader})
+            self._db.log(connection, "withdraw", by, row.image, {"annotation": annotation, "of": row.reader})
             self._settle(connection, self._row(connection, row.image, deleted=True), row.reader)
             self._send_what_stands_again(connection, row)
             self._reject_what_was_sent(connection, row)
 
-        self._write(work)
+        self._db.write(work)
 
     def _end_readings_of(self, connection: Connection, reader: str, found: FoundAnnotation) -> None:
         """What another reader had said of the image by then was withdrawn by the revision."""

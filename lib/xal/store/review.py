@@ -11,7 +11,6 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from xal.errors import Conflict, NotFound
-from xal.store.annotations import annotation_row
 from xal.store.engine import CHUNK
 from xal.store.looking import DoubtKind
 from xal.store.paging import Page, read_cursor, take, write_cursor
@@ -20,6 +19,7 @@ from xal.store.queue import Query
 from xal.store.rows import AnnotationRow, ImageRow
 from xal.store.schema import annotation_table, doubts, images
 from xal.store.settling import Settling, same_pixels, says
+from xal.store.standing import annotation_row
 
 SuspectKind = Literal["disagree", "model", "far"]
 
@@ -51,7 +51,7 @@ class Acceptance:
     accepted_by: str
 
 
-class Reviewing(Settling):
+class Review(Settling):
     """The part of the store that reviewers look at and decide in."""
 
     def suspects(self, limit: int, cursor: str | None = None) -> Page[Suspect]:
@@ -69,14 +69,14 @@ class Reviewing(Settling):
                 for row in doubted
             ]
 
-        found = self._read(work)
+        found = self._db.read(work)
         shown = found[:limit]
         return Page(shown, _cursor_behind(shown[-1]) if len(found) > limit else None)
 
     def disagreeing(self, after: str) -> Query:
         """Images that were read often enough and have no finding, behind an id."""
         which = (images.c.status == "review") & (images.c.id > after)
-        return select(images).where(self._mine(images), which).order_by(images.c.id)
+        return select(images).where(self._db.mine(images), which).order_by(images.c.id)
 
     def _disagreements(self, connection: Connection, rows: Sequence[Values]) -> list[Suspect]:
         ids = [row["id"] for row in rows]
@@ -103,7 +103,7 @@ class Reviewing(Settling):
             .select_from(doubts)
             .join(annotation_table, standing)
             .join(images, self._of_these_pixels())
-            .where(self._mine(doubts), doubts.c.accepted_at.is_(None))
+            .where(self._db.mine(doubts), doubts.c.accepted_at.is_(None))
             .order_by(doubts.c.annotation, doubts.c.kind)
         )
         same = query.where(doubts.c.annotation == annotation, doubts.c.kind > kind)
@@ -112,17 +112,17 @@ class Reviewing(Settling):
     def doubt_count(self) -> int:
         """How many doubts wait for a reviewer."""
         later = self.doubted(0, "")[1].subquery()
-        return int(self._read(lambda c: c.execute(select(func.count()).select_from(later)).scalar()) or 0)
+        return int(self._db.read(lambda c: c.execute(select(func.count()).select_from(later)).scalar()) or 0)
 
     def _of_these_pixels(self) -> ColumnElement[bool]:
         """The annotation's image is there, and has the pixels that it was drawn on."""
-        there = self._mine(images) & (images.c.id == annotation_table.c.image) & images.c.status.in_(READ)
+        there = self._db.mine(images) & (images.c.id == annotation_table.c.image) & images.c.status.in_(READ)
         drawn, now = annotation_table.c.fingerprint, images.c.fingerprint
         return and_(there, or_(drawn.is_(None), now.is_(None), drawn == now))
 
     def accept(self, annotation: int, kind: DoubtKind, by: str) -> Acceptance:
         """The doubt is settled and the annotation stands; twice changes nothing. NotFound without such a doubt."""
-        which = self._mine(doubts) & (doubts.c.annotation == annotation) & (doubts.c.kind == kind)
+        which = self._db.mine(doubts) & (doubts.c.annotation == annotation) & (doubts.c.kind == kind)
 
         def work(connection: Connection) -> Acceptance:
             row = connection.execute(select(doubts).where(which)).mappings().first()
@@ -132,10 +132,10 @@ class Reviewing(Settling):
                 return Acceptance(annotation, kind, row["image"], row["accepted_at"], row["accepted_by"])
             now = time.time()
             connection.execute(doubts.update().where(which).values(accepted_at=now, accepted_by=by))
-            self._log(connection, "accept", by, row["image"], {"annotation": annotation, "kind": kind})
+            self._db.log(connection, "accept", by, row["image"], {"annotation": annotation, "kind": kind})
             return Acceptance(annotation, kind, row["image"], now, by)
 
-        return self._write(work)
+        return self._db.write(work)
 
     def settle(self, image: str, finding: str, by: str, reason: str | None = None) -> ImageRow:
         """A reviewer chooses among what standing annotations say of an image read often enough; Conflict otherwise.
@@ -156,10 +156,10 @@ class Reviewing(Settling):
             decision = {"finding": finding, "by": by, "at": time.time(), "reason": reason}
             values = self._meaning(connection, {**row, "decision": decision}, standing, row["fingerprint"])
             self._change(connection, [(row, values)])
-            self._log(connection, "settle", by, image, {"finding": finding, "reason": reason})
+            self._db.log(connection, "settle", by, image, {"finding": finding, "reason": reason})
             return image_row(self._row(connection, image))
 
-        return self._write(work)
+        return self._db.write(work)
 
 
 def _cursor_behind(suspect: Suspect) -> str:
