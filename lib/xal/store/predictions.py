@@ -26,7 +26,7 @@ class Predictions(ImageRows):
     def stale(self, version: int, limit: int, after: str | None = None) -> list[tuple[ImageRow, str | None]]:
         """Open images whose prediction is missing or of another version, fingerprint or ROI; by id, with the ROI key.
 
-        An image counts as read once its prediction's fingerprint is the image's own: keep it with `images.set_facts` too.
+        An image counts as read once its prediction's fingerprint is the image's own: say it to `images.set_facts` too.
         """
 
         def work(connection: Connection) -> list[Values]:
