@@ -1,5 +1,4 @@
 # Two commands: `make serve` and `make test`. `make help` lists the rest.
-PYTHON    ?= python3.11
 PORT      ?= 8000
 PACS_PORT ?= 8142
 HOST      ?= 127.0.0.1
@@ -13,6 +12,12 @@ WORKERS   ?= auto
 RUNS      ?=
 MINUTES   ?=
 ONLY      ?=
+
+# The first that runs and can make an environment; Debian and Ubuntu keep that part in a package of its own.
+ifndef PYTHON
+PYTHON := $(shell for one in python3.11 python3.12; do $$one -c "import ensurepip" 2>/dev/null && echo $$one && break; done)
+endif
+KNOWN_PYTHON := import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
 
 PY      := .venv/bin/python
 PIP     := $(PY) -m pip --disable-pip-version-check --quiet
@@ -44,7 +49,7 @@ env: $(STAMP) ## the Python environment in .venv, exactly as requirements.lock s
 # --no-deps: the lock is complete, and MONAI Label's own list would fetch gigabytes that are never imported.
 # Where the package index has no CPU torch, pip brings the CUDA build, whose libraries the lock leaves out: the last line adds them.
 $(STAMP): requirements.lock pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: install Python 3.11, or say PYTHON=/path/to/it" >&2; exit 1; }
+	@$(or $(PYTHON),false) -c "$(KNOWN_PYTHON)" 2>/dev/null || { echo "$(if $(PYTHON),$(PYTHON) is,There is) no Python 3.11 or 3.12 that can make environments: install one (apt-get install python3-venv where the system's is such), or say PYTHON=/path/to/it" >&2; exit 1; }
 	@echo "Making .venv: $$(grep -c == requirements.lock) packages, about two minutes on a fast network ..."
 	@test -x $(PY) || $(PYTHON) -m venv .venv
 	@$(PIP) install --no-deps --requirement requirements.lock

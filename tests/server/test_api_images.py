@@ -71,8 +71,15 @@ def test_a_browser_keeps_a_file_until_it_changes(room: Room):
     assert (again.status_code, again.content) == (304, b"")
     assert get(room, path, "ada", {"If-None-Match": '"other"'}).status_code == 200
     checksum = get(room, f"/images/{image}", "ada").json()["checksum"]
-    kept = {v: get(room, path, "ada", v=v).headers["cache-control"] for v in (f"SHA256:{checksum}", "of an older file")}
+    kept = {v: get(room, path, "ada", v=v).headers["cache-control"] for v in (f"SHA256:{checksum}", None)}
     assert [("private" in keep, "immutable" in keep) for keep in kept.values()] == [(True, True), (True, False)]
+
+
+def test_who_was_told_of_another_file_is_not_given_this_one_to_draw_on(room: Room):
+    image = unread(room, 0)
+    reply = get(room, f"/images/{image}/volume.nii.gz", "ada", v="SHA256:of an older file")
+    assert (reply.status_code, "open it again" in reply.text) == (409, True)
+    assert get(room, f"/images/{image}/thumbnail.png", "ada", v="SHA256:of an older file").ok, "nobody draws on it"
 
 
 def test_the_thumbnail_is_a_small_picture(room: Room):

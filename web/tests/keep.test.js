@@ -171,3 +171,53 @@ test("a number to hand in under is nobody else's", () => {
   assert.match(submissionNumber(), /^[0-9a-f]{32}$/);
   assert.notEqual(submissionNumber(), submissionNumber());
 });
+
+/** The same module as another tab has it: what the browser keeps is the same, what a page remembers is not. */
+const tab = /** @type {typeof import("../../lib/xal/server/page/keep.js")} */ (
+  await import(/** @type {any} */ ("../../lib/xal/server/page/keep.js?another tab"))
+);
+
+/** @param {string} pool */
+const ofImage = (pool) => /** @type {const} */ ([pool, "task", "reader", "image"]);
+
+test("what another tab has drawn since is not written over, and this page goes on having its own", async () => {
+  await keepDraft(draftFor("tabs", { changed: 1 }));
+  await tab.draftOf(...ofImage("tabs"));
+  await tab.keepDraft(draftFor("tabs", { changed: 2, runs: Uint32Array.of(2, 7) }));
+  const own = draftFor("tabs", { changed: 3, runs: Uint32Array.of(3, 6) });
+  await assert.rejects(keepDraft(own), { message: "it was outlined in another tab meanwhile" });
+  assert.deepEqual(await draftOf(...ofImage("tabs")), own);
+  assert.deepEqual((await tab.draftOf(...ofImage("tabs")))?.runs, Uint32Array.of(2, 7));
+});
+
+test("what another tab has drawn of an image that was opened here without a draft is not written over", async () => {
+  assert.equal(await draftOf(...ofImage("tabs-new")), undefined);
+  await tab.keepDraft(draftFor("tabs-new", { changed: 2 }));
+  await assert.rejects(keepDraft(draftFor("tabs-new", { changed: 3 })), { message: "it was outlined in another tab meanwhile" });
+});
+
+test("what another tab has drawn since is not dropped, neither here nor by handing in", async () => {
+  await keepDraft(draftFor("tabs-dropped", { changed: 1 }));
+  await tab.draftOf(...ofImage("tabs-dropped"));
+  await tab.keepDraft(draftFor("tabs-dropped", { changed: 2 }));
+  await dropDraft(...ofImage("tabs-dropped"));
+  await entrust(labelFor("tabs-dropped", { draft: draftFor("tabs-dropped", { changed: 3 }) }));
+  assert.equal((await tab.draftOf(...ofImage("tabs-dropped")))?.changed, 2);
+  assert.equal((await waiting("tabs-dropped", "task")).length, 1);
+});
+
+test("who opens the image again takes over what another tab has drawn", async () => {
+  await keepDraft(draftFor("tabs-again", { changed: 1 }));
+  await tab.draftOf(...ofImage("tabs-again"));
+  await tab.keepDraft(draftFor("tabs-again", { changed: 2 }));
+  assert.equal((await draftOf(...ofImage("tabs-again")))?.changed, 2);
+  await keepDraft(draftFor("tabs-again", { changed: 3 }));
+  assert.equal((await tab.draftOf(...ofImage("tabs-again")))?.changed, 3);
+});
+
+test("a refused label is drawn on here, where it came back", async () => {
+  await entrust(labelFor("tabs-refused", { draft: draftFor("tabs-refused", { changed: 1 }) }));
+  answering(replying({ detail: "too late" }, 409), replying({ pool: "tabs-refused", task: "task" }));
+  await sent("tabs-refused");
+  await keepDraft(draftFor("tabs-refused", { changed: Date.now() + 1 }));
+});

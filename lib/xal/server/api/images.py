@@ -30,7 +30,8 @@ from xal.store.rows import AnnotationRow, ImageRow, ImageStatus
 from xal.store.settling import same_pixels
 from xal.system.turns import one_request
 
-Version = Annotated[str | None, Query(description="the image's checksum: then the file may be kept for good")]
+OF_THIS_FILE = "the image's checksum: then the file may be kept for good, and the volume of another file is refused"
+Version = Annotated[str | None, Query(description=OF_THIS_FILE)]
 
 
 class ImageView(Reply):
@@ -114,7 +115,10 @@ def add_routes(router: APIRouter, project: Project) -> None:
     def volume(request: Request, image: str, reader: Asker, v: Version = None) -> Response:
         with one_request():
             file = display_file(project, _readable(project, image))
-        return send_file(request, file, GZIP, _keep(project, image, v, ASK_AGAIN))
+        keep = _keep(project, image, v, ASK_AGAIN)
+        if v is not None and keep != FOR_GOOD:  # whoever asks would draw on it as on the one that is no more
+            raise Conflict(f"image {image!r} was replaced just now: open it again")
+        return send_file(request, file, GZIP, keep)
 
     @router.get("/images/{image}/thumbnail.png", summary="The middle slice of the display channel, small", **_file(PNG))
     def thumbnail(request: Request, image: str, reader: Asker, v: Version = None) -> Response:

@@ -98,13 +98,47 @@ const keyOf = (...of) => JSON.stringify(of);
 const ofDraft = ({ pool, task, reader, image }) => [pool, task, reader, image];
 
 /**
- * Throws where this browser cannot keep it; this page has it all the same.
+ * When what this page read or wrote last of a draft was changed. What was changed later is another tab's: it is neither
+ * written over nor dropped here.
+ * @type {Map<string, number>}
+ */
+const seen = new Map();
+
+/** @param {Page.Draft} draft */
+const see = (draft) => seen.set(keyOf(...ofDraft(draft)), draft.changed);
+
+/** @param {Page.Draft | undefined} kept */
+const isElsewhere = (kept) => kept !== undefined && kept.changed > (seen.get(keyOf(...ofDraft(kept))) ?? 0);
+
+/**
+ * @param {IDBObjectStore} drafts
+ * @param {Page.DraftKey} of
+ * @param {(kept: Page.Draft | undefined) => void} work what to do where the draft, if there is one, is known here
+ * @param {() => void} otherwise
+ */
+function ifKnown(drafts, of, work, otherwise = () => {}) {
+  const kept = drafts.get(of);
+  kept.onsuccess = () => (isElsewhere(kept.result) ? otherwise() : work(kept.result));
+}
+
+/**
+ * Throws where this browser cannot keep it, or another tab has outlined the image since; this page has it all the same.
  * @param {Page.Draft} draft
  */
 export async function keepDraft(draft) {
   const key = keyOf(...ofDraft(draft));
   unwritten.drafts.set(key, draft);
-  await within(["drafts"], "readwrite", (drafts) => drafts.put(draft));
+  let elsewhere = false;
+  await within(["drafts"], "readwrite", (drafts) =>
+    ifKnown(
+      drafts,
+      ofDraft(draft),
+      () => drafts.put(draft),
+      () => (elsewhere = true),
+    ),
+  );
+  if (elsewhere) throw new Error("it was outlined in another tab meanwhile");
+  see(draft);
   if (unwritten.drafts.get(key) === draft) unwritten.drafts.delete(key);
   askToPersist();
 }
@@ -122,18 +156,23 @@ function askToPersist() {
  * @param {Page.DraftKey} of
  * @returns {Promise<Page.Draft | undefined>}
  */
-export const draftOf = async (...of) =>
-  unwritten.drafts.get(keyOf(...of)) ??
-  ifReadable(
+export async function draftOf(...of) {
+  const here = unwritten.drafts.get(keyOf(...of));
+  if (here) return here;
+  /** @type {Page.Draft | undefined} */
+  const written = await ifReadable(
     within(["drafts"], "readonly", (drafts) => drafts.get(of)),
     undefined,
   );
+  if (written) see(written);
+  return written;
+}
 
 /** @param {Page.DraftKey} of */
 export function dropDraft(...of) {
   unwritten.drafts.delete(keyOf(...of));
   return ifReadable(
-    within(["drafts"], "readwrite", (drafts) => drafts.delete(of)),
+    within(["drafts"], "readwrite", (drafts) => ifKnown(drafts, of, () => drafts.delete(of))),
     undefined,
   );
 }
@@ -209,7 +248,7 @@ export async function entrust(entry) {
   try {
     await within(["outbox", "drafts"], "readwrite", (outbox, drafts) => {
       outbox.put(entry);
-      drafts.delete(ofDraft(entry));
+      ifKnown(drafts, ofDraft(entry), () => drafts.delete(ofDraft(entry)));
     });
   } catch (error) {
     console.warn(error);
@@ -242,7 +281,11 @@ async function giveBack(entry, reason) {
   if (unwritten.outbox.delete(entry.submission)) return keepDraft(again(await draftOf(...ofDraft(entry))));
   return within(["outbox", "drafts"], "readwrite", (outbox, drafts) => {
     const kept = drafts.get(ofDraft(entry));
-    kept.onsuccess = () => drafts.put(again(kept.result));
+    kept.onsuccess = () => {
+      const draft = again(kept.result);
+      if (!isElsewhere(kept.result)) see(draft);
+      drafts.put(draft);
+    };
     outbox.delete(entry.submission);
   });
 }
