@@ -351,3 +351,22 @@ def test_a_refusal_that_another_tab_was_told_of_stands_until_it_is_looked_at(kee
     tab.page.get_by_role("list", name="Images").wait_for()
     tab.page.wait_for_timeout(1000)
     assert told.is_hidden()
+
+
+def test_an_outline_that_is_drawn_in_another_tab_is_neither_written_over_nor_dropped(keeping: Room, tabs):
+    tab = tabs(keeping.server, "dr_twice").open()
+    image = tab.next()
+    other = Tab(tab.page.context.new_page(), tab.server, tab.reader).open(f"#/read/{image}")
+    assert other.reading() == image
+    draw_box(other, (3, 3), (5, 5))
+    tab.page.bring_to_front()
+    draw_box(tab, (8, 8), (9, 9))
+    tab.page.locator("#toasts").get_by_text("it was outlined in another tab meanwhile").first.wait_for()
+    tab.choose("disc")
+    tab.hand_in()
+    assert stored(keeping.server, image, "dr_twice")[0]["roi_voxels"] == 4
+    other.page.bring_to_front()
+    other.page.reload()
+    other.reading()
+    assert other.outlined() == 9
+    other.page.close()
