@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from harness.browser import PICTURE, Tab, brightness, draw_box, place_of, stored
+from harness.pools import FINDINGS
 from harness.room import Room, open_room
 from harness.server import Server
 
@@ -321,6 +322,29 @@ def test_an_outline_that_arrives_late_does_not_replace_what_is_drawn(races: Room
     tab.page.reload()
     tab.page.get_by_role("button", name=re.compile("^Draw again")).wait_for()
     assert [row["roi_voxels"] for row in mine(races.server, image, "dr_eager")] == [9]
+
+
+def test_drawing_again_begins_with_ones_own_outline_whichever_is_looked_at_meanwhile(races: Room, tabs):
+    tab = tabs(races.server, "dr_curious").open()
+    image = tab.next()
+    draw_box(tab, (3, 3), (5, 5))
+    tab.choose("disc")
+    lesion = next(name for name, picture in races.pictures.items() if picture.roi.sum() > 9)
+    assert races.server.submit(image, races.label(lesion), list(FINDINGS), "dr_colleague").ok
+    tab.hand_in()
+    outlines = tab.page.get_by_role("group", name="Outlines")
+    with tab.page.expect_response(re.compile("mask.nii.gz")):
+        outlines.get_by_role("radio", name=re.compile("dr_colleague")).check(force=True)
+    tab.page.wait_for_timeout(500)  # it is shown
+    held = hold(tab, "**/mask.nii.gz*")
+    tab.page.get_by_role("button", name=re.compile("^Draw again")).click()
+    until(tab, held)
+    outlines.get_by_role("radio", name=re.compile("dr_colleague")).click(force=True)
+    outlines.get_by_role("radio", name=re.compile("dr_curious")).click(force=True)
+    outlines.get_by_role("radio", name=re.compile("dr_colleague")).click(force=True)
+    let_go(tab, "**/mask.nii.gz*")
+    tab.reading()
+    assert tab.outlined() == 9
 
 
 def test_an_outline_that_cannot_be_fetched_spoils_nothing_else(races: Room, tabs):

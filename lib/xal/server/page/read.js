@@ -172,7 +172,8 @@ export class Read {
     },
     "look-up": async ({ image }) => ({ type: "looked-up", annotations: (await get(`${idPath(image)}/why`)).annotations }),
     outline: async ({ turn, said }) => {
-      await this.why.outline(said, this.#during(turn));
+      const here = this.#during(turn);
+      while (!(await this.why.outline(said, here)) && here()); // another's that is chosen meanwhile is not what is begun with
       return { type: "outlined" };
     },
     prolong: async ({ image, until }) => ({ type: "prolonged", until: await prolong(image, until) }),

@@ -108,15 +108,17 @@ export class Why {
    * Show the outline of one annotation, `{id, finding, roi_voxels}`, as long as it is `here` and no other was chosen.
    * @param {Reply.AnnotationReply} annotation
    * @param {Page.Here} here
+   * @returns {Promise<boolean>} whether it is shown
    */
   async outline({ id, finding, roi_voxels: voxels }, here) {
     this.chosen = id;
     const wanted = () => here() && this.chosen === id;
     const file = voxels ? await bytes(`/annotations/${id}/mask.nii.gz`) : null;
-    if (!wanted()) return;
+    if (!wanted()) return false;
     this.viewer.setColour(colourOf(this.room, finding));
     if (file) await this.viewer.load(file, wanted);
     else this.viewer.empty();
+    return wanted();
   }
 
   toggle() {
