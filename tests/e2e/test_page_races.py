@@ -347,6 +347,22 @@ def test_drawing_again_begins_with_ones_own_outline_whichever_is_looked_at_meanw
     assert tab.outlined() == 9
 
 
+def test_an_image_that_is_given_while_another_view_is_open_leaves_its_address_alone(races: Room, tabs):
+    tab = tabs(races.server, "dr_away").open("#/read")
+    held = hold(tab, "**/activelearning/*")
+    tab.page.get_by_role("button", name=re.compile("^Next image")).first.click()
+    until(tab, held)
+    tab.page.get_by_role("link", name="Queue").click()
+    tab.page.get_by_role("list", name="Images").wait_for()
+    with tab.page.expect_response(re.compile("/images/.*/volume")):
+        let_go(tab, "**/activelearning/*")
+    tab.page.wait_for_timeout(500)
+    assert tab.page.evaluate("location.hash") == "#/queue"
+    tab.page.get_by_role("link", name="Read", exact=True).click()
+    image = tab.reading()
+    assert tab.page.evaluate("location.hash") == f"#/read/{image}"
+
+
 def test_an_outline_that_cannot_be_fetched_spoils_nothing_else(races: Room, tabs):
     tab = tabs(races.server, "dr_unlucky").open()
     tab.may_lose_server = True

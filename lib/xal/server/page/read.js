@@ -120,6 +120,7 @@ export class Read {
     tell: ({ text, kind, back }) => toast(text, kind, back ? { text: "Back to it", href: readPath(back) } : null),
     ask: (effect) => this.#ask(effect),
     name: ({ image }) => {
+      if (this.root.hidden) return; // the address is another view's; it names the image again once this one is entered
       if (image !== null) history.replaceState(null, "", readPath(image));
       else if (location.hash.startsWith("#/read/")) history.replaceState(null, "", "#/read");
     },
