@@ -35,7 +35,7 @@ def same_pixels(one: str | None, other: str | None) -> bool:
 
 
 class Settling(ImageRows):
-    """The part of the store that derives an image's finding from its annotations."""
+    """Access to what the annotations of an image mean for it."""
 
     def _active(self, connection: Connection, which: ColumnElement[bool]) -> Sequence[Values]:
         """Standing annotations, oldest first."""
