@@ -24,11 +24,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 UNUSED = (
     "sam2",  # the stand-in in packaging/ is only for plain pip
+    "itk",  # `make env` installs the stand-in in packaging/ by its folder
     "xal",  # installed from this folder
     "nvidia-*", "cuda-*", "triton",  # torch's CUDA build asks for them; `make env` adds them where it must
     "torchvision",  # MONAI's extra; imported only by MONAI Label modules that we do not load
     "mlflow", "tensorboard", "fire", "gdown", "lmdb", "openslide-*",  # MONAI's extras
-    "itk", "itk-filtering", "itk-numerics", "itk-registration", "itk-segmentation",  # itk-core and itk-io are enough
     "numpymaxflow", "shapely", "ninja", "scikit-learn", "einops",  # scribbles, whole slides, bundles
 )  # fmt: skip
 
