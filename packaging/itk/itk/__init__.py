@@ -6,4 +6,6 @@ from typing import NoReturn
 
 
 def __getattr__(name: str) -> NoReturn:
-    raise AttributeError(f"itk.{name}: this module only stands in for ITK; pip install --force-reinstall itk has the real one")
+    raise AttributeError(
+        f"itk.{name}: this module only stands in for ITK; pip install --force-reinstall itk has the real one"
+    )
