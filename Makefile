@@ -47,15 +47,17 @@ help: ## this list
 env: $(STAMP) ## the Python environment in .venv, exactly as requirements.lock says
 
 # --no-deps: the lock is complete, and MONAI Label's own list would fetch gigabytes that are never imported.
-# Where the package index has no CPU torch, pip brings the CUDA build, whose libraries the lock leaves out: the last line adds them.
+# --no-compile: most of what lies there is never imported; what a server imports is compiled by the last line.
+# Where the package index has no CPU torch, pip brings the CUDA build, whose libraries the lock leaves out: the last line but one adds them.
 $(STAMP): requirements.lock pyproject.toml $(wildcard packaging/itk/*.toml packaging/itk/itk/*.py)
 	@$(or $(PYTHON),false) -c "$(KNOWN_PYTHON)" 2>/dev/null || { echo "$(if $(PYTHON),$(PYTHON) is,There is) no Python 3.11 or 3.12 that can make environments: install one (apt-get install python3-venv where the system's is such), or say PYTHON=/path/to/it" >&2; exit 1; }
 	@echo "Making .venv: $$(grep -c == requirements.lock) packages, about two minutes on a fast network ..."
 	@test -x $(PY) || $(PYTHON) -m venv .venv
-	@$(PIP) install --no-deps --requirement requirements.lock
+	@$(PIP) install --no-compile --no-deps --requirement requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation ./packaging/itk --editable .
 	@$(PY) -c "import torch" 2>/dev/null || { echo "This torch needs its CUDA libraries: adding them ..."; \
 		$(PIP) install --constraint requirements.lock torch && $(PY) -c "import torch"; }
+	@$(PY) -c "import xal.server.app" >/dev/null
 	@touch $@
 
 page: $(PAGE) ## what the page at /xal/ runs that others wrote; fetches Node.js where there is no npm
