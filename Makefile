@@ -51,7 +51,7 @@ env: $(STAMP) ## the Python environment in .venv, exactly as requirements.lock s
 # Where the package index has no CPU torch, pip brings the CUDA build, whose libraries the lock leaves out: the last line but one adds them.
 $(STAMP): requirements.lock pyproject.toml $(wildcard packaging/itk/*.toml packaging/itk/itk/*.py)
 	@$(or $(PYTHON),false) -c "$(KNOWN_PYTHON)" 2>/dev/null || { echo "$(if $(PYTHON),$(PYTHON) is,There is) no Python 3.11 or 3.12 that can make environments: install one (apt-get install python3-venv where the system's is such), or say PYTHON=/path/to/it" >&2; exit 1; }
-	@echo "Making .venv: $$(grep -c == requirements.lock) packages, about two minutes on a fast network ..."
+	@echo "Making .venv: $$(grep -c == requirements.lock) packages, about a minute on a fast network ..."
 	@test -x $(PY) || $(PYTHON) -m venv .venv
 	@$(PIP) install --no-compile --no-deps --requirement requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation ./packaging/itk --editable .
