@@ -64,7 +64,7 @@ page: $(PAGE) ## what the page at /xal/ runs that others wrote; fetches Node.js 
 
 $(PAGE): package.json package-lock.json scripts/page.sh
 	@echo "Installing what the page needs from npm ..."
-	@scripts/page.sh $(PYTHON)
+	@scripts/page.sh $(or $(PYTHON),$(PY))
 	@touch $@
 
 serve: export XAL_STUDIES = $(STUDIES)
@@ -101,7 +101,7 @@ test-rest: $(STAMP) $(PAGE) $(SLICER) $(BROWSER) e2e-needs
 
 # 3D Slicer's core wants another numpy, hence an environment of its own.
 $(SLICER): Makefile
-	@test -x .venv-slicer/bin/python || $(PYTHON) -m venv .venv-slicer
+	@test -x .venv-slicer/bin/python || $(or $(PYTHON),$(PY)) -m venv .venv-slicer
 	@.venv-slicer/bin/python -m pip --disable-pip-version-check --quiet install "$(SLICER_CORE)"
 	@touch $@
 
@@ -132,7 +132,7 @@ docs: $(STAMP) $(DOCS) ## the documentation as a site in var/docs; a broken link
 
 # What builds the site is no part of the app, hence an environment of its own.
 $(DOCS): Makefile
-	@test -x .venv-docs/bin/python || $(PYTHON) -m venv .venv-docs
+	@test -x .venv-docs/bin/python || $(or $(PYTHON),$(PY)) -m venv .venv-docs
 	@.venv-docs/bin/python -m pip --disable-pip-version-check --quiet install $(MKDOCS)
 
 # The page is served as it lies there: none of this is needed to serve it, and a machine without npm does without.

@@ -73,6 +73,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=ROOT / "requirements.lock")
     output: Path = parser.parse_args().output
+    if sys.version_info[:2] != (3, 11):
+        raise SystemExit("Python 3.11 makes the lock: some packages want more there than under a later one")
     locked = keep(resolve(ROOT / "requirements.txt"))
     output.write_text(HEADER + "".join(f"{n}=={v}\n" for n, v in locked.items()), encoding="utf-8")
     print(f"{output.name}: {len(locked)} packages")

@@ -361,7 +361,7 @@ def test_an_outline_that_is_drawn_in_another_tab_is_neither_written_over_nor_dro
     draw_box(other, (3, 3), (5, 5))
     tab.page.bring_to_front()
     draw_box(tab, (8, 8), (9, 9))
-    tab.page.locator("#toasts").get_by_text("it was outlined in another tab meanwhile").first.wait_for()
+    tab.page.locator("#toasts").get_by_text(f"{image} was outlined in another tab meanwhile").wait_for()
     tab.choose("disc")
     tab.hand_in()
     assert stored(keeping.server, image, "dr_twice")[0]["roi_voxels"] == 4

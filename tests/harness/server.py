@@ -142,9 +142,12 @@ class Server:
 
     def jobs(self) -> list[psutil.Process]:
         """Its trainings and scorings under way; not the process that forks them, without which it starts no more."""
+        found = []
         with contextlib.suppress(psutil.NoSuchProcess):
-            return [child for child in psutil.Process(self.pid).children() if JOB[-1] in child.cmdline()]
-        return []
+            for child in psutil.Process(self.pid).children():
+                with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):  # it ended just now
+                    found += [child] if JOB[-1] in child.cmdline() else []
+        return found
 
     def tail(self, lines: int = 40) -> str:
         """The end of its log."""

@@ -56,6 +56,17 @@ test("what is dropped while it is being written stays dropped", async () => {
   assert.equal(await drafts.get("image"), undefined);
 });
 
+test("a draft that was listed before the page knew it is dropped", async () => {
+  const { keepDraft } = /** @type {typeof import("../../lib/xal/server/page/keep.js")} */ (
+    await import(/** @type {any} */ ("../../lib/xal/server/page/keep.js?before a reload"))
+  );
+  await keepDraft(draftFor("reloaded"));
+  const drafts = draftsIn("reloaded");
+  const [{ image, changed }] = await drafts.all();
+  await drafts.drop(image, changed);
+  assert.deepEqual(await drafts.all(), []);
+});
+
 test("after stopping nothing of that image is written any more", async () => {
   const drafts = draftsIn("stopped");
   drafts.keep(draftFor("stopped", { changed: 1 }));

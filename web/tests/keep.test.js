@@ -6,7 +6,7 @@ import test from "node:test";
 import { answering, replying, unreachable } from "./browser.js";
 import { draftFor, labelFor } from "./kept.js";
 
-const { draftOf, draftsOf, dropDraft, entrust, keepDraft, labelOf, markTold, sendAll, submissionNumber, waiting, waitingElsewhere } =
+const { draftOf, draftsOf, dropDraft, entrust, keepDraft, knowDraft, labelOf, markTold, sendAll, submissionNumber, waiting, waitingElsewhere } =
   await import("../../lib/xal/server/page/keep.js");
 
 /**
@@ -220,4 +220,35 @@ test("a refused label is drawn on here, where it came back", async () => {
   answering(replying({ detail: "too late" }, 409), replying({ pool: "tabs-refused", task: "task" }));
   await sent("tabs-refused");
   await keepDraft(draftFor("tabs-refused", { changed: Date.now() + 1 }));
+});
+
+test("a clock that was set back makes another tab's outline no older", async () => {
+  await keepDraft(draftFor("tabs-clock", { changed: 1000 }));
+  await tab.draftOf(...ofImage("tabs-clock"));
+  await tab.keepDraft(draftFor("tabs-clock", { changed: 500 }));
+  await assert.rejects(keepDraft(draftFor("tabs-clock", { changed: 501 })), { message: "it was outlined in another tab meanwhile" });
+});
+
+test("what was only listed here is dropped as it was listed, and not if it was drawn on since", async () => {
+  await tab.keepDraft(draftFor("tabs-listed", { changed: 1 }));
+  const [listed] = await draftsOf("tabs-listed", "task", "reader");
+  await tab.keepDraft(draftFor("tabs-listed", { changed: 2 }));
+  knowDraft(listed.changed, ...ofImage("tabs-listed"));
+  await dropDraft(...ofImage("tabs-listed"));
+  const [again] = await draftsOf("tabs-listed", "task", "reader");
+  assert.equal(again.changed, 2);
+  knowDraft(again.changed, ...ofImage("tabs-listed"));
+  await dropDraft(...ofImage("tabs-listed"));
+  assert.deepEqual(await draftsOf("tabs-listed", "task", "reader"), []);
+});
+
+test("a refusal leaves alone what another tab had drawn before the label was made", async () => {
+  await keepDraft(draftFor("tabs-refusal", { changed: 8 }));
+  await tab.draftOf(...ofImage("tabs-refusal"));
+  await tab.keepDraft(draftFor("tabs-refusal", { changed: 9, runs: Uint32Array.of(2, 7) }));
+  await entrust(labelFor("tabs-refusal", { draft: draftFor("tabs-refusal", { changed: 10, runs: Uint32Array.of(3, 6) }) }));
+  answering(replying({ detail: "too late" }, 409), replying({ pool: "tabs-refusal", task: "task" }));
+  await sent("tabs-refusal");
+  const draft = await tab.draftOf(...ofImage("tabs-refusal"));
+  assert.deepEqual([draft?.runs, draft?.refused], [Uint32Array.of(2, 7), "too late"]);
 });

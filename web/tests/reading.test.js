@@ -379,9 +379,9 @@ test("an unfinished outline is discarded only after asking, a finding alone at o
   reader.meets({ type: "discard", draft: draft({ image: "b" }) });
   assert.deepEqual(reader.does, ["ask"]);
   assert.equal(reader.state.unfinished.length, 2);
-  assert.deepEqual(reader.says().effects, [{ do: "drop", image: "b" }]);
+  assert.deepEqual(reader.says().effects, [{ do: "drop", image: "b", changed: 1 }]);
   reader.meets({ type: "discard", draft: draft({ image: "c", runs: Uint32Array.of(SIZE) }) });
-  assert.deepEqual(reader.effects, [{ do: "drop", image: "c" }]);
+  assert.deepEqual(reader.effects, [{ do: "drop", image: "c", changed: 1 }]);
   assert.deepEqual(reader.state.unfinished, []);
 });
 

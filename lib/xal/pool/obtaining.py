@@ -146,16 +146,16 @@ def obtain(
     StoreError, and nothing else, is raised.
     """
     answer: Answer[T]
-    try:
-        with one_piece():
+    with one_piece():
+        try:
             value = work(row)
-    except StoreError:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, it must not keep the others from being had
-        answer = _without(project, row, error)
-        _let_go(error)
-    else:
-        answer = Ready(value, _as_it_is(project, row))
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not keep the others from being had
+            answer = _without(project, row, error)
+            _let_go(error)
+        else:
+            answer = Ready(value, _as_it_is(project, row))
     if patience is not None:
         patience.hear(answer)
     return answer

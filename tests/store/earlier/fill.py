@@ -36,20 +36,20 @@ def fill(url: str, schema: int) -> None:
     add_annotations(store, schema)
     change_images(store)
     add_jobs(store)
-    store.settings.set("alpha", 0.25, "reviewer")
-    store.settings.set("nothing", None, "reviewer")
+    store.set_setting("alpha", 0.25, "reviewer")
+    store.set_setting("nothing", None, "reviewer")
     store.log_event("opened", "ann", None, {"who": "ann ä"})
-    store.queue.next_sample("bob", "xal", 3600.0, now=NOW)
-    store.queue.next_sample("bob", "uniform", 7200.0, now=NOW + 1)
+    store.next_sample("bob", "xal", 3600.0, now=NOW)
+    store.next_sample("bob", "uniform", 7200.0, now=NOW + 1)
     if schema >= 2:
-        store.predictions.line_up(["found", "waiting/ä"])
+        store.line_up(["found", "waiting/ä"])
     if schema >= 3:
         add_reviews(store)
     if schema >= 4:
         add_archive(store)
     store.close()
     other = Store.open(url, "other pool", TASK)
-    other.images.put(files(["settled"]))
+    other.put_images(files(["settled"]))
     submit(other, new("settled", "carl"))
     other.close()
 
@@ -59,28 +59,28 @@ def files(names: Iterable[str], mtime_ns: int = 1_700_000_000_123_456_789) -> li
 
 
 def know(store: Store, image: str, **facts: Any) -> None:
-    known = store.images.known_files()[image]
-    assert store.images.set_facts(image, size=known.size, mtime_ns=known.mtime_ns, **facts)
+    known = store.known_files()[image]
+    assert store.set_facts(image, size=known.size, mtime_ns=known.mtime_ns, **facts)
 
 
 def add_images(store: Store) -> None:
-    store.images.put(files(IMAGES))
+    store.put_images(files(IMAGES))
     for name in IMAGES:
         if name not in ("unreadable", "unscored"):
             know(store, name, checksum=f"bytes of {name}", fingerprint=f"pixels of {name}")
     know(store, "unreadable", problem="not an image: ü")
-    store.images.update_info("settled", {"group": "patient 1", "note": "ä", "nested": {"numbers": [1, 2.5, None]}})
+    store.update_info("settled", {"group": "patient 1", "note": "ä", "nested": {"numbers": [1, 2.5, None]}})
 
 
 def add_versions(store: Store) -> None:
-    first = store.versions.set_validation(["settled", "revised"])
-    store.versions.add(path="models/v1", sha256="one", metrics={"auroc": 0.7}, validation=first)
-    store.versions.add(path="models/v2", sha256="two", settings={"epochs": 3}, parent=1, validation=first)
-    store.versions.add()
-    store.versions.publish(1, "gate")
-    store.versions.publish(2, "gate")
-    store.versions.update(3, state="refused", verdict={"published": False, "reason": "worse"}, by="gate")
-    store.versions.set_validation(["settled"])
+    first = store.set_validation(["settled", "revised"])
+    store.add_version(path="models/v1", sha256="one", metrics={"auroc": 0.7}, validation=first)
+    store.add_version(path="models/v2", sha256="two", settings={"epochs": 3}, parent=1, validation=first)
+    store.add_version()
+    store.publish(1, "gate")
+    store.publish(2, "gate")
+    store.set_version(3, state="refused", verdict={"published": False, "reason": "worse"}, by="gate")
+    store.set_validation(["settled"])
 
 
 def add_readings(store: Store) -> None:
@@ -114,11 +114,11 @@ def add_annotations(store: Store, schema: int) -> None:
     submit(store, new("revised", story=told, params={"seconds": 12.5, "note": "ä"}))
     submit(store, new("revised", digest="second", roi_voxels=9))
     third = submit(store, new("revised", finding="none", digest="third", **nothing))
-    store.annotations.withdraw(third.id, "reviewer")
+    store.withdraw(third.id, "reviewer")
     submit(store, new("disputed", story=told), TWICE)
     submit(store, new("disputed", "bob", "none", **nothing), TWICE)
     mistaken = submit(store, new("withdrawn", story=told))
-    store.annotations.withdraw(mistaken.id, "ann")
+    store.withdraw(mistaken.id, "ann")
     submit(store, new("imported", "import", source="import"))
     for image in ("excluded", "deleted", "replaced"):
         submit(store, new(image))
@@ -141,7 +141,7 @@ def submit(store: Store, annotation: NewAnnotation, how: ReadingSettings = ONCE,
     def place(revision: int) -> str:
         return f"{annotation.image}/{annotation.reader}.r{revision}.nii.gz"
 
-    row, created = store.annotations.add(annotation, place, how, **more)
+    row, created = store.add_annotation(annotation, place, how, **more)
     assert created
     return row
 
@@ -169,19 +169,19 @@ def story(schema: int) -> dict[str, Any]:
 
 
 def change_images(store: Store) -> None:
-    store.images.exclude("excluded", "ann", "wrong modality")
-    store.images.mark_gone(["gone"])
-    store.images.delete("deleted", "reviewer")
-    store.images.put(files(["replaced"], mtime_ns=5))
+    store.exclude("excluded", "ann", "wrong modality")
+    store.mark_gone(["gone"])
+    store.delete_image("deleted", "reviewer")
+    store.put_images(files(["replaced"], mtime_ns=5))
     know(store, "replaced", fingerprint="other pixels")
 
 
 def add_jobs(store: Store) -> None:
     for kind, state, message in (("train", "done", None), ("score", "failed", "out of memory")):
-        job = store.jobs.start(kind, os.getpid(), {"epochs": 3})
+        job = store.start_job(kind, os.getpid(), {"epochs": 3})
         assert job is not None
-        store.jobs.heartbeat(job, {"epoch": 2, "of": 3})
-        store.jobs.finish(job, state, message)
+        store.heartbeat(job, {"epoch": 2, "of": 3})
+        store.finish_job(job, state, message)
 
 
 def add_reviews(store: Store) -> None:
@@ -189,25 +189,23 @@ def add_reviews(store: Store) -> None:
 
     outlined = submit(store, new("unscored", centre=[0.25, 0.5]), TWICE)
     second = submit(store, new("unscored", "bob", centre=[0.5, 0.5]), TWICE)
-    store.looking.looked_at(
-        outlined, [], [NewDoubt("model", {"finding": "none", "probability": 0.9375, "overlap": 0.5})]
-    )
-    store.looking.looked_at(second, [Comparison(outlined.id, second.id, 0.5)], [NewDoubt("far", {"distance": 0.25})])
-    store.review.accept(second.id, "far", "reviewer")
-    store.review.settle("disputed", "none", "reviewer", "seen on the next slice")
+    store.looked_at(outlined, [], [NewDoubt("model", {"finding": "none", "probability": 0.9375, "overlap": 0.5})])
+    store.looked_at(second, [Comparison(outlined.id, second.id, 0.5)], [NewDoubt("far", {"distance": 0.25})])
+    store.accept(second.id, "far", "reviewer")
+    store.settle("disputed", "none", "reviewer", "seen on the next slice")
 
 
 def add_archive(store: Store) -> None:
     from xal.store.rows import OutlineRow
 
     found = OutlineRow("found", "1.2.3/1", "1.2.3", "found/1.nii.gz", 12, "pixels of found", NOW)
-    store.outlines.put("1.2.3", "seen so", [found])
-    store.outlines.put("1.2.4", "seen so, too", [], "no image of it is known")
-    store.deliveries.note_new()
-    store.deliveries.end(1, "sent")
-    store.deliveries.end(2, "dropped", "there is a later revision")
-    store.deliveries.put_off(3, NOW, "the archive is away", tried=True)
-    standing = store.annotations.find("settled")[-1]
+    store.put_outlines("1.2.3", "seen so", [found])
+    store.put_outlines("1.2.4", "seen so, too", [], "no image of it is known")
+    store.note_deliveries()
+    store.end_delivery(1, "sent")
+    store.end_delivery(2, "dropped", "there is a later revision")
+    store.put_off_delivery(3, NOW, "the archive is away", tried=True)
+    standing = store.annotations("settled")[-1]
     submit(store, new("settled", "reviewer"), revises=standing.id)
 
 

@@ -113,12 +113,15 @@ def add_routes(router: APIRouter, project: Project) -> None:
 
     @router.get("/images/{image}/volume.nii.gz", summary="The display channel", **_file(GZIP))
     def volume(request: Request, image: str, reader: Asker, v: Version = None) -> Response:
+        before = _readable(project, image)
         with one_request():
-            file = display_file(project, _readable(project, image))
-        keep = _keep(project, image, v, ASK_AGAIN)
-        if v is not None and keep != FOR_GOOD:  # whoever asks would draw on it as on the one that is no more
-            raise Conflict(f"image {image!r} was replaced just now: open it again")
-        return send_file(request, file, GZIP, keep)
+            file = display_file(project, before)
+        now = store.images.get(image)
+        if v is not None and not _is(now, v) and not (_is(before, v) and before.fingerprint == now.fingerprint):
+            raise Conflict(
+                f"image {image!r} was replaced just now: open it again"
+            )  # it would be drawn on as the old one
+        return send_file(request, file, GZIP, _keep(project, image, v, ASK_AGAIN))
 
     @router.get("/images/{image}/thumbnail.png", summary="The middle slice of the display channel, small", **_file(PNG))
     def thumbnail(request: Request, image: str, reader: Asker, v: Version = None) -> Response:
@@ -179,8 +182,12 @@ def _seen_by(project: Project, reader: Reader, image: str) -> ImageRow:
 
 def _keep(project: Project, image: str, version: str | None, otherwise: str) -> str:
     """By what is known of the image once its file was made: the image itself need not be at hand any more."""
-    named = version is not None and version.removeprefix("SHA256:") == project.store.images.get(image).checksum
-    return FOR_GOOD if named else otherwise
+    return FOR_GOOD if _is(project.store.images.get(image), version) else otherwise
+
+
+def _is(row: ImageRow, version: str | None) -> bool:
+    """Whether the image's file is of this checksum."""
+    return version is not None and version.removeprefix("SHA256:") == row.checksum
 
 
 def _geometry(project: Project, row: ImageRow) -> Header | None:

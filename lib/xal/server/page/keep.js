@@ -97,18 +97,28 @@ const keyOf = (...of) => JSON.stringify(of);
  */
 const ofDraft = ({ pool, task, reader, image }) => [pool, task, reader, image];
 
+/** Another tab has outlined the image since this page read its draft. */
+export class Elsewhere extends Error {}
+
 /**
- * When what this page read or wrote last of a draft was changed. What was changed later is another tab's: it is neither
+ * When what this page showed or wrote last of a draft was changed. One of another time is another tab's: it is neither
  * written over nor dropped here.
  * @type {Map<string, number>}
  */
 const seen = new Map();
 
+/**
+ * This page has told of the draft that was changed then.
+ * @param {number} changed
+ * @param {Page.DraftKey} of
+ */
+export const knowDraft = (changed, ...of) => void seen.set(keyOf(...of), changed);
+
 /** @param {Page.Draft} draft */
 const see = (draft) => seen.set(keyOf(...ofDraft(draft)), draft.changed);
 
 /** @param {Page.Draft | undefined} kept */
-const isElsewhere = (kept) => kept !== undefined && kept.changed > (seen.get(keyOf(...ofDraft(kept))) ?? 0);
+const isElsewhere = (kept) => kept !== undefined && kept.changed !== seen.get(keyOf(...ofDraft(kept)));
 
 /**
  * @param {IDBObjectStore} drafts
@@ -137,7 +147,7 @@ export async function keepDraft(draft) {
       () => (elsewhere = true),
     ),
   );
-  if (elsewhere) throw new Error("it was outlined in another tab meanwhile");
+  if (elsewhere) throw new Elsewhere("it was outlined in another tab meanwhile");
   see(draft);
   if (unwritten.drafts.get(key) === draft) unwritten.drafts.delete(key);
   askToPersist();
@@ -156,14 +166,21 @@ function askToPersist() {
  * @param {Page.DraftKey} of
  * @returns {Promise<Page.Draft | undefined>}
  */
-export async function draftOf(...of) {
-  const here = unwritten.drafts.get(keyOf(...of));
-  if (here) return here;
-  /** @type {Page.Draft | undefined} */
-  const written = await ifReadable(
+const readDraft = (...of) =>
+  ifReadable(
     within(["drafts"], "readonly", (drafts) => drafts.get(of)),
     undefined,
   );
+
+/**
+ * What the reader goes on with.
+ * @param {Page.DraftKey} of
+ * @returns {Promise<Page.Draft | undefined>}
+ */
+export async function draftOf(...of) {
+  const here = unwritten.drafts.get(keyOf(...of));
+  if (here) return here;
+  const written = await readDraft(...of);
   if (written) see(written);
   return written;
 }
@@ -263,7 +280,7 @@ export async function entrust(entry) {
  */
 async function done(entry) {
   if (!unwritten.outbox.delete(entry.submission)) return within(["outbox"], "readwrite", (outbox) => outbox.delete(entry.submission));
-  const left = await draftOf(...ofDraft(entry));
+  const left = unwritten.drafts.get(keyOf(...ofDraft(entry))) ?? (await readDraft(...ofDraft(entry)));
   if (left && !isNewer(left, entry)) await dropDraft(...ofDraft(entry));
 }
 
@@ -275,10 +292,15 @@ async function done(entry) {
 async function giveBack(entry, reason) {
   /** @param {Page.Draft | undefined} draft */
   const again = (draft) =>
-    draft && isNewer(draft, entry) && draft.runs.length > 1
+    draft && (isElsewhere(draft) || isNewer(draft, entry)) && draft.runs.length > 1
       ? { ...draft, refused: reason, untold: true }
       : { ...entry.draft, refused: reason, untold: true, changed: Date.now() };
-  if (unwritten.outbox.delete(entry.submission)) return keepDraft(again(await draftOf(...ofDraft(entry))));
+  if (unwritten.outbox.delete(entry.submission)) {
+    const here = unwritten.drafts.get(keyOf(...ofDraft(entry)));
+    const written = await readDraft(...ofDraft(entry));
+    if (here || !isElsewhere(written)) return keepDraft(again(here ?? written));
+    return within(["drafts"], "readwrite", (drafts) => drafts.put(again(written)));
+  }
   return within(["outbox", "drafts"], "readwrite", (outbox, drafts) => {
     const kept = drafts.get(ofDraft(entry));
     kept.onsuccess = () => {

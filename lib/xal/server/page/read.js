@@ -131,7 +131,7 @@ export class Read {
       this.viewer.clear();
       this.viewer.lock(true);
     },
-    drop: ({ image }) => this.#leave(this.drafts.drop(image)),
+    drop: ({ image, changed }) => this.#leave(this.drafts.drop(image, changed)),
     release: ({ image }) => this.#leave(release(image)),
     lay: ({ runs }) => this.viewer.restore(runs),
     empty: () => this.viewer.empty(),

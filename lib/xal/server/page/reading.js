@@ -63,7 +63,7 @@ const REASONS = ["wrong modality", "wrong body part", "not readable", "duplicate
  *   | { type: "forget" }
  *   | { type: "exclude" }
  *   | { type: "discard", draft: Page.Draft }
- *   | { type: "discarded", image: string }
+ *   | { type: "discarded", draft: Page.Draft }
  *   | { type: "seen" }
  *   | { type: "delivered", delivery: Page.Delivery }
  *   | { type: "listed", turn: number, unfinished: Page.Draft[] }
@@ -100,7 +100,7 @@ const REASONS = ["wrong modality", "wrong body part", "not readable", "duplicate
  *   | { do: "name", image: string | null }
  *   | { do: "go", to: string }
  *   | { do: "clear" }
- *   | { do: "drop", image: string }
+ *   | { do: "drop", image: string, changed?: number }
  *   | { do: "release", image: string }
  *   | { do: "list", turn: number }
  *   | { do: "sample", turn: number }
@@ -289,11 +289,12 @@ function fetchFile(state) {
 }
 
 /**
- * Forget an unfinished image that is not in view.
+ * Forget an unfinished image that is not in view, as it was when it was listed.
  * @param {State} state
- * @param {string} image
+ * @param {Page.Draft} draft
  */
-const discard = (state, image) => step({ ...state, unfinished: state.unfinished.filter((draft) => draft.image !== image) }, { do: "drop", image });
+const discard = (state, { image, changed }) =>
+  step({ ...state, unfinished: state.unfinished.filter((draft) => draft.image !== image) }, { do: "drop", image, changed });
 
 /**
  * What was handed in stands; what was drawn since is forgotten.
@@ -436,12 +437,13 @@ const ANYWHERE = {
   broken: (state, { message }) => rest(state, "error", message),
   listed: (state, { unfinished }) => step({ ...state, unfinished }),
   laid: (state, { voxels }) => step({ ...state, voxels, undoable: false }),
-  discard(state, { draft: { image, runs } }) {
-    if (runs.length <= 1) return discard(state, image);
+  discard(state, { draft }) {
+    const { image, runs } = draft;
+    if (runs.length <= 1) return discard(state, draft);
     const question = { title: "Discard this outline?", text: `What you have drawn of ${image} is deleted.`, confirm: "Discard" };
-    return step(state, { do: "ask", question, then: { type: "discarded", image } });
+    return step(state, { do: "ask", question, then: { type: "discarded", draft } });
   },
-  discarded: (state, { image }) => discard(state, image),
+  discarded: (state, { draft }) => discard(state, draft),
   delivered(state, { delivery }) {
     const { entry, reply } = delivery;
     if (state.sent === entry.submission) return step(state, { do: "look-again", turn: state.turn, delivery });
