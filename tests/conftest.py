@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import random
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from itertools import chain
@@ -84,15 +87,45 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
         yield room
 
 
-@pytest.fixture(scope="module")
-def trained_room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
-    """A server on 90 pictures, 36 of them handed in by reader "first", with a published model and a scored pool."""
-    room = open_room(tmp_path_factory.mktemp("trained"), 90)
+@pytest.fixture(scope="session")
+def open_trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Room]:
+    """Prepare a server as `open_room` does, on 90 pictures of which reader "first" has handed in the first 36.
+
+    A model is published and has scored the rest. It was trained once for all processes that run tests.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    pool, unfinished = shared / "trained-pool", shared / "trained-pool-unfinished"
+    with (shared / "trained-pool.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not pool.exists():
+            _train_once(unfinished)
+            unfinished.rename(pool)
+
+    def opened(folder: Path, task_extra: str = "", **conf: object) -> Room:
+        room = open_room(folder, 90, task_extra, **conf)
+        shutil.copytree(pool / "studies", folder / "studies", dirs_exist_ok=True)  # with the times of all files
+        return room
+
+    return opened
+
+
+def _train_once(folder: Path) -> None:
+    room = open_room(folder, 90)
     with room.server:
         for image in sorted(room.pictures)[:36]:
             room.hand_in(image, "first")
         version = room.server.train()
         assert version["state"] == "published", version
+        room.server.wait_scored()
+
+
+@pytest.fixture(scope="module")
+def trained_room(tmp_path_factory: pytest.TempPathFactory, open_trained: Callable[..., Room]) -> Iterator[Room]:
+    """A server on 90 pictures, 36 of them handed in by reader "first", with a published model and a scored pool."""
+    room = open_trained(tmp_path_factory.mktemp("trained"))
+    with room.server:
         room.server.wait_scored()
         yield room
 

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from xal.imaging.images import Volume as Volume
     from xal.imaging.images import read_image as read_image
     from xal.imaging.images import read_label as read_label
-    from xal.method.acquisition import Misalignment as Misalignment
     from xal.method.acquisition import neutral as neutral
     from xal.method.acquisition import score as score
     from xal.method.acquisition import uncertainty as uncertainty
     from xal.method.attention import overlap as overlap
     from xal.method.batches import Pool as Pool
     from xal.method.batches import choose as choose
+    from xal.method.misalignment import Misalignment as Misalignment
     from xal.model.judging import Case as Case
     from xal.model.judging import Evaluation as Evaluation
     from xal.model.judging import evaluate as evaluate
@@ -52,9 +52,10 @@ _HOME = {
     "errors": ("XalError",),
     "imaging.geometry": ("Prepared", "grid_to_image", "prepare", "roi_to_grid"),
     "imaging.images": ("Volume", "read_image", "read_label"),
-    "method.acquisition": ("Misalignment", "neutral", "score", "uncertainty"),
+    "method.acquisition": ("neutral", "score", "uncertainty"),
     "method.attention": ("overlap",),
     "method.batches": ("Pool", "choose"),
+    "method.misalignment": ("Misalignment",),
     "model.judging": ("Case", "Evaluation", "evaluate"),
     "model.network": ("Network", "Prediction", "build", "load", "misalignment_of", "predict", "save"),
     "model.training": ("Trained", "train"),

@@ -4,8 +4,8 @@ A server imports for eight seconds of computing and answers in one more; the tes
 training or scoring is a process that imports as much again. So each process that runs tests keeps one other, the
 keeper, that has imported what servers import, and forks it for each server: a process of its own as before, with its
 own arguments, environment and log. A server in its turn has a nursery, forked before it did anything, which forks the
-jobs that MONAI Label starts: their parent is the server, as before. MONAI Label and xal themselves are imported anew
-in each, because they read their settings while they are imported.
+jobs that MONAI Label starts: their parent is the server, as before. MONAI Label, and what of xal rests on it, are
+imported anew in each, because they read their settings while they are imported.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-OWN = ("monailabel", "xal")
-"""Packages that every server and job imports for itself."""
+OWN = ("monailabel", "xal.server")
+"""What every server and job imports for itself: its settings are read while it is imported."""
 JOB = ["-m", "monailabel.interfaces.utils.app"]
 """What Python is told to be when MONAI Label starts a job."""
 NAME_ROOM = 8192
@@ -122,10 +122,11 @@ def _keeper() -> socket.socket:
 
 
 def _import_all() -> None:
-    """What servers import, and forget what they have to import for themselves."""
+    """What servers and their jobs import, and forget what they have to import for themselves."""
+    import torch._dynamo  # noqa: F401 - torch does so itself in the first training of a process
     import xal.server.app  # noqa: F401
 
-    for name in [name for name in sys.modules if name.partition(".")[0] in OWN]:
+    for name in [name for name in sys.modules if f"{name}.".startswith(tuple(f"{own}." for own in OWN))]:
         del sys.modules[name]
 
 

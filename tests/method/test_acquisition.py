@@ -3,15 +3,8 @@ import pytest
 
 from xal.loop.location import NOWHERE
 from xal.loop.sentences import Gaze, reason, sentence
-from xal.method.acquisition import (
-    Misalignment,
-    misalignment,
-    neutral,
-    proposed_roi,
-    roi_confidence,
-    score,
-    uncertainty,
-)
+from xal.method.acquisition import neutral, score, uncertainty
+from xal.method.misalignment import Misalignment, misalignment, proposed_roi, roi_confidence
 from xal.task import AcquisitionSettings
 
 EVIDENCE = np.zeros((2, 4, 4), np.float32)

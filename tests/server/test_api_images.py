@@ -5,26 +5,23 @@ from __future__ import annotations
 import gzip
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import nibabel
 import numpy as np
 import pytest
 import requests
 from harness.pools import FINDINGS
-from harness.room import Room, open_room
+from harness.room import Room
 from PIL import Image
 
 
 @pytest.fixture(scope="module")
-def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
+def room(tmp_path_factory: pytest.TempPathFactory, open_trained: Callable[..., Room]) -> Iterator[Room]:
     """A trained server with a reviewer, and one image that cannot be read."""
-    room = open_room(tmp_path_factory.mktemp("images"), 60, reviewers="chief")
+    room = open_trained(tmp_path_factory.mktemp("images"), reviewers="chief")
     (room.server.studies / "broken.png").write_bytes(b"no picture")
     with room.server:
-        for image in sorted(room.pictures)[:30]:
-            room.hand_in(image, "first")
-        assert room.server.train()["state"] == "published"
         room.server.wait_scored()
         yield room
 
@@ -36,7 +33,7 @@ def get(room: Room, path: str, reader: str | None = None, headers: dict[str, str
 
 def unread(room: Room, number: int) -> str:
     """A picture with something on it, that nobody has read; each test takes its own."""
-    left = [image for image in sorted(room.pictures)[30:] if room.pictures[image].finding != "nothing"]
+    left = [image for image in sorted(room.pictures)[36:] if room.pictures[image].finding != "nothing"]
     return left[number]
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from pathlib import Path
 
 import requests
 from harness.pools import FINDINGS
-from harness.room import Room, open_room
+from harness.room import Room
 from harness.slicer_like import SlicerLike
 
 TELLTALE = re.compile(
@@ -114,13 +116,9 @@ def test_the_attention_of_a_blind_reader_costs_no_forward_pass_and_is_empty(trai
     assert sample["id"]
 
 
-def test_reveal_always_is_the_tasks_choice(tmp_path):
-    room = open_room(tmp_path, 36, task_extra="reveal: always\n")
+def test_reveal_always_is_the_tasks_choice(tmp_path: Path, open_trained: Callable[..., Room]):
+    room = open_trained(tmp_path, task_extra="reveal: always\n")
     with room.server:
-        for image in sorted(room.pictures)[:24]:
-            room.hand_in(image)
-        room.server.train(max_epochs=1)
-        room.server.wait_scored()
         sample = room.server.post("/activelearning/xal", {"client_id": "open"}).json()
         assert sample["xal"]["finding"] in (*FINDINGS, "nothing")
         assert set(sample["xal"]["probabilities"]) == {*FINDINGS, "nothing"}

@@ -14,7 +14,7 @@ from harness.pools import FINDINGS
 from harness.room import Room, open_room
 from harness.stopwatch import fastest
 
-POOL = 500
+POOL = 300
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_sixty_submits_while_scoring_runs_are_all_complete(crowd: Room):
         crowd.hand_in(image, "teacher")
     images = [server.post("/activelearning/uniform", {"client_id": "busy"}).json()["id"] for _ in range(60)]
     before = _score_jobs(server)
-    server.train(max_epochs=2)  # publishes, so the pool is being scored from now on
+    server.train(max_epochs=1)  # publishes, so the pool is being scored from now on
     server.wait(lambda: len(_score_jobs(server)) > len(before), 60, "scoring to start")
 
     def submit(image: str) -> bool:

@@ -72,7 +72,6 @@ def test_the_order_without_a_model_is_a_shuffle_and_not_the_alphabet(room: Room)
 
 def test_whole_loop_with_monailabels_own_client(tmp_path: Path):
     room = open_room(tmp_path, 45)
-    room.server.cold = True
     with room.server:
         client = MONAILabelClient(room.server.url, tmpdir=str(tmp_path), client_id="anna")
         seen = set()
@@ -83,7 +82,7 @@ def test_whole_loop_with_monailabels_own_client(tmp_path: Path):
             said = [{"name": name, "idx": 1} for name in FINDINGS]
             client.save_label(sample["id"], str(room.label(sample["id"])), params={"label_info": said})
         assert client.info()["datastore"]["completed"] == 30
-        client.train_start("classifier", {"max_epochs": 12, "patience": 12})  # long enough to be seen at work
+        client.train_start("classifier", {"max_epochs": 6, "patience": 6})  # long enough to be seen at work
         room.server.wait(lambda: client.train_status(True), 20, "training to start")
         progress = []
         until = time.monotonic() + 480

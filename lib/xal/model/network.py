@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from xal.arrays import Float32Array, FloatArray
 from xal.errors import BadInput, Conflict, NotFound, Unreadable
-from xal.method import acquisition
-from xal.method.acquisition import Misalignment
+from xal.method import misalignment
+from xal.method.acquisition import uncertainty
 from xal.method.attention import all_maps, gradcam
 from xal.model.backbones import build_backbone, output_shape
 from xal.rounding import largest
@@ -91,12 +91,12 @@ class Prediction:
     @property
     def proposed(self) -> Float32Array | None:
         """The proposed ROI, empty where the network sees none."""
-        return None if self.coverage is None else acquisition.proposed_roi(self.coverage)
+        return None if self.coverage is None else misalignment.proposed_roi(self.coverage)
 
     @property
     def roi_confidence(self) -> float | None:
         """How sure the network is of the ROI it proposes."""
-        return None if self.proposed is None else acquisition.roi_confidence(self.proposed)
+        return None if self.proposed is None else misalignment.roi_confidence(self.proposed)
 
 
 def predict(network: Network, batch: Tensor, task: Task, findings: Sequence[str] | None = None) -> list[Prediction]:
@@ -116,16 +116,14 @@ def predict(network: Network, batch: Tensor, task: Task, findings: Sequence[str]
     names = task.finding_names
     z, p, a, m, r, e = map(_numpy, (output.logits, probabilities, attention, evidence, coverage, embedding))
     return [
-        Prediction(
-            z[i], p[i], names[k], a[i], m[i], r[i] if usable else None, e[i], float(acquisition.uncertainty(p[i]))
-        )
+        Prediction(z[i], p[i], names[k], a[i], m[i], r[i] if usable else None, e[i], float(uncertainty(p[i])))
         for i, k in enumerate(predicted.tolist())
     ]
 
 
-def misalignment_of(prediction: Prediction, drawn: FloatArray | None, task: Task) -> Misalignment:
+def misalignment_of(prediction: Prediction, drawn: FloatArray | None, task: Task) -> misalignment.Misalignment:
     """How far what the network sees is from the ROI that somebody drew, on the network's grid, or else from its own."""
-    return acquisition.misalignment(
+    return misalignment.misalignment(
         prediction.attention,
         prediction.evidence,
         drawn,

@@ -118,16 +118,15 @@ def add_routes(router: APIRouter, project: Project) -> None:
             file = display_file(project, before)
         now = store.images.get(image)
         if v is not None and not _is(now, v) and not (_is(before, v) and before.fingerprint == now.fingerprint):
-            raise Conflict(
-                f"image {image!r} was replaced just now: open it again"
-            )  # it would be drawn on as the old one
-        return send_file(request, file, GZIP, _keep(project, image, v, ASK_AGAIN))
+            # else it would be drawn on as the old one
+            raise Conflict(f"image {image!r} was replaced just now: open it again")
+        return send_file(request, file, GZIP, _keep(now, v, ASK_AGAIN))
 
     @router.get("/images/{image}/thumbnail.png", summary="The middle slice of the display channel, small", **_file(PNG))
     def thumbnail(request: Request, image: str, reader: Asker, v: Version = None) -> Response:
         with one_request():
             file = thumbnail_file(project, _readable(project, image))
-        return send_file(request, file, PNG, _keep(project, image, v, A_WHILE))
+        return send_file(request, file, PNG, _keep(store.images.get(image), v, A_WHILE))
 
     @router.get("/images/{image}/attention.nii.gz", summary="Where the model looks, 0 to 1", **_file(GZIP))
     def attention(request: Request, image: str, reader: Asker) -> Response:
@@ -180,9 +179,9 @@ def _seen_by(project: Project, reader: Reader, image: str) -> ImageRow:
     return row
 
 
-def _keep(project: Project, image: str, version: str | None, otherwise: str) -> str:
-    """By what is known of the image once its file was made: the image itself need not be at hand any more."""
-    return FOR_GOOD if _is(project.store.images.get(image), version) else otherwise
+def _keep(now: ImageRow, version: str | None, otherwise: str) -> str:
+    """How long a client may keep a file, by the image's row once it was made."""
+    return FOR_GOOD if _is(now, version) else otherwise
 
 
 def _is(row: ImageRow, version: str | None) -> bool:

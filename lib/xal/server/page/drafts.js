@@ -52,13 +52,16 @@ export class Drafts {
    * @param {Error} error
    */
   #tell(image, error) {
-    if (!(error instanceof Elsewhere)) toast(`This browser cannot keep your outline (${error.message}): hand it in before you leave the page.`, "bad");
-    else if (!this.elsewhere.has(image))
-      toast(
-        `${image} was outlined in another tab meanwhile, and that outline is kept. Hand in what you draw here, or reload the page to go on with that one.`,
-        "bad",
-      );
-    if (error instanceof Elsewhere) this.elsewhere.add(image);
+    if (!(error instanceof Elsewhere)) {
+      toast(`This browser cannot keep your outline (${error.message}): hand it in before you leave the page.`, "bad");
+      return;
+    }
+    if (this.elsewhere.has(image)) return;
+    this.elsewhere.add(image);
+    toast(
+      `${image} was outlined in another tab meanwhile, and that outline is kept. Hand in what you draw here, or reload the page to go on with that one.`,
+      "bad",
+    );
   }
 
   /**
