@@ -64,8 +64,9 @@ def test_task_loads_by_path_and_knows_its_defaults(tmp_path):
     assert task.index("none") == 1
 
 
-def test_attention_comes_before_the_rois_in_the_segments(tmp_path):
-    assert load_task(write(tmp_path)).segments == (*ATTENTION_BANDS, "tear")
+def test_attention_comes_before_the_region_and_both_before_the_rois_in_the_segments(tmp_path):
+    assert load_task(write(tmp_path)).segments == (*ATTENTION_BANDS, "region", "tear")
+    assert load_task(write(tmp_path, regions=False)).segments == (*ATTENTION_BANDS, "tear")
 
 
 def test_a_task_may_have_no_absent_finding(tmp_path):

@@ -7,12 +7,12 @@ declare namespace Reply {
     accepted_by: string;
     annotation: number;
     image: string;
-    kind: "model" | "far";
+    kind: "model" | "far" | "region";
   }
   /** Which doubt is settled. */
   interface Accepting {
     client_id?: string | null;
-    kind: "model" | "far";
+    kind: "model" | "far" | "region";
   }
   /** How far readers agree on images that more than one has read. */
   interface Agreement {
@@ -38,6 +38,7 @@ declare namespace Reply {
     id: number;
     image: string;
     reader: string;
+    region: boolean;
     revision: number;
     roi_volume_mm3: number | null;
     roi_voxels: number | null;
@@ -52,6 +53,7 @@ declare namespace Reply {
     id: number;
     image: string;
     reader: string;
+    region: boolean;
     revision: number;
     roi_voxels: number | null;
   }
@@ -114,6 +116,7 @@ declare namespace Reply {
     misalignment: number | null;
     model_version: number | null;
     own: AnnotationReply | null;
+    own_region: AnnotationReply | null;
     problem: string | null;
     roi_source: string | null;
     score: number | null;
@@ -245,6 +248,7 @@ declare namespace Reply {
     lease_minutes: number;
     pool: string;
     reader: string;
+    regions: boolean;
     reveal: "after_submit" | "always";
     reviewer: boolean;
     reviewers: boolean;
@@ -268,6 +272,7 @@ declare namespace Reply {
     of_these_pixels: boolean;
     own: boolean;
     reader: string;
+    region: boolean;
     revision: number;
     roi_voxels: number | null;
   }
@@ -304,7 +309,7 @@ declare namespace Reply {
   interface SuspectReply {
     annotations: AnnotationReply[];
     image: string;
-    kind: "disagree" | "model" | "far";
+    kind: "disagree" | "model" | "far" | "region";
     raised_at: number;
     sentence: string;
   }

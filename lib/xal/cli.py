@@ -183,7 +183,7 @@ def _status(given: argparse.Namespace) -> None:
 
 
 def _annotations(given: argparse.Namespace) -> None:
-    for row in _open(given).store.annotations.find(given.image, active_only=not given.withdrawn):
+    for row in _open(given).store.annotations.find(given.image, active_only=not given.withdrawn, regions=True):
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(row.created_at))
         state = f"  withdrawn by {row.withdrawn_by}" if row.withdrawn_at else ""
         _say(

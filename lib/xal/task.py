@@ -19,6 +19,10 @@ TASKS = Path(__file__).with_name("tasks")
 """Where the tasks lie that come with this package."""
 ATTENTION_BANDS: tuple[str, ...] = ("attention 1", "attention 2", "attention 3", "attention 4")
 ATTENTION_LEVELS: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8)
+REGION = "region"
+"""The segment of an outline without a finding, and what stands for the finding in its annotation."""
+REGION_VALUE = 255
+"""Its voxels in stored label files, where 1, 2, … are the findings: these may become more."""
 RESERVED_NAMES: frozenset[str] = frozenset({"background", "foreground_scribbles", "background_scribbles"})
 """Names that 3D Slicer's module drops from the segments it exports."""
 
@@ -73,6 +77,8 @@ class Finding(Settings):
             raise ValueError("a finding's name has no control characters and no spaces at its ends")
         if name in RESERVED_NAMES or name in ATTENTION_BANDS:
             raise ValueError(f"{name!r} is reserved: 3D Slicer or the attention bands use it")
+        if name == REGION:
+            raise ValueError(f"{name!r} is reserved: it is the segment for outlines without a finding")
         return name
 
 
@@ -269,6 +275,8 @@ class Task(Settings):
     gate: GateSettings = GateSettings()
     multiple: Literal["refuse", "largest"] = "refuse"
     """What to do with a label map that paints more than one finding."""
+    regions: bool = True
+    """Readers may outline an image without naming its finding; it stays in the pool, and is scored by that outline."""
     reveal: Literal["after_submit", "always"] = "after_submit"
     """When a reader sees what the algorithm thinks of an image."""
     lease_minutes: float = Field(60, gt=0)
@@ -302,8 +310,12 @@ class Task(Settings):
 
     @property
     def segments(self) -> tuple[str, ...]:
-        """Segment names offered to clients. Attention first: where segments overlap, later ones win in Slicer."""
-        return ATTENTION_BANDS + self.roi_findings
+        """Segment names offered to clients. Where segments overlap, later ones win in Slicer: the findings do."""
+        return (*ATTENTION_BANDS, *((REGION,) if self.regions else ()), *self.roi_findings)
+
+    def value_of(self, finding: str) -> int:
+        """Of a finding's voxels, or the region's, in stored label files."""
+        return REGION_VALUE if finding == REGION else self.roi_findings.index(finding) + 1
 
     def index(self, finding: str) -> int:
         """Position of a finding among the network's outputs."""

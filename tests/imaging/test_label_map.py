@@ -10,7 +10,7 @@ from PIL import Image
 from xal.errors import BadInput
 from xal.imaging.images import Volume, write_label
 from xal.imaging.label_map import Decoded, decode_label
-from xal.task import ATTENTION_BANDS, Task
+from xal.task import ATTENTION_BANDS, REGION, Task
 
 SHAPE = (12, 10, 8)
 ANGLE = 0.4
@@ -38,7 +38,8 @@ def info(*names: str) -> list[dict[str, Any]]:
     return [{"name": name, "idx": 7 + 2 * position} for position, name in enumerate(names)]
 
 
-ALL = info(*task().segments)
+ALL = info(*ATTENTION_BANDS, *task().roi_findings)
+WITH_REGION = info(*task().segments)
 
 
 def painted(**boxes: tuple[slice, slice, slice]) -> np.ndarray:
@@ -123,6 +124,42 @@ def test_a_painted_segment_is_finding_and_roi(tmp_path: Path):
     assert decoded.roi_voxels == 18
     assert decoded.roi_volume == pytest.approx(18 * 0.7 * 1.1 * 3)
     assert decoded.note is None
+
+
+def test_a_region_alone_is_an_outline_without_a_finding(tmp_path: Path):
+    decoded = decode(tmp_path, painted(v2=SMALL, v5=BOX), WITH_REGION)  # attention is no part of it
+    assert (decoded.finding, decoded.roi_voxels, decoded.note) == (REGION, 18, None)
+    assert np.array_equal(decoded.mask, painted(v255=BOX))
+    assert np.array_equal(decoded.roi, decoded.mask > 0)
+    assert decode(tmp_path, painted(v1=BOX), None, stated=REGION).finding == REGION
+
+
+def test_beside_a_painted_or_stated_finding_a_region_is_kept_and_the_finding_counts(tmp_path: Path):
+    decoded = decode(tmp_path, painted(v5=BOX, v7=SMALL), WITH_REGION)
+    assert (decoded.finding, decoded.roi_voxels) == ("Metastase (klein)", 4)
+    assert np.array_equal(decoded.mask, painted(v255=BOX, v2=SMALL))
+    assert "'region' was painted, too" in str(decoded.note)
+    stated = decode(tmp_path, painted(v5=BOX), WITH_REGION, stated="glioma")
+    assert (stated.finding, stated.roi_voxels) == ("glioma", 0)
+    assert np.array_equal(stated.mask, painted(v255=BOX))
+
+
+def test_voxels_of_the_finding_win_over_those_of_the_region_in_layers(tmp_path: Path):
+    path = tmp_path / "layers.seg.nrrd"
+    save_segmentation(path, np.stack([painted(v1=BOX), painted(v1=BOX)]), [("glioma", 0, 1), (REGION, 1, 1)])
+    decoded = decode_label(path, None, IMAGE, task())
+    assert np.array_equal(decoded.mask, painted(v1=BOX))
+
+
+@pytest.mark.parametrize("regions", [True, False])
+def test_an_empty_region_and_one_that_a_task_forbids_are_refused(tmp_path: Path, regions: bool):
+    settings = task().model_copy(update={"regions": regions})
+    assert (REGION in settings.segments) == regions
+    with pytest.raises(BadInput, match="paint one" if regions else "none of this task"):
+        decode(tmp_path, painted(v1=BOX), WITH_REGION, settings, stated=REGION)
+    if not regions:
+        with pytest.raises(BadInput, match="takes no outline without a finding"):
+            decode(tmp_path, painted(v5=BOX), WITH_REGION, settings)
 
 
 def test_position_in_label_info_counts_and_idx_does_not(tmp_path: Path):

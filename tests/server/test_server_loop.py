@@ -23,7 +23,7 @@ ATTENTION = ["attention 1", "attention 2", "attention 3", "attention 4"]
 
 def test_info_is_what_the_clients_need(room: Room):
     info = room.server.get("/info/").json()
-    assert info["labels"] == [*ATTENTION, "disc", "square"]
+    assert info["labels"] == [*ATTENTION, "region", "disc", "square"]
     assert "config" not in info
     assert {name: model["type"] for name, model in info["models"].items()} == {
         "attention": "segmentation",

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from xal.errors import BadInput, Conflict, Unreadable
-from xal.imaging.images import read_label
+from xal.imaging.images import LabelArray, read_label
 from xal.imaging.integrity import unreadable
 from xal.loop.submission import label_path
 from xal.method.story import Story
@@ -27,7 +27,7 @@ from xal.store import Store
 from xal.store.adoption import FoundAnnotation
 from xal.store.rows import AnnotationRow, NewAnnotation
 from xal.system.durable import is_full
-from xal.task import Task
+from xal.task import REGION, REGION_VALUE, Task
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ def end_withdrawn(store: Store, labels: Path) -> list[str]:
 
 def noted(store: Store, labels: Path) -> list[AnnotationRow]:
     """The annotations that stand, as the store says, and were withdrawn, as notes beside their label files say."""
-    known = store.annotations.find(active_only=False)
+    known = store.annotations.find(active_only=False, regions=True)
     return [row for row in known if row.withdrawn_at is None and withdrawn_note(labels / row.label_path).exists()]
 
 
@@ -177,16 +177,11 @@ def _recorded(label: Path) -> FoundAnnotation | None:
 
 
 def _guessed(label: Path, task: Task, readers: dict[str, str]) -> FoundAnnotation:
-    """What the path and the voxels of a label file of an older version say: the finding of most of the voxels."""
+    """What the path and the voxels of a label file without a record say: the finding of most of the voxels."""
     parts = LABEL_NAME.fullmatch(label.name)
     assert parts is not None
     values, affine = read_label(label)
-    counts = np.bincount(values.ravel(), minlength=len(task.roi_findings) + 1)
-    counts[0] = 0
-    value, voxels = int(counts.argmax()), int(counts.max())
-    if value > len(task.roi_findings):
-        raise unreadable(label, f"has the value {value}, and the task {len(task.roi_findings)} findings with an ROI")
-    finding = task.roi_findings[value - 1] if voxels else task.absent
+    finding, voxels = _most_of(values, label, task)
     if finding is None:
         raise unreadable(label, "is empty, and what was said of the image is not known")
     content = label.read_bytes()
@@ -206,6 +201,19 @@ def _guessed(label: Path, task: Task, readers: dict[str, str]) -> FoundAnnotatio
         file_sha256=checksum(content),
     )
     return FoundAnnotation(new, int(parts["revision"]), label.stat().st_mtime, *_withdrawn(label))
+
+
+def _most_of(values: LabelArray, label: Path, task: Task) -> tuple[str | None, int]:
+    """The finding of most of the voxels, else a region, else the absent one; and how many voxels that are."""
+    counts = np.bincount(values.ravel(), minlength=REGION_VALUE + 1)
+    region = int(counts[REGION_VALUE])
+    counts[[0, REGION_VALUE]] = 0
+    value, voxels = int(counts.argmax()), int(counts.max())
+    if value > len(task.roi_findings):
+        raise unreadable(label, f"has the value {value}, and the task {len(task.roi_findings)} findings with an ROI")
+    if voxels:
+        return task.roi_findings[value - 1], voxels
+    return (REGION, region) if region else (task.absent, 0)
 
 
 def _withdrawn(label: Path) -> tuple[float | None, str | None]:

@@ -13,6 +13,7 @@ from xal.loop.reader import Reader
 from xal.method.story import Story
 from xal.pool.project import Project
 from xal.store.rows import AnnotationRow
+from xal.task import REGION
 
 CHUNK = 500
 THOUGHT = (
@@ -35,10 +36,10 @@ def annotations_csv(project: Project, asker: Reader | None = None, withdrawn: bo
     """
     yield table([COLUMNS])
     last = 0
-    while rows := project.store.annotations.find(active_only=not withdrawn, after=last, limit=CHUNK):
+    while rows := project.store.annotations.find(active_only=not withdrawn, regions=True, after=last, limit=CHUNK):
         images = list({row.image for row in rows})
         seen = set(images) if asker is None else may_see_all(project, asker, images)
-        yield table([_cells(row, row.image in seen) for row in rows])
+        yield table([_cells(row, row.image in seen) for row in rows if row.image in seen or row.finding != REGION])
         last = rows[-1].id
 
 

@@ -21,7 +21,7 @@ from xal.errors import BadInput, Oversized, TooLarge, Unreadable
 from xal.imaging.images import Header, LabelArray, Volume, read_header, read_layers
 from xal.imaging.integrity import Kind
 from xal.system.limits import in_force
-from xal.task import ATTENTION_BANDS, Task
+from xal.task import ATTENTION_BANDS, REGION, Task
 
 _TOLERANCE = 0.1
 """How far a corner of the label may lie from its place in the image, in voxels: files store geometry as float32."""
@@ -37,8 +37,9 @@ class Decoded:
     """A submission in the task's terms."""
 
     finding: str
+    """One of the task's, or REGION where only that is painted."""
     mask: LabelArray
-    """(X, Y, Z) as it is stored: 0, or the finding's position in task.roi_findings + 1."""
+    """(X, Y, Z) as it is stored: 0, or task.value_of a finding or the region."""
     roi: BoolArray
     roi_voxels: int
     roi_volume: float
@@ -71,8 +72,13 @@ def decode_label(
     except Unreadable as error:
         raise BadInput(f"the label file cannot be used: {error}") from error
     rois, painted = _rois(regions, stated_finding, task)
+    region = rois.pop(REGION, None)
+    if not rois and region is not None and stated_finding in (None, REGION):
+        return _decoded(REGION, {}, image, task, note, region)
     if not rois:
-        return _without_roi(image, task, stated_finding, stripped=painted)
+        return _without_roi(image, task, stated_finding, region, stripped=painted)
+    if region is not None:
+        note = _joined(note, f"{REGION!r} was painted, too, and is kept beside the finding")
     finding = max(rois, key=lambda name: int(rois[name].sum()))
     if len(rois) > 1:
         counts = ", ".join(f"{name!r} ({int(roi.sum())} voxels)" for name, roi in rois.items())
@@ -81,15 +87,25 @@ def decode_label(
         note = _joined(note, f"more than one finding was painted: {counts}; the largest was kept")
     if stated_finding and stated_finding != finding:
         raise BadInput(f"the finding is stated as {stated_finding!r}, but {finding!r} is painted")
-    return _decoded(finding, rois, image, task, note)
+    return _decoded(finding, rois, image, task, note, region)
 
 
-def _decoded(finding: str, rois: Mapping[str, BoolArray], image: Volume, task: Task, note: str | None) -> Decoded:
+def _decoded(
+    finding: str,
+    rois: Mapping[str, BoolArray],
+    image: Volume,
+    task: Task,
+    note: str | None,
+    region: BoolArray | None = None,
+) -> Decoded:
     """The mask keeps every outline; where the ROI of the finding overlaps others, it is whole."""
     mask = np.zeros(image.shape, np.uint8)
+    if region is not None:
+        mask[region] = task.value_of(REGION)
     for name in sorted(rois, key=lambda name: name == finding):
-        mask[rois[name]] = task.roi_findings.index(name) + 1
-    roi = rois.get(finding, np.zeros(image.shape, bool))
+        mask[rois[name]] = task.value_of(name)
+    outlined = region if finding == REGION else rois.get(finding)
+    roi = np.zeros(image.shape, bool) if outlined is None else outlined
     voxels = int(roi.sum())
     return Decoded(
         finding=finding,
@@ -101,12 +117,14 @@ def _decoded(finding: str, rois: Mapping[str, BoolArray], image: Volume, task: T
     )
 
 
-def _without_roi(image: Volume, task: Task, stated: str | None, *, stripped: bool) -> Decoded:
-    """Nothing is painted: the stated finding, else the absent one."""
+def _without_roi(image: Volume, task: Task, stated: str | None, region: BoolArray | None, *, stripped: bool) -> Decoded:
+    """No finding is painted: the stated one, else the absent one."""
     painted = "only attention is painted, which is no ROI" if stripped else "nothing is painted"
+    if stated == REGION:
+        raise BadInput(f"{painted}: a region is an outline, so paint one")
     if stated:
         note = None if stated == task.absent else f"{stated!r} was recorded without an ROI, as stated"
-        return _decoded(stated, {}, image, task, note)
+        return _decoded(stated, {}, image, task, note, region)
     if task.absent is None:
         names = ", ".join(repr(name) for name in task.roi_findings)
         raise BadInput(f"{painted}, and this task has no finding for that; outline one of {names} or state the finding")
@@ -115,12 +133,14 @@ def _without_roi(image: Volume, task: Task, stated: str | None, *, stripped: boo
 
 
 def _check_stated(stated: str | None, task: Task) -> None:
+    if stated == REGION and task.regions:
+        return
     if stated and stated not in task.finding_names:
         raise BadInput(f"the stated finding {stated!r} is none of this task{_closest(stated, task.finding_names)}")
 
 
 def _rois(regions: Iterable[_Region], stated: str | None, task: Task) -> tuple[dict[str, BoolArray], bool]:
-    """The painted ROI of each finding, in the task's order; and whether anything is painted.
+    """The painted ROI of each finding, in the task's order, and of the region; and whether anything is painted.
 
     Attention and empty segments fall out here.
     """
@@ -136,11 +156,13 @@ def _rois(regions: Iterable[_Region], stated: str | None, task: Task) -> tuple[d
         voxels = int(region.mask.sum())
         if name is not None and name == task.absent:
             raise BadInput(f"{name!r} means that nothing is there, but {voxels} voxels are painted as it")
-        if name not in task.roi_findings:
+        if name == REGION and not task.regions:
+            raise BadInput(f"{voxels} voxels are painted as {REGION!r}: this task takes no outline without a finding")
+        if name != REGION and name not in task.roi_findings:
             close = _closest(str(name), task.roi_findings)
             raise BadInput(f"segment {name!r} ({voxels} voxels) is no finding of this task{close}")
         rois[name] = rois[name] | region.mask if name in rois else region.mask
-    return {name: rois[name] for name in task.roi_findings if name in rois}, painted
+    return {name: rois[name] for name in (*task.roi_findings, REGION) if name in rois}, painted
 
 
 def _regions(

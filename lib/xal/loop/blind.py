@@ -27,10 +27,10 @@ def may_see_all(project: Project, reader: Reader, images: Sequence[str]) -> set[
 def scores_only(project: Project, reader: Reader, images: Sequence[str]) -> set[str]:
     """Those of which this reader may be told the score, but not what it is made of.
 
-    Somebody else has read them: whether the ROI in the score was drawn, and how far from it the model looked, would
-    tell whether something was found.
+    Somebody has read or outlined them: whether the ROI in the score was drawn, and how far from it the model looked,
+    would tell whether something was found.
     """
-    return project.store.listing.handed_in_among(images, None) - may_see_all(project, reader, images)
+    return project.store.listing.handed_in_among(images, None, regions=True) - may_see_all(project, reader, images)
 
 
 def names_finding(misalignment: float | None) -> bool:

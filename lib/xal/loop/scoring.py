@@ -151,6 +151,7 @@ def _as_row(
         else energy_in_roi(prediction.attention, coarse(drawn, prediction.attention.shape)),
         roi_source=found.source,
         attention=prediction.attention.astype(np.float16),
+        evidence=prediction.evidence.astype(np.float16),
         proposed=None if prediction.proposed is None else prediction.proposed.astype(np.float16),
         embedding=prediction.embedding.astype(np.float16),
     )

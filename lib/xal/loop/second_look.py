@@ -4,13 +4,14 @@ Every annotation is looked at once, in the order they came, a few at a time, so 
 things; the first outlines of a finding once more, when there are enough others to tell whether one lies far off. A
 superseded one is looked at, too, because it stands again once its successor is withdrawn; what is found is kept for
 good, and lists show only what concerns annotations that stand. That readers disagree is no doubt about one of them:
-such images have the status `review`.
+such images have the status `review`. That one says "nothing is there" where another outlined something is one.
 """
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,8 @@ from xal.pool.rois import drawn_mask
 from xal.rounding import ROUNDING
 from xal.store.looking import Comparison, NewDoubt
 from xal.store.rows import AnnotationRow
+from xal.store.settling import same_pixels
+from xal.task import REGION
 
 logger = logging.getLogger(__name__)
 
@@ -79,12 +82,41 @@ def model_doubt(row: AnnotationRow) -> NewDoubt | None:
 
 
 def _doubts(project: Project, row: AnnotationRow) -> list[NewDoubt]:
-    return [doubt for doubt in (model_doubt(row), _far_doubt(project, row)) if doubt is not None]
+    if row.finding == REGION:
+        for said in _denying(project, row):
+            project.store.looking.doubt_later(said, _region_doubt([row]))
+        return []
+    found = (model_doubt(row), _far_doubt(project, row), _outlined_doubt(project, row))
+    return [doubt for doubt in found if doubt is not None]
+
+
+def _outlined_doubt(project: Project, row: AnnotationRow) -> NewDoubt | None:
+    """It says that nothing is there, where somebody outlined something."""
+    if row.finding != project.task.absent:
+        return None
+    outlined = [known for known in _standing(project, row) if known.finding == REGION]
+    return _region_doubt(outlined) if outlined else None
+
+
+def _denying(project: Project, region: AnnotationRow) -> list[AnnotationRow]:
+    """The annotations that say that nothing is there, of those that were looked at before this region was."""
+    absent = project.task.absent
+    return [known for known in _standing(project, region) if known.finding == absent and known.id < region.id]
+
+
+def _standing(project: Project, row: AnnotationRow) -> list[AnnotationRow]:
+    """What stands of the same image and pixels, regions too."""
+    known = project.store.annotations.find(row.image, regions=True)
+    return [other for other in known if same_pixels(other.fingerprint, row.fingerprint)]
+
+
+def _region_doubt(regions: Sequence[AnnotationRow]) -> NewDoubt:
+    return NewDoubt("region", {"annotations": [row.id for row in regions], "readers": [row.reader for row in regions]})
 
 
 def _far_doubt(project: Project, row: AnnotationRow) -> NewDoubt | None:
     """Its ROI lies where no other one of this finding does, as far as there are enough to tell."""
-    if row.centre is None:
+    if row.centre is None or row.finding == REGION:
         return None
     known = project.store.looking.centres(row.finding, NEWEST_OUTLINES, but=row.image)
     if len(known) < FEWEST_OUTLINES:
@@ -100,7 +132,7 @@ def _far_doubt(project: Project, row: AnnotationRow) -> NewDoubt | None:
 def _compare_early_ones(project: Project, row: AnnotationRow) -> None:
     """Once per finding: the outlines that were looked at when there were too few others."""
     store, key = project.store, f"{EARLY}{row.finding}"
-    if row.centre is None or store.settings.get(key) is not None:
+    if row.centre is None or row.finding == REGION or store.settings.get(key) is not None:
         return
     if len(store.looking.centres(row.finding, FEWEST_OUTLINES, but=row.image)) < FEWEST_OUTLINES:
         return
@@ -112,7 +144,8 @@ def _compare_early_ones(project: Project, row: AnnotationRow) -> None:
 
 
 def _comparisons(project: Project, row: AnnotationRow) -> list[Comparison]:
-    return [Comparison(other.id, row.id, _dice(project, other, row)) for other in project.store.looking.beside(row)]
+    others = [] if row.finding == REGION else project.store.looking.beside(row)
+    return [Comparison(other.id, row.id, _dice(project, other, row)) for other in others]
 
 
 def _dice(project: Project, one: AnnotationRow, other: AnnotationRow) -> float | None:

@@ -22,6 +22,7 @@ from xal.errors import BadInput, Conflict, NotFound, Unavailable, XalError
 from xal.imaging.geometry import roi_to_grid
 from xal.imaging.images import Volume, fingerprint, label_as_nifti
 from xal.imaging.label_map import Decoded, decode_label
+from xal.loop.rescoring import rescore
 from xal.loop.sentences import sentence
 from xal.method.attention import energy_in_roi, overlap
 from xal.method.misalignment import roi_confidence
@@ -33,6 +34,7 @@ from xal.pool.rois import coarse
 from xal.store.rows import AnnotationRow, ImageRow, NewAnnotation, Source
 from xal.system.durable import HOST, remove_left_behind, remove_unfinished, write_atomically
 from xal.system.turns import HAND_IN_SECONDS, one_request
+from xal.task import REGION
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +116,7 @@ def _decoded_and_stored(project: Project, submission: Submission, row: ImageRow)
         roi_volume=decoded.roi_volume,
         label_info=[dict(entry) for entry in submission.label_info or []],
         params=submission.params,
-        story=_story(project, submission, decoded, volume),
+        story=None if decoded.finding == REGION else _story(project, submission, decoded, volume),
         digest=_digest(submission.file, decoded.finding),
         submission_id=submission.submission_id,
         source=submission.source,
@@ -126,6 +128,8 @@ def _decoded_and_stored(project: Project, submission: Submission, row: ImageRow)
     annotation, created = _store(project, new, content, submission.revises)
     if not created:
         _make_whole(project, annotation, content)
+    elif annotation.finding == REGION:
+        rescore(project, row.id)
     note = f"{decoded.note}. " if decoded.note else ""
     return Receipt(annotation, created, note + _sentence(annotation))
 
@@ -239,6 +243,9 @@ def label_path(image: str, reader: str, revision: int) -> str:
 
 
 def _sentence(annotation: AnnotationRow) -> str:
+    """What the reader is told; not of the model, as long as the image's finding is to be named."""
+    if annotation.finding == REGION:
+        return f"Your outline is kept ({annotation.roi_voxels} voxels). The image stays open: its finding is not named."
     story = annotation.story
     if story is None:
         return "No model had looked at this image yet."
@@ -270,6 +277,7 @@ def _story(project: Project, submission: Submission, decoded: Decoded, volume: V
         alpha=project.alpha(),
         score=row.score if row.version == prediction.version else None,
         roi_source=prediction.roi_source,
+        overlap_before=prediction.overlap if prediction.roi_source == "drawn" else None,
         roi_confidence=None if prediction.proposed is None else roi_confidence(prediction.proposed),
     )
     if prediction.finding == project.task.absent or not decoded.roi.any():

@@ -31,6 +31,8 @@ class Story:
     """What the image was ranked by."""
     roi_source: str | None = None
     """Where the ROI came from that the misalignment is of."""
+    overlap_before: float | None = None
+    """Of the attention and an outline that somebody had drawn of the image before, without a finding."""
     roi_confidence: float | None = None
     """Of the proposed ROI."""
     overlap: float | None = None

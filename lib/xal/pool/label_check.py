@@ -49,7 +49,9 @@ class Sweep:
         """Look at some more, for about so long, unless all were looked at lately."""
         until = time.monotonic() + seconds
         while self._next_start < time.monotonic() < until:
-            rows = self._project.store.annotations.find(active_only=False, after=self._last, limit=AT_ONCE)
+            rows = self._project.store.annotations.find(
+                active_only=False, regions=True, after=self._last, limit=AT_ONCE
+            )
             for row in rows:
                 if time.monotonic() >= until:
                     return
@@ -61,7 +63,7 @@ class Sweep:
 
 def check_all(project: Project) -> list[AnnotationRow]:
     """Look at every label file now; the annotations whose file is damaged."""
-    for row in project.store.annotations.find(active_only=False):
+    for row in project.store.annotations.find(active_only=False, regions=True):
         _look(project, row)
     return project.store.annotations.damaged()
 

@@ -45,7 +45,7 @@ class Notes:
         new = store.events.read(AT_ONCE, after=self._last_event)
         for image in {event.image for event in new if event.kind in PUT_ASIDE and event.image is not None} | left:
             self._left.pop(image, None)
-            self._note(store.annotations.find(image, active_only=False))
+            self._note(store.annotations.find(image, active_only=False, regions=True))
         self._last_event = new[-1].id if new else self._last_event
         if new or left or not self._versions:
             self._note_versions()
@@ -54,7 +54,7 @@ class Notes:
 
     def _write_all(self) -> None:
         after = 0
-        while rows := self._project.store.annotations.find(active_only=False, after=after, limit=AT_ONCE):
+        while rows := self._project.store.annotations.find(active_only=False, regions=True, after=after, limit=AT_ONCE):
             self._note(rows)
             after = rows[-1].id
 

@@ -414,7 +414,7 @@ def keep_findings(store: Store, task: Task) -> None:
     known = store.settings.get(FINDINGS)
     if known == ours:
         return
-    if known is not None and store.annotations.find():
+    if known is not None and store.annotations.find(regions=True):
         roi, absent = known["roi"], known["absent"]
         if ours["roi"][: len(roi)] != roi or (absent is not None and absent != task.absent):
             before = ", ".join(repr(name) for name in (*roi, *([absent] if absent else [])))

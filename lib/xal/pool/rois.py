@@ -51,7 +51,7 @@ def coarse(roi: Float32Array, grid: Sequence[int]) -> Float32Array:
 def drawn_mask(project: Project, annotation: AnnotationRow) -> tuple[BoolArray, FloatArray]:
     """The voxels of the image that a reader outlined as the finding, and their affine; Unreadable without its file."""
     voxels, affine = read_label(checked_label(project, annotation))
-    return voxels == project.task.roi_findings.index(annotation.finding) + 1, affine
+    return voxels == project.task.value_of(annotation.finding), affine
 
 
 def found_mask(project: Project, outline: OutlineRow) -> tuple[BoolArray, FloatArray]:

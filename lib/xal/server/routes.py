@@ -48,7 +48,7 @@ from xal.store.rows import JobKind
 from xal.system.disk_space import MB
 from xal.system.turns import one_request
 from xal.system.waiting import patiently
-from xal.task import TrainingSettings
+from xal.task import REGION, TrainingSettings
 
 logger = logging.getLogger(__name__)
 
@@ -410,7 +410,8 @@ def receipt_reply(receipt: Receipt) -> Json:
     annotation, story = receipt.annotation, receipt.annotation.story
     return {
         "message": receipt.sentence,
-        "finding": annotation.finding,
+        "finding": None if annotation.finding == REGION else annotation.finding,
+        "region": annotation.finding == REGION,
         "roi_voxels": annotation.roi_voxels,
         "roi_volume_mm3": round(annotation.roi_volume, 3),
         "predicted": story and story.finding,

@@ -12,7 +12,7 @@ from xal.errors import Conflict
 from xal.store.rows import AnnotationRow, ImageFile, NewAnnotation
 from xal.store.schema import annotation_table, readers
 from xal.store.standing import Standing
-from xal.task import ReadingSettings
+from xal.task import REGION, ReadingSettings
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Adoption(Standing):
             image = self._image_of(connection, new.image)
             if new.source == "reader":
                 self._meet(connection, new.reader, found.created_at)
-                if not image["labelled"] or image["required"] is None:
+                if new.finding != REGION and (not image["labelled"] or image["required"] is None):
                     image = {**image, "required": self._required(connection, new, settings)}
             gone = {"withdrawn_at": found.withdrawn_at, "withdrawn_by": found.withdrawn_by}
             when = {"revision": found.revision, "created_at": found.created_at}
@@ -72,7 +72,7 @@ class Adoption(Standing):
             number = self._db.insert(connection, annotation_table, values)
             self._db.log(connection, "adopt", new.reader, new.image, {"annotation": number, "revision": found.revision})
             if found.withdrawn_at is None or found.in_place_of is not None:
-                self._settle(connection, image, new.reader)
+                (self._settle_region if new.finding == REGION else self._settle)(connection, image, new.reader)
             return self._annotation(connection, number)
 
         return self._db.write(work)
@@ -87,7 +87,8 @@ class Adoption(Standing):
             gone = {"withdrawn_at": at, "withdrawn_by": by}
             connection.execute(annotation_table.update().where(annotation_table.c.id == annotation).values(gone))
             self._db.log(connection, "withdraw", by, row.image, {"annotation": annotation, "of": row.reader})
-            self._settle(connection, self._row(connection, row.image, deleted=True), row.reader)
+            image = self._row(connection, row.image, deleted=True)
+            (self._settle_region if row.finding == REGION else self._settle)(connection, image, row.reader)
             self._send_what_stands_again(connection, row)
             self._reject_what_was_sent(connection, row)
 

@@ -6,15 +6,15 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from xal.errors import Conflict
 from xal.store.pool import Values, image_row
 from xal.store.rows import AnnotationRow, NewAnnotation, SettledImage
 from xal.store.schema import annotation_table, given, images, leases
-from xal.store.settling import same_pixels
+from xal.store.settling import IS_REGION, same_pixels
 from xal.store.standing import Standing, annotation_row
-from xal.task import ReadingSettings
+from xal.task import REGION, ReadingSettings
 
 
 class Annotations(Standing):
@@ -40,7 +40,10 @@ class Annotations(Standing):
 
         It takes the place of the annotation that it `revises`, and of that reader's earlier ones of the image: they are
         withdrawn in the same transaction. Conflict if that does not stand, or if this reader has one that does.
+
+        An outline without a finding settles nothing, and takes no place but that of this reader's earlier one.
         """
+        is_region = new.finding == REGION
 
         def work(connection: Connection) -> tuple[AnnotationRow, bool]:
             at = time.time() if now is None else now
@@ -50,20 +53,20 @@ class Annotations(Standing):
                 return annotation_row(first), False
             if revises is not None:
                 self._give_way(connection, revises, new, at)
-            offered = self._take_back_offer(connection, new.image, new.reader)
+            offered = self._take_back_offer(connection, new.image, new.reader, is_done=not is_region)
             if new.source == "reader":
                 self._meet(connection, new.reader, at)
-                if not image["labelled"] or image["required"] is None:
+                if not is_region and (not image["labelled"] or image["required"] is None):
                     image = {**image, "required": self._required(connection, new, readings)}
             last = select(func.max(annotation_table.c.revision)).where(self._by(new.image, new.reader))
             revision = (connection.execute(last).scalar() or 0) + 1
             path = write_label(revision)
             values = {**vars(new), "revision": revision, "label_path": path, "active": True, "created_at": at}
             number = self._db.insert(connection, annotation_table, values)
-            kind = "submit" if new.source == "reader" else "import"
+            kind = REGION if is_region else "submit" if new.source == "reader" else "import"
             detail = {"annotation": number, "revision": revision, "finding": new.finding, "offered_at": offered}
             self._db.log(connection, kind, new.reader, new.image, detail)
-            self._settle(connection, image, new.reader)
+            (self._settle_region if is_region else self._settle)(connection, image, new.reader)
             return self._annotation(connection, number), True
 
         return self._db.write(work)
@@ -82,7 +85,8 @@ class Annotations(Standing):
             gone = {"withdrawn_at": time.time(), "withdrawn_by": by}
             connection.execute(annotation_table.update().where(annotation_table.c.id == annotation).values(gone))
             self._db.log(connection, "withdraw", by, row.image, {"annotation": annotation, "of": row.reader})
-            self._settle(connection, self._row(connection, row.image, deleted=True), row.reader)
+            image = self._row(connection, row.image, deleted=True)
+            (self._settle_region if row.finding == REGION else self._settle)(connection, image, row.reader)
             self._send_what_stands_again(connection, row)
             self._reject_what_was_sent(connection, row)
             return self._annotation(connection, annotation)
@@ -92,17 +96,17 @@ class Annotations(Standing):
     def _give_way(self, connection: Connection, annotation: int, new: NewAnnotation, at: float) -> None:
         """What another reader said of the image stands no more: `new` takes its place."""
         row = self._annotation(connection, annotation)
-        if row.image != new.image or not row.active:
+        if row.image != new.image or not row.active or (row.finding == REGION) != (new.finding == REGION):
             raise Conflict(f"annotation {annotation} of image {new.image!r} does not stand: there is nothing to revise")
         if row.reader == new.reader:
             return  # a new revision takes the place of the one before anyway
-        own = self._by(new.image, new.reader) & annotation_table.c.active.is_(True)
+        own = self._by(new.image, new.reader) & annotation_table.c.active.is_(True) & self._like(new)
         if connection.execute(select(annotation_table.c.id).where(own)).first() is not None:
             raise Conflict(
                 f"{new.reader!r} has a reading of image {new.image!r} that stands: one of two readings would be lost. "
                 "Settle the finding, or withdraw the wrong one"
             )
-        standing = self._by(new.image, row.reader) & annotation_table.c.withdrawn_at.is_(None)
+        standing = self._by(new.image, row.reader) & annotation_table.c.withdrawn_at.is_(None) & self._like(new)
         gone = {"withdrawn_at": at, "withdrawn_by": new.reader, "active": False}
         connection.execute(annotation_table.update().where(standing).values(gone))
         self._reject_what_was_sent(connection, row)
@@ -133,8 +137,8 @@ class Annotations(Standing):
             return None
         if new.source == "import":
             return self._imported_before(connection, new)
-        latest = select(annotation_table).where(self._by(new.image, new.reader), annotation_table.c.active.is_(True))
-        row = connection.execute(latest).mappings().first()
+        standing = self._by(new.image, new.reader) & annotation_table.c.active.is_(True) & self._like(new)
+        row = connection.execute(select(annotation_table).where(standing)).mappings().first()
         same_again = (
             row is not None
             and (row["digest"], row["finding"]) == (new.digest, new.finding)
@@ -151,13 +155,20 @@ class Annotations(Standing):
         )
         return connection.execute(query).mappings().first()
 
-    def _take_back_offer(self, connection: Connection, image: str, reader: str) -> float | None:
-        """End the reader's lease; when the image was given to this reader."""
+    def _like(self, new: NewAnnotation) -> ColumnElement[bool]:
+        """Annotations whose place this one may take: outlines without a finding are of another kind than readings."""
+        return IS_REGION if new.finding == REGION else ~IS_REGION
+
+    def _take_back_offer(
+        self, connection: Connection, image: str, reader: str, *, is_done: bool = True
+    ) -> float | None:
+        """End the reader's lease; when the image was given to this reader, which is forgotten if that is done with."""
         lease = (leases.c.image == image) & (leases.c.reader == reader)
         connection.execute(leases.delete().where(self._db.mine(leases), lease))
         offer = self._db.mine(given) & (given.c.image == image) & (given.c.reader == reader)
         at = connection.execute(select(given.c.at).where(offer)).scalar()
-        connection.execute(given.delete().where(offer))
+        if is_done:
+            connection.execute(given.delete().where(offer))
         return at
 
     def get(self, annotation: int) -> AnnotationRow:
@@ -170,10 +181,11 @@ class Annotations(Standing):
         *,
         reader: str | None = None,
         active_only: bool = True,
+        regions: bool = False,
         after: int | None = None,
         limit: int | None = None,
     ) -> list[AnnotationRow]:
-        """Annotations, oldest first; at most `limit` of those `after` a number."""
+        """Annotations, oldest first; at most `limit` of those `after` a number; `regions`: without a finding, too."""
         query = select(annotation_table).where(self._db.mine(annotation_table)).order_by(annotation_table.c.id)
         query = query.limit(limit)
         if after is not None:
@@ -184,6 +196,8 @@ class Annotations(Standing):
             query = query.where(annotation_table.c.reader == reader)
         if active_only:
             query = query.where(annotation_table.c.active.is_(True))
+        if not regions:
+            query = query.where(~IS_REGION)
         return [annotation_row(row) for row in self._db.read(lambda c: c.execute(query).mappings().all())]
 
     def latest(self, image: str) -> AnnotationRow | None:
@@ -191,10 +205,13 @@ class Annotations(Standing):
         return next(iter(reversed(self.find(image))), None)
 
     def handed_in(self, image: str, reader: str | None) -> bool:
-        """Whether this reader (None: anyone) ever handed in this image; withdrawn ones count, they were seen."""
+        """Whether this reader (None: anyone) ever handed in this image; withdrawn ones count, they were seen.
+
+        Who only outlined a region has named no finding yet.
+        """
         query = (
             select(annotation_table.c.id)
-            .where(self._db.mine(annotation_table), annotation_table.c.image == image)
+            .where(self._db.mine(annotation_table), annotation_table.c.image == image, ~IS_REGION)
             .limit(1)
         )
         if reader is not None:
@@ -249,7 +266,7 @@ class Annotations(Standing):
         columns = (annotation_table.c.finding, annotation_table.c.reader)
         query = (
             select(*columns, func.count())
-            .where(self._db.mine(annotation_table), annotation_table.c.active.is_(True))
+            .where(self._db.mine(annotation_table), annotation_table.c.active.is_(True), ~IS_REGION)
             .group_by(*columns)
             .order_by(*columns)
         )
@@ -285,6 +302,12 @@ class Annotations(Standing):
         ]
 
     def drawn_roi(self, image: str) -> list[AnnotationRow]:
-        """The active annotations of an image that have an ROI on the pixels it has now."""
+        """The active annotations of an image whose ROIs count, on the pixels it has now.
+
+        Where readers outlined a finding, it is that; else the outlines without one.
+        """
         now = self._db.read(lambda c: self._row(c, image, deleted=True))["fingerprint"]
-        return [row for row in self.find(image) if row.roi_voxels > 0 and same_pixels(row.fingerprint, now)]
+        outlined = [
+            row for row in self.find(image, regions=True) if row.roi_voxels > 0 and same_pixels(row.fingerprint, now)
+        ]
+        return [row for row in outlined if row.finding != REGION] or outlined

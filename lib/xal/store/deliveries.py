@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select
 from xal.store.engine import Part
 from xal.store.rows import AnnotationRow, DeliveryRow, DeliveryState
 from xal.store.schema import annotation_table, deliveries
+from xal.store.settling import IS_REGION
 from xal.store.standing import annotation_row
 
 ON_THE_WAY: tuple[DeliveryState, ...] = ("waiting", "withdrawn")
@@ -24,7 +25,7 @@ class Deliveries(Part):
         last = select(func.coalesce(func.max(deliveries.c.annotation), 0)).where(self._db.mine(deliveries))
         query = (
             select(annotation_table.c.id)
-            .where(self._db.mine(annotation_table), annotation_table.c.id > last.scalar_subquery())
+            .where(self._db.mine(annotation_table), annotation_table.c.id > last.scalar_subquery(), ~IS_REGION)
             .order_by(annotation_table.c.id)
             .limit(limit)
         )

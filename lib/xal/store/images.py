@@ -121,7 +121,7 @@ class Images(Settling):
     def _seen(self, connection: Connection, row: Values, fingerprint: str) -> dict[str, Any]:
         """What an image's pixels mean for what is known of it."""
         values: dict[str, Any] = {"fingerprint": fingerprint}
-        if not row["labelled"]:
+        if not row["labelled"] and row["roi_key"] is None:
             return {**values, "fresh": self._fresh(connection, row["id"], fingerprint, row["roi_key"])}
         standing = self._active(connection, annotation_table.c.image == row["id"])
         values.update(self._meaning(connection, row, standing, fingerprint))
@@ -242,6 +242,11 @@ class Images(Settling):
             return self._row(connection, image)
 
         return image_row(self._db.write(work))
+
+    def roi_key(self, image: str) -> str | None:
+        """Names the ROIs that the image is to be scored by; None where nobody drew one."""
+        key: str | None = self._db.read(lambda c: self._row(c, image, deleted=True))["roi_key"]
+        return key
 
     def by_fingerprint(self, fingerprint: str) -> list[str]:
         """Ids of the images that are there with exactly these pixels."""

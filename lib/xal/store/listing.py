@@ -17,6 +17,7 @@ from xal.store.pool import ImageRows, Values, image_row
 from xal.store.queue import ORDERS, Query
 from xal.store.rows import AnnotationRow, ImageRow, ImageStatus, Lease
 from xal.store.schema import NO_PLACE, UNSCORED, annotation_table, images, leases, predictions
+from xal.store.settling import IS_REGION
 from xal.store.standing import annotation_row
 
 RANK = ("place", "score", "shuffle")
@@ -103,7 +104,7 @@ class Listing(ImageRows):
         there = (images.c.id == annotation_table.c.image) & (images.c.state != "deleted")
         query = (
             select(annotation_table)
-            .where(self._db.mine(annotation_table), annotation_table.c.active.is_(True))
+            .where(self._db.mine(annotation_table), annotation_table.c.active.is_(True), ~IS_REGION)
             .where(select(images.c.id).where(self._db.mine(images), there).exists())
             .order_by(annotation_table.c.id.desc())
         )
@@ -184,9 +185,14 @@ class Listing(ImageRows):
             for image, row in self._of_images(ids, brief, predictions).items()
         }
 
-    def handed_in_among(self, ids: Sequence[str], reader: str | None) -> set[str]:
-        """Those of the images that this reader (None: anyone) ever handed in, as `handed_in` says of one."""
+    def handed_in_among(self, ids: Sequence[str], reader: str | None, *, regions: bool = False) -> set[str]:
+        """Those of the images that this reader (None: anyone) ever handed in, as `handed_in` says of one.
+
+        `regions`: or only outlined.
+        """
         query = select(annotation_table.c.image).distinct()
+        if not regions:
+            query = query.where(~IS_REGION)
         if reader is not None:
             query = query.where(annotation_table.c.reader == reader)
         return set(self._of_images(ids, query, annotation_table))

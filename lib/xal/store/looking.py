@@ -16,10 +16,10 @@ from xal.method.agreement import Together
 from xal.store.engine import Part
 from xal.store.rows import AnnotationRow
 from xal.store.schema import annotation_table, comparisons, doubts, settings
-from xal.store.settling import same_pixels
+from xal.store.settling import IS_REGION, same_pixels
 from xal.store.standing import annotation_row
 
-DoubtKind = Literal["model", "far"]
+DoubtKind = Literal["model", "far", "region"]
 
 LOOKED_AT = "looked_at"
 """The setting that holds the number of the last annotation that was looked at again."""
@@ -78,7 +78,7 @@ class Looking(Part):
             select(annotation_table)
             .where(self._db.mine(annotation_table), annotation_table.c.image == row.image)
             .where(annotation_table.c.reader != row.reader, annotation_table.c.id < row.id)
-            .where(annotation_table.c.withdrawn_at.is_(None))
+            .where(annotation_table.c.withdrawn_at.is_(None), ~IS_REGION)
             .order_by(annotation_table.c.id)
         )
         found = [annotation_row(other) for other in self._db.read(lambda c: c.execute(query).mappings().all())]

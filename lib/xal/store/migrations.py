@@ -13,10 +13,11 @@ from xal.errors import StoreError
 from xal.store.schema import metadata, schema_info
 
 Step = tuple[str, ...]
-"""Statements, in which `{name}` stands for the type of names."""
+"""Statements, in which `{name}` stands for the type of names, and `{bytes}` for that of arrays."""
 
 NAME = {"sqlite": "VARCHAR", "postgresql": 'VARCHAR COLLATE "C"'}
 """The type of names: text that is compared byte by byte, as SQLite does anyway."""
+BYTES = {"sqlite": "BLOB", "postgresql": "BYTEA"}
 
 PLACES: Step = (
     "ALTER TABLE images ADD COLUMN place INTEGER NOT NULL DEFAULT 2147483647",
@@ -113,9 +114,15 @@ LABEL_FILES: Step = (
 )
 """Version 5: annotations know size and digest of their label files."""
 
-MIGRATIONS: dict[int, Step] = {1: PLACES, 2: REVIEW, 3: ARCHIVE, 4: LABEL_FILES}
+EVIDENCE: Step = ("ALTER TABLE readings ADD COLUMN evidence {bytes}",)
+"""Version 6: predictions keep what every rule needs; and annotations may be outlines without a finding, `region`.
+
+An earlier program would take that word for a finding, so it is kept from stores that may have it.
+"""
+
+MIGRATIONS: dict[int, Step] = {1: PLACES, 2: REVIEW, 3: ARCHIVE, 4: LABEL_FILES, 5: EVIDENCE}
 """Schema version n → what makes it n + 1."""
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 
 def prepare(connection: Connection, where: str) -> None:
@@ -140,6 +147,7 @@ def prepare(connection: Connection, where: str) -> None:
         )
     for version in range(found, SCHEMA_VERSION):
         for statement in MIGRATIONS[version]:
-            connection.execute(text(statement.format(name=NAME[connection.dialect.name])))
+            types = {"name": NAME[connection.dialect.name], "bytes": BYTES[connection.dialect.name]}
+            connection.execute(text(statement.format(**types)))
     if found < SCHEMA_VERSION:
         connection.execute(text(f"UPDATE {schema_info.name} SET version = {SCHEMA_VERSION}"))

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, select
 
 from xal.store.pool import Values
 from xal.store.rows import OutlineRow
-from xal.store.schema import annotation_table, arrivals, outlines
-from xal.store.settling import Settling, same_pixels
+from xal.store.schema import arrivals, outlines
+from xal.store.settling import Settling
 
 
 class Outlines(Settling):
@@ -68,10 +68,3 @@ class Outlines(Settling):
         """The label files of all ROIs that were found."""
         query = select(outlines.c.path).where(self._db.mine(outlines))
         return set(self._db.read(lambda c: c.execute(query).scalars().all()))
-
-    def _roi_values(self, connection: Connection, image: Values) -> dict[str, Any]:
-        """By which ROIs an image is to be scored."""
-        standing = self._active(connection, annotation_table.c.image == image["id"])
-        counting = [row for row in standing if same_pixels(row["fingerprint"], image["fingerprint"])]
-        roi_key = self._roi_key(connection, image["id"], counting, image["fingerprint"])
-        return {"roi_key": roi_key, "fresh": self._fresh(connection, image["id"], image["fingerprint"], roi_key)}

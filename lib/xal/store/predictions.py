@@ -165,6 +165,30 @@ class Predictions(ImageRows):
 
         self._db.write(work)
 
+    def move(self, image: str) -> None:
+        """Give an open image the place in the line-up that its score has by now; none where all of that rank higher."""
+
+        def work(connection: Connection) -> None:
+            row = self._row(connection, image)
+            others = (
+                select(images.c.id, images.c.score)
+                .where(self._db.mine(images), images.c.open.is_(True), images.c.place != NO_PLACE, images.c.id != image)
+                .order_by(images.c.place)
+            )
+            lined_up = connection.execute(others).all()
+            if not row["open"] or not lined_up:
+                return
+            first_below = next((n for n, other in enumerate(lined_up) if other.score < row["score"]), len(lined_up))
+            ids = [other.id for other in lined_up]
+            placed = {name: place for place, name in enumerate([*ids[:first_below], image, *ids[first_below:]])}
+            if first_below == len(lined_up):
+                placed[image] = NO_PLACE
+            update = images.update().where(self._db.mine(images), images.c.id == bindparam("key"))
+            values = [{"key": name, "new_place": place} for name, place in placed.items()]
+            connection.execute(update.values(place=bindparam("new_place")), values)
+
+        self._db.write(work)
+
     def get(self, image: str) -> PredictionRow | None:
         """The latest prediction of an image."""
         query = select(predictions).where(self._db.mine(predictions), predictions.c.image == image)

@@ -12,6 +12,7 @@ from xal.store.engine import CHUNK
 from xal.store.pool import ImageRows, Values, image_row
 from xal.store.rows import ImageRow, Lease, Offer, Order
 from xal.store.schema import annotation_table, given, images, leases
+from xal.store.settling import IS_REGION
 from xal.system.limits import in_force
 
 Query = Select[*tuple[Any, ...]]
@@ -116,7 +117,7 @@ class Queue(ImageRows):
             & (annotation_table.c.reader == reader)
             & annotation_table.c.active.is_(True)
         )
-        return select(annotation_table.c.image).where(self._db.mine(annotation_table), own)
+        return select(annotation_table.c.image).where(self._db.mine(annotation_table), own, ~IS_REGION)
 
     def _give(self, connection: Connection, row: Values, reader: str, now: float, until: float) -> None:
         last = select(func.max(given.c.turn)).where(self._db.mine(given), given.c.reader == reader)

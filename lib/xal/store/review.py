@@ -21,7 +21,7 @@ from xal.store.schema import annotation_table, doubts, images
 from xal.store.settling import Settling, same_pixels, says
 from xal.store.standing import annotation_row
 
-SuspectKind = Literal["disagree", "model", "far"]
+SuspectKind = Literal["disagree", "model", "far", "region"]
 
 READ = ("waiting", "settled", "review")
 """The status of images whose annotations matter."""

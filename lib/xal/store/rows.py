@@ -221,7 +221,7 @@ class PredictionRow:
     fingerprint: str
     """Of the pixels that were read."""
     roi_key: str | None
-    """The drawn ROIs that were used, as `stale` named them; None: none was drawn."""
+    """The ROIs that were known, as `stale` named them; None: none was."""
     finding: str
     probabilities: dict[str, float]
     uncertainty: float
@@ -231,6 +231,8 @@ class PredictionRow:
     roi_source: str
     attention: npt.NDArray[Any]
     """Kept in half precision on the feature grid."""
+    evidence: npt.NDArray[Any] | None = None
+    """(F, *feature grid): what each cell says for each finding; None if an earlier version read the image."""
     proposed: npt.NDArray[Any] | None = None
     embedding: npt.NDArray[Any] | None = None
     created_at: float = 0.0

@@ -272,6 +272,7 @@ predictions = _table(
     Column("energy", Float),
     Column("roi_source", Text, nullable=False),
     Column("attention", HalfArray, nullable=False),
+    Column("evidence", HalfArray),  # of all findings; None from versions that did not keep it
     Column("proposed", HalfArray),
     Column("embedding", HalfArray),
     Column("created_at", Float, nullable=False),

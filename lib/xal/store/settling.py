@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, select
 
 from xal.store.pool import ImageRows, Values
 from xal.store.schema import annotation_table, outlines
+from xal.task import REGION
+
+IS_REGION = annotation_table.c.finding == REGION
+"""An annotation is an outline without a finding: it settles nothing, and the image is scored by it."""
 
 
 def agreed(readings: Sequence[Values], required: int) -> tuple[str | None, bool]:
@@ -34,13 +38,19 @@ def same_pixels(one: str | None, other: str | None) -> bool:
     return one is None or other is None or one == other
 
 
+def _outlines_of(rows: Iterable[Values]) -> list[str]:
+    return [f"{row['id']}.{row['revision']}" for row in rows if row["roi_voxels"] > 0]
+
+
 class Settling(ImageRows):
     """Access to what the annotations of an image mean for it."""
 
-    def _active(self, connection: Connection, which: ColumnElement[bool]) -> Sequence[Values]:
-        """Standing annotations, oldest first."""
+    def _active(
+        self, connection: Connection, which: ColumnElement[bool], kind: ColumnElement[bool] = ~IS_REGION
+    ) -> Sequence[Values]:
+        """Standing annotations of this kind, oldest first."""
         query = select(annotation_table).where(
-            self._db.mine(annotation_table), annotation_table.c.active.is_(True), which
+            self._db.mine(annotation_table), annotation_table.c.active.is_(True), which, kind
         )
         return connection.execute(query.order_by(annotation_table.c.id)).mappings().all()
 
@@ -68,11 +78,25 @@ class Settling(ImageRows):
             "fresh": self._fresh(connection, image["id"], fingerprint, roi_key),
         }
 
+    def _roi_values(self, connection: Connection, image: Values) -> dict[str, Any]:
+        """By which ROIs an image is to be scored."""
+        standing = self._active(connection, annotation_table.c.image == image["id"])
+        counting = [row for row in standing if same_pixels(row["fingerprint"], image["fingerprint"])]
+        roi_key = self._roi_key(connection, image["id"], counting, image["fingerprint"])
+        return {"roi_key": roi_key, "fresh": self._fresh(connection, image["id"], image["fingerprint"], roi_key)}
+
     def _roi_key(
         self, connection: Connection, image: str, counting: Sequence[Values], fingerprint: str | None
     ) -> str | None:
-        """Names the ROIs that an image is scored by: what was drawn here, else what was found in an archive."""
-        drawn = [f"{row['id']}.{row['revision']}" for row in counting if row["roi_voxels"] > 0]
+        """Names the ROIs that an image is scored by.
+
+        These are what readers outlined as a finding, else as a region, else what was found in an archive.
+        """
+        drawn = _outlines_of(counting) or _outlines_of(
+            row
+            for row in self._active(connection, annotation_table.c.image == image, IS_REGION)
+            if same_pixels(row["fingerprint"], fingerprint)
+        )
         found = [] if drawn else [row["origin"] for row in self._outlined(connection, image, fingerprint)]
         return " ".join(drawn or found) or None
 

@@ -11,7 +11,7 @@ from xal.errors import NotFound
 from xal.store.pool import Values
 from xal.store.rows import AnnotationRow, NewAnnotation
 from xal.store.schema import annotation_table, deliveries, readers
-from xal.store.settling import Settling
+from xal.store.settling import IS_REGION, Settling
 from xal.task import ReadingSettings
 
 
@@ -51,11 +51,7 @@ class Standing(Settling):
 
     def _settle(self, connection: Connection, image: Values, reader: str) -> None:
         """Find out which revision of this reader stands, and what all standing ones together mean for the image."""
-        own = self._by(image["id"], reader)
-        stands = select(func.max(annotation_table.c.revision)).where(own, annotation_table.c.withdrawn_at.is_(None))
-        revision = connection.execute(stands).scalar()
-        active = annotation_table.c.revision == (0 if revision is None else revision)
-        connection.execute(annotation_table.update().where(own).values(active=active))
+        self._choose_standing(connection, self._by(image["id"], reader) & ~IS_REGION)
         standing = self._active(connection, annotation_table.c.image == image["id"])
         if image["decision"] is not None:  # it was made of other annotations than there are now
             self._db.log(connection, "decision dropped", image=image["id"], detail=image["decision"])
@@ -65,6 +61,18 @@ class Standing(Settling):
             said = {row["reader"]: row["finding"] for row in standing}
             self._db.log(connection, "disagreement", image=image["id"], detail={"findings": said})
         self._change(connection, [(image, values)])
+
+    def _settle_region(self, connection: Connection, image: Values, reader: str) -> None:
+        """Find out which outline without a finding of this reader stands; the image is scored by it, and stays open."""
+        self._choose_standing(connection, self._by(image["id"], reader) & IS_REGION)
+        self._change(connection, [(image, self._roi_values(connection, image))])
+
+    def _choose_standing(self, connection: Connection, own: ColumnElement[bool]) -> None:
+        """The latest of these annotations that was not withdrawn is the active one."""
+        stands = select(func.max(annotation_table.c.revision)).where(own, annotation_table.c.withdrawn_at.is_(None))
+        revision = connection.execute(stands).scalar()
+        active = annotation_table.c.revision == (0 if revision is None else revision)
+        connection.execute(annotation_table.update().where(own).values(active=active))
 
     def _send_what_stands_again(self, connection: Connection, withdrawn: AnnotationRow) -> None:
         """An earlier revision that was not sent because there was a later one is to be sent after all."""

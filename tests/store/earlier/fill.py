@@ -47,6 +47,8 @@ def fill(url: str, schema: int) -> None:
         add_reviews(store)
     if schema >= 4:
         add_archive(store)
+    if schema >= 5:
+        store.set_label_file(3, size=300, sha256="ab" * 32)
     store.close()
     other = Store.open(url, "other pool", TASK)
     other.put_images(files(["settled"]))

@@ -35,7 +35,7 @@ from xal.store.rows import (
     JobState,
     Source,
 )
-from xal.task import Share
+from xal.task import REGION, Share
 
 
 class Job(Reply):
@@ -161,7 +161,7 @@ def add_routes(router: APIRouter, project: Project) -> None:
         page = paged("jobs", "id", lambda before, count: store.jobs.latest(limit=count, before=before), limit, cursor)
         return PageOf(items=[_job(row) for row in page.items], next=page.next)
 
-    @router.get("/annotations", summary="Annotations, oldest first")
+    @router.get("/annotations", summary="Annotations, oldest first; outlines without a finding, too")
     def annotations(
         asker: Asker,
         image: str | None = None,
@@ -171,11 +171,14 @@ def add_routes(router: APIRouter, project: Project) -> None:
         limit: Limit = PAGE,
     ) -> PageOf[Annotation]:
         def fetch(after: int | None, count: int) -> list[AnnotationRow]:
-            return store.annotations.find(image, reader=reader, active_only=not withdrawn, after=after, limit=count)
+            return store.annotations.find(
+                image, reader=reader, active_only=not withdrawn, regions=True, after=after, limit=count
+            )
 
         page = paged(f"annotations {image} {reader} {withdrawn}", "id", fetch, limit, cursor)
         seen = may_see_all(project, asker, list({row.image for row in page.items}))
-        items = [_annotation(row, row.image in seen or row.reader == asker.name) for row in page.items]
+        told = [(row, row.image in seen or row.reader == asker.name) for row in page.items]
+        items = [_annotation(row, known) for row, known in told if known or row.finding != REGION]
         return PageOf(items=items, next=page.next)
 
     @router.post("/annotations/{annotation}/withdraw", summary="Take an annotation back; its file is kept")

@@ -13,6 +13,7 @@ from xal.errors import Forbidden
 from xal.loop.reader import Reader
 from xal.server.http import AnyUser, reader_in
 from xal.store.rows import AnnotationRow, Lease
+from xal.task import REGION
 
 T = TypeVar("T")
 
@@ -55,6 +56,8 @@ class AnnotationReply(Reply):
     reader: str
     revision: int
     finding: str | None
+    region: bool
+    """It outlines something and names no finding."""
     roi_voxels: int | None
     created_at: float
 
@@ -79,7 +82,8 @@ def annotation_reply(row: AnnotationRow, *, seen: bool) -> AnnotationReply:
         image=row.image,
         reader=row.reader,
         revision=row.revision,
-        finding=row.finding if seen else None,
+        finding=row.finding if seen and row.finding != REGION else None,
+        region=row.finding == REGION,
         roi_voxels=row.roi_voxels if seen else None,
         created_at=row.created_at,
     )

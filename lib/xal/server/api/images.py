@@ -29,6 +29,7 @@ from xal.server.files import A_WHILE, ASK_AGAIN, FOR_GOOD, GZIP, PNG, send_file,
 from xal.store.rows import AnnotationRow, ImageRow, ImageStatus
 from xal.store.settling import same_pixels
 from xal.system.turns import one_request
+from xal.task import REGION
 
 OF_THIS_FILE = "the image's checksum: then the file may be kept for good, and the volume of another file is refused"
 Version = Annotated[str | None, Query(description=OF_THIS_FILE)]
@@ -53,6 +54,8 @@ class ImageView(Reply):
     lease: LeaseReply | None
     may_see: bool
     own: AnnotationReply | None
+    own_region: AnnotationReply | None
+    """What the asker outlined without naming a finding."""
     """What the asker has handed in, as it stands."""
     checksum: str | None
     """Of the bytes of `/datastore/image`; as `?v=` it makes the image's files ones to keep for good."""
@@ -145,7 +148,8 @@ def add_routes(router: APIRouter, project: Project) -> None:
     def why(image: str, reader: Asker) -> Why:
         row = _seen_by(project, reader, image)
         found = explain(project, reader, row)
-        annotations = [_said(said, reader, row) for said in store.annotations.find(image, active_only=False)]
+        known = store.annotations.find(image, active_only=False, regions=True)
+        annotations = [_said(said, reader, row) for said in known]
         return Why(thought=None if found is None else _thought(project, found), annotations=annotations)
 
     @router.get("/annotations/{annotation}/mask.nii.gz", summary="What a reader outlined", **_file(GZIP))
@@ -208,7 +212,9 @@ def _image_view(project: Project, reader: Reader, image: str) -> ImageView:
     geometry = _geometry(project, project.store.images.get(image))
     row = project.store.images.get(image)
     lease = project.store.listing.leases_of([image]).get(image)
-    own = next(reversed(project.store.annotations.find(image, reader=reader.name)), None)
+    mine = project.store.annotations.find(image, reader=reader.name, regions=True)
+    own = next((row for row in reversed(mine) if row.finding != REGION), None)
+    region = next((row for row in reversed(mine) if row.finding == REGION), None)
     seen = may_see(project, reader, image)
     row = row if seen else score_alone(row)
     return ImageView(
@@ -227,6 +233,7 @@ def _image_view(project: Project, reader: Reader, image: str) -> ImageView:
         lease=lease_reply(lease) if lease else None,
         may_see=seen,
         own=annotation_reply(own, seen=True) if own else None,
+        own_region=annotation_reply(region, seen=True) if region else None,
         checksum=row.checksum,
         fingerprint=row.fingerprint,
         shape=None if geometry is None else geometry.shape,

@@ -97,8 +97,14 @@ def sentence(suspect: Suspect) -> str:
         )
     if suspect.kind == "far":
         return f"{first.reader}'s outline lies far from all {detail['others']} other outlines of {first.finding}."
+    if suspect.kind == "region":
+        return f"{first.reader} says {first.finding}, but {_and(detail['readers'])} outlined something."
     said = ", ".join(f"{row.reader} says {row.finding}" for row in suspect.annotations)
     return f"{said}; but the file was replaced since by one with other pixels." if detail["outdated"] else f"{said}."
+
+
+def _and(names: list[str]) -> str:
+    return " and ".join(dict.fromkeys(names))
 
 
 def _suspect(suspect: Suspect) -> SuspectReply:

@@ -30,6 +30,8 @@ class Room(Reply):
     title: str
     dimensions: Literal[2, 3]
     findings: list[RoomFinding]
+    regions: bool
+    """An outline may be handed in without a finding."""
     reveal: Literal["after_submit", "always"]
     alpha: float
     reader: str
@@ -53,6 +55,7 @@ def add_routes(router: APIRouter, project: Project) -> None:
             title=task.title,
             dimensions=task.image.dimensions,
             findings=[RoomFinding(name=one.name, color=one.color, absent=one.absent) for one in task.findings],
+            regions=task.regions,
             reveal=task.reveal,
             alpha=project.alpha(),
             reader=asker.name,

@@ -1,0 +1,292 @@
+"""An outline without a finding: the image stays open, and is scored by it at once, without the network."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from harness.local import INFO, Local
+from harness.pools import write_label
+
+from xal.exchange.rebuild import rebuild
+from xal.exchange.spreadsheet import annotations_csv
+from xal.imaging.images import read_label
+from xal.loop import rescoring
+from xal.loop.blind import may_see, scores_only
+from xal.loop.reader import Reader
+from xal.loop.rounds import train_round
+from xal.loop.scoring import score_pool
+from xal.loop.second_look import look_again
+from xal.loop.submission import Receipt, Submission, submit
+from xal.loop.why import explain
+from xal.method.acquisition import neutral
+from xal.pool.label_files import record_of
+from xal.pool.project import Project
+from xal.store.rows import ImageFile
+from xal.task import REGION, REGION_VALUE, ReadingSettings, TrainingSettings
+
+REGION_INFO = [{"name": REGION, "idx": 1}]
+ADA, BOB = Reader("ada"), Reader("bob")
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> Local:
+    """45 pictures, 24 of them handed in by "first", a model, and a scored rest; nobody opens it."""
+    local = Local(tmp_path_factory.mktemp("regions"), 45, readings=ReadingSettings(per_image=1, double=0))
+    for image in local.ids[:24]:
+        local.hand_in(image, "first")
+    train_round(local.project, TrainingSettings(max_epochs=2), lambda _: None, lambda: False)
+    score_pool(local.project, lambda done, total: None)
+    local.project.store.close()
+    local.project.workspace.close()
+    return local
+
+
+@pytest.fixture
+def local(scored: Local, tmp_path: Path) -> Local:
+    return scored.copied(tmp_path / "copy")
+
+
+def waiting(local: Local, finding: str = "disc") -> str:
+    """An image of the scored pool that shows this."""
+    return next(image for image in local.ids[24:] if local.pictures[image].finding == finding)
+
+
+def outline(local: Local, image: str, reader: str = "ada", of: str | None = None, **more: object) -> Receipt:
+    """Hand in the image's lesion, or that of another one, as a region."""
+    picture = local.pictures[of or image]
+    label = write_label(local.folder / "region.nii.gz", picture, (picture.finding,))
+    return submit(local.project, Submission(image, reader, label, REGION_INFO, **more))
+
+
+def test_the_image_stays_open_and_is_scored_by_the_outline_at_once(local: Local, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("xal.model.network.predict", None)
+    image, store = waiting(local), local.project.store
+    before, counts = store.predictions.get(image), store.images.counts()
+    receipt = outline(local, image)
+    assert (receipt.annotation.finding, receipt.annotation.story) == (REGION, None)
+    assert receipt.sentence.startswith(f"Your outline is kept ({receipt.annotation.roi_voxels} voxels)")
+    row, now = store.images.get(image), store.predictions.get(image)
+    assert (row.open, row.status, row.labelled, row.finding) == (True, "waiting", False, None)
+    assert store.images.counts() == counts, "it does not count as completed"
+    assert row.roi_source == now.roi_source == "drawn"
+    assert before.roi_source != "drawn"
+    middle = neutral(store.predictions.misalignments(1))
+    wrong = middle if row.misalignment is None else row.misalignment
+    assert row.score == pytest.approx(0.5 * row.uncertainty + 0.5 * wrong)
+    assert store.predictions.stale_count(1) == 0, "nothing is left for a scoring run"
+
+
+def test_a_scoring_run_would_have_said_the_same(scored: Local, local: Local, monkeypatch: pytest.MonkeyPatch):
+    image, other = waiting(local), scored.copied(local.folder.with_name("other"))
+    outline(local, image)
+    monkeypatch.setattr("xal.loop.submission.rescore", lambda *_: False)
+    outline(other, image)
+    assert other.project.store.predictions.stale_count(1) == 1
+    assert score_pool(other.project, lambda done, total: None).scored == 1
+    at_once, by_run = (one.project.store.predictions.get(image) for one in (local, other))
+    assert (at_once.roi_key, at_once.roi_source, at_once.finding) == (by_run.roi_key, "drawn", by_run.finding)
+    for name in ("misalignment", "overlap", "energy"):
+        assert getattr(at_once, name) == pytest.approx(getattr(by_run, name), abs=2e-3), name
+
+
+@pytest.mark.parametrize(("wrong", "place"), [(1.0, 0), (0.0, None)])
+def test_a_lined_up_image_takes_the_place_of_its_new_score(
+    local: Local, monkeypatch: pytest.MonkeyPatch, wrong: float, place: int | None
+):
+    found = SimpleNamespace(value=wrong, source="drawn", overlap=1 - wrong)
+    monkeypatch.setattr(rescoring, "misalignment", lambda *_, **__: found)
+    monkeypatch.setattr(local.project, "alpha", lambda: 0.0)
+    store = local.project.store
+    ranked = [row.id for row in store.queue.head(21)]
+    store.predictions.line_up(ranked[5:10])
+    image = ranked[7]
+    outline(local, image, of=waiting(local))
+    rest = [*(ranked[5:7] + ranked[8:10])]
+    head = [row.id for row in store.queue.head(5)]
+    if place is None:  # it comes by its score alone, behind all that is lined up
+        assert head[:4] == rest
+        assert store.queue.head(21)[-1].id == image
+    else:
+        assert head == [image, *rest]
+
+
+def test_withdrawn_it_is_as_if_nobody_had_drawn_and_a_revision_takes_its_place(local: Local):
+    image, store = waiting(local), local.project.store
+    before = store.predictions.get(image)
+    first = outline(local, image)
+    again = outline(local, image, of=next(one for one in local.ids if local.pictures[one].finding == "square"))
+    assert [(row.revision, row.active) for row in store.annotations.find(image, active_only=False, regions=True)] == [
+        (1, False),
+        (2, True),
+    ]
+    store.annotations.withdraw(again.annotation.id, "ada")
+    assert store.annotations.find(image, regions=True) == [store.annotations.get(first.annotation.id)]
+    store.annotations.withdraw(first.annotation.id, "ada")
+    assert store.annotations.find(image, regions=True) == []
+    assert score_pool(local.project, lambda done, total: None).scored == 1
+    after = store.predictions.get(image)
+    assert (after.roi_source, after.roi_key) == (before.roi_source, None)
+    assert after.misalignment == pytest.approx(before.misalignment, abs=1e-6)
+
+
+def test_the_same_handed_in_twice_is_one(local: Local):
+    image = waiting(local)
+    first, again = outline(local, image), outline(local, image)
+    assert first.created
+    assert (again.created, again.annotation.id) == (False, first.annotation.id)
+    numbered = outline(local, image, "bob", submission_id="n")
+    assert outline(local, image, "bob", submission_id="n").annotation.id == numbered.annotation.id
+
+
+def test_then_a_finding_is_handed_in_and_the_story_tells_of_the_outline_before(local: Local):
+    image, store = waiting(local), local.project.store
+    outline(local, image, "ada")
+    overlap = store.predictions.get(image).overlap
+    receipt = local.hand_in(image, "bob")
+    story = receipt.annotation.story
+    assert story.roi_source == "drawn"
+    assert story.overlap_before == pytest.approx(overlap)
+    row = store.images.get(image)
+    assert (row.open, row.finding) == (False, "disc")
+    (region,) = [one for one in store.annotations.find(image, regions=True) if one.finding == REGION]
+    assert region.active, "it is kept, and counts where nobody has outlined the finding"
+    store.annotations.withdraw(receipt.annotation.id, "bob")
+    assert store.images.get(image).open
+    assert store.annotations.drawn_roi(image) == [region]
+
+
+def test_a_region_of_a_reader_who_had_handed_in_changes_nothing_of_the_finding(local: Local):
+    image, store = waiting(local), local.project.store
+    local.hand_in(image, "ada")
+    before = store.images.get(image)
+    outline(local, image, "ada", of=next(one for one in local.ids if local.pictures[one].finding == "square"))
+    assert store.images.get(image).finding == before.finding == "disc"
+    assert [row.finding for row in store.annotations.find(image)] == ["disc"]
+    assert [row.finding for row in store.annotations.drawn_roi(image)] == ["disc"], "the finding's outline counts"
+    assert [one.annotations[0].finding for one in store.annotations.settled() if one.image.id == image] == ["disc"]
+
+
+def test_the_drawer_stays_blind_and_nobody_else_is_told(local: Local):
+    image = waiting(local)
+    outline(local, image, "ada")
+    for reader in (ADA, BOB, Reader("anon:x", never_submits=True)):
+        assert not may_see(local.project, reader, image)
+        assert scores_only(local.project, reader, [image]) == {image}
+    table = "".join(annotations_csv(local.project, BOB))
+    assert REGION not in table
+    assert f",{REGION}," in "".join(annotations_csv(local.project))
+
+
+def test_the_image_comes_to_others_and_to_the_drawer_later(local: Local):
+    store = local.project.store
+    given = store.queue.next_sample("ada", "xal", 3600).image.id
+    outline(local, given, "ada", of=waiting(local))
+    assert store.queue.leased_by(given) is None
+    mine = [store.queue.next_sample("ada", "xal", 3600).image.id for _ in range(20)]
+    assert given not in mine
+    for image in mine:
+        store.queue.release(image, "ada")
+    assert given in [store.queue.next_sample("bob", "xal", 3600).image.id for _ in range(21)]
+    store.queue.release(given, "bob")
+    assert store.queue.next_sample("ada", "xal", 3600).image.id == given, "it was given longest ago"
+
+
+@pytest.mark.parametrize("region_first", [True, False])
+def test_an_outline_of_what_is_called_absent_is_a_doubt(local: Local, region_first: bool):
+    image, store = waiting(local, "nothing"), local.project.store
+
+    def deny() -> None:
+        label = write_label(local.folder / "nothing.nii.gz", local.pictures[image])
+        submit(local.project, Submission(image, "bob", label, INFO))
+        look_again(local.project, 60)
+
+    def draw() -> None:
+        outline(local, image, "ada", of=waiting(local))
+        look_again(local.project, 60)
+
+    for act in (draw, deny) if region_first else (deny, draw):
+        act()
+    (suspect,) = [found for found in store.review.suspects(100).items if found.image == image]
+    assert (suspect.kind, suspect.annotations[0].finding) == ("region", "nothing")
+    assert suspect.detail["readers"] == ["ada"]
+    assert store.images.get(image).finding == "nothing", "a person decides"
+
+
+def test_its_voxels_have_a_value_of_their_own_and_a_rebuild_brings_it_back(local: Local, tmp_path: Path):
+    image = waiting(local)
+    row = outline(local, image).annotation
+    path = local.project.workspace.labels / row.label_path
+    values, _ = read_label(path)
+    assert set(np.unique(values)) == {0, REGION_VALUE}
+    assert (values > 0).sum() == row.roi_voxels == local.pictures[image].roi.sum()
+    guessed = outline(local, waiting(local, "square"), "bob").annotation
+    record_of(local.project.workspace.labels / guessed.label_path).unlink()
+    local.project.store.close()
+    local.project.workspace.close()
+    (local.studies / ".xal" / "store.sqlite").unlink()
+    rebuild(local.task, str(local.studies))
+    project = Project.open(local.task, str(local.studies))
+    back = {(one.image, one.reader): one for one in project.store.annotations.find(regions=True)}
+    assert back[image, "ada"].finding == back[guessed.image, "bob"].finding == REGION
+    project.sync()
+    assert project.store.images.get(image).open
+
+
+def test_pixels_that_were_replaced_are_not_scored_by_an_outline_of_others(local: Local):
+    image, store = waiting(local), local.project.store
+    outline(local, image)
+    file = local.studies / f"{image}.png"
+    shutil.copyfile(local.studies / f"{waiting(local, 'square')}.png", file)
+    local.project.sync()
+    local.project.volume(store.images.get(image))
+    assert store.annotations.drawn_roi(image) == []
+    assert store.images.roi_key(image) is None
+
+
+def test_before_any_model_and_with_an_older_prediction_the_outline_waits_for_scoring(tmp_path: Path, local: Local):
+    fresh = Local(tmp_path / "fresh", 3)
+    outline(fresh, fresh.ids[0])
+    assert fresh.project.store.predictions.get(fresh.ids[0]) is None
+    assert fresh.project.store.images.get(fresh.ids[0]).open
+    image, store = waiting(local), local.project.store
+    old = replace(store.predictions.get(image), evidence=None)
+    store.predictions.save([old], 0.5, 0.5)
+    outline(local, image)
+    assert store.predictions.stale_count(1) == 1
+
+
+def test_who_had_only_outlined_is_not_shown_why(local: Local):
+    image = waiting(local)
+    outline(local, image, "ada")
+    found = explain(local.project, ADA, local.project.store.images.get(image))
+    assert found is not None
+    assert found.thought.roi_source == "drawn"
+    assert "handed in" not in found.sentence
+
+
+def test_in_a_pool_of_ten_thousand_the_image_has_its_new_place_within_two_seconds(local: Local):
+    image, store = waiting(local), local.project.store
+    known = store.predictions.get(image)
+    others = [f"other_{number:05d}" for number in range(10_000)]
+    store.images.put(ImageFile(name, f"{name}.png", 1, 1) for name in others)
+    rng = np.random.default_rng(0)
+    made = [
+        replace(known, image=name, fingerprint="", uncertainty=u, misalignment=m)
+        for name, u, m in zip(others, rng.random(10_000), rng.random(10_000), strict=True)
+    ]
+    store.predictions.save(made, 0.5, 0.5)
+    store.predictions.line_up(others[:100])
+    before = store.images.get(image)
+    began = time.perf_counter()
+    outline(local, image)
+    seconds = time.perf_counter() - began
+    after = store.images.get(image)
+    print(f"hand-in and rescoring in a pool of 10,000: {seconds:.2f} s")
+    assert before.roi_source != after.roi_source == "drawn"
+    assert seconds < 2

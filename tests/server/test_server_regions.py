@@ -1,0 +1,119 @@
+"""Outlines without a finding over a real server: painted in Slicer, told to nobody who reads blind, scored at once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import requests
+from harness.pools import write_label
+from harness.room import Room, open_room
+from harness.slicer_like import SlicerLike
+
+REGION = [{"name": "region", "idx": 1}]
+
+
+def item_of(room: Room, image: str, client_id: str) -> dict:
+    """The image's line in the list of those that wait."""
+    reply = room.server.get("/xal/api/queue", client_id=client_id, limit=200)
+    return next(item for item in reply.json()["items"] if item["id"] == image)
+
+
+def waiting(room: Room, finding: str = "disc", but: int = 0) -> str:
+    """An image that nobody has handed in; tests of one room take different ones."""
+    return [image for image in sorted(room.pictures)[36:] if room.pictures[image].finding == finding][but]
+
+
+def put_region(room: Room, image: str, reader: str, of: str | None = None, **params: object) -> requests.Response:
+    """Hand in a lesion, this image's or another one's, as a region."""
+    picture = room.pictures[of or image]
+    label = write_label(room.folder / f"region-{reader}.nii.gz", picture, (picture.finding,))
+    return requests.put(
+        f"{room.server.url}/datastore/label",
+        params={"image": image},
+        data={"params": json.dumps({"client_id": reader, "label_info": REGION, **params})},
+        files={"label": ("label.nii.gz", label.read_bytes())},
+        timeout=60,
+    )
+
+
+def test_a_region_painted_in_slicer_leaves_the_image_open_and_the_next_reader_gets_it(trained_room: Room):
+    slicer = SlicerLike(trained_room.server.url, "dr_outline")
+    sample = slicer.next_sample()
+    assert list(slicer.segments)[4] == "region", "behind the attention, before the findings, which win where they meet"
+    shown = next(one for one in trained_room.pictures.values() if one.finding == "disc")
+    slicer.paint("region", np.nonzero(shown.roi[None]))
+    slicer.segments["attention 1"][:, :4] = True
+    settled = trained_room.server.status()["settled"]
+    reply = slicer.submit()["xal"]
+    assert (reply["finding"], reply["region"], reply["predicted"]) == (None, True, None)
+    assert reply["roi_voxels"] == shown.roi.sum()
+    status = trained_room.server.status()
+    assert (status["settled"], status["unscored"]) == (settled, 0), "no scoring run is needed"
+    row = item_of(trained_room, sample["id"], "dr_outline")
+    assert (row["status"], row["may_see"], row["roi_source"]) == ("waiting", False, None)
+    other = SlicerLike(trained_room.server.url, "dr_finding")
+    given = other.next_sample()
+    while given["id"] != sample["id"]:
+        given = other.next_sample()
+    assert given["xal"]["score"] is not None
+    assert {given["xal"][part] for part in ("uncertainty", "misalignment", "roi_source")} == {None}, "the score alone"
+    other.paint("disc", np.nonzero(shown.roi[None]))
+    reply = other.submit()["xal"]
+    assert (reply["finding"], reply["region"]) == ("disc", False)
+
+
+def test_nobody_who_reads_blind_finds_a_region_of_another_reader(trained_room: Room):
+    server, image = trained_room.server, waiting(trained_room)
+    number = put_region(trained_room, image, "drawer").json()["xal"]["annotation"]
+    mine = server.get("/xal/api/annotations", client_id="drawer", image=image).json()["items"]
+    assert [(row["id"], row["region"], row["finding"]) for row in mine] == [(number, True, None)]
+    assert server.get("/xal/api/annotations", client_id="blind", image=image).json()["items"] == []
+    assert server.get(f"/xal/api/annotations/{number}/mask.nii.gz", client_id="drawer").ok
+    assert server.get(f"/xal/api/annotations/{number}/mask.nii.gz", client_id="blind").status_code == 403
+    for reader in ("drawer", "blind"):
+        assert server.get(f"/xal/api/images/{image}/why", client_id=reader).status_code == 403
+        assert server.get("/datastore/label", label=image, tag="final", client_id=reader).status_code == 404
+    view = server.get(f"/xal/api/images/{image}", client_id="drawer").json()
+    assert (view["own"], view["own_region"]["id"]) == (None, number)
+    assert server.get(f"/xal/api/images/{image}", client_id="blind").json()["own_region"] is None
+    listed = server.get("/datastore/", output="all").json()["objects"][image]
+    assert listed["labels"] == {}
+    gone = server.post(f"/xal/api/annotations/{number}/withdraw", {"client_id": "drawer"}).json()
+    assert gone["withdrawn_by"] == "drawer"
+
+
+def test_what_is_refused_changes_nothing(trained_room: Room):
+    server, image = trained_room.server, waiting(trained_room, but=1)
+    before = server.get("/xal/api/annotations", client_id="bad", reader="bad").json()["items"]
+    small = trained_room.folder / "small.nii.gz"
+    nibabel.Nifti1Image(np.ones((8, 8, 1), np.uint8), np.diag([-1, -1, 1, 1])).to_filename(small)
+    shape = requests.put(
+        f"{server.url}/datastore/label",
+        params={"image": image},
+        data={"params": json.dumps({"client_id": "bad", "label_info": REGION})},
+        files={"label": ("label.nii.gz", small.read_bytes())},
+        timeout=60,
+    )
+    assert (shape.status_code, "has 8×8×1 voxels" in shape.text) == (400, True)
+    unknown = put_region(trained_room, "nowhere", "bad", of=image)
+    assert unknown.status_code == 404
+    excluded = waiting(trained_room, but=2)
+    assert server.post(f"/xal/api/images/{excluded}/exclude", {"reason": "test", "client_id": "bad"}).ok
+    assert put_region(trained_room, excluded, "bad").ok, "kept as any label: what is drawn is not lost"
+    assert server.get(f"/xal/api/images/{excluded}").json()["status"] == "excluded"
+    assert put_region(trained_room, image, "bad", finding="nothing").json()["xal"]["finding"] == "nothing"
+    assert before == []
+
+
+def test_a_task_may_forbid_regions(tmp_path: Path):
+    room = open_room(tmp_path, 6, task_extra="regions: false\n")
+    with room.server as server:
+        assert "region" not in server.get("/info/").json()["labels"]
+        assert server.get("/xal/api/room").json()["regions"] is False
+        image = sorted(room.pictures)[0]
+        refused = put_region(room, image, "ada")
+        assert (refused.status_code, "takes no outline without a finding" in refused.text) == (400, True)
+        assert server.get("/xal/api/annotations", client_id="ada").json()["items"] == []
