@@ -83,7 +83,7 @@ def test_an_imported_set_is_served_with_its_start_set(
     truth = read_truth(studies / ".truth")
     with Server(tmp_path / "server", studies, task) as server:
         settings = load_task(task)
-        assert server.get("/info/").json()["labels"][4:] == list(settings.roi_findings)
+        assert server.get("/info/").json()["labels"][4:] == ["region", *settings.roi_findings]
         status = server.status()
         assert (status["settled"], status["open"]) == (labelled, pool), server.tail()
         annotations = server.get("/xal/api/annotations").json()["items"]

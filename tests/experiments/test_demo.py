@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,11 +26,35 @@ def start_warm(command: Sequence[str], stdout: IO[bytes], env: Mapping[str, str]
     return WarmProcess(command[2:], env, Path(stdout.name))
 
 
-def test_a_short_round_ends_in_a_table_and_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.fixture
+def warm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo's servers begin with their imports done."""
     monkeypatch.setattr(process, "subprocess", SimpleNamespace(**vars(subprocess) | {"Popen": start_warm}))
+
+
+def copy_some(root: Path, unread: int = 40) -> None:
+    """The sample images that are labelled, and so many others, with what is known of them."""
+    data, known = (Path("sample_data", *where, "phantom_2d") for where in ((), ("truth",)))
+    head, *rows = (TRUTH / "truth.csv").read_text().splitlines()
+    labelled = {file.name.partition(".")[0] for file in (ROOT / data / "labels" / "final").iterdir()}
+    others = [row for row in rows if row.partition(",")[0] not in labelled][unread:]
+    absent = {row.partition(",")[0] for row in others}
+
+    def left_out(_: str, names: list[str]) -> list[str]:
+        return [name for name in names if name.partition(".")[0] in absent]
+
+    for folder in (data, known):
+        shutil.copytree(ROOT / folder, root / folder, ignore=left_out)
+    (root / known / "truth.csv").write_text("\n".join([head, *(row for row in rows if row not in others), ""]))
+
+
+@pytest.mark.usefixtures("warm")
+def test_a_short_round_ends_in_a_table_and_a_picture(tmp_path: Path):
+    copy_some(tmp_path)
+    (tmp_path / "apps").symlink_to(ROOT / "apps")
     said: list[str] = []
     plan = Plan(rounds=1, labels=4, test_per_finding=3, training={"max_epochs": 1})
-    picture = demo(ROOT, tmp_path, plan, said.append)
+    picture = demo(tmp_path, tmp_path / "var", plan, said.append)
     text = "\n".join(said)
     assert picture.read_bytes().startswith(PNG)
     assert picture.stat().st_size > 20_000
@@ -37,7 +62,7 @@ def test_a_short_round_ends_in_a_table_and_a_picture(tmp_path: Path, monkeypatch
     assert CAVEAT in text
     rows = [line.split() for line in text.splitlines() if line.startswith(("start", "1 "))]
     assert [(row[0], row[1]) for row in rows] == [("start", "40"), ("1", "44")]
-    arms = json.loads((tmp_path / "demo.json").read_text())["arms"]
+    arms = json.loads((tmp_path / "var" / "demo.json").read_text())["arms"]
     assert set(arms) == {"xal", "uniform"}
     for points in arms.values():
         assert all(0 <= point["accuracy"] <= 1 and 0 <= point["energy"] <= 1 for point in points)
@@ -61,10 +86,11 @@ def test_a_test_set_that_cannot_be_filled_is_refused():
         choose_test_set(read_truth(TRUTH), [], 1000, 0)
 
 
+@pytest.mark.usefixtures("warm")
 def test_a_server_that_dies_ends_the_demo_with_its_last_words(tmp_path: Path):
     (tmp_path / "apps" / "xal_radiology").mkdir(parents=True)
     (tmp_path / "apps" / "xal_radiology" / "main.py").write_text("raise RuntimeError('broken on purpose')\n")
-    (tmp_path / "sample_data").symlink_to(ROOT / "sample_data")
+    copy_some(tmp_path)
     plan = Plan(rounds=1, labels=1, test_per_finding=1)
     with pytest.raises(XalError, match="broken on purpose"):
         demo(tmp_path, tmp_path / "var", plan, lambda _: None)

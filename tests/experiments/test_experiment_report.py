@@ -143,6 +143,7 @@ def test_every_arm_with_proposed_rois_stands_beside_the_true_ones(full: Path):
     assert "| oracle | 0.50" not in text
 
 
+@pytest.mark.usefixtures("coarse")
 def test_rows_of_other_settings_than_the_config_are_named(full: Path, tmp_path: Path):
     assert "xal: its settings, or the images, are others now than those that its rows were made with." in page(full)
     config = write_config(tmp_path, 1)
@@ -192,6 +193,7 @@ def test_markdown_points_to_the_published_pictures(full: Path):
     assert "| uniform | 3 |" in text
 
 
+@pytest.mark.usefixtures("coarse")
 def test_a_missing_seed_is_named_on_the_page(tmp_path: Path):
     config = write_config(tmp_path, 3)
     write_rows(tmp_path / "squares", {"uniform": Made(), "xal": Made(gain=0.01)}, range(3), LABELS)
@@ -203,6 +205,7 @@ def test_a_missing_seed_is_named_on_the_page(tmp_path: Path):
     assert "2 seeds" in text
 
 
+@pytest.mark.usefixtures("coarse")
 def test_markdown_without_published_pictures_has_none(tmp_path: Path):
     config = write_config(tmp_path, 1)
     write_rows(tmp_path / "squares", {"uniform": Made()}, [0], LABELS)
@@ -212,6 +215,7 @@ def test_markdown_without_published_pictures_has_none(tmp_path: Path):
     assert not re.search(r"^###[^\n]*\n\n###", text, re.MULTILINE), "no heading without anything below it"
 
 
+@pytest.mark.usefixtures("coarse")
 def test_pictures_of_an_earlier_report_do_not_stay(tmp_path: Path):
     config = write_config(tmp_path, 1)
     write_rows(tmp_path / "squares", {"uniform": Made()}, [0], LABELS)
@@ -224,6 +228,7 @@ def test_pictures_of_an_earlier_report_do_not_stay(tmp_path: Path):
     assert not (report / "exploratory.png").exists()
 
 
+@pytest.mark.usefixtures("coarse")
 def test_images_that_are_not_here_are_said_to_be_missing(tmp_path: Path):
     config = write_config(tmp_path, 1)
     write_rows(tmp_path / "squares", {"uniform": Made()}, [0], LABELS)
@@ -233,6 +238,7 @@ def test_images_that_are_not_here_are_said_to_be_missing(tmp_path: Path):
     assert "Whether settings or images have changed since was not looked at" in page(tmp_path)
 
 
+@pytest.mark.usefixtures("coarse")
 def test_where_outlines_cost_differently_cost_has_its_own_section(tmp_path: Path):
     config = write_config(tmp_path, 3)
     write_rows(tmp_path / "squares", {"uniform": Made(), "xal": Made(gain=0.01)}, range(3), LABELS)
@@ -245,6 +251,7 @@ def test_where_outlines_cost_differently_cost_has_its_own_section(tmp_path: Path
     assert "Over the costs that all runs of an arm and of the baseline cover." in (report / "report.html").read_text()
 
 
+@pytest.mark.usefixtures("coarse")
 def test_the_baseline_alone_makes_a_page(tmp_path: Path):
     config = write_config(tmp_path, 1)
     write_rows(tmp_path / "squares", {"uniform": Made()}, [0], LABELS)
@@ -255,6 +262,7 @@ def test_the_baseline_alone_makes_a_page(tmp_path: Path):
     assert "Every headline arm against every other" not in text
 
 
+@pytest.mark.usefixtures("coarse")
 def test_a_single_round_makes_a_page_that_says_so(tmp_path: Path):
     config = write_config(tmp_path, 2)
     write_rows(tmp_path / "squares", {"uniform": Made(), "xal": Made()}, range(2), LABELS[:1])
@@ -263,6 +271,7 @@ def test_a_single_round_makes_a_page_that_says_so(tmp_path: Path):
     assert "| xal | 60 |" in (tmp_path / "EVIDENCE.md").read_text(), "what the start set led to is still there"
 
 
+@pytest.mark.usefixtures("coarse")
 def test_the_page_names_the_commits_of_all_rounds(tmp_path: Path):
     config = write_config(tmp_path, 1)
     write_rows(tmp_path / "squares", {"uniform": Made()}, [0], LABELS)
@@ -273,6 +282,7 @@ def test_the_page_names_the_commits_of_all_rounds(tmp_path: Path):
     assert "Commits: abc1234, def5678." in page(tmp_path)
 
 
+@pytest.mark.usefixtures("coarse")
 def test_rows_with_nothing_but_accuracy_make_a_page(tmp_path: Path):
     config = write_config(tmp_path, 2)
     write_rows(tmp_path / "squares", {"uniform": Made(), "xal": Made(gain=0.01)}, range(2), LABELS)
@@ -300,6 +310,7 @@ def test_a_config_without_rows_is_refused(tmp_path: Path, capsys: pytest.Capture
     assert "squares does not exist" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("coarse")
 def test_what_the_config_says_is_escaped(tmp_path: Path):
     config = write_config(tmp_path, 1)
     write_rows(tmp_path / "squares", {"uniform": Made()}, [0], LABELS)

@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def task() -> Task:
-    return make_task(max_epochs=12, guidance=3.0)
+    return make_task(max_epochs=7, guidance=3.0)
 
 
 @pytest.mark.slow

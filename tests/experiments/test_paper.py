@@ -24,7 +24,7 @@ from harness.warm import WarmProcess
 from xal.cli import main
 from xal.datasets.truth import TRUTH_FOLDER, read_truth
 from xal.experiments.run.config import load_simulation
-from xal.experiments.run.rows import read_runs
+from xal.experiments.run.rows import read_runs, run_file
 
 BENCH = Path(__file__).parents[2] / "bench"
 PAPER = BENCH / "paper"
@@ -73,19 +73,21 @@ def command(config: Path, source: Path) -> list[str]:
 
 
 SLICES = {"name": "brats", "options": {"slices": 3}}
+# The configs of a folder share their arms: one runs with all of them.
 FEW = {"arms": {"uniform": {"method": "uniform"}, "xal": {"method": "xal"}}, "headline": ["xal"]}
 VOLUMES = {"task": "brats", "dataset": {"name": "brats"}, "start": 6, "query": 2, "budget": 8, "validation": 0}
 
 
+@pytest.mark.usefixtures("coarse")
 @pytest.mark.parametrize(
     ("shipped", "write", "changes", "images"),
     [
         (PAPER / "brats_slices.yaml", brats, {"dataset": SLICES}, 36),
         (PAPER / "brats_regions.yaml", brats_2023, FEW, 30),
-        (PAPER / "vindr_cxr.yaml", vindr, {}, 36),
-        (PAPER / "brats_slices.yaml", brats, VOLUMES, 12),
+        (PAPER / "vindr_cxr.yaml", vindr, FEW, 36),
+        (PAPER / "brats_slices.yaml", brats, FEW | VOLUMES, 12),
         (PUBLIC / "busi.yaml", busi, {}, 36),
-        (PUBLIC / "brain_tumours.yaml", brain_tumours, {}, 48),
+        (PUBLIC / "brain_tumours.yaml", brain_tumours, FEW, 48),
     ],
     ids=["brats_slices", "brats_regions", "vindr_cxr", "volumes", "busi", "brain_tumours"],
 )
@@ -103,23 +105,37 @@ def test_one_command_imports_simulates_and_reports(
     assert "Every run that the config asks for is complete." in text
 
 
-def test_what_was_killed_goes_on_with_the_same_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    config, source = shrink(PAPER / "siim_covid.yaml", tmp_path), siim(tmp_path / "source")
+@pytest.mark.usefixtures("coarse")
+def test_kill_dash_nine_leaves_no_worker_and_the_same_command_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    slow = {"training": {"min_steps": 30}}  # so that it is killed on its way
+    arms = {"uniform": {"method": "uniform", "task": slow}, "xal": {"method": "xal", "task": slow}}
+    config, source = shrink(PAPER / "siim_covid.yaml", tmp_path, **FEW | {"arms": arms}), siim(tmp_path / "source")
     again = command(config, source)
     process = WarmProcess(["xal.cli", *again], os.environ, tmp_path / "killed.log")
+    file = run_file(config.with_suffix(""), "uniform", 0)
     deadline = time.monotonic() + 600
-    while not list(config.with_suffix("").glob("*.jsonl")):
+    while not (file.exists() and file.read_bytes().count(b"\n") >= 2):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    for one in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
-        one.kill()
+    children = psutil.Process(process.pid).children(recursive=True)
+    workers = [child for child in children if "forkserver" in " ".join(child.cmdline())]
+    assert len(workers) == 2  # what forks them, and one of them
+    process.kill()
     process.wait()
+    _, alive = psutil.wait_procs(workers, timeout=240)
+    assert not alive
+    before = file.read_bytes()
     assert main(again) == 0
+    assert file.read_bytes().startswith(before[: before.rfind(b"\n") + 1])
     said = capsys.readouterr().out
     assert "36 of 36 were imported before" in said
     assert str(config.with_suffix("") / "report" / "report.html") in said
-    assert all(run.complete for run in read_runs(config.with_suffix("")))
+    runs = read_runs(config.with_suffix(""))
+    assert {run.header.arm for run in runs} == set(arms)
+    assert all(run.complete for run in runs)
 
 
 def test_a_source_that_is_not_it_is_refused_before_anything_is_imported(
@@ -160,10 +176,12 @@ def test_a_shipped_config_is_the_papers_budget_on_a_shipped_task(config: Path):
     plan = load_simulation(config)
     assert (plan.start, plan.query, plan.budget, plan.rounds) == (70, 100, 570, 5)
     paper = plan.load_task("xal_paper", TASKS).acquisition
-    assert (paper.alpha, paper.misalignment, paper.dice, paper.batch.rule) == (0.5, "overlap", "binary", "top")
+    assert (paper.alpha, paper.misalignment, paper.dice, paper.batch.rule) == (0.5, "dice", "binary", "top")
     assert plan.load_task("xal", TASKS).acquisition == plan.load_task("entropy", TASKS).acquisition
     assert plan.load_task("uniform", TASKS).acquisition.batch.rule == "top"
     assert config.stem == plan.task == plan.studies.name
+    assert plan.arms == load_simulation(PAPER / "brats_slices.yaml").arms
+    assert all(plan.load_task(arm, TASKS) for arm in plan.arms)
 
 
 @pytest.mark.parametrize(("name", "measured"), [("busi", "busi"), ("brain_tumours", "brain")])
@@ -172,6 +190,7 @@ def test_what_was_measured_on_reduced_copies_is_the_same_experiment_on_the_origi
     assert ours.dataset is not None
     assert ours.dataset.name == ours.studies.name == name
     assert tuple(ours.arms) == ours.headline == theirs.headline
+    assert ours.arms == load_simulation(PUBLIC / "busi.yaml").arms
     for key in ("start", "query", "budget", "validation", "validation_share", "test_share", "seeds", "baseline"):
         assert getattr(ours, key) == getattr(theirs, key), key
     for arm in ours.arms:

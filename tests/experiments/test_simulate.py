@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 import torch
 from harness.simulation import write_set, write_simulation
-from harness.warm import WarmProcess
 
 from xal.cli import main
 from xal.errors import TaskError, XalError
@@ -172,30 +168,6 @@ def test_two_commands_do_not_write_one_run(tmp_path: Path):
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(XalError, match="another process is at work"):
             go(config)
-
-
-def test_kill_dash_nine_leaves_no_worker_and_the_same_command_goes_on(tmp_path: Path):
-    write_set(tmp_path)
-    config = write_simulation(tmp_path, arms={"uniform": {"method": "uniform"}}, headline=[], seeds=2)
-    command = ["simulate", str(config), "--device", "cpu", "--workers", "1"]
-    process = WarmProcess(["xal.cli", *command], os.environ, tmp_path / "killed.log")
-    file = run_file(config.with_suffix(""), "uniform", 0)
-    deadline = time.monotonic() + 600
-    while not (file.exists() and file.read_bytes().count(b"\n") >= 2):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    children = psutil.Process(process.pid).children(recursive=True)
-    workers = [child for child in children if "forkserver" in " ".join(child.cmdline())]
-    assert len(workers) == 2  # what forks them, and one of them
-    process.kill()
-    process.wait()
-    _, alive = psutil.wait_procs(workers, timeout=240)
-    assert not alive
-    before = file.read_bytes()
-    assert main(command) == 0
-    assert file.read_bytes().startswith(before[: before.rfind(b"\n") + 1])
-    assert all(run_of(config, "uniform", seed).complete for seed in (0, 1))
 
 
 def test_rows_of_other_settings_are_not_continued(finished: Path):

@@ -29,7 +29,8 @@ training:
   guidance: 1.0
   guidance_kind: dice
 acquisition:
-  misalignment: overlap
+  misalignment: dice
+  stand_in: [proposed]
   batch: {rule: top}
 readings:
   double: 0

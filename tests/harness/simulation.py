@@ -42,7 +42,8 @@ def write_set(folder: Path, count: int = 60, per_group: int = 2) -> Path:
 
 def write_simulation(folder: Path, **changes: object) -> Path:
     """A simulation on the set that `write_set` wrote into the same folder."""
-    write_task(folder)
+    task = write_task(folder)
+    task.write_text(task.read_text().replace("training:\n", "training:\n  min_steps: 4\n"))
     path = folder / "tiny_simulation.yaml"
     path.write_text(yaml.safe_dump({**SETTINGS, **changes}))
     return path

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import faulthandler
+import gc
 import inspect
 import json
 import os
@@ -123,11 +124,15 @@ def _keeper() -> socket.socket:
 
 def _import_all() -> None:
     """What servers and their jobs import, and forget what they have to import for themselves."""
+    gc.disable()  # nothing of what is imported is garbage
     import torch._dynamo  # noqa: F401 - torch does so itself in the first training of a process
+
     import xal.server.app  # noqa: F401
 
     for name in [name for name in sys.modules if f"{name}.".startswith(tuple(f"{own}." for own in OWN))]:
         del sys.modules[name]
+    gc.enable()
+    gc.freeze()  # a forked process that ends would look through all of it, and copy it while it does: for two seconds
 
 
 def _keep(way: socket.socket) -> None:

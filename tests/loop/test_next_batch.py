@@ -25,23 +25,24 @@ from xal.task import AcquisitionSettings, BatchSettings, ReadingSettings, Traini
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Local:
-    """A pool of 60 pictures, 18 of them read, with a model."""
+    """A pool of 60 pictures, 18 of them read, with a model, scored without a batch rule."""
     local = Local(tmp_path_factory.mktemp("trained"), 60, readings=ReadingSettings(per_image=1, double=0))
     for image in local.ids[:18]:
         local.hand_in(image)
     train_round(local.project, TrainingSettings(max_epochs=3), lambda _: None, lambda: False)
+    assert score_pool(local.project, lambda done, total: None).scored == 42
     local.project.store.close()  # what was written is in its file then
     return local
 
 
 @pytest.fixture
 def made(trained: Local) -> Callable[..., Local]:
-    """Makes that pool with a batch rule, scored."""
+    """Makes that pool with a batch rule, by which the next scoring run chooses."""
 
     def make(folder: Path, **batch: object) -> Local:
         acquisition = AcquisitionSettings(batch=BatchSettings(**{"rule": "top", **batch}))
         local = trained.copied(folder, acquisition=acquisition)
-        assert score_pool(local.project, lambda done, total: None).scored == 42
+        assert score_pool(local.project, lambda done, total: None).scored == 0
         return local
 
     return make

@@ -111,13 +111,13 @@ def test_another_version_scores_everything_again(scored: Local):
 
 
 def test_a_drawn_roi_is_preferred_to_a_proposed_one(tmp_path: Path):
-    local = Local(tmp_path, 30, readings=ReadingSettings(per_image=2, double=0))
-    for image in local.ids[:24]:
+    local = Local(tmp_path, 24, readings=ReadingSettings(per_image=2, double=0))
+    for image in local.ids[:18]:
         local.hand_in(image, "ada")
         local.hand_in(image, "bob")
     train_round(local.project, TrainingSettings(max_epochs=2), lambda _: None, lambda: False)
     score(local)
-    image = next(image for image in local.ids[24:] if local.pictures[image].finding != "nothing")
+    image = next(image for image in local.ids[18:] if local.pictures[image].finding != "nothing")
     local.hand_in(image, "ada")
     assert score(local).scored == 1, "the ROI is new, the model is not"
     row = local.project.store.images.get(image)
@@ -127,15 +127,15 @@ def test_a_drawn_roi_is_preferred_to_a_proposed_one(tmp_path: Path):
 
 
 def test_a_damaged_outline_is_passed_over_and_noted(tmp_path: Path):
-    local = Local(tmp_path, 45, readings=ReadingSettings(per_image=2, double=0))
-    for image in local.ids[:36]:
+    local = Local(tmp_path, 27, readings=ReadingSettings(per_image=2, double=0))
+    for image in local.ids[:18]:
         for reader in ("ada", "bob"):
             local.hand_in(image, reader)
     train_round(local.project, TrainingSettings(max_epochs=1), lambda _: None, lambda: False)
-    row = local.hand_in(local.ids[36]).annotation
+    row = local.hand_in(local.ids[18]).annotation
     (local.project.workspace.labels / row.label_path).write_bytes(b"")
     assert score(local).scored == 9
-    prediction = local.project.store.predictions.get(local.ids[36])
+    prediction = local.project.store.predictions.get(local.ids[18])
     assert prediction is not None
     assert prediction.roi_source != "drawn"
     assert [noted.id for noted in local.project.store.annotations.damaged()] == [row.id]

@@ -1,19 +1,16 @@
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from synthetic import DOT, NONE, make_task
+from synthetic import DOT, make_task
 
 from xal.errors import BadInput, Conflict, NotFound, TaskError, Unreadable
 from xal.model.backbones import build_backbone
 from xal.model.network import build, load, pick_device, predict, save
 
 CPU = torch.device("cpu")
-LIB = Path(__file__).parents[2] / "lib"
 
 
 def with_weights(task, path):
@@ -267,26 +264,3 @@ def test_building_never_opens_a_connection(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     for backbone in ("resnet18", "densenet121", "efficientnet-b0"):
         build(make_task(backbone, size=32))
-
-
-@pytest.mark.slow
-def test_everything_works_beside_a_broken_torchvision(tmp_path):
-    (tmp_path / "torchvision").mkdir()
-    (tmp_path / "torchvision" / "__init__.py").write_text(
-        "raise RuntimeError('operator torchvision::nms does not exist')\n"
-    )
-    script = (
-        "import torch; from synthetic import make_task, make_cases\n"
-        "from xal.model.training import train\n"
-        "from xal.model.network import predict\n"
-        "task = make_task('efficientnet-b0', max_epochs=1, augment=False)\n"
-        "from xal.model.network import build; network = build(task)\n"
-        "print(predict(network, torch.zeros(1, 1, 32, 32), task)[0].finding)\n"
-        "import sys; assert 'torchvision' not in sys.modules\n"
-    )
-    path = f"{tmp_path}:{LIB}:{LIB.parent / 'tests'}"
-    done = subprocess.run(
-        [sys.executable, "-c", script], env={"PYTHONPATH": path}, capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() in {DOT, "bar", NONE}

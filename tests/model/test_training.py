@@ -100,7 +100,7 @@ def test_guidance_moves_attention_from_the_shortcut_to_the_roi_without_losing_ac
     fair = make_cases(60, 40, shortcut=0.0, seed=2)
     energy, accuracy = {}, {}
     for guidance in (0.0, 1.0):
-        task = make_task(size=40, guidance=guidance, roi=0.0, max_epochs=10, learning_rate=3e-3)
+        task = make_task(size=40, guidance=guidance, roi=0.0, max_epochs=6, min_steps=10, learning_rate=3e-3)
         result = evaluate(run(task, cases, validation).network, task, fair, CPU).metrics()
         energy[guidance], accuracy[guidance] = result["energy_in_roi"], result["balanced_accuracy"]
     assert energy[1.0] > energy[0.0] + 0.1

@@ -46,7 +46,7 @@ def test_what_is_finished_is_not_run_again_and_a_failure_is_told(
 ):
     monkeypatch.setattr(flaky, "FOLDER", tmp_path)
     monkeypatch.setattr(flaky, "RUNS", tmp_path / "runs.jsonl")
-    monkeypatch.setenv("PYTEST_XDIST_AUTO_NUM_WORKERS", "1")  # it is one test
+    monkeypatch.setenv("PYTEST_XDIST_AUTO_NUM_WORKERS", "0")  # it is one test: pytest needs no second process
 
     def go(*options: str) -> tuple[int, int]:
         monkeypatch.setattr(sys, "argv", ["flaky.py", *options])

@@ -1,9 +1,9 @@
 import importlib.util
-import subprocess
-import sys
+import os
 from pathlib import Path
 
 import pytest
+from harness.warm import WarmProcess
 
 ROOT = Path(__file__).resolve().parents[2]
 spec = importlib.util.spec_from_file_location("openapi", ROOT / "scripts" / "openapi.py")
@@ -54,6 +54,8 @@ def test_a_path_that_replies_a_file_has_no_type():
     assert openapi.replies({"paths": {"/xal/api/thumbnail.png": {"get": file}}}, "get") == {}
 
 
-def test_the_types_of_the_page_are_those_of_the_server():
-    check = subprocess.run([sys.executable, ROOT / "scripts" / "openapi.py", "--check"], capture_output=True, text=True)
-    assert check.returncode == 0, check.stderr
+def test_the_types_of_the_page_are_those_of_the_server(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    log = tmp_path / "check.log"
+    check = WarmProcess(["scripts.openapi", "--check"], os.environ, log)
+    assert check.wait(240) == 0, log.read_text()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from harness.local import Local
 from harness.pools import write_pool
+from synthetic import BAR, DOT, NONE
 
 from xal.errors import BadInput, Conflict, XalError
 from xal.imaging.images import channel_as_nifti, fingerprint, read_image, suffix_of
@@ -21,6 +22,8 @@ from xal.server.strategy import strategies
 from xal.server.train import ClassifierTrain, training_settings
 from xal.store.rows import ImageFile
 from xal.task import ImageSettings, TrainingSettings
+
+TESTS = Path(__file__).parents[1]
 
 
 def test_the_listing_of_a_large_pool_holds_only_labelled_images_and_says_so(tmp_path: Path):
@@ -111,13 +114,23 @@ def test_train_stats_are_finite_before_anything_happened(tmp_path: Path):
     assert (stats["best_metric"], stats["epoch"], stats["total_time"]) == (0.0, 0, 0)
 
 
-def test_the_app_runs_beside_a_broken_torchvision(tmp_path: Path):
+def test_networks_and_the_app_run_beside_a_broken_torchvision(tmp_path: Path):
     broken = tmp_path / "torchvision"
     broken.mkdir()
     (broken / "__init__.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')\n")
-    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import monailabel.app, xal.server.app, xal.loop.rounds"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    script = (
+        f"import gc; gc.disable(); import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(TESTS)!r}]\n"
+        "import torch; from synthetic import make_task\n"
+        "from xal.model.training import train\n"
+        "from xal.model.network import build, predict\n"
+        "task = make_task('efficientnet-b0', max_epochs=1, augment=False)\n"
+        "print(predict(build(task), torch.zeros(1, 1, 32, 32), task)[0].finding)\n"
+        "assert 'torchvision' not in sys.modules\n"
+        "import monailabel.app, xal.server.app, xal.loop.rounds\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] in {DOT, BAR, NONE}
 
 
 def test_an_upload_never_takes_the_place_of_an_image_in_another_format(tmp_path: Path):

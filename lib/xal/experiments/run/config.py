@@ -146,8 +146,10 @@ class Simulation(Settings):
     def load_task(self, arm: str, tasks: Path) -> Task:
         """The task as this arm wants it; `tasks` has those that come with the app."""
         task = load_task(self.task, tasks)
-        changed = _merged(task.model_dump(), self.arms[arm].task)
-        changed_task = validated(changed, Task, f"arm {arm}")
+        base = task.model_dump()
+        if "stand_in" not in task.acquisition.model_fields_set:  # an arm's `roi: proposed` is to mean what it says
+            base["acquisition"]["stand_in"] = ("proposed",)
+        changed_task = validated(_merged(base, self.arms[arm].task), Task, f"arm {arm}")
         if changed_task.training.start == "warm":
             raise TaskError(f"arm {arm}: {_NO_WARM_START}")
         if self.arms[arm].method == "bald" and changed_task.network.dropout == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 from xal.experiments.run.config import Arm, Simulation
 from xal.task import Task
@@ -19,9 +20,22 @@ def run_digest(plan: Simulation, arm: str, task: Task, data: str) -> str:
         "data": data,
         "plan": {name: getattr(plan, name) for name in _DECIDES},
         "arm": [chosen.method, chosen.roi, chosen.everything, *_outlines(chosen)],
-        "task": task.model_dump(mode="json", include={"findings", "image", "network", "training", "acquisition"}),
+        "task": _task(task),
     }
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _task(task: Task) -> dict[str, Any]:
+    """In the words of the first rows: later names and settings say nothing where they change nothing."""
+    decides = task.model_dump(mode="json", include={"findings", "image", "network", "training", "acquisition"})
+    acquisition = decides["acquisition"]
+    if acquisition["misalignment"] == "dice":
+        acquisition["misalignment"] = "overlap"
+    if acquisition["stand_in"] == ["proposed"]:
+        del acquisition["stand_in"]
+    if acquisition["stand_in_by"] is None:
+        del acquisition["stand_in_by"]
+    return decides
 
 
 def _outlines(arm: Arm) -> list[float | str]:

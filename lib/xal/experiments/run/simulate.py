@@ -28,6 +28,8 @@ from xal.experiments.run.split import split
 from xal.model.network import pick_device
 
 _POLL_SECONDS = 0.2
+_PRELOAD = ["xal.experiments.run.run", "torch._dynamo"]
+"""What takes seconds to import is imported once for all workers; torch imports the latter when it first trains."""
 
 News = tuple[str, int, float, str]
 """Run, round, how much of it is done, and what is being done."""
@@ -110,7 +112,7 @@ def _known(job: Job) -> Run | None:
 def _in_turn(jobs: Sequence[Job], workers: int, display: _Display) -> Iterator[Job]:
     """The jobs as they are completed; one that fails does not keep the others from their end."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["xal.experiments.run.run"])  # what takes seconds to import is imported once
+    context.set_forkserver_preload(_PRELOAD)
     news: Queue[News] = context.Queue()
     pool = ProcessPoolExecutor(min(workers, max(1, len(jobs))), context, initializer=_begin, initargs=(news,))
     try:
