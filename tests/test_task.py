@@ -58,7 +58,8 @@ def test_task_loads_by_path_and_knows_its_defaults(tmp_path):
     assert task.roi_findings == ("tear",)
     assert task.absent == "none"
     assert task.acquisition.alpha == 0.5
-    assert (task.acquisition.misalignment, task.acquisition.batch.rule) == ("evidence", "cover")
+    assert (task.acquisition.misalignment, task.acquisition.batch.rule) == ("dice", "cover")
+    assert (task.acquisition.stand_in, task.acquisition.stand_in_by) == ((), None)
     assert (task.training.guidance_kind, task.training.guidance) == ("energy", 0.3)
     assert task.reveal == "after_submit"
     assert task.index("none") == 1

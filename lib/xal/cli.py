@@ -193,10 +193,11 @@ def _annotations(given: argparse.Namespace) -> None:
 
 
 def _withdraw(given: argparse.Namespace) -> None:
+    from xal.loop.rescoring import withdraw
     from xal.pool.notes import note_withdrawn
 
     project = _open(given)
-    row = project.store.annotations.withdraw(given.annotation, by=given.reader)
+    row = withdraw(project, given.annotation, by=given.reader)
     note_withdrawn(project.workspace.labels, [row])
     _say(f"annotation {row.id} of {row.image} is withdrawn")
 

@@ -220,19 +220,38 @@ class BatchSettings(Settings):
         return self.rule == "top" and not self.balance
 
 
+Compared = Literal["dice", "evidence"]
+"""How attention and ROI are compared."""
+
+
+def _as_dice(value: object) -> object:
+    """Its former name."""
+    return "dice" if value == "overlap" else value
+
+
+def _listed(value: object) -> object:
+    """`none`, or one name, as a list."""
+    return () if value in ("none", None) else (value,) if isinstance(value, str) else value
+
+
 class AcquisitionSettings(Settings):
     """How the next image is chosen."""
 
     alpha: Share = 0.5
     """score = alpha · uncertainty + (1 − alpha) · misalignment."""
-    misalignment: Literal["overlap", "evidence"] = "evidence"
-    """overlap: 1 − Dice of attention and ROI. evidence: 1 − what the ROI alone says for the predicted finding."""
+    misalignment: Annotated[Compared, BeforeValidator(_as_dice)] = "dice"
+    """dice: 1 − Dice of attention and ROI. evidence: 1 − what the ROI alone says for the predicted finding."""
     dice: Literal["soft", "binary", "relative"] = "soft"
-    """Of `overlap`: soft; binary: of the attention above `threshold`; relative: in shares of the best possible one."""
+    """Of `misalignment: dice`: soft; binary: of the attention above `threshold`; relative: in shares of the best
+    possible one."""
+    stand_in: Annotated[tuple[Literal["proposed"], ...], BeforeValidator(_listed)] = ()
+    """Whose ROI stands in where no person drew one: none, or [proposed], which is the network's own."""
+    stand_in_by: Annotated[Compared, BeforeValidator(_as_dice)] | None = None
+    """How the attention is compared with an ROI that stands in; as `misalignment` says unless it is set."""
     threshold: Share = 0.5
     """Where `dice: binary` cuts the attention."""
     min_rois: int = Field(10, ge=1)
-    """Proposed ROIs are used once so many drawn ROIs were trained on."""
+    """The network proposes ROIs once it was trained on so many drawn ones."""
     batch: BatchSettings = BatchSettings()
 
 

@@ -8,7 +8,7 @@ from xal.method.misalignment import Misalignment, misalignment, proposed_roi, ro
 from xal.task import AcquisitionSettings
 
 EVIDENCE = np.zeros((2, 4, 4), np.float32)
-SETTINGS = AcquisitionSettings(misalignment="overlap")
+SETTINGS = AcquisitionSettings(misalignment="dice", stand_in=("proposed",))
 
 
 def corner(*index):
@@ -39,6 +39,18 @@ def test_a_proposed_roi_stands_in_where_none_is_drawn():
     assert found == Misalignment(1.0, "proposed", 0.0)
 
 
+def test_no_roi_stands_in_unless_the_task_says_so_and_a_drawn_one_is_compared_by_its_own_rule():
+    said = {"predicts_absent": False, "settings": AcquisitionSettings(stand_in_by="evidence")}
+    assert misalignment(corner(0, 0), EVIDENCE, None, corner(3, 3), **said) == Misalignment(None, "none", None)
+    assert misalignment(corner(0, 0), EVIDENCE, corner(0, 0), None, **said) == Misalignment(0.0, "drawn", 1.0)
+
+
+@pytest.mark.parametrize(("written", "read"), [("none", ()), (None, ()), ("proposed", ("proposed",)), ([], ())])
+def test_who_may_stand_in_is_a_list_a_name_or_none(written, read):
+    assert AcquisitionSettings(stand_in=written).stand_in == read
+    assert AcquisitionSettings(misalignment="overlap", stand_in_by="overlap").misalignment == "dice", "the former name"
+
+
 def test_the_confidence_in_a_proposed_roi_is_the_coverage_of_a_cell_it_points_at():
     assert roi_confidence(corner(1, 2)) == 1
     assert roi_confidence(0.4 * corner(1, 2)) == pytest.approx(0.4)
@@ -65,7 +77,7 @@ def test_absent_predicted_against_an_roi_is_as_wrong_as_can_be():
 def test_the_roi_may_be_on_the_networks_grid():
     fine = np.kron(corner(1, 2), np.ones((8, 8), np.float32))
     for dice in ("soft", "relative"):
-        settings = AcquisitionSettings(misalignment="overlap", dice=dice)
+        settings = AcquisitionSettings(misalignment="dice", dice=dice)
         assert misalignment(corner(1, 2), EVIDENCE, fine, None, predicts_absent=False, settings=settings).value == 0
     binary = misalignment(
         corner(1, 2),
@@ -73,7 +85,7 @@ def test_the_roi_may_be_on_the_networks_grid():
         fine,
         None,
         predicts_absent=False,
-        settings=AcquisitionSettings(misalignment="overlap", dice="binary"),
+        settings=AcquisitionSettings(misalignment="dice", dice="binary"),
     )
     assert 0 <= binary.value < 0.4
 
@@ -110,8 +122,9 @@ def test_evidence_does_not_depend_on_the_size_of_the_roi():
     assert values[0] == pytest.approx(values[1])
 
 
-def test_evidence_weighs_a_proposal_by_its_whole_coverage_and_needs_one():
-    settings = AcquisitionSettings(misalignment="evidence")
+@pytest.mark.parametrize("said", [{"misalignment": "evidence"}, {"misalignment": "dice", "stand_in_by": "evidence"}])
+def test_evidence_weighs_a_proposal_by_its_whole_coverage_and_needs_one(said):
+    settings = AcquisitionSettings(stand_in=("proposed",), **said)
     maps = evidence(marker=((0, 0), (9.0, 0.0)), lesion=((3, 3), (0.0, 2.0)))
     coverage = np.full((4, 4), 0.1, np.float32)
     assert misalignment(corner(0, 0), maps, None, coverage, predicts_absent=False, settings=settings).value is None

@@ -8,6 +8,7 @@ from dataclasses import replace
 from xal.loop.reader import Reader
 from xal.pool.project import Project
 from xal.store.rows import ImageRow
+from xal.task import Task
 
 BLIND = "hand this image in first: what the model thinks of it is shown afterwards"
 
@@ -33,13 +34,13 @@ def scores_only(project: Project, reader: Reader, images: Sequence[str]) -> set[
     return project.store.listing.handed_in_among(images, None, regions=True) - may_see_all(project, reader, images)
 
 
-def names_finding(misalignment: float | None) -> bool:
+def names_finding(task: Task, misalignment: float | None) -> bool:
     """Whether it gives away the predicted finding.
 
-    1 is what the absent finding is given against any ROI, and none is where there is no ROI, mostly because the model
-    sees nothing to outline.
+    1 is what the absent finding is given against any ROI. None is where there is no ROI: mostly because the model sees
+    nothing to outline, if its own ROI could have stood in.
     """
-    return misalignment is None or misalignment >= 1
+    return "proposed" in task.acquisition.stand_in if misalignment is None else misalignment >= 1
 
 
 def score_alone(row: ImageRow) -> ImageRow:

@@ -11,6 +11,7 @@ import torch
 
 from xal.arrays import FloatArray, IntArray
 from xal.errors import Refused, Unreadable
+from xal.loop import rescoring
 from xal.method.acquisition import neutral
 from xal.method.batches import Pool, choose_ahead
 from xal.model.network import BATCH, predict
@@ -29,8 +30,9 @@ ORDERED_BY = "ordered_by"
 
 
 def is_due(project: Project, version: int) -> bool:
-    """Whether the queue is ordered by another version, α or batch rule than it should be by now."""
-    return bool(project.store.settings.get(ORDERED_BY) != _ordered_by(project, version, project.alpha()))
+    """Whether the queue is ordered by another version, rule, α or batch rule than it should be by now."""
+    ordered_by = project.store.settings.get(ORDERED_BY)
+    return rescoring.is_due(project) or bool(ordered_by != _ordered_by(project, version, project.alpha()))
 
 
 def order(project: Project, version: int) -> None:

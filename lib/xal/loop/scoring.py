@@ -12,6 +12,7 @@ import torch
 
 from xal.errors import Refused
 from xal.loop.next_batch import order
+from xal.loop.rescoring import compare_anew
 from xal.method.acquisition import neutral
 from xal.method.attention import energy_in_roi
 from xal.model.network import BATCH, Prediction, misalignment_of, predict
@@ -65,6 +66,7 @@ def score_pool(
             break
         if model.version.version != version:  # at the start, and when another version is published meanwhile
             version, after = model.version.version, None
+            compare_anew(project, version)
             middle = neutral(project.store.predictions.misalignments(version))
             scored_before_pass = scored
         waiting = project.store.predictions.stale(version, BATCH, after)
@@ -152,6 +154,7 @@ def _as_row(
         roi_source=found.source,
         attention=prediction.attention.astype(np.float16),
         evidence=prediction.evidence.astype(np.float16),
+        coverage=None if prediction.coverage is None else prediction.coverage.astype(np.float16),
         proposed=None if prediction.proposed is None else prediction.proposed.astype(np.float16),
         embedding=prediction.embedding.astype(np.float16),
     )

@@ -36,17 +36,19 @@ def misalignment(
     predicts_absent: bool,
     settings: AcquisitionSettings,
 ) -> Misalignment:
-    """1 − the agreement of what the network sees with the drawn ROI, or else with the one that `coverage` proposes.
+    """1 − the agreement of what the network sees with the drawn ROI, or else with what may stand in for one.
 
+    That may be the ROI that the network's `coverage` proposes, where the settings say so.
     Agreement is Dice with the predicted finding's attention, or what the ROI alone says for that finding. An ROI
     without voxels is no ROI. Without any the value is None, the absent finding predicted or not: there is nothing to
     compare with. The absent finding predicted against an ROI is as wrong as can be: 1.
     """
-    for source, roi in _rois(drawn, coverage):
+    for source, roi in _rois(drawn, coverage if "proposed" in settings.stand_in else None):
         if predicts_absent:
             return Misalignment(1.0, source, 0.0)
         shared = overlap(attention, roi, settings)
-        if settings.misalignment == "overlap":
+        by = settings.misalignment if source == "drawn" else settings.stand_in_by or settings.misalignment
+        if by == "dice":
             return Misalignment(1.0 - shared, source, shared)
         weights = coverage if source == "proposed" and coverage is not None else roi
         return Misalignment(1.0 - support(evidence, weights), source, shared)

@@ -114,7 +114,10 @@ LABEL_FILES: Step = (
 )
 """Version 5: annotations know size and digest of their label files."""
 
-EVIDENCE: Step = ("ALTER TABLE readings ADD COLUMN evidence {bytes}",)
+EVIDENCE: Step = (
+    "ALTER TABLE readings ADD COLUMN evidence {bytes}",
+    "ALTER TABLE readings ADD COLUMN coverage {bytes}",
+)
 """Version 6: predictions keep what every rule needs; and annotations may be outlines without a finding, `region`.
 
 An earlier program would take that word for a finding, so it is kept from stores that may have it.

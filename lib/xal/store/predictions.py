@@ -40,6 +40,26 @@ class Predictions(ImageRows):
 
         return [(image_row(row), row["roi_key"]) for row in self._db.read(work)]
 
+    def of_version(self, version: int, limit: int, after: str | None = None) -> list[PredictionRow]:
+        """What this version says of open images, of their pixels and ROIs as they are now; by id."""
+        which = images.c.open.is_(True) & (images.c.fresh == version)
+        query = (
+            select(predictions)
+            .join(images, (predictions.c.image == images.c.id) & self._db.mine(predictions))
+            .where(self._db.mine(images), which)
+            .order_by(images.c.id)
+            .limit(limit)
+        )
+        if after is not None:
+            query = query.where(images.c.id > after)
+        return [_prediction(row) for row in self._db.read(lambda c: c.execute(query).mappings().all())]
+
+    def forget(self, ids: Sequence[str]) -> None:
+        """The network is to read these images again."""
+        stale = images.update().where(self._db.mine(images), images.c.id == bindparam("key")).values(fresh=0)
+        if ids:
+            self._db.write(lambda c: c.execute(stale, [{"key": image} for image in ids]))
+
     def _other_versions(self, connection: Connection, version: int) -> list[int]:
         """The values of `fresh` among open images but this version, each found in one step through the index."""
         found: list[int] = []
@@ -193,9 +213,11 @@ class Predictions(ImageRows):
         """The latest prediction of an image."""
         query = select(predictions).where(self._db.mine(predictions), predictions.c.image == image)
         row = self._db.read(lambda c: c.execute(query).mappings().first())
-        return (
-            None if row is None else PredictionRow(**{name: row[name] for name in PredictionRow.__dataclass_fields__})
-        )
+        return None if row is None else _prediction(row)
+
+
+def _prediction(row: Values) -> PredictionRow:
+    return PredictionRow(**{name: row[name] for name in PredictionRow.__dataclass_fields__})
 
 
 def _check(row: PredictionRow) -> None:

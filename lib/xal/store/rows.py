@@ -233,7 +233,10 @@ class PredictionRow:
     """Kept in half precision on the feature grid."""
     evidence: npt.NDArray[Any] | None = None
     """(F, *feature grid): what each cell says for each finding; None if an earlier version read the image."""
+    coverage: npt.NDArray[Any] | None = None
+    """How much of each cell is ROI, the network thinks; None until it learnt enough drawn ROIs."""
     proposed: npt.NDArray[Any] | None = None
+    """The ROI that this proposes."""
     embedding: npt.NDArray[Any] | None = None
     created_at: float = 0.0
     """Filled in by the store."""

@@ -272,7 +272,8 @@ predictions = _table(
     Column("energy", Float),
     Column("roi_source", Text, nullable=False),
     Column("attention", HalfArray, nullable=False),
-    Column("evidence", HalfArray),  # of all findings; None from versions that did not keep it
+    Column("evidence", HalfArray),  # of all findings; with `coverage`, what is needed to compare anew
+    Column("coverage", HalfArray),
     Column("proposed", HalfArray),
     Column("embedding", HalfArray),
     Column("created_at", Float, nullable=False),

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from xal.loop.blind import may_see, may_see_all
 from xal.loop.decisions import set_alpha
+from xal.loop.rescoring import withdraw as withdrawn
 from xal.pool.project import Project
 from xal.server.api.common import (
     PAGE,
@@ -187,7 +188,7 @@ def add_routes(router: APIRouter, project: Project) -> None:
         if row.reader != reader.name:
             checked_decider(request, reader)
         seen = row.reader == reader.name or may_see(project, reader, row.image)
-        return _annotation(store.annotations.withdraw(annotation, by=reader.name), seen)
+        return _annotation(withdrawn(project, annotation, by=reader.name), seen)
 
     @router.post("/images/{image}/exclude", summary="Never offer this image again")
     def exclude(request: Request, image: str, user: Annotator, body: Exclusion) -> Image:

@@ -118,7 +118,7 @@ def add_routes(router: APIRouter, project: Project) -> None:
         ids = [point.id for point in found]
         blind = set(ids) - may_see_all(project, asker, ids)
         untold = scores_only(project, asker, ids)
-        untold |= {point.id for point in found if point.id in blind and names_finding(point.misalignment)}
+        untold |= {point.id for point in found if point.id in blind and names_finding(project.task, point.misalignment)}
         shown = [
             QueuePoint(
                 id=point.id,
