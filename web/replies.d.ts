@@ -116,7 +116,7 @@ declare namespace Reply {
     misalignment: number | null;
     model_version: number | null;
     own: AnnotationReply | null;
-    own_region: AnnotationReply | null;
+    own_region: Said | null;
     problem: string | null;
     roi_source: string | null;
     score: number | null;

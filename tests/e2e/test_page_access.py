@@ -60,6 +60,12 @@ def chooses_the_finding(tab: Tab) -> None:
         assert tab.page.get_by_role("radio", name=finding).is_checked()
 
 
+@shortcut("G")
+def chooses_the_region_without_a_finding(tab: Tab) -> None:
+    press(tab, "1", "g")
+    assert tab.page.get_by_role("radio", name="Region only").is_checked()
+
+
 @shortcut("B")
 def takes_the_pen(tab: Tab) -> None:
     press(tab, "x", "b")

@@ -200,6 +200,16 @@ def test_the_image_comes_to_others_and_to_the_drawer_later(local: Local):
     assert store.queue.next_sample("ada", "xal", 3600).image.id == given, "it was given longest ago"
 
 
+def test_an_image_that_was_taken_by_name_and_outlined_comes_behind_the_others(local: Local):
+    store = local.project.store
+    best = store.queue.head(1)[0].id
+    store.queue.lease(best, "ada", 3600)
+    outline(local, best, "ada", of=waiting(local))
+    assert not store.annotations.was_given(best, "ada"), "Next Sample did not choose it"
+    given = [store.queue.next_sample("ada", "xal", 3600).image.id for _ in range(21)]
+    assert given[-1] == best
+
+
 @pytest.mark.parametrize("region_first", [True, False])
 def test_an_outline_of_what_is_called_absent_is_a_doubt(local: Local, region_first: bool):
     image, store = waiting(local, "nothing"), local.project.store
@@ -219,6 +229,9 @@ def test_an_outline_of_what_is_called_absent_is_a_doubt(local: Local, region_fir
     assert (suspect.kind, suspect.annotations[0].finding) == ("region", "nothing")
     assert suspect.detail["readers"] == ["ada"]
     assert store.images.get(image).finding == "nothing", "a person decides"
+    (region,) = [row for row in store.annotations.find(image, regions=True) if row.finding == REGION]
+    withdraw(local.project, region.id, "ada")
+    assert [found for found in store.review.suspects(100).items if found.image == image] == []
 
 
 def test_its_voxels_have_a_value_of_their_own_and_a_rebuild_brings_it_back(local: Local, tmp_path: Path):

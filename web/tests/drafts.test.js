@@ -48,6 +48,14 @@ test("drafts of several images are all written", async () => {
   assert.deepEqual((await drafts.all()).map((draft) => draft.image).sort(), ["a", "b", "c"]);
 });
 
+test("a region is kept as one, with its outline", async () => {
+  const drafts = draftsIn("region");
+  drafts.keep(draftFor("region", { finding: "square", changed: 1 }));
+  drafts.keep(draftFor("region", { finding: "region", runs: Uint32Array.of(4, 5), changed: 2 }));
+  const [draft] = await drafts.all();
+  assert.deepEqual([draft.finding, [...draft.runs]], ["region", [4, 5]]);
+});
+
 test("what is dropped while it is being written stays dropped", async () => {
   const drafts = draftsIn("dropped");
   drafts.keep(draftFor("dropped", { changed: 1 }));

@@ -5,6 +5,7 @@ import test from "node:test";
 
 import { ago, colourOf, rgb, saidBy, share } from "../../lib/xal/server/page/dom.js";
 import { stepsOf } from "../../lib/xal/server/page/jobs.js";
+import { inWords, isOffered, roisOf, saidIn, segmentsOf } from "../../lib/xal/server/page/findings.js";
 import { readPath, revisePath } from "../../lib/xal/server/page/rows.js";
 import { sure } from "../../lib/xal/server/page/sure.js";
 
@@ -38,6 +39,30 @@ test("a finding has the colour of its task, and else one of its own", () => {
 test("no finding, and one that nobody knows, are grey", () => {
   assert.equal(rgb(colourOf(room, "none")), rgb(colourOf(room, null)));
   assert.equal(rgb(colourOf(room, "forgotten")), rgb(colourOf(room, null)));
+});
+
+test("a region has a colour that no finding has", () => {
+  assert(!["none", "square", "disc", "ring", null].some((name) => rgb(colourOf(room, name)) === rgb(colourOf(room, "region"))));
+});
+
+test("a region is painted behind all findings, where the task takes regions", () => {
+  assert.deepEqual(roisOf(room), ["square", "disc", "ring"]);
+  assert.deepEqual(segmentsOf({ ...room, regions: true }), ["square", "disc", "ring", "region"]);
+  assert.deepEqual(segmentsOf({ ...room, regions: false }), ["square", "disc", "ring"]);
+  const offered = (/** @type {boolean} */ regions) => ["none", "disc", "region", "forgotten", null].filter((name) => isOffered({ ...room, regions }, name));
+  assert.deepEqual(
+    [offered(true), offered(false)],
+    [
+      ["none", "disc", "region"],
+      ["none", "disc"],
+    ],
+  );
+});
+
+test("a region is told from what is not to be seen", () => {
+  assert.deepEqual([saidIn({ finding: null, region: true }), saidIn({ finding: "disc", region: false })], ["region", "disc"]);
+  assert.equal(saidIn({ finding: null, region: false }), null);
+  assert.deepEqual([inWords("region"), inWords("disc"), inWords(null)], ["region only", "disc", null]);
 });
 
 /**

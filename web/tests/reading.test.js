@@ -21,6 +21,7 @@ const ROOM = {
   reveal: "after_submit",
   lease_minutes: 60,
   findings: [finding("square"), finding("disc"), finding("nothing", true)],
+  regions: true,
 };
 /** @type {Room} */
 const REVIEWER = { ...ROOM, reviewer: true };
@@ -38,7 +39,7 @@ const image = (more = {}) =>
  * @returns {Reply.Said}
  */
 const said = (more = {}) => ({
-  ...{ id: 7, image: "a", reader: "reader", revision: 1, finding: "disc", roi_voxels: 5, created_at: 0 },
+  ...{ id: 7, image: "a", reader: "reader", revision: 1, finding: "disc", region: false, roi_voxels: 5, created_at: 0 },
   ...{ active: true, own: true, of_these_pixels: true },
   ...more,
 });
@@ -55,7 +56,7 @@ const draft = (more = {}) => draftFor("pool", { image: "a", finding: "disc", pix
  */
 const label = (more = {}) => labelFor("one", { image: "a", draft: draft({ changed: 2, ...more }) });
 
-const receipt = { annotation: 7, finding: "disc", message: "thank you", revision: 1, roi_voxels: 4 };
+const receipt = { annotation: 7, finding: "disc", region: false, message: "thank you", revision: 1, roi_voxels: 4 };
 /**
  * The server has it.
  * @param {Page.Entry} entry
@@ -794,6 +795,117 @@ test("a revision that was refused can become a reading of one's own", () => {
   assert.equal(reader.state.revises, null);
   assert.equal(reader.state.refused, null);
   assert.deepEqual(reader.does, ["keep"]);
+});
+
+// a region: an outline without a finding
+
+const region = { ...said({ id: 9, finding: null, region: true, roi_voxels: 3 }) };
+const REGION = { type: /** @type {const} */ ("picked"), finding: "region" };
+/** The server has the region. */
+const kept = () => ({ entry: label({ finding: "region" }), reply: { image: "a", xal: { ...receipt, finding: null, region: true, message: "kept" } } });
+/** Somebody who has outlined this image without a finding before. */
+const outlinedBefore = (/** @type {Partial<Found>} */ more = {}) => new Reader().opens("a").sees({ image: image({ own_region: region }), ...more });
+
+test("an outline of other pixels than the file has now is not where a finding begins", () => {
+  const old = { ...region, of_these_pixels: false };
+  assert(outlinedBefore({ image: image({ own_region: old }) }).ignores({ type: "begin-with-region" }));
+  assert.deepEqual(outlinedBefore().meets({ type: "begin-with-region" }).does, ["begin-with"]);
+});
+
+test("a region is chosen and kept as a finding is, and handed in with its outline alone", () => {
+  const reader = drawing().meets(REGION);
+  assert.deepEqual(reader.effects, [{ do: "colour", finding: "region" }, { do: "keep" }]);
+  assert.equal(reader.meets({ type: "submit" }).state.phase, "reading");
+  assert.deepEqual(reader.does, ["tell"]);
+  assert.deepEqual(reader.draws(5).meets({ type: "submit" }).does, ["hand-in"]);
+});
+
+for (const [what, reader] of /** @type {[string, () => Reader][]} */ ([
+  ["where the task takes none", () => drawing({ ...ROOM, regions: false })],
+  ["in the place of a finding of one's own", () => new Reader().opens("a").sees({ image: image({ own: said() }), draft: draft() })],
+  ["in the place of a finding of another reader", () => revising({ draft: draft({ revises: others }) })],
+])) {
+  test(`no region is chosen ${what}`, () => {
+    assert(reader().ignores(REGION));
+  });
+}
+
+test("a region that was being outlined is one after a reload, as long as the task takes any", () => {
+  const open = (/** @type {Room} */ room, more = {}) => new Reader(room).opens("a").sees({ draft: draft({ finding: "region", ...more }) });
+  const reader = open(ROOM);
+  assert.deepEqual(reader.does, ["lay", "begin", "colour", "go-to-outline"]);
+  assert.equal(reader.state.finding, "region");
+  assert.equal(open({ ...ROOM, regions: false }).state.finding, null);
+  assert.equal(open(REVIEWER, { revises: others }).state.finding, null);
+});
+
+test("a region that has arrived is told of, nothing is explained, and the next image comes", () => {
+  const reader = sending().meets({ type: "delivered", delivery: kept() });
+  assert.deepEqual(reader.does, ["tell", "clear", "name", "sample"]);
+  assert.deepEqual(reader.effects[0], { do: "tell", text: "a: kept", kind: "good", back: "a" });
+  const { phase, receipt: said, sent } = reader.state;
+  assert.deepEqual({ phase, said, sent }, { phase: "loading", said: null, sent: null });
+  assert.deepEqual(reader.meets({ type: "delivered", delivery: kept() }).does, ["tell"]);
+});
+
+test("a region that arrives later leaves alone what is in view", () => {
+  const reader = sending().meets({ type: "next" });
+  const before = reader.state;
+  assert.deepEqual(reader.meets({ type: "delivered", delivery: kept() }).does, ["tell"]);
+  assert.equal(reader.state, before);
+});
+
+test("a region that was refused is outlined on", () => {
+  const reader = drawing().meets(REGION).draws(5).meets({ type: "submit" });
+  reader.meets({ type: "numbered", turn: reader.state.turn, submission: "one" });
+  reader.meets({ type: "arrived", turn: reader.state.turn, delivery: refused(label()), image: image() });
+  assert.equal(reader.state.phase, "reading");
+  assert.equal(reader.state.finding, "region");
+});
+
+test("a finding begins with the region that was outlined, and that is a draft", () => {
+  const reader = outlinedBefore().meets({ type: "picked", finding: "disc" }).meets({ type: "begin-with-region" });
+  const { turn } = reader.state;
+  assert.deepEqual(reader.effects, [{ do: "begin-with", turn, said: region }]);
+  assert.deepEqual(reader.meets({ type: "laid", voxels: 3 }).meets({ type: "outlined", turn }).does, ["begin", "colour", "go-to-outline", "keep"]);
+  const { finding, voxels, phase } = reader.state;
+  assert.deepEqual({ finding, voxels, phase }, { finding: "disc", voxels: 3, phase: "reading" });
+  assert(reader.ignores({ type: "outlined", turn }));
+});
+
+test("a region is not begun with over what is drawn, nor once the image was left", () => {
+  assert(outlinedBefore().draws(1).ignores({ type: "begin-with-region" }));
+  assert(drawing().ignores({ type: "begin-with-region" }), "there is none");
+  const reader = outlinedBefore().meets({ type: "begin-with-region" });
+  const { turn } = reader.state;
+  assert(reader.meets({ type: "next" }).ignores({ type: "outlined", turn }));
+});
+
+test("the reason of a refusal stands when a finding begins with a region", () => {
+  const bare = draft({ runs: Uint32Array.of(SIZE), refused: "not now" });
+  const reader = outlinedBefore({ draft: bare }).meets({ type: "begin-with-region" });
+  assert.equal(reader.meets({ type: "outlined", turn: reader.state.turn }).state.refused, "not now");
+});
+
+test("a region is withdrawn once that was confirmed, and what stands then is shown", () => {
+  const reader = outlinedBefore().meets({ type: "withdraw-region" });
+  assert.deepEqual(reader.says().effects, [{ do: "withdraw", image: "a", annotation: 9 }]);
+  const before = reader.state;
+  assert(reader.ignores({ type: "withdrawn", annotation: 8, left: null }), "another one");
+  assert.equal(reader.state, before);
+  reader.meets({ type: "withdrawn", annotation: 9, left: { ...region, id: 5 } });
+  assert.equal(reader.state.image?.own_region?.id, 5);
+  assert.equal(reader.meets({ type: "withdrawn", annotation: 5, left: null }).state.image?.own_region, null);
+  assert(reader.ignores({ type: "withdraw-region" }));
+});
+
+test("a region is never revised, and keeps no reviewer from revising", () => {
+  const look = (/** @type {Reply.Said[]} */ annotations) => {
+    const reader = revising();
+    return reader.meets({ type: "looked-up", turn: reader.state.turn, annotations });
+  };
+  assert.deepEqual(look([{ ...region, id: 7 }]).does, ["explain", "tell"]);
+  assert.deepEqual(look([others, region]).does, ["outline"]);
 });
 
 // excluding

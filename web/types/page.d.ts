@@ -9,8 +9,10 @@ declare namespace Reply {
   /** What became of a label that was handed in. */
   interface Receipt {
     annotation: number;
-    finding: string;
+    /** None of an outline without a finding, a region. */
+    finding: string | null;
     message: string;
+    region: boolean;
     revision: number;
     roi_voxels: number;
   }
@@ -36,6 +38,7 @@ declare namespace Page {
     checksum?: string | null;
     /** The fingerprint of the pixels it was drawn on. */
     pixels?: string | null;
+    /** Or the name of an outline without one, see `findings.js`. */
     finding: string | null;
     revises?: Reply.Said | null;
     refused?: string | null;

@@ -54,6 +54,8 @@ class Annotations(Standing):
             if revises is not None:
                 self._give_way(connection, revises, new, at)
             offered = self._take_back_offer(connection, new.image, new.reader, is_done=not is_region)
+            if is_region and offered is None:
+                self._put_behind(connection, new.image, new.reader)
             if new.source == "reader":
                 self._meet(connection, new.reader, at)
                 if not is_region and (not image["labelled"] or image["required"] is None):
@@ -171,6 +173,13 @@ class Annotations(Standing):
             connection.execute(given.delete().where(offer))
         return at
 
+    def _put_behind(self, connection: Connection, image: str, reader: str) -> None:
+        """This reader is offered other images first, as if Next Sample had given this one; `at` 0 says it had not."""
+        last = select(func.max(given.c.turn)).where(self._db.mine(given), given.c.reader == reader)
+        turn = (connection.execute(last).scalar() or 0) + 1
+        row = {**self._db.scope, "image": image, "reader": reader, "turn": turn, "at": 0.0}
+        self._db.upsert(connection, given, [row])
+
     def get(self, annotation: int) -> AnnotationRow:
         """One annotation by number; NotFound if there is none."""
         return self._db.read(lambda c: self._annotation(c, annotation))
@@ -221,7 +230,7 @@ class Annotations(Standing):
     def was_given(self, image: str, reader: str) -> bool:
         """Whether Next Sample gave this reader this image, which the reader has not handed in since."""
         offer = self._db.mine(given) & (given.c.image == image) & (given.c.reader == reader)
-        return self._db.read(lambda c: c.execute(select(given.c.at).where(offer)).first()) is not None
+        return bool(self._db.read(lambda c: c.execute(select(given.c.at).where(offer)).scalar()))
 
     def set_label_file(
         self, annotation: int, *, size: int | None = None, sha256: str | None = None, problem: str | None = None

@@ -20,6 +20,7 @@ from xal.store.rows import AnnotationRow, ImageRow
 from xal.store.schema import annotation_table, doubts, images
 from xal.store.settling import Settling, same_pixels, says
 from xal.store.standing import annotation_row
+from xal.task import REGION
 
 SuspectKind = Literal["disagree", "model", "far", "region"]
 
@@ -103,11 +104,17 @@ class Review(Settling):
             .select_from(doubts)
             .join(annotation_table, standing)
             .join(images, self._of_these_pixels())
-            .where(self._db.mine(doubts), doubts.c.accepted_at.is_(None))
+            .where(self._db.mine(doubts), doubts.c.accepted_at.is_(None), self._still_outlined())
             .order_by(doubts.c.annotation, doubts.c.kind)
         )
         same = query.where(doubts.c.annotation == annotation, doubts.c.kind > kind)
         return [same, query.where(doubts.c.annotation > annotation)]
+
+    def _still_outlined(self) -> ColumnElement[bool]:
+        """Of a doubt that another outlined something: that outline stands."""
+        other = annotation_table.alias("outline")
+        stands = (other.c.image == doubts.c.image) & (other.c.finding == REGION) & other.c.active.is_(True)
+        return or_(doubts.c.kind != "region", select(other.c.id).where(self._db.mine(other), stands).exists())
 
     def doubt_count(self) -> int:
         """How many doubts wait for a reviewer."""

@@ -208,7 +208,7 @@ given = _table(
     Column("reader", Name, nullable=False),
     Column("image", Name, nullable=False),
     Column("turn", Integer, nullable=False),  # counts a reader's offers: clocks may jump
-    Column("at", Float, nullable=False),
+    Column("at", Float, nullable=False),  # 0: not by Next Sample, the reader outlined it without a finding
     _of_image(),
 )  # fmt: skip
 Index("given_by_turn", given.c.pool, given.c.task, given.c.reader, given.c.turn)

@@ -35,6 +35,16 @@ OF_THIS_FILE = "the image's checksum: then the file may be kept for good, and th
 Version = Annotated[str | None, Query(description=OF_THIS_FILE)]
 
 
+class Said(AnnotationReply):
+    """What somebody handed in."""
+
+    active: bool
+    """It is that reader's latest one that was not withdrawn."""
+    own: bool
+    of_these_pixels: bool
+    """It was drawn on the pixels that the image has now."""
+
+
 class ImageView(Reply):
     """An image, without what the model or other readers made of it as long as the asker reads blind."""
 
@@ -54,9 +64,9 @@ class ImageView(Reply):
     lease: LeaseReply | None
     may_see: bool
     own: AnnotationReply | None
-    own_region: AnnotationReply | None
-    """What the asker outlined without naming a finding."""
     """What the asker has handed in, as it stands."""
+    own_region: Said | None
+    """What the asker outlined without naming a finding."""
     checksum: str | None
     """Of the bytes of `/datastore/image`; as `?v=` it makes the image's files ones to keep for good."""
     fingerprint: str | None
@@ -65,16 +75,6 @@ class ImageView(Reply):
     """Voxels along the image's own axes; None where it cannot be read."""
     spacing: tuple[float, float, float] | None
     """Millimetres."""
-
-
-class Said(AnnotationReply):
-    """What somebody handed in."""
-
-    active: bool
-    """It is that reader's latest one that was not withdrawn."""
-    own: bool
-    of_these_pixels: bool
-    """It was drawn on the pixels that the image has now."""
 
 
 class Thought(Reply):
@@ -233,7 +233,7 @@ def _image_view(project: Project, reader: Reader, image: str) -> ImageView:
         lease=lease_reply(lease) if lease else None,
         may_see=seen,
         own=annotation_reply(own, seen=True) if own else None,
-        own_region=annotation_reply(region, seen=True) if region else None,
+        own_region=_said(region, reader, row) if region else None,
         checksum=row.checksum,
         fingerprint=row.fingerprint,
         shape=None if geometry is None else geometry.shape,

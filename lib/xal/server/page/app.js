@@ -9,7 +9,7 @@ import { Progress } from "./progress.js";
 import { Queue } from "./queue.js";
 import { Review } from "./review.js";
 import { readPath } from "./rows.js";
-import { SHORTCUTS } from "./shortcuts.js";
+import { shortcuts } from "./shortcuts.js";
 import { sure } from "./sure.js";
 
 /**
@@ -401,7 +401,7 @@ function showShortcuts() {
     h(
       "dl",
       { class: "keys" },
-      SHORTCUTS.map(([keys, what]) => [
+      shortcuts(room?.regions ?? true).map(([keys, what]) => [
         h(
           "dt",
           {},

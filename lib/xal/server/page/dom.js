@@ -1,5 +1,6 @@
 /** Building the page: text from data only ever becomes text, never markup. */
 
+import { REGION } from "./findings.js";
 import { sure } from "./sure.js";
 
 /**
@@ -87,12 +88,14 @@ const SPARE = [
   [213, 94, 0],
   [150, 140, 255],
 ];
+const UNNAMED = [206, 214, 222];
 /**
  * @param {Reply.Room} room
  * @param {string | null} name
  * @returns {Page.Colour}
  */
 export function colourOf(room, name) {
+  if (name === REGION) return UNNAMED;
   const position = room.findings.findIndex((finding) => finding.name === name);
   const finding = room.findings[position];
   if (!finding || finding.absent) return [150, 160, 170];

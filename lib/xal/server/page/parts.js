@@ -2,7 +2,9 @@
 
 import { get } from "./api.js";
 import { clock, colourOf, h, note, rgb, saidBy, share } from "./dom.js";
+import { REGION } from "./findings.js";
 import { live } from "./live.js";
+import { mayBeginWith, mayBeRegion } from "./reading.js";
 import { readPath } from "./rows.js";
 import { sure } from "./sure.js";
 
@@ -154,7 +156,9 @@ function readingPart(read) {
       { class: "findings" },
       h("legend", {}, "Finding"),
       room.findings.map((finding, at) => findingChoice(read, finding, at)),
+      mayBeRegion(state, room) && regionChoice(read),
     ),
+    ownRegion(read),
     h("p", { class: "measure" }, measure(read)),
     h(
       "div",
@@ -187,30 +191,84 @@ function readingPart(read) {
 
 /** @param {Read} read */
 function measure({ state: { voxels }, room }) {
-  return voxels ? `${voxels} ${room.dimensions === 2 ? "pixels" : "voxels"} outlined` : "Nothing outlined yet";
+  return voxels ? `${counted(voxels, room)} outlined` : "Nothing outlined yet";
 }
+
+/**
+ * @param {number} voxels
+ * @param {Reply.Room} room
+ */
+const counted = (voxels, { dimensions }) => `${voxels} ${dimensions === 2 ? "pixel" : "voxel"}${voxels === 1 ? "" : "s"}`;
 
 /**
  * @param {Read} read
  * @param {Reply.RoomFinding} finding
  * @param {number} at
  */
-function findingChoice(read, { name }, at) {
+const findingChoice = (read, { name }, at) => choice(read, name, name, { focus: `finding-${at}`, kbd: at < 9 && at + 1 });
+
+/**
+ * The outline without a finding, apart from the findings.
+ * @param {Read} read
+ */
+function regionChoice(read) {
+  const title = "Outline what is to be seen without naming it: the image stays in the pool";
+  return choice(read, REGION, "Region only", { focus: "region", kbd: "G", kind: "region", title });
+}
+
+/**
+ * @param {Read} read
+ * @param {string} finding
+ * @param {string} name
+ * @param {{ focus: string, kbd: Page.Child, kind?: string, title?: string }} how
+ */
+function choice(read, finding, name, { focus, kbd, kind = "", title }) {
   /** @param {MouseEvent} event */
   const goOn = (event) => event.detail > 0 && setTimeout(() => read.viewer.canvas.focus({ preventScroll: true })); // else the arrows, meant for slices, would choose the next finding
   return h(
     "label",
-    { class: "choice", css: { "--colour": rgb(colourOf(read.room, name)) }, onClick: goOn },
+    { class: `choice ${kind}`, title, css: { "--colour": rgb(colourOf(read.room, finding)) }, onClick: goOn },
     h("input", {
       type: "radio",
       name: "finding",
-      checked: read.state.finding === name,
-      data: { focus: `finding-${at}` },
-      onChange: () => read.pick(name),
+      checked: read.state.finding === finding,
+      data: { focus },
+      onChange: () => read.pick(finding),
     }),
     h("span", { class: "swatch" }),
     h("span", { class: "name" }, name),
-    at < 9 && h("kbd", {}, at + 1),
+    kbd && h("kbd", {}, kbd),
+  );
+}
+
+/**
+ * What this reader has outlined here without a finding: it may be taken back, or be where a finding begins.
+ * @param {Read} read
+ */
+function ownRegion(read) {
+  const { room, state } = read;
+  const region = state.image?.own_region;
+  if (!region || !room.regions) return null;
+  return h(
+    "div",
+    { class: "own-region quiet small" },
+    h("span", { role: "status" }, `You outlined a region here (${counted(region.roi_voxels ?? 0, room)}).`),
+    h(
+      "span",
+      {},
+      h(
+        "button",
+        {
+          class: "plain small",
+          title: "Go on from that outline, here for a finding",
+          data: { focus: "begin-with-region" },
+          disabled: !mayBeginWith(state),
+          onClick: () => read.beginWithRegion(),
+        },
+        "Start from it",
+      ),
+      h("button", { class: "plain small", data: { focus: "withdraw-region" }, onClick: () => read.happens({ type: "withdraw-region" }) }, "Withdraw"),
+    ),
   );
 }
 

@@ -3,6 +3,7 @@
 import { bytes, Failure, get, idPath, nextSample, post } from "./api.js";
 import { ask, colourOf, fill, focusOn, h, isTyping, saidBy, toast } from "./dom.js";
 import { Drafts } from "./drafts.js";
+import { REGION, roisOf, segmentsOf } from "./findings.js";
 import { entrust, labelOf, markTold, submissionNumber } from "./keep.js";
 import { prolong, release, take } from "./leases.js";
 import { live } from "./live.js";
@@ -38,7 +39,6 @@ export class Read {
   constructor(room, root) {
     this.room = room;
     this.root = root;
-    this.rois = room.findings.filter((finding) => !finding.absent).map((finding) => finding.name);
     this.state = START;
     this.drafts = new Drafts(room);
     /**
@@ -85,6 +85,11 @@ export class Read {
    */
   pick(finding) {
     this.happens({ type: "picked", finding, voxels: this.viewer.outline?.voxels ?? 0 });
+  }
+
+  /** Go on from the region that was outlined, unless a stroke is being drawn right now. */
+  beginWithRegion() {
+    if (!this.viewer.busy) this.happens({ type: "begin-with-region" });
   }
 
   /** Hand in, unless a stroke is being drawn right now. */
@@ -136,7 +141,7 @@ export class Read {
     lay: ({ runs }) => this.viewer.restore(runs),
     empty: () => this.viewer.empty(),
     erase: () => this.viewer.erase(),
-    colour: ({ finding }) => this.viewer.setColour(colourOf(this.room, finding ?? this.rois[0])),
+    colour: ({ finding }) => this.viewer.setColour(colourOf(this.room, finding ?? roisOf(this.room)[0])),
     "go-to-outline": () => this.viewer.goToOutline(),
     begin: () => {
       this.viewer.hideHeat();
@@ -144,6 +149,16 @@ export class Read {
       this.viewer.setShown(true);
     },
     keep: () => this.drafts.keep(this.#draft()),
+    withdraw: async ({ image, annotation }) => {
+      try {
+        await post(`/annotations/${annotation}/withdraw`);
+      } catch (error) {
+        return toast(saidBy(error), "bad");
+      }
+      toast(`Your region of ${image} is withdrawn.`, "good");
+      const now = await this.#asItIsNow(image); // an earlier one may stand again
+      this.happens({ type: "withdrawn", annotation, left: now?.own_region ?? null });
+    },
     "mark-told": async ({ image }) => {
       await markTold(...this.drafts.of, image);
       window.dispatchEvent(new Event("xal-told"));
@@ -175,6 +190,15 @@ export class Read {
     outline: async ({ turn, said }) => {
       const here = this.#during(turn);
       while (!(await this.why.outline(said, here)) && here()); // another's that is chosen meanwhile is not what is begun with
+      return { type: "outlined" };
+    },
+    "begin-with": async ({ turn, said }) => {
+      this.viewer.lock(true); // what is drawn meanwhile would be lost
+      try {
+        await this.why.outline(said, this.#during(turn));
+      } catch (error) {
+        toast(saidBy(error), "bad");
+      }
       return { type: "outlined" };
     },
     prolong: async ({ image, until }) => ({ type: "prolonged", until: await prolong(image, until) }),
@@ -271,14 +295,15 @@ export class Read {
     const draft = this.#draft();
     const submission = submissionNumber();
     const { reader: client_id, pool, task, checksum, pixels, finding, revises } = draft;
-    const label_info = this.rois.map((name, at) => ({ name, idx: at + 1 }));
+    const segments = segmentsOf(this.room);
+    const label_info = segments.map((name, at) => ({ name, idx: at + 1 }));
     /** @type {Record<string, unknown>} */
     const params = { client_id, pool, task, checksum, pixels, submission_id: submission, label_info };
     if (this.#outline.voxels === 0) params.finding = finding;
     if (revises) params.revises = revises.id;
     let file;
     try {
-      file = await this.viewer.labelFile(this.rois.indexOf(sure(finding)) + 1);
+      file = await this.viewer.labelFile(segments.indexOf(sure(finding)) + 1);
     } catch (error) {
       toast(`${draft.image} could not be handed in: the label file could not be made (${saidBy(error)}). What you have drawn is kept.`, "bad");
       return { type: "not-made" };
@@ -331,7 +356,8 @@ export class Read {
     if (/^[1-9]$/.test(key) && !command) {
       const finding = this.room.findings[Number(key) - 1];
       if (finding) this.pick(finding.name);
-    } else if (key === "enter" && !event.metaKey && !(event.target instanceof Element && event.target.closest("button, a"))) event.repeat || this.submit();
+    } else if (key === "g" && !command) this.pick(REGION);
+    else if (key === "enter" && !event.metaKey && !(event.target instanceof Element && event.target.closest("button, a"))) event.repeat || this.submit();
     else if (key === "n" && !command) this.happens({ type: "next" });
     else if (key === "r" && !command) this.happens({ type: "again" });
     else if (key === "a" && !command && (phase === "why" || (phase === "reading" && this.room.reveal === "always"))) this.why.toggle();

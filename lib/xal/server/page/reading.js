@@ -6,6 +6,7 @@
  * which turn it was asked for, and an answer to an earlier turn changes nothing (see `late`).
  */
 
+import { isOffered, REGION, roisOf } from "./findings.js";
 import { sure } from "./sure.js";
 
 const REASONS = ["wrong modality", "wrong body part", "not readable", "duplicate", "foreign body hides the region"];
@@ -35,7 +36,7 @@ const REASONS = ["wrong modality", "wrong body part", "not readable", "duplicate
  * @property {number | null} until when the image is this reader's
  * @property {boolean} byName it became this reader's by being looked at
  * @property {boolean} prolonging the server is being asked for more time
- * @property {string | null} finding
+ * @property {string | null} finding or REGION
  * @property {number} voxels of the outline
  * @property {boolean} undoable there are strokes that can be undone
  * @property {boolean} drawn there are strokes that cannot be undone any more
@@ -62,6 +63,10 @@ const REASONS = ["wrong modality", "wrong body part", "not readable", "duplicate
  *   | { type: "alone" }
  *   | { type: "forget" }
  *   | { type: "exclude" }
+ *   | { type: "begin-with-region" }
+ *   | { type: "withdraw-region" }
+ *   | { type: "to-withdraw", image: string, annotation: number }
+ *   | { type: "withdrawn", annotation: number, left: Reply.Said | null }
  *   | { type: "discard", draft: Page.Draft }
  *   | { type: "discarded", draft: Page.Draft }
  *   | { type: "seen" }
@@ -110,6 +115,8 @@ const REASONS = ["wrong modality", "wrong body part", "not readable", "duplicate
  *   | { do: "show", turn: number, file: ArrayBuffer }
  *   | { do: "look-up", turn: number, image: string }
  *   | { do: "outline", turn: number, said: Reply.Said }
+ *   | { do: "begin-with", turn: number, said: Reply.AnnotationReply }
+ *   | { do: "withdraw", image: string, annotation: number }
  *   | { do: "lay", runs: Uint32Array }
  *   | { do: "empty" }
  *   | { do: "erase" }
@@ -130,7 +137,7 @@ const REASONS = ["wrong modality", "wrong body part", "not readable", "duplicate
 /** @typedef {Extract<Effect, { turn: number }>} Answered an effect that an event of the same turn answers */
 /** @typedef {Happening extends infer One ? (One extends { turn: number } ? Omit<One, "turn"> : never) : never} Answer that event, its turn not said */
 /** @typedef {{ state: State, effects: Effect[] }} Step */
-/** @typedef {Pick<Reply.Room, "reader" | "reviewer" | "reviewers" | "findings" | "reveal" | "lease_minutes">} Room */
+/** @typedef {Pick<Reply.Room, "reader" | "reviewer" | "reviewers" | "findings" | "regions" | "reveal" | "lease_minutes">} Room */
 /**
  * What follows from each event; `now` is in milliseconds.
  * @typedef {{ [Type in Happening["type"]]?: (state: State, event: Extract<Happening, { type: Type }>, room: Room, now: number) => Step }} Acts
@@ -332,7 +339,8 @@ function begin(state, room, refused = null) {
  * @param {Room} room
  */
 function resume(state, draft, room) {
-  const known = { ...state, finding: knownOf(room, draft.finding), revises: draft.revises ?? null, kept: true };
+  const revises = draft.revises ?? null;
+  const known = { ...state, finding: knownOf({ ...state, revises }, room, draft.finding), revises, kept: true };
   const begun = and(lay(known, draft), (laid) => begin(laid, room, draft.refused ?? null));
   return also(begun, { do: "go-to-outline" });
 }
@@ -359,10 +367,31 @@ function lay(state, { checksum, pixels, runs, drawn = runs.length > 1 }) {
 const beginToRevise = (state, room, now) => and(also(begin(state, room), { do: "go-to-outline" }), (begun) => keep(begun, room, now));
 
 /**
+ * Whether only a region may be outlined here: neither in the place of a finding that somebody named, nor of one's own.
+ * @param {Pick<State, "image" | "revises">} state
+ * @param {Pick<Room, "regions">} room
+ */
+export const mayBeRegion = ({ image, revises }, { regions }) => regions && !revises && !image?.own;
+
+/**
+ * Whether one's own region may be where a finding's outline begins: nothing that is drawn is lost, and it lies on these pixels.
+ * @param {Pick<State, "image" | "voxels">} state
+ */
+export const mayBeginWith = ({ image, voxels }) => Boolean(image?.own_region?.of_these_pixels) && voxels === 0;
+
+/**
+ * @param {State} state
  * @param {Room} room
  * @param {string | null} name
  */
-const knownOf = (room, name) => (room.findings.some((finding) => finding.name === name) ? name : null);
+const isKnown = (state, room, name) => isOffered(room, name) && (name !== REGION || mayBeRegion(state, room));
+
+/**
+ * @param {State} state
+ * @param {Room} room
+ * @param {string | null} name
+ */
+const knownOf = (state, room, name) => (isKnown(state, room, name) ? name : null);
 
 /**
  * Keep the draft as it is now, and the image with it: until something is drawn, what was kept of another file stays.
@@ -409,6 +438,15 @@ function awaitArrival(state, { submission, image, draft }) {
   );
 }
 
+/**
+ * That a label has arrived; of a region what the server says, and the way back to its image, which still waits.
+ * @param {Page.Entry} entry
+ * @param {Reply.Receipt} receipt
+ * @returns {Effect}
+ */
+const thanks = ({ image }, { region, message }) =>
+  region ? { do: "tell", text: `${image}: ${message}`, kind: "good", back: image } : { do: "tell", text: `${image} has been handed in.`, kind: "good" };
+
 /** @param {State} state */
 function explain(state) {
   const turn = state.turn + 1;
@@ -446,8 +484,15 @@ const ANYWHERE = {
   discarded: (state, { draft }) => discard(state, draft),
   delivered(state, { delivery }) {
     const { entry, reply } = delivery;
-    if (state.sent === entry.submission) return step(state, { do: "look-again", turn: state.turn, delivery });
-    return reply ? step(state, { do: "tell", text: `${entry.image} has been handed in.`, kind: "good" }) : step(state); // a refusal is told to all views
+    const told = reply ? step(state, thanks(entry, reply.xal)) : step(state); // a refusal is told to all views
+    if (state.sent !== entry.submission) return told;
+    if (reply?.xal.region) return and(told, (thanked) => next({ ...thanked, kept: false })); // nothing is explained to who named no finding
+    return step(state, { do: "look-again", turn: state.turn, delivery });
+  },
+  "to-withdraw": (state, { image, annotation }) => step(state, { do: "withdraw", image, annotation }),
+  withdrawn(state, { annotation, left }) {
+    const { image } = state;
+    return step(image?.own_region?.id === annotation ? { ...state, image: { ...image, own_region: left } } : state);
   },
 };
 
@@ -478,12 +523,13 @@ const LOADING = {
   "to-resume": (state, _, room) => resume(state, sure(sure(state.found).draft), room),
   "to-revise": (state, { turn }) => step(state, { do: "look-up", turn, image: sure(state.wanted) }),
   "looked-up"(state, { turn, annotations }, room, now) {
-    const said = annotations.find((annotation) => annotation.id === state.revise && annotation.active);
+    const findings = annotations.filter((annotation) => annotation.active && !annotation.region);
+    const said = findings.find((annotation) => annotation.id === state.revise);
     if (!said) return also(explain(state), bad("That annotation stands no more."));
-    if (!said.own && annotations.some((annotation) => annotation.own && annotation.active)) {
+    if (!said.own && findings.some((annotation) => annotation.own)) {
       return also(explain(state), bad("You have read this image yourself: settle the finding, or withdraw the wrong annotation."));
     }
-    const revising = { ...state, revises: said, finding: knownOf(room, said.finding) };
+    const revising = { ...state, revises: said, finding: knownOf(state, room, said.finding) };
     if (said.of_these_pixels) return step(revising, { do: "outline", turn, said });
     return beginToRevise({ ...revising, replaced: true }, room, now);
   },
@@ -507,11 +553,13 @@ function askToForget({ image, revises }, turn) {
 
 /** @type {Acts} */
 const READING = {
-  picked: (state, { finding, voxels = state.voxels }, room, now) =>
-    and(step({ ...state, finding, voxels }, { do: "colour", finding }), (picked) => keep(picked, room, now)),
+  picked(state, { finding, voxels = state.voxels }, room, now) {
+    if (!isKnown(state, room, finding)) return step(state);
+    return and(step({ ...state, finding, voxels }, { do: "colour", finding }), (picked) => keep(picked, room, now));
+  },
   drawn(state, { voxels, undoable }, room, now) {
-    const rois = room.findings.filter((finding) => !finding.absent);
-    const finding = state.finding ?? (rois.length === 1 ? rois[0].name : null);
+    const rois = roisOf(room);
+    const finding = state.finding ?? (rois.length === 1 ? rois[0] : null);
     return keep({ ...state, voxels, undoable, replaced: false, finding }, room, now);
   },
   prolonged: (state, { until }) => step({ ...state, until, prolonging: false }),
@@ -519,6 +567,7 @@ const READING = {
   submit(state, _, room) {
     const { turn, finding, voxels } = state;
     if (finding === null) return step(state, bad("Choose the finding first."));
+    if (finding === REGION && voxels === 0) return step(state, bad("Outline the region first: without a finding there is nothing else to hand in."));
     const absent = room.findings.some(({ name, absent }) => absent && name === finding);
     if (absent && voxels > 0) {
       const question = { title: "Clear the outline?", text: `“${finding}” has no outline.`, confirm: "Clear it and hand in" };
@@ -553,6 +602,27 @@ const READING = {
   },
   "for-reason": (state, { turn, answer }) => step(state, { do: "exclude", turn, image: sure(state.wanted), reason: sure(answer) }),
   excluded: (state) => next({ ...state, kept: false }),
+  "begin-with-region"(state) {
+    const said = state.image?.own_region;
+    if (!said || !mayBeginWith(state)) return step(state);
+    const turn = state.turn + 1;
+    return step({ ...state, turn, prolonging: false }, { do: "begin-with", turn, said });
+  },
+  outlined(state, _, room, now) {
+    const begun = also(begin({ ...state, replaced: false }, room, state.refused), { do: "go-to-outline" });
+    return and(begun, (before) => keep(before, room, now));
+  },
+  "withdraw-region"(state) {
+    const said = state.image?.own_region;
+    if (!said) return step(state);
+    const { image, id: annotation } = said;
+    const text = `What you outlined of ${image} without a finding no longer counts; its file is kept.`;
+    return step(state, {
+      do: "ask",
+      question: { title: "Withdraw your region?", text, confirm: "Withdraw" },
+      then: { type: "to-withdraw", image, annotation },
+    });
+  },
 };
 
 /** @type {Acts} */
@@ -563,7 +633,7 @@ const SENDING = {
     const shown = sure(state.image);
     if (!reply) return image && image.fingerprint !== shown.fingerprint ? open(state, image.id) : begin({ ...state, kept: true }, room, refused);
     const { annotation: id, revision, finding, roi_voxels } = reply.xal;
-    const own = { id, image: entry.image, reader: entry.reader, revision, finding, roi_voxels, created_at: now / 1000 };
+    const own = { id, image: entry.image, reader: entry.reader, revision, finding, region: false, roi_voxels, created_at: now / 1000 };
     const seen = image ?? { ...shown, own, may_see: true };
     return explain({ ...state, image: seen, kept: false, drawn: false, revises: null, receipt: reply.xal });
   },
@@ -584,9 +654,9 @@ const WHY = {
     const own = sure(sure(state.image).own);
     const said = annotations.find((annotation) => annotation.id === own.id);
     if (said?.of_these_pixels) return step(state, { do: "outline", turn, said });
-    return beginWithNothing({ ...state, replaced: said !== undefined }, knownOf(room, own.finding), room);
+    return beginWithNothing({ ...state, replaced: said !== undefined }, knownOf(state, room, own.finding), room);
   },
-  outlined: (state, _, room) => begin({ ...state, finding: knownOf(room, sure(sure(state.image).own).finding) }, room),
+  outlined: (state, _, room) => begin({ ...state, finding: knownOf(state, room, sure(sure(state.image).own).finding) }, room),
   failed: (state, { message }) => step(state, bad(message)),
 };
 

@@ -2,6 +2,7 @@
 
 import { Failure, get, idPath, post } from "./api.js";
 import { ago, ask, colourOf, fill, h, rgb, toast } from "./dom.js";
+import { saidIn } from "./findings.js";
 import { Endless } from "./lists.js";
 import { findingTag, readPath, revisePath, thumbnail } from "./rows.js";
 import { sure } from "./sure.js";
@@ -12,7 +13,7 @@ import { Watch } from "./watch.js";
  * @typedef {{ open: Deed, accept: Deed, revise: Deed, withdraw: Deed, settle: Deed[] }} Deeds what can be done about a suspect
  */
 
-const KINDS = { disagree: "Readers differ", model: "The model disagrees", far: "Far from the others" };
+const KINDS = { disagree: "Readers differ", model: "The model disagrees", far: "Far from the others", region: "Outlined, but called absent" };
 /** @type {(keyof Reply.State)[]} */
 const CHANGES = ["settled", "open", "review", "doubts", "excluded", "findings", "looked_at"];
 const PAUSE_MS = 3000;
@@ -179,13 +180,13 @@ export class Review {
    * @param {Reply.AnnotationReply} annotation
    */
   #annotation(suspect, annotation) {
-    const { reader, finding, roi_voxels: voxels, revision, created_at: made } = annotation;
+    const { reader, roi_voxels: voxels, revision, created_at: made } = annotation;
     const outlined = voxels ? `${voxels.toLocaleString("en")} ${this.room.dimensions === 2 ? "pixels" : "voxels"} outlined` : "no outline";
     return h(
       "li",
       { class: "row wrap" },
       h("b", {}, reader),
-      findingTag(this.room, finding),
+      findingTag(this.room, saidIn(annotation)),
       h("span", { class: "quiet small" }, `${outlined}${revision > 1 ? ` · revision ${revision}` : ""} · ${ago(made)}`),
       suspect.annotations.length > 1 &&
         h("a", { class: "button plain small", "aria-label": `Revise ${reader}’s annotation`, href: revisePath(annotation) }, "Revise"),

@@ -2,6 +2,7 @@
 
 import { address, idPath } from "./api.js";
 import { ago, clock, colourOf, h, rgb, share } from "./dom.js";
+import { inWords } from "./findings.js";
 
 /**
  * Whose ROI a score has used, as people say it.
@@ -50,7 +51,7 @@ export function thumbnail(image, readable = true) {
  * @param {...Page.Child} more
  */
 export function findingTag(room, name, ...more) {
-  return h("span", { class: "tag", css: { "--colour": rgb(colourOf(room, name)) } }, h("span", { class: "swatch" }), h("span", {}, name, more));
+  return h("span", { class: "tag", css: { "--colour": rgb(colourOf(room, name)) } }, h("span", { class: "swatch" }), h("span", {}, inWords(name), more));
 }
 
 /**

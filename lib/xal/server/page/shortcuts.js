@@ -1,8 +1,14 @@
 /** What the keyboard does while reading: the list that the help shows, in its order. */
 
-/** @type {[keys: string[], what: string][]} */
-export const SHORTCUTS = [
+/** @typedef {[keys: string[], what: string]} Shortcut */
+
+/** @type {Shortcut} */
+const FOR_REGIONS = [["G"], "region only: outline what is to be seen without naming it; the image stays in the pool"];
+
+/** @type {Shortcut[]} */
+const SHORTCUTS = [
   [["1", "…", "9"], "choose the finding"],
+  FOR_REGIONS,
   [["B"], "pen"],
   [["F"], "filled pen: draw around, the inside is filled"],
   [["X"], "box"],
@@ -25,3 +31,6 @@ export const SHORTCUTS = [
   [["O"], "outline on or off"],
   [["?"], "this list"],
 ];
+
+/** @param {boolean} regions whether the task takes outlines without a finding */
+export const shortcuts = (regions) => SHORTCUTS.filter((shortcut) => regions || shortcut !== FOR_REGIONS);

@@ -2,6 +2,7 @@
 
 import { bytes, Failure, get, idPath } from "./api.js";
 import { colourOf, h, note, rgb, share, toast } from "./dom.js";
+import { inWords, saidIn } from "./findings.js";
 import { GRADIENT } from "./heat.js";
 
 /** @type {Record<string, string>} */
@@ -44,7 +45,7 @@ export class Why {
     const annotations = await this.#learn(image, here);
     if (!here()) return;
     this.standing = annotations.filter((annotation) => annotation.active);
-    const shown = this.standing.find((annotation) => annotation.own) ?? this.standing[0];
+    const shown = mainOf(this.standing);
     try {
       if (shown) await this.outline(shown, here);
     } catch (error) {
@@ -105,17 +106,18 @@ export class Why {
   }
 
   /**
-   * Show the outline of one annotation, `{id, finding, roi_voxels}`, as long as it is `here` and no other was chosen.
+   * Show the outline of one annotation as long as it is `here` and no other was chosen.
    * @param {Reply.AnnotationReply} annotation
    * @param {Page.Here} here
    * @returns {Promise<boolean>} whether it is shown
    */
-  async outline({ id, finding, roi_voxels: voxels }, here) {
+  async outline(annotation, here) {
+    const { id, roi_voxels: voxels } = annotation;
     this.chosen = id;
     const wanted = () => here() && this.chosen === id;
     const file = voxels ? await bytes(`/annotations/${id}/mask.nii.gz`) : null;
     if (!wanted()) return false;
-    this.viewer.setColour(colourOf(this.room, finding));
+    this.viewer.setColour(colourOf(this.room, saidIn(annotation)));
     if (file) await this.viewer.load(file, wanted);
     else this.viewer.empty();
     return wanted();
@@ -135,7 +137,7 @@ export class Why {
       this.missing && note(this.missing),
       this.heat && this.#bar(),
       said && [this.#probabilities(said), this.#numbers(said)],
-      this.standing.length > 1 && this.#readings(),
+      (this.standing.length > 1 || this.standing.some(({ region }) => region)) && this.#readings(),
     ];
   }
 
@@ -212,7 +214,7 @@ export class Why {
       this.standing.map((annotation) =>
         h(
           "label",
-          { class: "choice", css: { "--colour": rgb(colourOf(this.room, annotation.finding)) } },
+          { class: "choice", css: { "--colour": rgb(colourOf(this.room, saidIn(annotation))) } },
           h("input", {
             type: "radio",
             name: "outline",
@@ -221,9 +223,19 @@ export class Why {
             onChange: () => this.outline(annotation, this.here).catch((error) => toast(error.message, "bad")),
           }),
           h("span", { class: "swatch" }),
-          h("span", { class: "name" }, `${annotation.reader}: ${annotation.finding}`),
+          h("span", { class: "name" }, `${annotation.reader}: ${inWords(saidIn(annotation))}`),
         ),
       ),
     );
   }
+}
+
+/**
+ * The one whose outline is shown first: one's own before others', and a finding before what names none.
+ * @param {Reply.Said[]} annotations
+ */
+function mainOf(annotations) {
+  const findings = annotations.filter(({ region }) => !region);
+  const among = findings.length ? findings : annotations;
+  return among.find(({ own }) => own) ?? among[0];
 }
