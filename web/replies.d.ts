@@ -295,6 +295,7 @@ declare namespace Reply {
     leases: number;
     looked_at: number;
     model_version: number | null;
+    next_training: number | null;
     open: number;
     reveal: "after_submit" | "always";
     review: number;

@@ -64,7 +64,7 @@ class Server:
         self.environment = environment
         self._options = options
         self._host = host
-        self._conf = {"task": task, "scan_seconds": 1, **conf}
+        self._conf = {"task": task, "scan_seconds": 1, "auto_train": "never", **conf}
         self._app = folder / "app"
         self._process: subprocess.Popen[bytes] | WarmProcess | None = None
         if not self._app.exists():

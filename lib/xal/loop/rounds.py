@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -141,10 +141,19 @@ def _look_at_annotated(project: Project) -> None:
                 logger.warning("image %s is left out: %s", row.id, answer.error)
 
 
+def has_enough(project: Project) -> bool:
+    """Whether there is enough to learn from, as far as counts tell."""
+    return _are_enough(project, project.store.images.counts()["findings"])
+
+
+def _are_enough(project: Project, counts: Mapping[str, int]) -> bool:
+    ready = [name for name in project.task.finding_names if counts.get(name, 0) >= FEWEST_PER_FINDING]
+    return len(ready) >= 2
+
+
 def _require_enough(project: Project, settled: Sequence[SettledImage]) -> None:
     counts = Counter(image.finding for image in settled)
-    ready = [name for name in project.task.finding_names if counts[name] >= FEWEST_PER_FINDING]
-    if len(ready) < 2:
+    if not _are_enough(project, counts):
         have = ", ".join(f"{name} {counts[name]}" for name in project.task.finding_names)
         raise Conflict(
             f"training needs {FEWEST_PER_FINDING} settled annotations of each of two findings; there are: {have}"

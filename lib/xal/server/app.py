@@ -20,6 +20,7 @@ from xal.exchange.arriving import Search
 from xal.exchange.monailabel_store import import_at_start
 from xal.exchange.sending import Sending, checked_kinds
 from xal.exchange.store_copies import Rotation
+from xal.loop.auto_train import is_first_due, keep_conf
 from xal.loop.decisions import follow_settings, keep_conf_alpha, keep_conf_archive, keep_conf_limits
 from xal.loop.reader import reviewers_in
 from xal.loop.submission import forget_drafts
@@ -39,7 +40,7 @@ from xal.server.sessions import remove_expired
 from xal.server.shutdown import end_children_with_server
 from xal.server.startup import in_words
 from xal.server.strategy import strategies
-from xal.server.train import ClassifierTrain
+from xal.server.train import ClassifierTrain, request_training
 from xal.server.watch import Watch
 from xal.sources.address import PASSWORD, USERNAME, Address, is_address
 from xal.sources.client import Archive
@@ -165,15 +166,20 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
             lambda: keep_conf_alpha(self.project, self._chosen.alpha),
             lambda: keep_conf_archive(self.project, self._chosen.archive),
             lambda: keep_conf_limits(self.project),
+            lambda: keep_conf(self.project, self._chosen.auto_train),
         )
         ask = self.async_scoring if self._chosen.auto_score else None
         every = self._chosen.scan_seconds or (FOLDER_SECONDS if self.archive is None else ARCHIVE_SECONDS)
-        watch = Watch(self.project, ask, self.cleanup_sessions, every, self._errands(every), self._keeping())
+        train = None if self._chosen.auto_train == "never" else request_training
+        errands, keeping = self._errands(every), self._keeping()
+        watch = Watch(self.project, ask, self.cleanup_sessions, every, errands, keeping, ask_for_training=train)
         end_children_with_server(partial(self._end, watch))
         self._look_first(watch)
         _unless_full(
             self._adopt_leftovers, lambda: import_at_start(self.project), lambda: follow_settings(self.project)
         )
+        if is_first_due(self.project, self._chosen.auto_train):
+            watch.train_first()
         chosen, listens = self._chosen, listening()
         guard = rules(listens, chosen.insecure, chosen.allowed_hosts, chosen.allowed_origins)
         install(self, reviewers_in(chosen.reviewers), chosen.show_patient, guard)

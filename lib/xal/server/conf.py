@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 from pydantic import Field, ValidationError
 
 from xal.errors import XalError
@@ -37,6 +39,9 @@ class Conf(Limits):
     """From an archive: what ROIs are called that count where an object has several, besides the findings' names."""
     show_patient: bool = False
     """Of an archive: let the page name the patient of the image that is read."""
+    auto_train: Literal["never", "first"] | Annotated[int, Field(ge=1)] = 20
+    """first: train by itself where the server starts with labels and without a model. A number: also after so many
+    new settled labels. never: only when asked."""
     auto_score: bool = True
     """Score by itself when a model is published, an image changes, or another α asks for another batch."""
     reviewers: str = ""

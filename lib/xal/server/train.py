@@ -11,10 +11,12 @@ from typing import Any
 from fastapi import HTTPException
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.train import TrainTask
+from monailabel.utils.async_tasks.task import AsyncTask
 from monailabel.utils.async_tasks.utils import tasks
 from pydantic import ValidationError
 
 from xal.errors import BadInput
+from xal.loop.auto_train import note_begun
 from xal.loop.rounds import train_round
 from xal.model.training import Progress
 from xal.pool.jobs import AnotherRuns, job
@@ -84,6 +86,7 @@ class ClassifierTrain(TrainTask):  # type: ignore[misc]  # monailabel has no typ
     def __call__(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:
         """Train, judge, publish or refuse."""
         settings = training_settings(self._project.task.training, request)
+        note_begun(self._project)
         try:
             with job(self._project.store, "train", settings.model_dump(mode="json")) as running:
 
@@ -100,6 +103,16 @@ class ClassifierTrain(TrainTask):  # type: ignore[misc]  # monailabel has no typ
             "reason": outcome.verdict.reason,
             "best_metric": outcome.version.metrics["best_metric"],
         }
+
+
+def are_under_way() -> bool:
+    """Whether a training runs or waits."""
+    return any(task["status"] in ("SUBMITTED", "RUNNING") for task in tasks("train"))
+
+
+def request_training() -> None:
+    """Begin a training with the task's settings, as a client would."""
+    AsyncTask.run("train", request={}, params={"model": "classifier"}, enqueue=True)
 
 
 def check_trainings() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from xal.errors import StoreLost, XalError
+from xal.loop import auto_train
 from xal.loop.next_batch import is_due
 from xal.loop.scoring import put_aside
 from xal.loop.second_look import look_again
@@ -18,6 +19,7 @@ from xal.pool.project import Project
 from xal.server.prefetch import Prefetch
 from xal.server.scoring_requests import scoring_is_due
 from xal.server.shutdown import ending
+from xal.server.train import are_under_way
 from xal.system.pace import Pace
 
 logger = logging.getLogger(__name__)
@@ -49,8 +51,9 @@ class Watch:
         scan_seconds: float,
         errands: Sequence[Callable[[], Any]] = (),
         keeping: Sequence[Callable[[], Any]] = (),
+        ask_for_training: Callable[[], Any] | None = None,
     ) -> None:
-        """Watch `project`; `ask_for_scoring` is None where scoring is only started by hand.
+        """Watch `project`; `ask_for_scoring`, or `ask_for_training`, is None where that is only started by hand.
 
         `errands` are what else needs the source, `keeping` what keeps that from being lost which the store holds.
         """
@@ -65,6 +68,8 @@ class Watch:
         """Taken, for good, by the first thread that finds the store lost: it says so for all."""
         self._waits: dict[Callable[[], Any], tuple[float, float, str | None]] = {}
         self._ask = ask_for_scoring
+        self._ask_for_training = ask_for_training
+        self._first_training = False
         self._tidy_up = tidy_up
         self._tidying = Pace(TIDY_SECONDS)
         self._giving_way = Pace(GIVE_WAY_SECONDS)
@@ -76,15 +81,20 @@ class Watch:
 
     def start(self) -> None:
         """Begin; the threads end with the server, at the latest with the process."""
+        jobs = (self._bury, self._train, self._score)
         for name, duties in (
             ("source", (self.scan, self._read_ahead, *self._errands)),
             ("ready", (self._ready.keep,)),
-            ("watch", (self._keep_space, self._bury, self._score, self._look_again, self._labels, self._tidy)),
+            ("watch", (self._keep_space, *jobs, self._look_again, self._labels, self._tidy)),
             ("keeping", self._keeping),
         ):
             thread = threading.Thread(target=self._run, args=(duties, name), daemon=True, name=name)
             thread.start()
             self._threads.append(thread)
+
+    def train_first(self) -> None:
+        """Let a training begin as soon as it can, however many labels there are."""
+        self._first_training = True
 
     def leave(self) -> None:
         """Once the server is ending: wait a moment for the threads to end what they are at."""
@@ -144,6 +154,18 @@ class Watch:
     def _bury(self) -> None:
         """A job whose process was killed from outside is not said to run."""
         self._project.store.jobs.live_orphans()
+
+    def _train(self) -> None:
+        """Begin a training when it is time to, never beside another."""
+        project = self._project
+        waits = project.space.is_low() or project.source_problem is not None
+        if self._ask_for_training is None or waits or are_under_way() or project.store.jobs.running("train"):
+            return
+        if self._first_training or auto_train.is_due(project):
+            self._first_training = False
+            logger.info("a training begins by itself: see --conf auto_train")
+            auto_train.note_begun(project)
+            self._ask_for_training()
 
     def _score(self) -> None:
         """Ask for scoring when scores, or the images chosen by them, are out of date and nobody is on it."""

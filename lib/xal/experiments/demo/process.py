@@ -40,7 +40,7 @@ class ServerProcess:
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "monailabel.main", "start_server", "--app", str(self._folder / "app")]
         command += ["--studies", str(self._studies), "--host", "127.0.0.1", "--port", self.url.rpartition(":")[2]]
-        command += ["--conf", "task", self._task]
+        command += ["--conf", "task", self._task, "--conf", "auto_train", "never"]  # the demo says when
         environment = {
             **os.environ,
             "MONAI_LABEL_SESSION_PATH": str(self._folder / "sessions"),

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request
 from pydantic import Field
 
+from xal.loop.auto_train import labels_left
 from xal.loop.blind import may_see, may_see_all
 from xal.loop.decisions import set_alpha
 from xal.loop.rescoring import withdraw as withdrawn
@@ -90,6 +91,8 @@ class State(Reply):
     """The last annotation that had a second look: grows with all that is handed in, be it the first of two readings."""
     unscored: int | None
     """Images that wait for a score of the model in use; null without a model."""
+    next_training: int | None
+    """How many images are still to be settled until a training begins by itself; null where it does not."""
     jobs: list[Job]
     """The last five, newest first."""
     damaged_labels: int
@@ -238,6 +241,7 @@ def state_of(project: Project) -> State:
         doubts=store.review.doubt_count(),
         looked_at=store.looking.last_looked_at(),
         unscored=store.predictions.stale_count(version.version) if version else None,
+        next_training=labels_left(project),
         jobs=[_job(row) for row in store.jobs.latest(limit=5)],
         damaged_labels=store.annotations.damaged_count(),
         space_problem=project.space.problem(),

@@ -53,7 +53,7 @@ export class Jobs {
         { class: "work", "aria-live": "off" },
         waits.map((kind) => h("p", { class: "busy" }, `${KINDS[kind]} begins …`)),
         running.map(describe),
-        running.length + waits.length === 0 && h("p", { class: "quiet" }, live.state ? "Nothing is being computed." : "Loading …"),
+        running.length + waits.length === 0 && h("p", { class: "quiet" }, live.state ? `Nothing is being computed. ${nextTraining(live.state)}` : "Loading …"),
       ),
       over.length > 0 && h("ul", { class: "past plain", "aria-label": "What was computed last" }, over.map(past)),
     );
@@ -99,6 +99,16 @@ export class Jobs {
       toast(error.message, "bad");
     }
   }
+}
+
+/**
+ * When a training begins by itself, in words.
+ * @param {Pick<Reply.State, "next_training">} state
+ */
+export function nextTraining({ next_training: left }) {
+  if (left === null) return "";
+  if (left === 0) return "A training begins by itself as soon as there are enough labels of two findings.";
+  return `The next training begins by itself after ${left.toLocaleString("en")} more ${left === 1 ? "label" : "labels"}.`;
 }
 
 /**
