@@ -125,10 +125,10 @@ def episode(output: Output, findings: Tensor) -> tuple[Output, Tensor]:
     embeddings, count = output.features.flatten(2).mean(2), output.logits.shape[1]
     weight, bias = prototype_head(embeddings, findings, count)
     prototypes, _ = _prototypes(embeddings, findings, count)
-    n = torch.bincount(findings, minlength=count)[findings].to(embeddings.dtype)
+    own = functional.one_hot(findings, count).to(embeddings.dtype)
+    n = own.sum(0)[findings]
     further = (n / (n - 1).clamp(min=1)).square() - 1
     to_own = (embeddings - prototypes[findings]).square().sum(1)
-    own = functional.one_hot(findings, count).to(embeddings.dtype)
     logits = functional.linear(embeddings, weight, bias) - own * (further * (n > 1) * to_own)[:, None]
     return output._replace(logits=logits), weight
 
