@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from xal.datasets.registry import ADAPTERS, known_options, read_options, read_source
 from xal.datasets.truth import TRUTH, TRUTH_FOLDER
 from xal.errors import XalError
+from xal.loop.reader import IMPORTED
 from xal.sources.address import is_address
 from xal.task import TASKS, load_task
 
@@ -36,21 +37,21 @@ __all__ = ["XalApp"]
 '''
 """The app as MONAI Label wants it: a folder with this file."""
 
-Command = Callable[[argparse.Namespace], None]
+Command = Callable[[argparse.Namespace], int | None]
+"""Its exit status, if that is not 0."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status is 1 where it was refused."""
+    """Run one command; the exit status is 1 where it was refused, or where something could not be used."""
     given = _parser().parse_args(arguments)
     try:
-        given.run(given)
+        return given.run(given) or 0
     except XalError as error:
         _say(f"xal: {error}", sys.stderr)
         return 1
     except KeyboardInterrupt:
         _say("xal: interrupted", sys.stderr)
         return 130
-    return 0
 
 
 class _Version(argparse.Action):
@@ -96,6 +97,14 @@ def _parser() -> argparse.ArgumentParser:
     command("score", _score, "Bring the scores of the pool up to date")
     sub = command("import-labels", _import_labels, "Take over the labels of MONAI Label's own store, or list what was")
     sub.add_argument("--again", action="store_true", help="try again what was left out before")
+    sub = command(
+        "import-outlines",
+        _import_outlines,
+        "Take over outlines that people drew elsewhere, as regions without a finding; "
+        f"in the name of {IMPORTED!r} unless --reader names another",
+    )
+    sub.add_argument("folder", type=Path, help="masks named like their images, and lists of boxes or polygons")
+    sub.set_defaults(reader=IMPORTED)
     sub = command("export", _export, "Write the settled images as a data set, which `xal import folder` reads")
     sub.add_argument("folder", type=Path, help="a new or empty folder; an export that was cut off goes on")
     sub = command("backup", _backup, "Copy the whole state into a new folder")
@@ -296,6 +305,19 @@ def _import_labels(given: argparse.Namespace) -> None:
         _say(f"{image}: {reason}")
     if imported is before and imported.skipped:
         _say("this was done earlier: --again tries what was left out once more")
+
+
+def _import_outlines(given: argparse.Namespace) -> int:
+    from xal.datasets.progress import track
+    from xal.exchange.import_outlines import check_takes_regions, import_outlines
+
+    project = _open(given)
+    check_takes_regions(project)
+    project.sync()
+    imported = import_outlines(project, given.folder, given.reader, track)
+    for line in imported.lines():
+        _say(line)
+    return 1 if imported.unusable else 0
 
 
 def _export(given: argparse.Namespace) -> None:

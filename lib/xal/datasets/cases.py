@@ -109,7 +109,7 @@ def mask_of(case: Case, image: Volume) -> tuple[BoolArray | None, list[str]]:
     if isinstance(case.roi, Parts):
         read = [_from_file(file, image) for file in case.roi.files]
         return np.any([mask for mask, _ in read], axis=0), [note for _, notes in read for note in notes]
-    return _from_boxes(case.roi, image)
+    return from_boxes(case.roi, image.shape)
 
 
 def same_place(one: FloatArray, other: FloatArray) -> bool:
@@ -157,17 +157,23 @@ def _cut(picture: Volume, what: str) -> tuple[BoolArray, list[str]]:
     Small values number labels: all but 0 is painted. Several brightnesses are an edge smoothed by an editor or by
     JPEG, which leaves specks all over: what is at least half as bright as the brightest is painted.
     """
-    # The fourth channel of a colour picture is its transparency, the second of a grey one, too.
-    has_alpha = len(picture.pixels) in (2, 4)
-    colours = picture.pixels[:-1] if has_alpha else picture.pixels
-    if has_alpha and np.ptp(picture.pixels[-1]) > 0 and all(np.ptp(colour) == 0 for colour in colours):
-        colours = picture.pixels[-1:]
+    colours = painted_channels(picture.pixels)
     values = colours.max(axis=0)
     brightest = float(values.max())
     if not _BRIGHT <= brightest <= _BRIGHTEST or len(np.unique(values)) <= 2:
         return np.any(colours > 0, axis=0), []
     note = f"{what} is not two-valued: what is at least half as bright as its maximum, {brightest:g}, is its ROI"
     return values >= brightest / 2, [note]
+
+
+def painted_channels(pixels: FloatArray) -> FloatArray:
+    """The channels of a picture that say what is painted: its colours, or its transparency if that alone varies."""
+    # The fourth channel of a colour picture is its transparency, the second of a grey one, too.
+    has_alpha = len(pixels) in (2, 4)
+    colours = pixels[:-1] if has_alpha else pixels
+    if has_alpha and np.ptp(pixels[-1]) > 0 and all(np.ptp(colour) == 0 for colour in colours):
+        return pixels[-1:]
+    return colours
 
 
 def _fitting(mask: BoolArray, image: Volume, what: str) -> BoolArray:
@@ -177,11 +183,12 @@ def _fitting(mask: BoolArray, image: Volume, what: str) -> BoolArray:
     return mask
 
 
-def _from_boxes(boxes: Sequence[Box], image: Volume) -> tuple[BoolArray, list[str]]:
-    columns, rows, slices = image.shape
+def from_boxes(boxes: Sequence[Box], shape: tuple[int, int, int]) -> tuple[BoolArray, list[str]]:
+    """What boxes cover of a picture, and what is wrong with some of them; BadInput if that is nothing."""
+    columns, rows, slices = shape
     if slices != 1:
         raise BadInput(f"its ROI is given as boxes, which pictures have; this is a volume of {slices} slices")
-    mask: BoolArray = np.zeros(image.shape, bool)
+    mask: BoolArray = np.zeros(shape, bool)
     problems = []
     for box in boxes:
         x, y, width, height = box.x, box.y, box.width, box.height

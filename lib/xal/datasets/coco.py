@@ -95,13 +95,21 @@ def _take(file: Path, entry: Mapping[str, Any], names: Mapping[Any, str], image:
         image.unusable.append(f"{file.name}: unknown category {category!r}")
         return
     try:
-        if not isinstance(corners, list) or len(corners) != _SIDES:
-            raise ValueError
-        box = Box(*map(float, corners))
-    except (TypeError, ValueError):
-        image.unusable.append(f"{file.name}: {corners!r} is not x, y, width and height")
+        box = box_of(corners)
+    except BadInput as error:
+        image.unusable.append(f"{file.name}: {error}")
     else:
         image.boxes[names[category]].append(box)
+
+
+def box_of(corners: Any) -> Box:
+    """A `bbox` as COCO writes it."""
+    try:
+        if not isinstance(corners, list) or len(corners) != _SIDES:
+            raise ValueError
+        return Box(*map(float, corners))
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"{corners!r} is not x, y, width and height") from error
 
 
 def _said(image: _Image) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 from xal.errors import BadInput, Conflict, Unreadable
 from xal.imaging.images import LabelArray, read_label
 from xal.imaging.integrity import unreadable
+from xal.loop.reader import IMPORTED
 from xal.loop.submission import label_path
 from xal.method.story import Story
 from xal.pool.label_files import Damaged, checksum, read_record, record_of
@@ -30,9 +31,6 @@ from xal.system.durable import is_full
 from xal.task import REGION, REGION_VALUE, Task
 
 logger = logging.getLogger(__name__)
-
-IMPORTED = "imported"
-"""The reader of labels that were taken over and said nothing of one."""
 
 
 @dataclass

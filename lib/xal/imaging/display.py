@@ -32,7 +32,14 @@ class Screen:
 
     def upright(self, plane: AnyArray) -> AnyArray:
         """A slice, its two axes in the image's order, as rows and columns of a picture."""
-        picture = plane if self.down < self.across else plane.T
+        return self._turned(plane if self.down < self.across else plane.T)
+
+    def as_stored(self, picture: AnyArray) -> AnyArray:
+        """Rows and columns of a picture as a slice again."""
+        turned = self._turned(picture)
+        return turned if self.down < self.across else turned.T
+
+    def _turned(self, picture: AnyArray) -> AnyArray:
         steps = tuple(slice(None, None, -1 if flip else 1) for flip in self.flipped)
         return picture[steps]
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO
 
 import nrrd
@@ -166,8 +167,8 @@ def label_as_nifti(mask: LabelArray, affine: FloatArray) -> bytes:
     return nifti(np.asarray(mask, dtype=np.uint8), affine)
 
 
-def label_as_nrrd(mask: LabelArray, affine: FloatArray) -> bytes:
-    """The content of an .nrrd file with this label map (X, Y, Z)."""
+def label_as_nrrd(mask: LabelArray, affine: FloatArray, fields: Mapping[str, str] = MappingProxyType({})) -> bytes:
+    """The content of an .nrrd file with this label map (X, Y, Z), and further fields in its header."""
     lps = _LPS @ affine
     header = {
         "space": "left-posterior-superior",
@@ -175,6 +176,7 @@ def label_as_nrrd(mask: LabelArray, affine: FloatArray) -> bytes:
         "space origin": lps[:3, 3],
         "kinds": ["domain"] * 3,
         "encoding": "gzip",
+        **fields,
     }
     content = io.BytesIO()
     nrrd.write(content, np.asarray(mask, dtype=np.uint8), header, compression_level=FAST)

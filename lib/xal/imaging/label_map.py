@@ -18,7 +18,7 @@ import numpy as np
 
 from xal.arrays import AnyArray, BoolArray, FloatArray
 from xal.errors import BadInput, Oversized, TooLarge, Unreadable
-from xal.imaging.images import Header, LabelArray, Volume, read_header, read_layers
+from xal.imaging.images import Header, LabelArray, Volume, label_as_nrrd, read_header, read_layers
 from xal.imaging.integrity import Kind
 from xal.system.limits import in_force
 from xal.task import ATTENTION_BANDS, REGION, Task
@@ -30,6 +30,7 @@ _LARGEST = 8
 _REPRESENTABLE = (-(2**24), 2**24)
 """Whole numbers that float32 tells apart."""
 _SEGMENT_KEY = re.compile(r"Segment(\d+)_(\w+)")
+_ONE_SEGMENT = {"Segment0_Name": REGION, "Segment0_Layer": "0", "Segment0_LabelValue": "1"}
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,26 @@ def decode_label(
     if stated_finding and stated_finding != finding:
         raise BadInput(f"the finding is stated as {stated_finding!r}, but {finding!r} is painted")
     return _decoded(finding, rois, image, task, note, region)
+
+
+def as_region(path: Path) -> bytes:
+    """A label file in which all that another one paints, but attention, is the region, whatever it was called there.
+
+    It lies where the other one does, and has segments if that has some: `decode_label` tells whether it fits an image.
+    """
+    header = _label_header(path)
+    segments = _segments(header)
+    layers = read_layers(path, header)
+    if layers.dtype.kind not in "iubf" or not np.isfinite(layers).all():
+        raise BadInput("it holds NaN, infinite or complex values")
+    mask = np.zeros(header.shape, bool)
+    for number, layer in enumerate(layers):
+        painted = layer != 0
+        for segment in segments:
+            if segment.layer == number and segment.name in ATTENTION_BANDS:
+                painted &= layer != segment.value
+        mask |= painted
+    return label_as_nrrd(mask.astype(np.uint8), header.affine, _ONE_SEGMENT if segments else {})
 
 
 def _decoded(
@@ -169,9 +190,7 @@ def _regions(
     path: Path, label_info: Sequence[Mapping[str, Any]] | None, image: Volume, stated: str | None
 ) -> tuple[Iterable[_Region], str | None]:
     """What is painted, by segment, made one after the other; and a note on how it was understood."""
-    header = read_header(path, is_label=True)
-    if header.kind not in {Kind.NIFTI, Kind.NRRD}:
-        raise BadInput(f"a label map is .nii.gz, .nrrd or .seg.nrrd, not {header.kind.name}")
+    header = _label_header(path)
     segments = _segments(header)
     if segments:
         return _segmentation(path, header, segments, image), None
@@ -192,6 +211,13 @@ def _regions(
     if len(painted) > 1:
         raise BadInput(f"values {_listed(painted)} are painted, but no label_info says which of them is {stated!r}")
     return [_Region(None, values == painted[0])], f"what is painted was taken as {stated!r}, as stated"
+
+
+def _label_header(path: Path) -> Header:
+    header = read_header(path, is_label=True)
+    if header.kind not in {Kind.NIFTI, Kind.NRRD}:
+        raise BadInput(f"a label map is .nii.gz, .nrrd or .seg.nrrd, not {header.kind.name}")
+    return header
 
 
 def _names(label_info: Sequence[Mapping[str, Any]]) -> list[str]:

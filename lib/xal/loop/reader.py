@@ -9,6 +9,8 @@ from xal.errors import BadInput
 SLICER_DEFAULT_CLIENT_ID = "user-xyz"
 """What 3D Slicer's module sends while nobody has set a client id: it names no one."""
 LONGEST_NAME = 128
+IMPORTED = "imported"
+"""The reader of labels and outlines that were taken over and said nothing of one."""
 
 
 @dataclass(frozen=True)

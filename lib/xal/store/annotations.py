@@ -53,10 +53,11 @@ class Annotations(Standing):
                 return annotation_row(first), False
             if revises is not None:
                 self._give_way(connection, revises, new, at)
-            offered = self._take_back_offer(connection, new.image, new.reader, is_done=not is_region)
-            if is_region and offered is None:
-                self._put_behind(connection, new.image, new.reader)
+            offered = None
             if new.source == "reader":
+                offered = self._take_back_offer(connection, new.image, new.reader, is_done=not is_region)
+                if is_region and offered is None:
+                    self._put_behind(connection, new.image, new.reader)
                 self._meet(connection, new.reader, at)
                 if not is_region and (not image["labelled"] or image["required"] is None):
                     image = {**image, "required": self._required(connection, new, readings)}
