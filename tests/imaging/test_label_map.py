@@ -144,6 +144,11 @@ def test_beside_a_painted_or_stated_finding_a_region_is_kept_and_the_finding_cou
     assert np.array_equal(stated.mask, painted(v255=BOX))
 
 
+def test_a_region_beside_the_word_that_nothing_is_there_is_refused(tmp_path: Path):
+    with pytest.raises(BadInput, match=r"18 voxels are painted as 'region', but the finding is stated as 'none'"):
+        decode(tmp_path, painted(v5=BOX), WITH_REGION, stated="none")
+
+
 def test_voxels_of_the_finding_win_over_those_of_the_region_in_layers(tmp_path: Path):
     path = tmp_path / "layers.seg.nrrd"
     save_segmentation(path, np.stack([painted(v1=BOX), painted(v1=BOX)]), [("glioma", 0, 1), (REGION, 1, 1)])

@@ -13,11 +13,12 @@ import pytest
 from harness.local import INFO, Local
 from harness.pools import write_label
 
+from xal.errors import StoreError
 from xal.exchange.rebuild import rebuild
 from xal.exchange.spreadsheet import annotations_csv
 from xal.imaging.images import read_label
 from xal.loop import rescoring
-from xal.loop.blind import may_see, scores_only
+from xal.loop.blind import may_see, score_alone, scores_only
 from xal.loop.reader import Reader
 from xal.loop.rescoring import compare_anew, is_due, withdraw
 from xal.loop.rounds import train_round
@@ -27,6 +28,7 @@ from xal.loop.submission import Receipt, Submission, submit
 from xal.loop.why import explain
 from xal.method.acquisition import neutral
 from xal.pool.label_files import record_of
+from xal.pool.notes import note_withdrawn
 from xal.pool.project import Project
 from xal.store.rows import ImageFile
 from xal.task import REGION, REGION_VALUE, AcquisitionSettings, BatchSettings, ReadingSettings, TrainingSettings
@@ -343,3 +345,87 @@ def test_what_an_earlier_program_kept_too_little_of_is_read_again(local: Local):
     store.settings.set("compared_by", None, by="test")
     compare_anew(local.project, 1)
     assert [row.id for row, _ in store.predictions.stale(1, 10)] == local.ids[24:27]
+
+
+def test_a_comparison_that_fails_takes_nothing_back(local: Local, monkeypatch: pytest.MonkeyPatch):
+    image, store = waiting(local), local.project.store
+
+    def busy(*_: object) -> None:
+        raise StoreError("the store is busy")
+
+    monkeypatch.setattr(store.predictions, "move", busy)
+    receipt = outline(local, image)
+    assert store.annotations.find(image, regions=True) == [receipt.annotation]
+    monkeypatch.undo()
+    store.images.delete(image, "boss")
+    assert withdraw(local.project, receipt.annotation.id, "ada").withdrawn_by == "ada"
+
+
+def test_a_rebuild_lets_a_region_stand_whose_readers_finding_was_revised(local: Local):
+    image, labels = waiting(local), local.project.workspace.labels
+    region = outline(local, image, "bob").annotation
+    said = local.hand_in(image, "bob").annotation
+    other = write_label(local.folder / "other.nii.gz", local.pictures[waiting(local, "square")])
+    submit(local.project, Submission(image, "carol", other, INFO, revises=said.id))
+    assert [row.reader for row in local.project.store.annotations.drawn_roi(image)] == ["carol"]
+    assert local.project.store.annotations.get(region.id).active
+    note_withdrawn(labels, [local.project.store.annotations.get(said.id)])
+    local.project.store.close()
+    local.project.workspace.close()
+    (local.studies / ".xal" / "store.sqlite").unlink()
+    rebuild(local.task, str(local.studies))
+    known = Project.open(local.task, str(local.studies)).store.annotations.find(image, active_only=False, regions=True)
+    assert {(row.reader, row.finding): row.active for row in known} == {
+        ("bob", REGION): True,
+        ("bob", "disc"): False,
+        ("carol", "square"): True,
+    }
+
+
+def test_an_image_that_was_closed_when_the_rule_changed_is_read_again_once_it_is_open(scored: Local, tmp_path: Path):
+    rule = scored.task.acquisition.model_copy(update={"misalignment": "evidence"})
+    local = scored.copied(tmp_path / "copy", acquisition=rule)
+    image, store = waiting(local), local.project.store
+    store.images.exclude(image, "ada", "blurred")
+    score_pool(local.project, lambda done, total: None)
+    store.images.include(image, "ada")
+    assert [row.id for row, _ in store.predictions.stale(1, 5)] == [image]
+
+
+def test_pixels_that_come_back_bring_the_outline_back(local: Local):
+    image, store = waiting(local), local.project.store
+    outline(local, image)
+    key, file = store.images.roi_key(image), local.studies / f"{image}.png"
+    old = file.read_bytes()
+    for content in ((local.studies / f"{waiting(local, 'square')}.png").read_bytes(), old):
+        file.write_bytes(content)
+        local.project.sync()
+        local.project.volume(store.images.get(image))
+    assert store.images.roi_key(image) == key is not None
+
+
+def test_who_reads_blind_cannot_compute_from_the_score_how_far_the_model_looks_from_an_outline(local: Local):
+    local.project.task = local.task.model_copy(
+        update={"acquisition": local.task.acquisition.model_copy(update={"stand_in": ()})}
+    )
+    store = local.project.store
+    score_pool(local.project, lambda done, total: None)
+    image = waiting(local)
+    before = score_alone(local.project, store.images.get(image))
+    outline(local, image)
+    row = store.images.get(image)
+    assert row.roi_source == "drawn"
+    assert score_alone(local.project, row).score == pytest.approx(before.score)
+
+
+def test_a_superseded_word_that_nothing_is_there_is_doubted_as_well(local: Local):
+    image, store = waiting(local, "nothing"), local.project.store
+    label = write_label(local.folder / "nothing.nii.gz", local.pictures[image])
+    submit(local.project, Submission(image, "bob", label, INFO))
+    again = local.hand_in(image, "bob", truth=waiting(local)).annotation
+    look_again(local.project, 60)
+    outline(local, image, "ada", of=waiting(local))
+    look_again(local.project, 60)
+    assert [found for found in store.review.suspects(100).items if found.image == image] == []
+    withdraw(local.project, again.id, "bob")
+    assert [found.kind for found in store.review.suspects(100).items if found.image == image] == ["region"]

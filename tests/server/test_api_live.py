@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
@@ -32,9 +31,6 @@ class Listener:
             pass
         self.ended.set()
 
-    def close(self) -> None:
-        self._reply.close()
-
     def wait(self, ready, seconds: float = 80) -> dict:
         until = time.monotonic() + seconds
         while not (self.states and ready(self.states[-1])):
@@ -44,10 +40,9 @@ class Listener:
 
 
 @pytest.fixture
-def listener(room: Room) -> Iterator[Listener]:
-    listener = Listener(room.server.url)
-    yield listener
-    listener.close()
+def listener(room: Room) -> Listener:
+    """It ends with the server: closing it would wait for the next word."""
+    return Listener(room.server.url)
 
 
 def test_a_page_is_told_the_state_at_once_and_whenever_it_changes(room: Room, listener: Listener):

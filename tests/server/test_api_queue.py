@@ -64,6 +64,7 @@ def test_the_room_says_what_a_page_must_know(listed: Room):
             {"name": "square", "color": None, "absent": False},
             {"name": "nothing", "color": None, "absent": True},
         ],
+        "regions": True,
         "reveal": "after_submit",
         "alpha": 0.5,
         "reader": "first",

@@ -31,11 +31,11 @@ from xal.server.connections import (
 )
 from xal.server.connections import watch as watch_kind
 
-FAST = 60.0
+FAST = 100.0
 """Seconds of the server's clock in one of ours."""
 LARGE = 64 << 20
 ASK = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-MORE = SILENT_SECONDS / FAST + 2.0
+MORE = SILENT_SECONDS / FAST + 1.5 * SWEEP_SECONDS
 """Our seconds after which whoever keeps the server waiting is certainly gone."""
 
 

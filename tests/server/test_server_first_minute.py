@@ -24,6 +24,10 @@ def test_a_first_start_trains_by_itself_and_so_do_enough_new_labels(tmp_path: Pa
         assert server.status()["next_training"] == 1
         room.hand_in(pictures[27])
         server.wait(lambda: len(server.get("/xal/api/versions").json()["items"]) == 2, 60, "the second training")
-        trainings = [job for job in server.get("/xal/api/jobs").json()["items"] if job["kind"] == "train"]
-        assert [job["state"] for job in trainings] == ["done", "done"]
+
+        def ends() -> list[str]:
+            jobs = server.get("/xal/api/jobs").json()["items"]
+            return [job["state"] for job in jobs if job["kind"] == "train"]
+
+        server.wait(lambda: ends() == ["done", "done"], 20, "its end")
         assert server.status()["next_training"] == 4

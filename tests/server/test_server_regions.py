@@ -70,7 +70,17 @@ def test_nobody_who_reads_blind_finds_a_region_of_another_reader(trained_room: R
     number = put_region(trained_room, image, "drawer").json()["xal"]["annotation"]
     mine = server.get("/xal/api/annotations", client_id="drawer", image=image).json()["items"]
     assert [(row["id"], row["region"], row["finding"]) for row in mine] == [(number, True, None)]
-    assert server.get("/xal/api/annotations", client_id="blind", image=image).json()["items"] == []
+    page = server.get("/xal/api/annotations", client_id="blind", image=image, limit=1).json()
+    assert page == {"items": [], "next": None}, "no cursor tells of it either"
+    file = next((trained_room.folder / "studies/.xal/tiny/labels" / image).glob("drawer*.nii.gz"))
+    whole = file.read_bytes()
+    file.write_bytes(b"torn")
+    assert server.get(f"/xal/api/annotations/{number}/mask.nii.gz", client_id="drawer").status_code == 409
+    assert server.get("/xal/api/problems/labels", client_id="blind").json()["items"] == []
+    assert [row["reader"] for row in server.get("/xal/api/problems/labels", client_id="drawer").json()["items"]] == [
+        "drawer"
+    ]
+    file.write_bytes(whole)
     assert server.get(f"/xal/api/annotations/{number}/mask.nii.gz", client_id="drawer").ok
     assert server.get(f"/xal/api/annotations/{number}/mask.nii.gz", client_id="blind").status_code == 403
     for reader in ("drawer", "blind"):
@@ -104,8 +114,9 @@ def test_what_is_refused_changes_nothing(trained_room: Room):
     assert server.post(f"/xal/api/images/{excluded}/exclude", {"reason": "test", "client_id": "bad"}).ok
     assert put_region(trained_room, excluded, "bad").ok, "kept as any label: what is drawn is not lost"
     assert server.get(f"/xal/api/images/{excluded}").json()["status"] == "excluded"
-    assert put_region(trained_room, image, "bad", finding="nothing").json()["xal"]["finding"] == "nothing"
+    assert put_region(trained_room, image, "bad", finding="nothing").status_code == 400
     assert before == []
+    assert server.get("/xal/api/annotations", client_id="bad", reader="bad", image=image).json()["items"] == []
 
 
 def test_a_task_may_forbid_regions(tmp_path: Path):

@@ -143,8 +143,12 @@ def _without_roi(image: Volume, task: Task, stated: str | None, region: BoolArra
     painted = "only attention is painted, which is no ROI" if stripped else "nothing is painted"
     if stated == REGION:
         raise BadInput(f"{painted}: a region is an outline, so paint one")
+    if stated is not None and stated == task.absent and region is not None:
+        raise BadInput(f"{int(region.sum())} voxels are painted as {REGION!r}, but the finding is stated as {stated!r}")
     if stated:
         note = None if stated == task.absent else f"{stated!r} was recorded without an ROI, as stated"
+        if region is not None:
+            note = _joined(note, f"{REGION!r} was painted, and is kept beside the finding")
         return _decoded(stated, {}, image, task, note, region)
     if task.absent is None:
         names = ", ".join(repr(name) for name in task.roi_findings)

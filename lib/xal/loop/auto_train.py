@@ -17,32 +17,38 @@ TRAINED_WITH = "trained_with"
 
 
 def keep_conf(project: Project, often: Often) -> None:
-    """Let pages know how often it is."""
-    if project.store.settings.get(AUTO_TRAIN) != often:
-        project.store.settings.set(AUTO_TRAIN, often, by="server")
+    """Let pages know how often it is; in a store of an earlier program what comes from now on is new."""
+    store = project.store
+    if store.settings.get(AUTO_TRAIN) != often:
+        store.settings.set(AUTO_TRAIN, often, by="server")
+    if store.settings.get(TRAINED_WITH) is None and store.versions.newest(None, 1):
+        note_begun(project)
 
 
-def labels_left(project: Project) -> int | None:
+def kept_conf(project: Project) -> Often:
+    """How often the server was last started to train."""
+    often: Often = project.store.settings.get(AUTO_TRAIN, "never")
+    return often
+
+
+def labels_left(project: Project, often: Often) -> int | None:
     """How many images are still to be settled until a training begins; None where no number decides."""
-    often, store = project.store.settings.get(AUTO_TRAIN, "never"), project.store
     if not isinstance(often, int):
         return None
-    new: int = store.images.counts()["completed"] - store.settings.get(TRAINED_WITH, 0)
-    return max(0, often - new)
+    new: int = project.store.images.counts()["completed"] - project.store.settings.get(TRAINED_WITH, 0)
+    return min(often, max(0, often - new))
 
 
 def is_first_due(project: Project, often: Often) -> bool:
-    """Whether a server that starts now, so often as said, should train: there are labels, and never was a training."""
-    store = project.store
-    begun = store.settings.get(TRAINED_WITH) is not None or store.versions.newest(None, 1)
-    return often != "never" and not begun and has_enough(project)
+    """Whether a server that starts now should train: there are labels, and no model was ever made."""
+    return often != "never" and not project.store.versions.newest(None, 1) and has_enough(project)
 
 
-def is_due(project: Project) -> bool:
-    """Whether enough images were settled since the last training."""
-    return labels_left(project) == 0 and has_enough(project)
+def is_due(project: Project, often: Often) -> bool:
+    """Whether enough images were settled since the last training began."""
+    return labels_left(project, often) == 0 and has_enough(project)
 
 
 def note_begun(project: Project) -> None:
-    """From now on only what comes counts: a training that fails is not begun anew before there is more to learn."""
+    """Only what comes from now on counts: what fails begins anew at the next start, or once there is more to learn."""
     project.store.settings.set(TRAINED_WITH, project.store.images.counts()["completed"], by="training")

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from xal.loop.reader import Reader
+from xal.method.acquisition import score
 from xal.pool.project import Project
-from xal.store.rows import ImageRow
+from xal.store.listing import Point
+from xal.store.rows import Blind, ImageRow
 from xal.task import Task
 
 BLIND = "hand this image in first: what the model thinks of it is shown afterwards"
@@ -43,9 +45,25 @@ def names_finding(task: Task, misalignment: float | None) -> bool:
     return "proposed" in task.acquisition.stand_in if misalignment is None else misalignment >= 1
 
 
-def score_alone(row: ImageRow) -> ImageRow:
-    """An image without what its score is made of."""
-    return replace(row, uncertainty=None, misalignment=None, roi_source=None)
+def told_as(project: Project, reader: Reader) -> Blind | None:
+    """As whom a reader is told of outlines without a finding; None: of all."""
+    return None if _sees_everything(project, reader) else Blind(reader.name, _by(reader))
+
+
+def score_alone(project: Project, row: ImageRow) -> ImageRow:
+    """An image without what its score is made of.
+
+    Where that has a drawn ROI, with the score that it would have without: from a score that has changed, whoever knows
+    the uncertainty, or the outline, could tell how far from it the model looks.
+    """
+    return replace(row, score=untouched_score(project, row), uncertainty=None, misalignment=None, roi_source=None)
+
+
+def untouched_score(project: Project, row: ImageRow | Point) -> float | None:
+    """The score as if nobody had drawn an ROI."""
+    if row.roi_source != "drawn" or row.uncertainty is None:
+        return row.score
+    return float(score(row.uncertainty, None, project.alpha(), project.neutral()))
 
 
 def _sees_everything(project: Project, reader: Reader) -> bool:

@@ -16,7 +16,7 @@ from xal.method.acquisition import neutral
 from xal.method.batches import Pool, choose_ahead
 from xal.model.network import BATCH, predict
 from xal.pool.obtaining import Ready, obtain
-from xal.pool.project import Model, Project
+from xal.pool.project import NEUTRAL_NOW, Model, Project
 from xal.task import BatchSettings
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,10 @@ def _ordered_by(project: Project, version: int, alpha: float) -> list[Any]:
 
 def _rank(project: Project, version: int, alpha: float) -> None:
     """Score the pool anew with this α and the median misalignment of this version."""
-    project.store.predictions.rerank(alpha, neutral(project.store.predictions.misalignments(version)))
+    middle = neutral(project.store.predictions.misalignments(version))
+    project.store.predictions.rerank(alpha, middle)
+    if middle != project.neutral():
+        project.store.settings.set(NEUTRAL_NOW, middle, by="scoring")
 
 
 def _line_up(project: Project, version: int) -> bool:

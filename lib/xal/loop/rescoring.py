@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xal.arrays import Float32Array
+from xal.errors import Refused, StoreError, Unreadable
 from xal.method.acquisition import neutral
 from xal.method.attention import energy_in_roi
 from xal.method.misalignment import misalignment
@@ -16,6 +18,8 @@ from xal.pool.project import Project
 from xal.pool.rois import coarse, known_roi
 from xal.store.rows import AnnotationRow, ImageRow, PredictionRow
 from xal.task import REGION
+
+logger = logging.getLogger(__name__)
 
 AT_ONCE = 500
 COMPARED_BY = "compared_by"
@@ -27,8 +31,16 @@ def rescore(project: Project, image: str) -> bool:
     """Compare an image with the ROI that is known by now, and move it in the queue, at once.
 
     False where that takes the network: the stored prediction is of another model or of other pixels, or was made by a
-    program that kept less of it. A scoring run then sees to it.
+    program that kept less of it. A scoring run then sees to it, and to what fails here: what a reader did is done.
     """
+    try:
+        return _rescore(project, image)
+    except (Refused, Unreadable, StoreError) as error:
+        logger.warning("image %s is not compared at once with what is outlined on it by now: %s", image, error)
+        return False
+
+
+def _rescore(project: Project, image: str) -> bool:
     store = project.store
     row, prediction, version = store.images.get(image), store.predictions.get(image), store.versions.current()
     if prediction is None or version is None or prediction.version != version.version:
@@ -67,6 +79,7 @@ def compare_anew(project: Project, version: int) -> None:
         store.predictions.save([new for _, new in known if new is not None], alpha, 0.5)
         store.predictions.forget([row.image for row, new in known if new is None])
         after = rows[-1].image
+    store.predictions.forget_closed(version)
     store.settings.set(COMPARED_BY, _settings(project), by="scoring")
 
 

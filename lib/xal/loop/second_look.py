@@ -105,9 +105,9 @@ def _denying(project: Project, region: AnnotationRow) -> list[AnnotationRow]:
 
 
 def _standing(project: Project, row: AnnotationRow) -> list[AnnotationRow]:
-    """What stands of the same image and pixels, regions too."""
-    known = project.store.annotations.find(row.image, regions=True)
-    return [other for other in known if same_pixels(other.fingerprint, row.fingerprint)]
+    """What was said of the same image and pixels, regions too; what is superseded may stand again."""
+    known = project.store.annotations.find(row.image, active_only=False, regions=True)
+    return [one for one in known if one.withdrawn_at is None and same_pixels(one.fingerprint, row.fingerprint)]
 
 
 def _region_doubt(regions: Sequence[AnnotationRow]) -> NewDoubt:

@@ -22,6 +22,7 @@ from xal.imaging.colours import with_channels
 from xal.imaging.geometry import Prepared, prepare
 from xal.imaging.images import Volume, channel_as_nifti, fingerprint, is_served_as_is, read_image
 from xal.imaging.integrity import check_readable, is_passing
+from xal.method.acquisition import NEUTRAL
 from xal.model.network import Network, load, pick_device
 from xal.pool.copies import NIFTI, PNG, Copies
 from xal.pool.lost_store import advice, check_store_file, check_store_knows
@@ -55,6 +56,8 @@ COMPARE_SECONDS = 60.0
 """How long an unchanged listing is believed to be what the store holds, too; other processes write there."""
 ALPHA = "alpha"
 """The setting that a reviewer may change."""
+NEUTRAL_NOW = "neutral"
+"""The setting that holds what a missing misalignment counted when the pool was last ranked."""
 CONF_ALPHA = "conf_alpha"
 """The setting that holds what the server was last started with, so that every process knows it."""
 CONF_ARCHIVE = "conf_archive"
@@ -350,6 +353,10 @@ class Project:
         """α: what a reviewer set, else what the server was started with, else the task's."""
         chosen = (self.store.settings.get(key) for key in (ALPHA, CONF_ALPHA))
         return float(next((alpha for alpha in chosen if alpha is not None), self.task.acquisition.alpha))
+
+    def neutral(self) -> float:
+        """What a missing misalignment counts in the queue as it is now."""
+        return float(self.store.settings.get(NEUTRAL_NOW, NEUTRAL))
 
     # the model
 

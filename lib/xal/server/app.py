@@ -20,7 +20,7 @@ from xal.exchange.arriving import Search
 from xal.exchange.monailabel_store import import_at_start
 from xal.exchange.sending import Sending, checked_kinds
 from xal.exchange.store_copies import Rotation
-from xal.loop.auto_train import is_first_due, keep_conf
+from xal.loop.auto_train import keep_conf
 from xal.loop.decisions import follow_settings, keep_conf_alpha, keep_conf_archive, keep_conf_limits
 from xal.loop.reader import reviewers_in
 from xal.loop.submission import forget_drafts
@@ -170,16 +170,14 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
         )
         ask = self.async_scoring if self._chosen.auto_score else None
         every = self._chosen.scan_seconds or (FOLDER_SECONDS if self.archive is None else ARCHIVE_SECONDS)
-        train = None if self._chosen.auto_train == "never" else request_training
         errands, keeping = self._errands(every), self._keeping()
-        watch = Watch(self.project, ask, self.cleanup_sessions, every, errands, keeping, ask_for_training=train)
+        by_itself = request_training, self._chosen.auto_train
+        watch = Watch(self.project, ask, self.cleanup_sessions, every, errands, keeping, *by_itself)
         end_children_with_server(partial(self._end, watch))
         self._look_first(watch)
         _unless_full(
             self._adopt_leftovers, lambda: import_at_start(self.project), lambda: follow_settings(self.project)
         )
-        if is_first_due(self.project, self._chosen.auto_train):
-            watch.train_first()
         chosen, listens = self._chosen, listening()
         guard = rules(listens, chosen.insecure, chosen.allowed_hosts, chosen.allowed_origins)
         install(self, reviewers_in(chosen.reviewers), chosen.show_patient, guard)

@@ -23,6 +23,7 @@ from xal.pool.project import Project
 from xal.sources.folder import checked_id
 from xal.store.rows import AnnotationRow, ImageRow
 from xal.system.waiting import patiently
+from xal.task import REGION
 
 logger = logging.getLogger(__name__)
 
@@ -201,11 +202,14 @@ class XalDatastore(Datastore):  # type: ignore[misc]  # monailabel has no types
             "annotation": row.id,
             "ts": int(row.created_at),
             "roi_voxels": row.roi_voxels,
-            "label_info": [
-                {"name": name, "idx": value} for value, name in enumerate(self._project.task.roi_findings, start=1)
-            ],
+            "label_info": [{"name": name, "idx": self._project.task.value_of(name)} for name in self._names()],
             "model": row.params.get("model"),
         }
+
+    def _names(self) -> tuple[str, ...]:
+        """What voxels of a label file may be."""
+        task = self._project.task
+        return (*task.roi_findings, REGION) if task.regions else task.roi_findings
 
     # the whole
 

@@ -79,7 +79,7 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
 
     def _reply(self, offer: Offer, reader: Reader, row: ImageRow) -> dict[str, Any]:
         path, checksum = self._project.served(row)
-        row = score_alone(row) if scores_only(self._project, reader, [row.id]) else row
+        row = score_alone(self._project, row) if scores_only(self._project, reader, [row.id]) else row
         single_slices = self._project.task.image.dimensions == 2
         reply: dict[str, Any] = {
             **self._project.source.references(row),

@@ -10,6 +10,7 @@ from typing import Any
 
 from xal.errors import StoreLost, XalError
 from xal.loop import auto_train
+from xal.loop.auto_train import Often
 from xal.loop.next_batch import is_due
 from xal.loop.scoring import put_aside
 from xal.loop.second_look import look_again
@@ -51,9 +52,10 @@ class Watch:
         scan_seconds: float,
         errands: Sequence[Callable[[], Any]] = (),
         keeping: Sequence[Callable[[], Any]] = (),
-        ask_for_training: Callable[[], Any] | None = None,
+        ask_for_training: Callable[[], Any] = lambda: None,
+        auto_train: Often = "never",
     ) -> None:
-        """Watch `project`; `ask_for_scoring`, or `ask_for_training`, is None where that is only started by hand.
+        """Watch `project`; `ask_for_scoring` is None where scoring is only started by hand.
 
         `errands` are what else needs the source, `keeping` what keeps that from being lost which the store holds.
         """
@@ -69,7 +71,8 @@ class Watch:
         self._waits: dict[Callable[[], Any], tuple[float, float, str | None]] = {}
         self._ask = ask_for_scoring
         self._ask_for_training = ask_for_training
-        self._first_training = False
+        self._auto_train = auto_train
+        self._has_just_begun = True
         self._tidy_up = tidy_up
         self._tidying = Pace(TIDY_SECONDS)
         self._giving_way = Pace(GIVE_WAY_SECONDS)
@@ -91,10 +94,6 @@ class Watch:
             thread = threading.Thread(target=self._run, args=(duties, name), daemon=True, name=name)
             thread.start()
             self._threads.append(thread)
-
-    def train_first(self) -> None:
-        """Let a training begin as soon as it can, however many labels there are."""
-        self._first_training = True
 
     def leave(self) -> None:
         """Once the server is ending: wait a moment for the threads to end what they are at."""
@@ -159,10 +158,11 @@ class Watch:
         """Begin a training when it is time to, never beside another."""
         project = self._project
         waits = project.space.is_low() or project.source_problem is not None
-        if self._ask_for_training is None or waits or are_under_way() or project.store.jobs.running("train"):
+        if self._auto_train == "never" or waits or are_under_way() or project.store.jobs.running("train"):
             return
-        if self._first_training or auto_train.is_due(project):
-            self._first_training = False
+        first = self._has_just_begun and auto_train.is_first_due(project, self._auto_train)
+        self._has_just_begun = False
+        if first or auto_train.is_due(project, self._auto_train):
             logger.info("a training begins by itself: see --conf auto_train")
             auto_train.note_begun(project)
             self._ask_for_training()

@@ -99,7 +99,7 @@ class Adoption(Standing):
         known = annotation_table.c
         earlier = known.withdrawn_at.is_(None) & (known.created_at < found.created_at)
         gone = {"withdrawn_at": found.created_at, "withdrawn_by": found.new.reader, "active": False}
-        mine = self._by(found.new.image, reader) & earlier
+        mine = self._by(found.new.image, reader) & earlier & self._like(found.new)
         connection.execute(annotation_table.update().where(mine).values(gone))
 
     def _image_of(self, connection: Connection, image: str) -> Mapping[Any, Any]:

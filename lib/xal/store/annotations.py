@@ -6,11 +6,11 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, or_, select, true
 
 from xal.errors import Conflict
 from xal.store.pool import Values, image_row
-from xal.store.rows import AnnotationRow, NewAnnotation, SettledImage
+from xal.store.rows import AnnotationRow, Blind, NewAnnotation, SettledImage
 from xal.store.schema import annotation_table, given, images, leases
 from xal.store.settling import IS_REGION, same_pixels
 from xal.store.standing import Standing, annotation_row
@@ -158,10 +158,6 @@ class Annotations(Standing):
         )
         return connection.execute(query).mappings().first()
 
-    def _like(self, new: NewAnnotation) -> ColumnElement[bool]:
-        """Annotations whose place this one may take: outlines without a finding are of another kind than readings."""
-        return IS_REGION if new.finding == REGION else ~IS_REGION
-
     def _take_back_offer(
         self, connection: Connection, image: str, reader: str, *, is_done: bool = True
     ) -> float | None:
@@ -192,10 +188,14 @@ class Annotations(Standing):
         reader: str | None = None,
         active_only: bool = True,
         regions: bool = False,
+        told_to: Blind | None = None,
         after: int | None = None,
         limit: int | None = None,
     ) -> list[AnnotationRow]:
-        """Annotations, oldest first; at most `limit` of those `after` a number; `regions`: without a finding, too."""
+        """Annotations, oldest first; at most `limit` of those `after` a number.
+
+        `regions`: those without a finding, too; as far as whom they are `told_to` may know of them.
+        """
         query = select(annotation_table).where(self._db.mine(annotation_table)).order_by(annotation_table.c.id)
         query = query.limit(limit)
         if after is not None:
@@ -206,9 +206,19 @@ class Annotations(Standing):
             query = query.where(annotation_table.c.reader == reader)
         if active_only:
             query = query.where(annotation_table.c.active.is_(True))
-        if not regions:
-            query = query.where(~IS_REGION)
+        query = query.where(self._may_be_told(told_to) if regions else ~IS_REGION)
         return [annotation_row(row) for row in self._db.read(lambda c: c.execute(query).mappings().all())]
+
+    def _may_be_told(self, reader: Blind | None) -> ColumnElement[bool]:
+        """Annotations that this reader may know of; None: all."""
+        if reader is None:
+            return true()
+        said = annotation_table.alias("said")
+        handed_in = self._db.mine(said) & (said.c.image == annotation_table.c.image) & (said.c.finding != REGION)
+        if reader.by is not None:
+            handed_in &= said.c.reader == reader.by
+        seen = select(said.c.id).where(handed_in).correlate(annotation_table).exists()
+        return or_(~IS_REGION, annotation_table.c.reader == reader.name, seen)
 
     def latest(self, image: str) -> AnnotationRow | None:
         """The newest active annotation of an image, whoever made it."""
@@ -246,9 +256,10 @@ class Annotations(Standing):
         mine = self._db.mine(annotation_table) & (known.id == annotation)
         self._db.write(lambda c: c.execute(annotation_table.update().where(mine).values(values)))
 
-    def damaged(self, limit: int | None = None, after: int = 0) -> list[AnnotationRow]:
+    def damaged(self, limit: int | None = None, after: int = 0, told_to: Blind | None = None) -> list[AnnotationRow]:
         """Annotations whose label file is not as it was handed in, oldest first; at most `limit` of those `after`."""
         mine = self._db.mine(annotation_table) & annotation_table.c.file_problem.is_not(None)
+        mine &= self._may_be_told(told_to)
         query = select(annotation_table).where(mine, annotation_table.c.id > after).order_by(annotation_table.c.id)
         return [annotation_row(row) for row in self._db.read(lambda c: c.execute(query.limit(limit)).mappings().all())]
 

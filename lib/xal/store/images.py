@@ -121,8 +121,8 @@ class Images(Settling):
     def _seen(self, connection: Connection, row: Values, fingerprint: str) -> dict[str, Any]:
         """What an image's pixels mean for what is known of it."""
         values: dict[str, Any] = {"fingerprint": fingerprint}
-        if not row["labelled"] and row["roi_key"] is None:
-            return {**values, "fresh": self._fresh(connection, row["id"], fingerprint, row["roi_key"])}
+        if not row["labelled"]:
+            return values | self._roi_values(connection, {**row, **values})
         standing = self._active(connection, annotation_table.c.image == row["id"])
         values.update(self._meaning(connection, row, standing, fingerprint))
         if values["outdated"] != row["outdated"]:

@@ -60,6 +60,11 @@ class Predictions(ImageRows):
         if ids:
             self._db.write(lambda c: c.execute(stale, [{"key": image} for image in ids]))
 
+    def forget_closed(self, version: int) -> None:
+        """The network is to read what no reader waits for again, should it be open once more."""
+        closed = images.c.open.is_(False) & (images.c.fresh == version)
+        self._db.write(lambda c: c.execute(images.update().where(self._db.mine(images), closed).values(fresh=0)))
+
     def _other_versions(self, connection: Connection, version: int) -> list[int]:
         """The values of `fresh` among open images but this version, each found in one step through the index."""
         found: list[int] = []

@@ -162,6 +162,15 @@ class AnnotationRow:
 
 
 @dataclass(frozen=True)
+class Blind:
+    """Who is told of no outline without a finding but the own ones, until an image was handed in."""
+
+    name: str
+    by: str | None
+    """Whose hand-in that is; None: anybody's."""
+
+
+@dataclass(frozen=True)
 class OutlineRow:
     """An ROI that a person had drawn elsewhere before, found in an archive; it says nothing of the finding."""
 

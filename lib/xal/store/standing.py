@@ -12,7 +12,7 @@ from xal.store.pool import Values
 from xal.store.rows import AnnotationRow, NewAnnotation
 from xal.store.schema import annotation_table, deliveries, readers
 from xal.store.settling import IS_REGION, Settling
-from xal.task import ReadingSettings
+from xal.task import REGION, ReadingSettings
 
 
 def annotation_row(row: Values) -> AnnotationRow:
@@ -35,6 +35,10 @@ class Standing(Settling):
             & (annotation_table.c.image == image)
             & (annotation_table.c.reader == reader)
         )
+
+    def _like(self, new: NewAnnotation) -> ColumnElement[bool]:
+        """Annotations whose place this one may take: outlines without a finding are of another kind than readings."""
+        return IS_REGION if new.finding == REGION else ~IS_REGION
 
     def _annotation(self, connection: Connection, number: int) -> AnnotationRow:
         query = select(annotation_table).where(self._db.mine(annotation_table), annotation_table.c.id == number)

@@ -7,8 +7,8 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request
 from pydantic import Field
 
-from xal.loop.auto_train import labels_left
-from xal.loop.blind import may_see, may_see_all
+from xal.loop.auto_train import kept_conf, labels_left
+from xal.loop.blind import may_see, may_see_all, told_as
 from xal.loop.decisions import set_alpha
 from xal.loop.rescoring import withdraw as withdrawn
 from xal.pool.project import Project
@@ -37,7 +37,7 @@ from xal.store.rows import (
     JobState,
     Source,
 )
-from xal.task import REGION, Share
+from xal.task import Share
 
 
 class Job(Reply):
@@ -175,14 +175,14 @@ def add_routes(router: APIRouter, project: Project) -> None:
         limit: Limit = PAGE,
     ) -> PageOf[Annotation]:
         def fetch(after: int | None, count: int) -> list[AnnotationRow]:
+            told_to, active = told_as(project, asker), not withdrawn
             return store.annotations.find(
-                image, reader=reader, active_only=not withdrawn, regions=True, after=after, limit=count
+                image, reader=reader, active_only=active, regions=True, told_to=told_to, after=after, limit=count
             )
 
         page = paged(f"annotations {image} {reader} {withdrawn}", "id", fetch, limit, cursor)
         seen = may_see_all(project, asker, list({row.image for row in page.items}))
-        told = [(row, row.image in seen or row.reader == asker.name) for row in page.items]
-        items = [_annotation(row, known) for row, known in told if known or row.finding != REGION]
+        items = [_annotation(row, row.image in seen or row.reader == asker.name) for row in page.items]
         return PageOf(items=items, next=page.next)
 
     @router.post("/annotations/{annotation}/withdraw", summary="Take an annotation back; its file is kept")
@@ -210,8 +210,11 @@ def add_routes(router: APIRouter, project: Project) -> None:
         return PageOf(items=[_image(row, row.id in seen) for row in page.items], next=page.next)
 
     @router.get("/problems/labels", summary="Annotations whose label file is not as it was handed in, and why")
-    def damaged_labels(user: AnyUser, cursor: Cursor = None, limit: Limit = PAGE) -> PageOf[DamagedLabel]:
-        page = paged("damaged", "id", lambda after, count: store.annotations.damaged(count, after or 0), limit, cursor)
+    def damaged_labels(asker: Asker, cursor: Cursor = None, limit: Limit = PAGE) -> PageOf[DamagedLabel]:
+        def fetch(after: int | None, count: int) -> list[AnnotationRow]:
+            return store.annotations.damaged(count, after or 0, told_as(project, asker))
+
+        page = paged("damaged", "id", fetch, limit, cursor)
         return PageOf(items=[_damaged(row) for row in page.items], next=page.next)
 
     @router.put("/settings/alpha", summary="Weigh uncertainty against misalignment anew")
@@ -241,7 +244,7 @@ def state_of(project: Project) -> State:
         doubts=store.review.doubt_count(),
         looked_at=store.looking.last_looked_at(),
         unscored=store.predictions.stale_count(version.version) if version else None,
-        next_training=labels_left(project),
+        next_training=labels_left(project, kept_conf(project)),
         jobs=[_job(row) for row in store.jobs.latest(limit=5)],
         damaged_labels=store.annotations.damaged_count(),
         space_problem=project.space.problem(),

@@ -216,7 +216,7 @@ def _image_view(project: Project, reader: Reader, image: str) -> ImageView:
     own = next((row for row in reversed(mine) if row.finding != REGION), None)
     region = next((row for row in reversed(mine) if row.finding == REGION), None)
     seen = may_see(project, reader, image)
-    row = row if seen else score_alone(row)
+    row = row if seen else score_alone(project, row)
     return ImageView(
         id=row.id,
         status=row.status,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
 
 from xal.errors import BadInput
-from xal.loop.blind import may_see_all, names_finding, score_alone, scores_only
+from xal.loop.blind import may_see_all, names_finding, score_alone, scores_only, untouched_score
 from xal.loop.reader import Reader
 from xal.pool.project import Project
 from xal.server.api.common import (
@@ -26,7 +26,7 @@ from xal.server.api.common import (
 )
 from xal.server.http import AnyUser
 from xal.store import Store
-from xal.store.listing import Prediction
+from xal.store.listing import Point, Prediction
 from xal.store.paging import Page
 from xal.store.rows import AnnotationRow, ImageRow, ImageStatus, Lease
 
@@ -118,6 +118,10 @@ def add_routes(router: APIRouter, project: Project) -> None:
         ids = [point.id for point in found]
         blind = set(ids) - may_see_all(project, asker, ids)
         untold = scores_only(project, asker, ids)
+        outlined = untold - store.listing.handed_in_among(ids, None)
+        if not project.task.acquisition.stand_in:  # they are shown as if nobody had: that they are missing would tell
+            untold -= outlined
+            found = [_untouched(project, point) if point.id in outlined else point for point in found]
         untold |= {point.id for point in found if point.id in blind and names_finding(project.task, point.misalignment)}
         shown = [
             QueuePoint(
@@ -138,6 +142,12 @@ def add_routes(router: APIRouter, project: Project) -> None:
     def leases(user: AnyUser, cursor: Cursor = None, limit: Limit = PAGE) -> PageOf[LeaseReply]:
         page = store.listing.leased(limit, cursor)
         return PageOf(items=[lease_reply(row) for row in page.items], next=page.next)
+
+
+def _untouched(project: Project, point: Point) -> Point:
+    """A point as if nobody had drawn an ROI."""
+    score = untouched_score(project, point)
+    return point if score is None else replace(point, misalignment=None, roi_source="none", score=score)
 
 
 def _check_filters(asked: Asked) -> None:
@@ -172,7 +182,7 @@ def _items(project: Project, asker: Reader, listed: list[Listed]) -> list[QueueI
     predictions = project.store.listing.predictions(sorted(seen))
     return [
         _item(
-            image if image.id in seen else score_alone(image),
+            image if image.id in seen else score_alone(project, image),
             annotation,
             leases.get(image.id),
             image.id in seen,

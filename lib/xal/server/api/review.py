@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fastapi import APIRouter, Request
 from pydantic import Field
 
@@ -20,9 +22,11 @@ from xal.server.api.common import (
     checked_reviewer,
 )
 from xal.server.http import Annotator
+from xal.store import Store
 from xal.store.looking import DoubtKind
 from xal.store.review import Suspect, SuspectKind
 from xal.store.rows import ImageStatus
+from xal.task import REGION
 
 
 class SuspectReply(Reply):
@@ -73,7 +77,7 @@ def add_routes(router: APIRouter, project: Project) -> None:
     @router.get("/review", summary="Images whose readings disagree, then annotations that look wrong; for reviewers")
     def review(reviewer: ReviewerAsker, cursor: Cursor = None, limit: Limit = 50) -> PageOf[SuspectReply]:
         page = store.review.suspects(limit, cursor)
-        return PageOf(items=[_suspect(found) for found in page.items], next=page.next)
+        return PageOf(items=[_suspect(_as_of_now(store, found)) for found in page.items], next=page.next)
 
     @router.post("/review/{annotation}/accept", summary="The annotation stands, whatever looked wrong; for reviewers")
     def accept(request: Request, annotation: Number, user: Annotator, body: Accepting) -> Accepted:
@@ -101,6 +105,15 @@ def sentence(suspect: Suspect) -> str:
         return f"{first.reader} says {first.finding}, but {_and(detail['readers'])} outlined something."
     said = ", ".join(f"{row.reader} says {row.finding}" for row in suspect.annotations)
     return f"{said}; but the file was replaced since by one with other pixels." if detail["outdated"] else f"{said}."
+
+
+def _as_of_now(store: Store, suspect: Suspect) -> Suspect:
+    """Who has outlined something is told as it is now: a region may be withdrawn, and another one be there."""
+    if suspect.kind != "region":
+        return suspect
+    known = store.annotations.find(suspect.image, regions=True)
+    readers = [row.reader for row in known if row.finding == REGION]
+    return replace(suspect, detail={**suspect.detail, "readers": readers})
 
 
 def _and(names: list[str]) -> str:
