@@ -35,6 +35,11 @@ SLOW = (
     "test_connections",
 )
 """What those of others begin with that take seconds a test; single tests are marked where they stand."""
+EARLY = (
+    "test_store_queue", "test_refused_images", "test_damaged_instances", "test_rebuild", "test_export",
+    "test_on_a_gpu", "test_network", "test_regions", "test_results", "test_store_copies", "test_measures",
+)  # fmt: skip
+"""What those of others begin with that take ten seconds or more together: none of them is to be the last one."""
 SERVERS = {"Server", "Room", "open_room", "open_ward", "Hospital", "FakeArchive", "OnAir", "demo"}
 """What a module that starts servers imports."""
 
@@ -61,7 +66,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("slow")
     seed = config.getoption("--shuffle")
     if seed is None:
-        items.sort(key=lambda item: not item.path.name.startswith(LONG))
+        items.sort(key=lambda item: not item.path.name.startswith((*LONG, *SLOW, *EARLY)))
         return
     modules: dict[Path, list[pytest.Item]] = {}
     for item in items:

@@ -6,6 +6,7 @@ with nibabel and pynrrd as independent readers of the files.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ import SimpleITK as sitk  # noqa: N813
 from harness.pools import FINDINGS, TASK, write_label, write_pool
 from harness.server import Server
 from harness.slicer_core import read_with_slicer
+
+from xal.store import AnnotationRow, Store
 
 pytestmark = pytest.mark.e2e
 
@@ -45,6 +48,8 @@ class Case:
     """Per submission: voxels (n, 3) added to each segment."""
     remote: bool = False
     """Whether this Slicer runs on another machine than the server."""
+    region: np.ndarray | None = None
+    """Voxels (n, 3) that are handed in without a finding before all else."""
 
     def mask(self, segment: str, rounds: int) -> np.ndarray:
         """All that was painted into a segment until the end of a round."""
@@ -65,6 +70,7 @@ class Session:
 
     cases: dict[str, Case]
     report: dict[str, Any]
+    pool: str
 
     def __getitem__(self, identifier: str) -> tuple[Case, dict[str, Any]]:
         said = self.report["images"].get(identifier, {"failed": f"{identifier} was never offered"})
@@ -197,12 +203,14 @@ def go_through(folder: Path, task: str, start_set: dict[str, Path], cases: list[
                 "save": case.save,
                 "remote": case.remote,
                 "ask": ["predicted", *FINDINGS],
+                "region": None if case.region is None else case.region.tolist(),
                 "strokes": [{name: voxels.tolist() for name, voxels in round_.items()} for round_ in case.strokes],
             }
             for case in cases
         }
         report = read_with_slicer(server.url, folder, asked)
-    return Session({case.id: case for case in cases}, report)
+    pool = json.loads((folder / "studies/.xal/pool.json").read_text())["pool"]
+    return Session({case.id: case for case in cases}, report, pool)
 
 
 @pytest.fixture(scope="module")
@@ -361,6 +369,45 @@ def test_an_empty_segmentation_is_the_absent_finding(volumes, save):
     assert stored.shape == image.shape
     assert not np.asanyarray(stored.dataobj).any()
     assert np.allclose(stored.affine, said["ijk_to_ras"], atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def outlined(tmp_path_factory: pytest.TempPathFactory) -> tuple[Session, dict[str, list[AnnotationRow]]]:
+    """Pictures that Slicer's reader outlines first and names later, and what the store then has of each."""
+    folder = tmp_path_factory.mktemp("outlined")
+    start_set = start_set_2d(folder)
+    rng = np.random.default_rng(9)
+    cases = []
+    for number, save in enumerate(SAVES):
+        file = folder / "studies" / f"outlined_{number}.png"
+        sitk.WriteImage(sitk.GetImageFromArray(rng.integers(0, 250, (28, 40)).astype(np.uint8)), str(file))
+        shape = (40, 28, 1)
+        region = np.array([12, 11, 0]) + np.argwhere(np.ones((9 + number, 7, 1), bool))
+        cases.append(Case(file.stem, file, shape, save, strokes(shape, rng)[:1], region=region))
+    session = go_through(folder, TASK, start_set, cases)
+    store = Store.open(f"sqlite:///{folder / 'studies/.xal/store.sqlite'}", session.pool, "tiny")
+    kept = {case.id: store.annotations.find(case.id, regions=True) for case in cases}
+    store.close()
+    return session, kept
+
+
+def test_an_outline_without_a_finding_leaves_the_image_open_until_the_finding_is_handed_in(outlined, save):
+    session, kept = outlined
+    image, said = session[f"outlined_{save}"]
+    first = said["region"]
+    assert (first["reply"]["finding"], first["reply"]["region"]) == (None, True)
+    assert first["reply"]["roi_voxels"] == len(image.region)
+    assert "hand this image in" in first["blind"]["message"], "who only outlined it reads on blind"
+    assert [(row["region"], row["finding"]) for row in first["listed"]] == [(True, None)]
+    (submitted,) = said["rounds"]
+    assert (submitted["reply"]["finding"], submitted["reply"]["region"]) == ("disc", False)
+    assert np.array_equal(np.asanyarray(nibabel.load(submitted["stored"]).dataobj) == 1, image.stored(1))
+    region, finding = kept[image.id]
+    assert (region.finding, region.active, finding.finding, finding.active) == ("region", True, "disc", True)
+    assert finding.story.roi_source == "drawn"
+    assert finding.story.overlap_before is not None
+    if finding.story.finding != "nothing":
+        assert finding.story.misalignment == pytest.approx(1 - finding.story.overlap_before, abs=1e-6)
 
 
 def test_this_was_slicer(pictures, volumes):

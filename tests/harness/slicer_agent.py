@@ -74,6 +74,8 @@ class Agent:
         self.said["ijk_to_ras"] = slicer.util.arrayFromVTKMatrix(matrix).tolist()
         self.said["pixels"] = slicer.util.arrayFromVolume(self.volume).T.tolist()
         self.said["blind"] = self.infer("predicted")
+        if case["region"]:
+            self.said["region"] = self.outline(case["region"], case["save"])
         self.said["rounds"] = []
         for number, strokes in enumerate(case["strokes"]):
             for segment in strokes:
@@ -85,6 +87,18 @@ class Agent:
             shown = [self.infer(finding) for finding in case["ask"]]
             self.said["rounds"].append(submitted | {"before": before, "after": self.points(), "shown": shown})
         return self.said
+
+    def outline(self, voxels, save):
+        """Hand in an outline without a finding, and what others have left over as attention; then clear the segment."""
+        self.paint("region", voxels)
+        self.paint("attention 1", voxels[:1])
+        reply = self.submit(save, f"{self.sample['id']}.region", stored=False)["reply"]
+        look = {"client_id": self.client, "image": self.sample["id"]}
+        listed = self.json("GET", f"/xal/api/annotations?{urllib.parse.urlencode(look)}")["items"]
+        blind = self.infer("predicted")["said"]
+        for segment in ("region", "attention 1"):
+            self.paint(segment, [])
+        return {"reply": reply, "listed": listed, "blind": blind}
 
     # the module's steps
 
@@ -132,8 +146,8 @@ class Agent:
             array[k, j, i] = 1
         assert self.logic.SetBinaryLabelmapToSegment(stroke, self.segmentation, segment)
 
-    def submit(self, save, name):
-        """`onSaveLabel`: export every segment, save, hand in; and what the server then has."""
+    def submit(self, save, name, stored=True):
+        """`onSaveLabel`: export every segment, save, hand in; and what the server then has as the image's label."""
         segmentation = self.segmentation.GetSegmentation()
         ids, label_info = vtk.vtkStringArray(), []
         for n in range(segmentation.GetNumberOfSegments()):
@@ -154,10 +168,11 @@ class Agent:
         query = urllib.parse.urlencode({"image": self.sample["id"]})
         reply, _ = self.form("PUT", f"/datastore/label?{query}", params, file)
         query = urllib.parse.urlencode({"label": self.sample["id"], "tag": "final"})
-        stored = self.folder / f"{name}.stored.nii.gz"
-        stored.write_bytes(self.request("GET", f"/datastore/label?{query}")[0])
+        kept = self.folder / f"{name}.stored.nii.gz"
+        if stored:
+            kept.write_bytes(self.request("GET", f"/datastore/label?{query}")[0])
         layers = segmentation.GetNumberOfLayers(BINARY_LABELMAP)
-        return {"reply": json.loads(reply)["xal"], "stored": str(stored), "file": str(file), "layers": layers}
+        return {"reply": json.loads(reply)["xal"], "stored": str(kept), "file": str(file), "layers": layers}
 
     def infer(self, finding):
         """Run `attention` and import its reply with `updateSegmentationMask`; where Slicer then shows what."""
