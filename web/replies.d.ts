@@ -243,6 +243,7 @@ declare namespace Reply {
   /** The task, and the reader as the server knows it. */
   interface Room {
     alpha: number;
+    asked_for: "finding" | "region";
     dimensions: 2 | 3;
     findings: RoomFinding[];
     lease_minutes: number;

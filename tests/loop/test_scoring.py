@@ -15,7 +15,7 @@ from xal.errors import Full, StoreError
 from xal.loop.decisions import publish_version, set_alpha
 from xal.loop.rounds import train_round
 from xal.loop.scoring import score_pool
-from xal.method.misalignment import roi_confidence
+from xal.method.acquisition import roi_confidence
 from xal.store.rows import ImageFile, ImageRow
 from xal.task import ReadingSettings, TrainingSettings
 

@@ -3,8 +3,8 @@ import pytest
 
 from xal.loop.location import NOWHERE
 from xal.loop.sentences import Gaze, reason, sentence
-from xal.method.acquisition import neutral, score, uncertainty
-from xal.method.misalignment import Misalignment, misalignment, proposed_roi, roi_confidence
+from xal.method.acquisition import neutral, roi_confidence, score, telling, uncertainty
+from xal.method.misalignment import Misalignment, misalignment, proposed_roi
 from xal.task import AcquisitionSettings
 
 EVIDENCE = np.zeros((2, 4, 4), np.float32)
@@ -56,6 +56,12 @@ def test_the_confidence_in_a_proposed_roi_is_the_coverage_of_a_cell_it_points_at
     assert roi_confidence(0.4 * corner(1, 2)) == pytest.approx(0.4)
     mixed = proposed_roi(np.array([[0.9, 0.3], [0.1, 0.0]], np.float32))
     assert roi_confidence(mixed) == pytest.approx((0.9**2 + 0.3**2) / (0.9 + 0.3))
+
+
+def test_an_outline_tells_most_where_a_sure_model_proposes_no_sure_roi():
+    assert telling(0.0, 0.0) == 1.0
+    assert telling(0.25, 0.5) == pytest.approx(0.75 * 0.5)
+    assert telling(1.0, 0.0) == telling(0.0, 1.0) == 0.0
 
 
 def test_nothing_proposed_is_nothing_to_be_confident_of():

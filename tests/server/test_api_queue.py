@@ -65,6 +65,7 @@ def test_the_room_says_what_a_page_must_know(listed: Room):
             {"name": "nothing", "color": None, "absent": True},
         ],
         "regions": True,
+        "asked_for": "finding",
         "reveal": "after_submit",
         "alpha": 0.5,
         "reader": "first",

@@ -91,7 +91,7 @@ def test_sixty_submits_while_scoring_runs_are_all_complete(crowd: Room):
         info = listing[image]["labels"]["final"]["info"]
         assert info["client_id"] == "busy"
         assert info["model"] == "attention"
-        assert [entry["name"] for entry in info["label_info"]] == list(FINDINGS)
+        assert [entry["name"] for entry in info["label_info"]] == [*FINDINGS, "region"]
         assert info["finding"] == crowd.pictures[image].finding
         assert server.get("/datastore/label", label=image, tag="final").ok
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import nibabel
 import numpy as np
+import pytest
 import requests
 from harness.pools import write_label
-from harness.room import Room, open_room
+from harness.room import Room, open_room, store_of
 from harness.slicer_like import SlicerLike
+
+from xal.method.acquisition import roi_confidence
 
 REGION = [{"name": "region", "idx": 1}]
 
@@ -128,3 +132,33 @@ def test_a_task_may_forbid_regions(tmp_path: Path):
         refused = put_region(room, image, "ada")
         assert (refused.status_code, "takes no outline without a finding" in refused.text) == (400, True)
         assert server.get("/xal/api/annotations", client_id="ada").json()["items"] == []
+
+
+def test_who_is_named_an_outliner_is_given_what_an_outline_would_tell_most_of_and_asked_for_nothing_else(
+    tmp_path: Path, open_trained: Callable[..., Room]
+):
+    room = open_trained(tmp_path, outliners="technologist, resident", reviewers="chief")
+    with room.server as server:
+        server.wait_scored()
+        assert server.get("/xal/api/room", client_id="technologist").json()["asked_for"] == "region"
+        assert server.get("/xal/api/room", client_id="ada").json()["asked_for"] == "finding"
+        store = store_of(server, "tiny")
+        told = {
+            image: (1 - said.uncertainty) * (1 - (0 if said.proposed is None else roi_confidence(said.proposed)))
+            for image in sorted(room.pictures)[36:]
+            if (said := store.predictions.get(image)) is not None
+        }
+        store.close()
+        first = [server.post("/activelearning/xal", {"client_id": "technologist"}).json() for _ in range(3)]
+        assert {sample["xal"]["asked_for"] for sample in first} == {"region"}
+        best = sorted(told.values(), reverse=True)[:3]
+        assert [told[sample["id"]] for sample in first] == pytest.approx(best, abs=1e-6)
+        outlined = first[0]["id"]
+        assert put_region(room, outlined, "technologist", of=waiting(room)).ok
+        given = [server.post("/activelearning/random", {"client_id": "resident"}).json()["id"] for _ in range(52)]
+        assert given[-1] == outlined, "what is outlined comes last"
+        for image in given[:-1]:
+            assert server.post(f"/xal/api/images/{image}/release", {"client_id": "resident"}).ok
+        mine = {server.post("/activelearning/xal", {"client_id": "technologist"}).json().get("id") for _ in range(60)}
+        assert outlined not in mine, "and never again to who has outlined it"
+        assert server.post("/activelearning/xal", {"client_id": "ada"}).json()["xal"]["asked_for"] == "finding"

@@ -27,7 +27,7 @@ from xal.store.rows import DeliveryState
 from xal.store.schema import UNSCORED
 
 EARLIER = Path(__file__).parent / "earlier"
-FILLED = {("images", "place"), ("images", "status")}
+FILLED = {("images", "place"), ("images", "status"), ("images", "telling")}
 """Columns that came later and may not be empty."""
 EVER = 1e12
 """A time at which everything is due."""

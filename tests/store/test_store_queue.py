@@ -20,7 +20,7 @@ from xal.store.schema import images
 from xal.store.standing import read_twice
 from xal.task import ReadingSettings
 
-ORDERS = ["xal", "uncertainty", "uniform"]
+ORDERS = ["xal", "uncertainty", "uniform", "telling"]
 
 
 def _drain(store: Store, reader: str = "ann", order: str = "xal", most: int = 20) -> list[str]:
@@ -56,6 +56,9 @@ def test_each_order_asks_its_own_question(store):
     store.queue.release("sure", "ann")
     store.queue.release("unsure", "ann")
     assert _drain(store, "bob", "uncertainty")[0] == "unsure"
+    for image in ("sure", "unsure"):
+        store.queue.release(image, "bob")
+    assert _drain(store, "cleo", "telling")[0] == "sure", "an outline tells most where the model is sure"
 
 
 def test_uniform_is_the_same_shuffle_for_everyone_and_another_in_another_pool(open_store):
@@ -239,8 +242,8 @@ def large(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     store = Store.open(new_url(request.param, folder, request), "pool", "task")
     store.images.put(files(names(100_000)))
     with store.database.engine.begin() as connection:
-        scored = "UPDATE images SET version = 1, score = size / 100.0, uncertainty = size / 50.0, misalignment = 0.5"
-        connection.execute(text(f"{scored} WHERE shuffle % 2 = 0"))
+        scores = "score = size / 100.0, uncertainty = size / 50.0, misalignment = 0.5, telling = size / 70.0"
+        connection.execute(text(f"UPDATE images SET version = 1, {scores} WHERE shuffle % 2 = 0"))
     yield store
     store.close()
 
@@ -269,7 +272,8 @@ def _slack(store: Store) -> float:
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_next_sample_walks_an_index_and_sorts_nothing(large, order):
-    index = {"xal": "images_by_score", "uncertainty": "images_by_uncertainty", "uniform": "images_by_shuffle"}[order]
+    of = {"xal": "score", "uncertainty": "uncertainty", "uniform": "shuffle", "telling": "telling"}
+    index = f"images_by_{of[order]}"
     plan = planned(large, large.queue.new_to("ann", order, time.time()))
     assert index in plan
     assert "TEMP B-TREE" not in plan

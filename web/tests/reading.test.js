@@ -22,6 +22,7 @@ const ROOM = {
   lease_minutes: 60,
   findings: [finding("square"), finding("disc"), finding("nothing", true)],
   regions: true,
+  asked_for: "finding",
 };
 /** @type {Room} */
 const REVIEWER = { ...ROOM, reviewer: true };
@@ -837,6 +838,13 @@ test("a region that was being outlined is one after a reload, as long as the tas
   assert.equal(reader.state.finding, "region");
   assert.equal(open({ ...ROOM, regions: false }).state.finding, null);
   assert.equal(open(REVIEWER, { revises: others }).state.finding, null);
+});
+
+test("who is asked for outlines alone begins with a region", () => {
+  const asked = /** @type {Room} */ ({ ...ROOM, asked_for: "region" });
+  assert.equal(new Reader(asked).opens("a").sees({}).state.finding, "region");
+  assert.equal(new Reader(asked).opens("a").sees({ draft: draft({ finding: "disc" }) }).state.finding, "disc");
+  assert.equal(new Reader().opens("a").sees({}).state.finding, null);
 });
 
 test("a region that has arrived is told of, nothing is explained, and the next image comes", () => {

@@ -22,10 +22,12 @@ class Reader:
     """A client that gave no id at all, such as OHIF, whose panel cannot hand in labels."""
     reviewer: bool = False
     """Sees everything, and decides where readings disagree."""
+    outliner: bool = False
+    """Is asked for outlines alone: is given the images first on which they would tell most."""
 
 
-def reviewers_in(names: str) -> frozenset[str]:
-    """The readers that `--conf reviewers` names, separated by commas."""
+def readers_in(names: str) -> frozenset[str]:
+    """The readers that `--conf reviewers` or `outliners` names, separated by commas."""
     return frozenset(name.strip() for name in names.split(",") if name.strip())
 
 

@@ -24,8 +24,8 @@ from xal.imaging.images import Volume, fingerprint, label_as_nifti
 from xal.imaging.label_map import Decoded, decode_label
 from xal.loop.rescoring import rescore
 from xal.loop.sentences import sentence
+from xal.method.acquisition import roi_confidence
 from xal.method.attention import energy_in_roi, overlap
-from xal.method.misalignment import roi_confidence
 from xal.method.story import Story
 from xal.pool.label_check import checked_label
 from xal.pool.label_files import LABEL, Damaged, checksum, give_name, take_back

@@ -13,8 +13,7 @@ from xal.imaging.images import Header
 from xal.loop.location import in_body, on_picture, reached
 from xal.loop.reader import Reader
 from xal.loop.sentences import Against, Gaze, reason
-from xal.method.acquisition import score
-from xal.method.misalignment import roi_confidence
+from xal.method.acquisition import roi_confidence, score
 from xal.pool.project import Project
 from xal.pool.rois import coarse, drawn_roi
 from xal.pool.views import header_of

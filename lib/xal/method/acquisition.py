@@ -43,6 +43,18 @@ def score(
     return result
 
 
+def roi_confidence(proposed: FloatArray) -> float:
+    """Σ c² / Σ c of a proposed ROI's coverage c: how covered it believes a cell to be that it points at; 0 if empty."""
+    c = np.asarray(proposed, np.float64)
+    total = float(c.sum())
+    return float((c * c).sum()) / total if total > 0 else 0.0
+
+
+def telling(uncertainty: float, confidence: float) -> float:
+    """How much a person's outline would tell: (1 − u) · (1 − c), high where a sure model proposes no sure ROI."""
+    return (1 - uncertainty) * (1 - confidence)
+
+
 def neutral(misalignments: npt.NDArray[np.floating[Any]]) -> float:
     """The median misalignment of a scored pool, or one half while fewer than 20 images have one."""
     return float(np.median(misalignments)) if len(misalignments) >= _ENOUGH_FOR_MEDIAN else NEUTRAL

@@ -61,13 +61,6 @@ def proposed_roi(coverage: FloatArray) -> FloatArray:
     return roi
 
 
-def roi_confidence(proposed: FloatArray) -> float:
-    """Σ c² / Σ c of a proposed ROI's coverage c: how covered it believes a cell to be that it points at; 0 if empty."""
-    c = np.asarray(proposed, np.float64)
-    total = float(c.sum())
-    return float((c * c).sum()) / total if total > 0 else 0.0
-
-
 def _rois(drawn: FloatArray | None, coverage: FloatArray | None) -> Iterator[tuple[RoiSource, FloatArray]]:
     """What there is to compare with, the best first."""
     if drawn is not None and drawn.any():

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from xal.arrays import Float32Array, FloatArray
 from xal.errors import BadInput, Conflict, NotFound, Unreadable
-from xal.method import misalignment
+from xal.method import acquisition, misalignment
 from xal.method.acquisition import uncertainty
 from xal.method.attention import all_maps, gradcam
 from xal.model.backbones import build_backbone, output_shape
@@ -96,7 +96,7 @@ class Prediction:
     @property
     def roi_confidence(self) -> float | None:
         """How sure the network is of the ROI it proposes."""
-        return None if self.proposed is None else misalignment.roi_confidence(self.proposed)
+        return None if self.proposed is None else acquisition.roi_confidence(self.proposed)
 
 
 def predict(network: Network, batch: Tensor, task: Task, findings: Sequence[str] | None = None) -> list[Prediction]:

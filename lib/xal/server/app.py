@@ -22,7 +22,7 @@ from xal.exchange.sending import Sending, checked_kinds
 from xal.exchange.store_copies import Rotation
 from xal.loop.auto_train import keep_conf
 from xal.loop.decisions import follow_settings, keep_conf_alpha, keep_conf_archive, keep_conf_limits
-from xal.loop.reader import reviewers_in
+from xal.loop.reader import readers_in
 from xal.loop.submission import forget_drafts
 from xal.pool.jobs import mark_as_server, reap_orphans
 from xal.pool.notes import Notes
@@ -180,7 +180,7 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
         )
         chosen, listens = self._chosen, listening()
         guard = rules(listens, chosen.insecure, chosen.allowed_hosts, chosen.allowed_origins)
-        install(self, reviewers_in(chosen.reviewers), chosen.show_patient, guard)
+        install(self, readers_in(chosen.reviewers), readers_in(chosen.outliners), chosen.show_patient, guard)
         watch.start()
         if guard.this_machine_only:
             logger.warning("other machines are refused, since there is no access control: see --conf insecure")

@@ -49,6 +49,11 @@ class Conf(Limits):
 
     If there are any, they alone withdraw or revise what others handed in, bring versions back, set α and export.
     """
+    outliners: str = ""
+    """Names of readers who are asked for outlines without a finding alone, separated by commas.
+
+    They are given the images first on which the model is sure and the ROI that it proposes is not.
+    """
     reserve_mb: int = Field(200, ge=0)
     """Megabytes: with less free space labels are still taken, but images, training, scoring and copies wait."""
     backups: int = Field(7, ge=0)

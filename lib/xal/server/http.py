@@ -129,10 +129,11 @@ def _check_writable(value: Any, depth: int = 0) -> None:
 
 
 def reader_in(request: Request, params: dict[str, Any], user: User) -> Reader:
-    """Who is asking; what `install` was told of reviewers decides whether it is one."""
+    """Who is asking; what `install` was told of reviewers and outliners decides whether it is one."""
     named = user.username if server_settings.MONAI_LABEL_AUTH_ENABLE else None
     reader = reader_of(params.get("client_id"), request.client.host if request.client else None, named)
-    return replace(reader, reviewer=reader.name in request.app.state.xal_reviewers)
+    state = request.app.state
+    return replace(reader, reviewer=reader.name in state.xal_reviewers, outliner=reader.name in state.xal_outliners)
 
 
 @contextlib.contextmanager

@@ -75,14 +75,14 @@ class App(Protocol):
     async_scoring: Callable[..., Json]
 
 
-def install(app: App, reviewers: frozenset[str], show_patient: bool, rules: Rules) -> None:
-    """Put our routes in front of MONAI Label's; `reviewers` are the readers who see everything.
+def install(app: App, reviewers: frozenset[str], outliners: frozenset[str], show_patient: bool, rules: Rules) -> None:
+    """Put our routes in front of MONAI Label's; `reviewers` see everything, `outliners` are asked for outlines alone.
 
     With `show_patient` the page may name the patient of an archive's image. `rules` say who may ask at all.
     """
     from monailabel.app import app as server
 
-    server.state.xal_reviewers = reviewers
+    server.state.xal_reviewers, server.state.xal_outliners = reviewers, outliners
     server.state.xal_show_patient = show_patient and app.archive is not None
     put_guard(server, rules)
     server.user_middleware.append(Middleware(LimitBodies, space=app.project.space))

@@ -50,10 +50,9 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
         """The best image that can be had: one that the archive cannot give keeps nobody from the next ones."""
         failed: list[Later] = []
         patience, later = Patience(), self._later.now()
+        order: Order = "telling" if self._asks_outline(reader) else self._order
         while True:
-            offer = self._project.store.queue.next_sample(
-                reader.name, self._order, self._project.task.lease_minutes * 60
-            )
+            offer = self._project.store.queue.next_sample(reader.name, order, self._project.task.lease_minutes * 60)
             if offer is None or offer.image.id in {one.image.id for one in passed_over}:
                 passed_over += [offer] if offer else []
                 if not passed_over:
@@ -77,6 +76,9 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
             elif answer.why is Why.GONE:  # since the last scan; if it returns, a scan finds it
                 self._project.store.images.mark_gone([offer.image.id])
 
+    def _asks_outline(self, reader: Reader) -> bool:
+        return reader.outliner and self._project.task.regions
+
     def _reply(self, offer: Offer, reader: Reader, row: ImageRow) -> dict[str, Any]:
         path, checksum = self._project.served(row)
         row = score_alone(self._project, row) if scores_only(self._project, reader, [row.id]) else row
@@ -94,6 +96,7 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
                 "alpha": self._project.alpha(),
                 "model_version": row.version,
                 "lease_until": offer.lease_until,
+                "asked_for": "region" if self._asks_outline(reader) else "finding",
             },
         }
         if self._share_paths and not single_slices:  # in place, a single slice lies among its like

@@ -117,8 +117,11 @@ LABEL_FILES: Step = (
 EVIDENCE: Step = (
     "ALTER TABLE readings ADD COLUMN evidence {bytes}",
     "ALTER TABLE readings ADD COLUMN coverage {bytes}",
+    "ALTER TABLE images ADD COLUMN telling FLOAT NOT NULL DEFAULT -1",
+    "CREATE INDEX images_by_telling ON images (pool, task, open, telling DESC, shuffle)",
 )
-"""Version 6: predictions keep what every rule needs; and annotations may be outlines without a finding, `region`.
+"""Version 6: predictions keep what every rule needs, images how much an outline would tell; and annotations may be
+outlines without a finding, `region`.
 
 An earlier program would take that word for a finding, so it is kept from stores that may have it.
 """

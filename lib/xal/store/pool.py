@@ -92,6 +92,7 @@ class ImageRows(Part):
             "score": UNSCORED,
             "place": NO_PLACE,
             "uncertainty": UNSCORED,
+            "telling": UNSCORED,
             "fresh": 0,
             "shuffle": shuffled(self._db.pool, self._db.task, file.id),
             "added_at": now,

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from xal.arrays import Float64Array
 from xal.errors import BadInput
-from xal.method.acquisition import score
+from xal.method.acquisition import roi_confidence, score, telling
 from xal.store.pool import ImageRows, Values, freshness, image_row
 from xal.store.rows import Candidates, ImageRow, PredictionRow
 from xal.store.schema import NO_PLACE, UNSCORED, images, predictions, versions
@@ -112,6 +112,7 @@ class Predictions(ImageRows):
                     "key": row.image,
                     "new_score": float(score(row.uncertainty, row.misalignment, alpha, neutral)),
                     "new_uncertainty": row.uncertainty,
+                    "new_telling": _telling(row),
                     "new_misalignment": row.misalignment,
                     "new_roi_source": row.roi_source,
                     "new_version": row.version,
@@ -219,6 +220,13 @@ class Predictions(ImageRows):
         query = select(predictions).where(self._db.mine(predictions), predictions.c.image == image)
         row = self._db.read(lambda c: c.execute(query).mappings().first())
         return None if row is None else _prediction(row)
+
+
+def _telling(row: PredictionRow) -> float:
+    """How much an outline would tell; nothing where a person drew one."""
+    if row.roi_source == "drawn":
+        return UNSCORED
+    return telling(row.uncertainty, 0.0 if row.proposed is None else roi_confidence(row.proposed))
 
 
 def _prediction(row: Values) -> PredictionRow:

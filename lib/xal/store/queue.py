@@ -21,6 +21,7 @@ ORDERS: dict[Order, tuple[ColumnElement[float], ...]] = {
     "xal": (images.c.place, images.c.score.desc(), images.c.shuffle),
     "uncertainty": (images.c.uncertainty.desc(), images.c.shuffle),
     "uniform": (images.c.shuffle,),
+    "telling": (images.c.telling.desc(), images.c.shuffle),
 }
 """Each is the order of an index, so that the first row of the answer is the first row that is read."""
 
@@ -31,9 +32,9 @@ class Queue(ImageRows):
     def next_sample(self, reader: str, order: Order, lease_seconds: float, now: float | None = None) -> Offer | None:
         """Give this reader the best open image that is leased to nobody; None when nothing is left.
 
-        First come images never given to this reader, by place in the line-up and score, by uncertainty, or by shuffle
-        (unscored ones after scored ones); then those given before, oldest first, which may be one this reader still
-        leases. An image that this reader has read already is never given again while its annotation stands.
+        First come images never given to this reader: by place in the line-up and score, by uncertainty, by how much an
+        outline would tell, or by shuffle; unscored ones after scored ones. Then come those given before, oldest first,
+        which may be one this reader still leases. What this reader has handed in is never given again while it stands.
 
         A reader who holds too many gives up the one held longest. Where nothing is left, but readers who never handed
         anything in hold too many together, the one of these held longest is given: names cost nothing.
@@ -46,7 +47,7 @@ class Queue(ImageRows):
             row: Values | None = connection.execute(self.new_to(reader, order, at)).mappings().first()
             turn_before = lease_before = None
             if row is None:
-                row = connection.execute(self.given_before(reader, at)).mappings().first()
+                row = connection.execute(self.given_before(reader, order, at)).mappings().first()
                 if row is not None:
                     turn_before, lease_before = self._had(connection, row["id"], reader, at)
             row = row or self._held_idly(connection, reader, at)
@@ -81,18 +82,18 @@ class Queue(ImageRows):
         return (
             select(images)
             .where(self._db.mine(images), images.c.open.is_(True))
-            .where(~self._leased(now).exists(), ~seen.exists(), ~self._read_by(reader).exists())
+            .where(~self._leased(now).exists(), ~seen.exists(), ~self._done_by(reader, order).exists())
             .order_by(*ORDERS[order])
             .limit(1)
         )
 
-    def given_before(self, reader: str, now: float) -> Query:
+    def given_before(self, reader: str, order: Order, now: float) -> Query:
         """The open image that was given to this reader longest ago."""
         return (
             select(images)
             .join(given, (given.c.image == images.c.id) & self._db.mine(given))
             .where(self._db.mine(images), given.c.reader == reader, images.c.open.is_(True))
-            .where(~self._leased(now).where(leases.c.reader != reader).exists(), ~self._read_by(reader).exists())
+            .where(~self._leased(now).where(leases.c.reader != reader).exists(), ~self._done_by(reader, order).exists())
             .order_by(given.c.turn)
             .limit(1)
         )
@@ -112,12 +113,17 @@ class Queue(ImageRows):
         return select(leases.c.image).where(self._db.mine(leases), leases.c.image == images.c.id, leases.c.until > now)
 
     def _read_by(self, reader: str) -> Query:
+        return self._done_by(reader, "xal")
+
+    def _done_by(self, reader: str, order: Order) -> Query:
+        """What this reader has handed in; of who is asked for outlines, that is these, too."""
         own = (
             (annotation_table.c.image == images.c.id)
             & (annotation_table.c.reader == reader)
             & annotation_table.c.active.is_(True)
         )
-        return select(annotation_table.c.image).where(self._db.mine(annotation_table), own, ~IS_REGION)
+        handed_in = select(annotation_table.c.image).where(self._db.mine(annotation_table), own)
+        return handed_in if order == "telling" else handed_in.where(~IS_REGION)
 
     def _give(self, connection: Connection, row: Values, reader: str, now: float, until: float) -> None:
         last = select(func.max(given.c.turn)).where(self._db.mine(given), given.c.reader == reader)

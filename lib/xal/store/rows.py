@@ -12,7 +12,7 @@ from xal.method.story import Story
 
 ImageState = Literal["ok", "unreadable", "gone", "deleted"]
 ImageStatus = Literal["waiting", "settled", "review", "excluded", "unreadable", "gone", "deleted"]
-Order = Literal["xal", "uncertainty", "uniform"]
+Order = Literal["xal", "uncertainty", "uniform", "telling"]
 Source = Literal["reader", "import"]
 VersionState = Literal["candidate", "published", "refused", "withdrawn"]
 DeliveryState = Literal["waiting", "sent", "dropped", "withdrawn", "rejected"]

@@ -153,6 +153,7 @@ images = _table(
     Column("uncertainty", Float, nullable=False),
     Column("misalignment", Float),
     Column("roi_source", Text),
+    Column("telling", Float, nullable=False),  # how much an outline would tell; UNSCORED where there is one
     Column("version", Integer),
     Column("roi_key", Text),  # the ROIs drawn by now
     Column("fresh", Integer, nullable=False),  # version of a prediction of these pixels and ROIs, 0 if there is none
@@ -166,6 +167,7 @@ Index(
 Index(
     "images_by_uncertainty", images.c.pool, images.c.task, images.c.open, images.c.uncertainty.desc(), images.c.shuffle
 )
+Index("images_by_telling", images.c.pool, images.c.task, images.c.open, images.c.telling.desc(), images.c.shuffle)
 Index(
     "images_by_source",
     images.c.pool, images.c.task, images.c.open, images.c.roi_source,

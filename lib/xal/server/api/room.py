@@ -32,6 +32,8 @@ class Room(Reply):
     findings: list[RoomFinding]
     regions: bool
     """An outline may be handed in without a finding."""
+    asked_for: Literal["finding", "region"]
+    """What this reader is asked for: a region is an outline without a finding."""
     reveal: Literal["after_submit", "always"]
     alpha: float
     reader: str
@@ -56,6 +58,7 @@ def add_routes(router: APIRouter, project: Project) -> None:
             dimensions=task.image.dimensions,
             findings=[RoomFinding(name=one.name, color=one.color, absent=one.absent) for one in task.findings],
             regions=task.regions,
+            asked_for="region" if asker.outliner and task.regions else "finding",
             reveal=task.reveal,
             alpha=project.alpha(),
             reader=asker.name,

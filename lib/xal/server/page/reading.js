@@ -137,7 +137,7 @@ const REASONS = ["wrong modality", "wrong body part", "not readable", "duplicate
 /** @typedef {Extract<Effect, { turn: number }>} Answered an effect that an event of the same turn answers */
 /** @typedef {Happening extends infer One ? (One extends { turn: number } ? Omit<One, "turn"> : never) : never} Answer that event, its turn not said */
 /** @typedef {{ state: State, effects: Effect[] }} Step */
-/** @typedef {Pick<Reply.Room, "reader" | "reviewer" | "reviewers" | "findings" | "regions" | "reveal" | "lease_minutes">} Room */
+/** @typedef {Pick<Reply.Room, "reader" | "reviewer" | "reviewers" | "findings" | "regions" | "asked_for" | "reveal" | "lease_minutes">} Room */
 /**
  * What follows from each event; `now` is in milliseconds.
  * @typedef {{ [Type in Happening["type"]]?: (state: State, event: Extract<Happening, { type: Type }>, room: Room, now: number) => Step }} Acts
@@ -328,7 +328,8 @@ function begin(state, room, refused = null) {
   const turn = state.turn + 1;
   /** @type {State} */
   const begun = { ...state, phase: "reading", turn, found: null, prolonging: false, refused, untold: refused !== null, sent: null, receipt: null };
-  const first = step(begun, { do: "begin" }, { do: "colour", finding: state.finding });
+  if (begun.finding === null && room.asked_for === "region" && mayBeRegion(begun, room)) begun.finding = REGION;
+  const first = step(begun, { do: "begin" }, { do: "colour", finding: begun.finding });
   return room.reveal === "always" ? also(first, { do: "reveal", turn, image: sure(state.image) }) : first;
 }
 
