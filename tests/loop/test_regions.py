@@ -33,6 +33,8 @@ from xal.pool.project import Project
 from xal.store.rows import ImageFile
 from xal.task import REGION, REGION_VALUE, AcquisitionSettings, BatchSettings, ReadingSettings, TrainingSettings
 
+pytestmark = pytest.mark.slow
+
 REGION_INFO = [{"name": REGION, "idx": 1}]
 ADA, BOB = Reader("ada"), Reader("bob")
 

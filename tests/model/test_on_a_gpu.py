@@ -25,7 +25,10 @@ from xal.model.network import Network, Output, load, predict, save
 
 CPU, CUDA, META = torch.device("cpu"), torch.device("cuda:0"), torch.device("meta")
 NETWORKS = [(name, dimensions) for name in ("resnet10", "densenet121", "efficientnet-b0") for dimensions in (2, 3)]
-pytestmark = pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")  # torch does, to copy one
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor"),  # torch does, to copy one
+]
 CHOSEN = 2
 """Every mask is said to choose so many images."""
 
