@@ -74,7 +74,7 @@ class Agent:
         self.said["ijk_to_ras"] = slicer.util.arrayFromVTKMatrix(matrix).tolist()
         self.said["pixels"] = slicer.util.arrayFromVolume(self.volume).T.tolist()
         self.said["blind"] = self.infer("predicted")
-        if case["region"]:
+        if case.get("region"):
             self.said["region"] = self.outline(case["region"], case["save"])
         self.said["rounds"] = []
         for number, strokes in enumerate(case["strokes"]):
