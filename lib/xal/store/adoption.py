@@ -72,7 +72,7 @@ class Adoption(Standing):
             number = self._db.insert(connection, annotation_table, values)
             self._db.log(connection, "adopt", new.reader, new.image, {"annotation": number, "revision": found.revision})
             if found.withdrawn_at is None or found.in_place_of is not None:
-                (self._settle_region if new.finding == REGION else self._settle)(connection, image, new.reader)
+                self._follow(connection, image, new)
             return self._annotation(connection, number)
 
         return self._db.write(work)
@@ -87,8 +87,7 @@ class Adoption(Standing):
             gone = {"withdrawn_at": at, "withdrawn_by": by}
             connection.execute(annotation_table.update().where(annotation_table.c.id == annotation).values(gone))
             self._db.log(connection, "withdraw", by, row.image, {"annotation": annotation, "of": row.reader})
-            image = self._row(connection, row.image, deleted=True)
-            (self._settle_region if row.finding == REGION else self._settle)(connection, image, row.reader)
+            self._follow(connection, self._row(connection, row.image, deleted=True), row)
             self._send_what_stands_again(connection, row)
             self._reject_what_was_sent(connection, row)
 

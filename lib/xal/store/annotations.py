@@ -16,6 +16,9 @@ from xal.store.settling import IS_REGION, same_pixels
 from xal.store.standing import Standing, annotation_row
 from xal.task import REGION, ReadingSettings
 
+NEVER = 0.0
+"""When Next Sample gave an image that comes behind the others for a reader who has outlined it without a finding."""
+
 
 class Annotations(Standing):
     """The part of the store that keeps what readers hand in."""
@@ -57,7 +60,7 @@ class Annotations(Standing):
             if new.source == "reader":
                 offered = self._take_back_offer(connection, new.image, new.reader, is_done=not is_region)
                 if is_region and offered is None:
-                    self._put_behind(connection, new.image, new.reader)
+                    self._note_given(connection, new.image, new.reader, NEVER)
                 self._meet(connection, new.reader, at)
                 if not is_region and (not image["labelled"] or image["required"] is None):
                     image = {**image, "required": self._required(connection, new, readings)}
@@ -69,7 +72,7 @@ class Annotations(Standing):
             kind = REGION if is_region else "submit" if new.source == "reader" else "import"
             detail = {"annotation": number, "revision": revision, "finding": new.finding, "offered_at": offered}
             self._db.log(connection, kind, new.reader, new.image, detail)
-            (self._settle_region if is_region else self._settle)(connection, image, new.reader)
+            self._follow(connection, image, new)
             return self._annotation(connection, number), True
 
         return self._db.write(work)
@@ -88,8 +91,7 @@ class Annotations(Standing):
             gone = {"withdrawn_at": time.time(), "withdrawn_by": by}
             connection.execute(annotation_table.update().where(annotation_table.c.id == annotation).values(gone))
             self._db.log(connection, "withdraw", by, row.image, {"annotation": annotation, "of": row.reader})
-            image = self._row(connection, row.image, deleted=True)
-            (self._settle_region if row.finding == REGION else self._settle)(connection, image, row.reader)
+            self._follow(connection, self._row(connection, row.image, deleted=True), row)
             self._send_what_stands_again(connection, row)
             self._reject_what_was_sent(connection, row)
             return self._annotation(connection, annotation)
@@ -169,13 +171,6 @@ class Annotations(Standing):
         if is_done:
             connection.execute(given.delete().where(offer))
         return at
-
-    def _put_behind(self, connection: Connection, image: str, reader: str) -> None:
-        """This reader is offered other images first, as if Next Sample had given this one; `at` 0 says it had not."""
-        last = select(func.max(given.c.turn)).where(self._db.mine(given), given.c.reader == reader)
-        turn = (connection.execute(last).scalar() or 0) + 1
-        row = {**self._db.scope, "image": image, "reader": reader, "turn": turn, "at": 0.0}
-        self._db.upsert(connection, given, [row])
 
     def get(self, annotation: int) -> AnnotationRow:
         """One annotation by number; NotFound if there is none."""

@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, select
+from sqlalchemy import Connection, and_, bindparam, func, select
 
 from xal.errors import NotFound
 from xal.store.engine import CHUNK, Part
 from xal.store.rows import ImageFile, ImageRow
-from xal.store.schema import NO_PLACE, UNSCORED, images, predictions, readers, tallies
+from xal.store.schema import NO_PLACE, UNSCORED, given, images, predictions, readers, tallies
 
 Values = Mapping[Any, Any]
 Bucket = tuple[str, bool, bool, bool, str]
@@ -138,6 +138,13 @@ class ImageRows(Part):
         known = select(readers.c.reader).where(self._db.mine(readers), readers.c.reader == reader)
         if connection.execute(known).first() is None:
             connection.execute(readers.insert(), {**self._db.scope, "reader": reader, "first_seen": now})
+
+    def _note_given(self, connection: Connection, image: str, reader: str, at: float) -> None:
+        """This reader was given the image last of all."""
+        last = select(func.max(given.c.turn)).where(self._db.mine(given), given.c.reader == reader)
+        turn = (connection.execute(last).scalar() or 0) + 1
+        row = {**self._db.scope, "image": image, "reader": reader, "turn": turn, "at": at}
+        self._db.upsert(connection, given, [row])
 
     def _fresh(self, connection: Connection, image: str, fingerprint: str | None, roi_key: str | None) -> int:
         """The version of the image's prediction if it is of these pixels and ROIs, else 0."""

@@ -126,11 +126,8 @@ class Queue(ImageRows):
         return handed_in if order == "telling" else handed_in.where(~IS_REGION)
 
     def _give(self, connection: Connection, row: Values, reader: str, now: float, until: float) -> None:
-        last = select(func.max(given.c.turn)).where(self._db.mine(given), given.c.reader == reader)
-        turn = (connection.execute(last).scalar() or 0) + 1
         self._hold(connection, row["id"], reader, now, until)
-        key = {**self._db.scope, "image": row["id"], "reader": reader}
-        self._db.upsert(connection, given, [{**key, "turn": turn, "at": now}])
+        self._note_given(connection, row["id"], reader, now)
 
     def _hold(self, connection: Connection, image: str, reader: str, now: float, until: float) -> None:
         """Lease the image; what this reader then holds too many of are those held longest."""

@@ -66,6 +66,10 @@ class Standing(Settling):
             self._db.log(connection, "disagreement", image=image["id"], detail={"findings": said})
         self._change(connection, [(image, values)])
 
+    def _follow(self, connection: Connection, image: Values, row: NewAnnotation | AnnotationRow) -> None:
+        """What an annotation that came or went means for its image."""
+        (self._settle_region if row.finding == REGION else self._settle)(connection, image, row.reader)
+
     def _settle_region(self, connection: Connection, image: Values, reader: str) -> None:
         """Find out which outline without a finding of this reader stands; the image is scored by it, and stays open."""
         self._choose_standing(connection, self._by(image["id"], reader) & IS_REGION)
