@@ -238,9 +238,15 @@ def test_images_that_appear_and_vanish_are_noticed(trained_room: Room, tmp_path:
     assert server.get("/datastore/image", image="dropped_in").status_code == 404
 
 
+def untouched(room: Room, first: int) -> str:
+    """A picture that nobody has handed in: other tests were given theirs by chance."""
+    taken = {row["image"] for row in room.server.get("/xal/api/annotations", withdrawn=True).json()["items"]}
+    return next(name for name in sorted(room.pictures)[first:] if name not in taken)
+
+
 def test_withdrawn_annotation_returns_the_image_and_keeps_the_file(room: Room):
     server = room.server
-    image = sorted(room.pictures)[10]
+    image = untouched(room, 10)
     number = room.hand_in(image, "regret")["xal"]["annotation"]
     assert server.get("/datastore/label", label=image, tag="final").ok
     reply = server.post(f"/xal/api/annotations/{number}/withdraw", {"client_id": "regret"})
@@ -251,8 +257,7 @@ def test_withdrawn_annotation_returns_the_image_and_keeps_the_file(room: Room):
 
 
 def test_every_revision_and_reader_is_kept(room: Room):
-    taken = {row["image"] for row in room.server.get("/xal/api/annotations", withdrawn=True).json()["items"]}
-    image = next(name for name in sorted(room.pictures)[12:] if name not in taken)  # others were given theirs by chance
+    image = untouched(room, 12)
     first = room.hand_in(image, "ada")["xal"]
     again = room.hand_in(image, "ada")["xal"]
     assert again["annotation"] == first["annotation"], "the same bytes are the same submission"
