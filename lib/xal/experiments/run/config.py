@@ -36,6 +36,8 @@ class Arm(Settings):
     """The share of each batch whose ROIs are drawn; of the other images training has the finding alone."""
     outline: Literal["chance", "misalignment"] = "chance"
     """Which share: any, or the images that the model before them had most misaligned (of the start set any)."""
+    outlined_before: float = Field(0.0, ge=0, le=1)
+    """The share of the pool's lesions that were outlined before anything is chosen: their true ROI counts as drawn."""
     seeds: int | None = Field(None, ge=1)
     """Seeds 0, 1, …; the simulation's number unless said."""
     everything: bool = False
@@ -48,6 +50,14 @@ class Arm(Settings):
             raise ValueError(f"there is no such method; known are {', '.join(METHODS)}")
         return method
 
+    @model_validator(mode="after")
+    def _one_kind_of_roi(self) -> Arm:
+        if self.outlined_before and self.roi != "proposed":
+            raise ValueError(
+                f"outlined_before is about true ROIs beside those that stand in, and roi: {self.roi} has none"
+            )
+        return self
+
     @field_validator("task")
     @classmethod
     def _reset(cls, task: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -55,6 +65,15 @@ class Arm(Settings):
         if isinstance(training, Mapping) and training.get("start") == "warm":
             raise ValueError(_NO_WARM_START)
         return task
+
+
+class Shortcut(Settings):
+    """A pattern beside the lesion, in every image: in the test set it says nothing, in all others it mostly does."""
+
+    agreement: float = Field(ge=0, le=1)
+    """The share of images whose pattern is that of their finding; in the others it is that of another one."""
+    side: float = Field(0.2, ge=0.05, le=0.4)
+    """Of the pattern, in sides of the image."""
 
 
 class DataSet(Settings):
@@ -103,6 +122,8 @@ class Simulation(Settings):
     """Share of the groups from which the validation images are taken; their other images are not used at all."""
     test_share: float = Field(0.3, gt=0, lt=0.8)
     """Share of the images that judge, in whole groups: the same ones for all arms and seeds."""
+    shortcut: Shortcut | None = None
+    """What the images are given to be misled by."""
     roi_cost: float = Field(2.0, ge=0)
     """What outlining an ROI costs, in labels."""
     seeds: int = Field(5, ge=1)

@@ -20,6 +20,7 @@ def run_digest(plan: Simulation, arm: str, task: Task, data: str) -> str:
         "data": data,
         "plan": {name: getattr(plan, name) for name in _DECIDES},
         "arm": [chosen.method, chosen.roi, chosen.everything, *_outlines(chosen)],
+        **_later(plan, chosen),
         "task": _task(task),
     }
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
@@ -36,6 +37,12 @@ def _task(task: Task) -> dict[str, Any]:
     if acquisition["stand_in_by"] is None:
         del acquisition["stand_in_by"]
     return decides
+
+
+def _later(plan: Simulation, arm: Arm) -> dict[str, Any]:
+    """What the first rows did not know, where it is used."""
+    shortcut = {} if plan.shortcut is None else {"shortcut": plan.shortcut.model_dump(mode="json")}
+    return {**shortcut, **({"outlined_before": arm.outlined_before} if arm.outlined_before else {})}
 
 
 def _outlines(arm: Arm) -> list[float | str]:

@@ -10,12 +10,14 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from xal.arrays import Float64Array
+from xal.arrays import Float64Array, IntArray
 from xal.experiments.run.predictions import PoolPredictions
-from xal.experiments.run.rows import Attention, Pool, Reliability
+from xal.experiments.run.prepared import Prepared
+from xal.experiments.run.rows import Attention, OfPattern, Pool, Reliability
+from xal.experiments.run.shortcut import contradicting
 from xal.method.attention import area_average, energy_in_roi, pointing_game, soft_dice, upsample
 from xal.model.calibration import reliability
-from xal.model.judging import Case, Evaluation, evaluate
+from xal.model.judging import Case, Evaluation, evaluate, roc_area
 from xal.model.network import BATCH, Network, build, predict
 from xal.rounding import ROUNDING, levels
 from xal.task import Task
@@ -54,8 +56,20 @@ def attention(evaluation: Evaluation, network: Network, cases: Sequence[Case], t
     )
 
 
-def of_pool(pool: PoolPredictions, task: Task) -> Pool:
-    """What the model says of the images that nobody has read."""
+def of_pattern(evaluation: Evaluation, test: IntArray, picked: IntArray, data: Prepared) -> OfPattern | None:
+    """What the patterns did to the test set, and how many of the chosen images contradict theirs."""
+    if data.patterns is None:
+        return None
+    against, right = contradicting(data, test), evaluation.correct
+    contradicted, agreeing = (float(right[part].mean()) if part.any() else None for part in (against, ~against))
+    return OfPattern(contradicted=contradicted, agreeing=agreeing, chosen=float(contradicting(data, picked).mean()))
+
+
+def of_pool(pool: PoolPredictions, task: Task, left: IntArray, data: Prepared) -> Pool:
+    """What the model says of the images that nobody has read: those `left`."""
+    named = np.array([task.index(prediction.finding) for prediction in pool.predictions], np.int64)
+    wrong = named != data.findings[left]
+    sure = np.argsort(levels(pool.uncertainty), kind="stable")[: len(wrong) // 2]
     scores = pool.scores(task.acquisition.alpha)
     outlined = pool.areas > 0
     return Pool(
@@ -66,6 +80,9 @@ def of_pool(pool: PoolPredictions, task: Task) -> Pool:
         roi_dice=None if np.isnan(pool.roi_dice).all() else float(np.nanmean(pool.roi_dice)),
         roi_confidence=correlation(pool.roi_confidence, pool.roi_dice),
         by_area=_by_area(scores[outlined], pool.areas[outlined]),
+        surely_wrong=float(wrong[sure].mean()) if len(sure) else None,
+        uncertainty_finds=roc_area(pool.uncertainty, wrong),
+        contradicting=float(contradicting(data, left).mean()) if data.patterns is not None and len(left) else None,
     )
 
 

@@ -17,6 +17,8 @@ from xal.method.attention import area_average, soft_dice
 from xal.model.network import BATCH, Network, Prediction, misalignment_of, predict
 from xal.task import Task
 
+_NOBODY: IntArray = np.empty(0, np.int64)
+
 
 @dataclass(frozen=True)
 class PoolPredictions:
@@ -52,16 +54,30 @@ class PoolPredictions:
 
 
 def predict_pool(
-    network: Network, data: Prepared, positions: IntArray, kind: RoiKind, task: Task, seed: int, device: torch.device
+    network: Network,
+    data: Prepared,
+    positions: IntArray,
+    kind: RoiKind,
+    task: Task,
+    seed: int,
+    device: torch.device,
+    outlined: IntArray = _NOBODY,
 ) -> PoolPredictions:
-    """Predict the images at these positions and compare the attention with ROIs of this kind."""
+    """Predict the images at these positions and compare the attention with ROIs of this kind.
+
+    Of those that are `outlined` the true ROI counts as drawn.
+    """
     network.to(device)
     predictions: list[Prediction] = []
     for start in range(0, len(positions), BATCH):
-        images = torch.from_numpy(data.images[positions[start : start + BATCH]])
+        images = torch.from_numpy(data.inputs(positions[start : start + BATCH]))
         predictions += predict(network, images, task)
     wrong = _wrong_rois(kind, data, network.feature_grid, seed)
-    rois = [wrong(position) for position in positions.tolist()] if wrong else None
+    drawn = frozenset(outlined.tolist())
+    rois = [
+        wrong(position) if wrong else data.rois[position] if position in drawn else None
+        for position in positions.tolist()
+    ]
     oracle = _oracle(predictions, data, positions, task)
     return PoolPredictions(
         predictions=predictions,
@@ -80,12 +96,12 @@ def _neutral(misalignments: Float64Array) -> float:
     return acquisition.neutral(misalignments[~np.isnan(misalignments)])
 
 
-def _misalignments(predictions: Sequence[Prediction], rois: Sequence[Float32Array] | None, task: Task) -> Float64Array:
-    """With these ROIs, or where they are None with the proposed ones."""
+def _misalignments(predictions: Sequence[Prediction], rois: Sequence[Float32Array | None], task: Task) -> Float64Array:
+    """With these ROIs; where one is None, with what stands in for it."""
     values = []
-    for i, prediction in enumerate(predictions):
-        known = prediction if rois is None else replace(prediction, coverage=None)
-        found = misalignment_of(known, None if rois is None else rois[i], task)
+    for prediction, roi in zip(predictions, rois, strict=True):
+        known = prediction if roi is None else replace(prediction, coverage=None)
+        found = misalignment_of(known, roi, task)
         values.append(np.nan if found.value is None else found.value)
     return np.array(values, np.float64)
 

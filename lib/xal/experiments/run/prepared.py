@@ -24,6 +24,7 @@ from tqdm import tqdm
 from xal.arrays import IntArray
 from xal.datasets.truth import MASKS, TRUTH, TRUTH_FOLDER, Known, read_truth
 from xal.errors import XalError
+from xal.experiments.run.patterns import Patterns
 from xal.imaging.geometry import prepare, roi_to_grid
 from xal.imaging.images import read_image
 from xal.model.judging import Case
@@ -47,12 +48,20 @@ class Prepared:
     task: Task
     digest: str
     """Of the truth and of how images are prepared."""
+    patterns: Patterns | None = None
+    """What is drawn into the images."""
+
+    def inputs(self, positions: IntArray) -> npt.NDArray[np.float32]:
+        """(n, C, *size): these images, as the network sees them."""
+        images = self.images[positions]
+        return images if self.patterns is None else self.patterns.drawn(images, positions)
 
     def case(self, position: int) -> Case:
         """One image with its truth."""
         roi = torch.from_numpy(self.rois[position])
         finding = self.task.finding_names[self.findings[position]]
-        return Case(self.ids[position], torch.from_numpy(self.images[position]), finding, roi if roi.any() else None)
+        image = torch.from_numpy(self.inputs(np.array([position]))[0])
+        return Case(self.ids[position], image, finding, roi if roi.any() else None)
 
     def cases(self, positions: IntArray, drawn: IntArray | None = None) -> Sequence[Case]:
         """Some of the images, each read when it is asked for; with the ROIs of those in `drawn`, or with all."""

@@ -73,6 +73,23 @@ class Pool(_Row):
     """Correlation of the confidence in proposed ROIs with their Dice."""
     by_area: tuple[tuple[float | None, float | None, int], ...] = ()
     """Deciles of ROI area: mean share of the image, mean score, count."""
+    surely_wrong: float | None = None
+    """The share of wrongly named images in the half of which the model is surer."""
+    uncertainty_finds: float | None = None
+    """How well uncertainty finds the wrongly named images: area under the ROC curve, 0.5 by chance."""
+    contradicting: float | None = None
+    """The share of images whose pattern is another finding's."""
+
+
+class OfPattern(_Row):
+    """Where a shortcut was put into the images: how the test set is named, and what was chosen."""
+
+    contradicted: float | None
+    """Accuracy where the pattern is another finding's."""
+    agreeing: float | None
+    """Accuracy where it is the finding's own."""
+    chosen: float
+    """The share of what was labelled before this training whose pattern is another finding's."""
 
 
 class Seconds(_Row):
@@ -105,6 +122,7 @@ class Round(_Row):
     attention: Attention | None = None
     reliability: Reliability | None = None
     pool: Pool | None = None
+    shortcut: OfPattern | None = None
     seconds: Seconds = Seconds()
     epochs: int = 0
     commit: str = ""

@@ -24,6 +24,7 @@ from xal.experiments.run.first_choices import write_look
 from xal.experiments.run.predictions import PoolPredictions, predict_pool
 from xal.experiments.run.prepared import Prepared
 from xal.experiments.run.rows import End, Header, Round, Seconds, append, read_run, run_file
+from xal.experiments.run.shortcut import with_shortcut
 from xal.experiments.run.split import Split, split
 from xal.method.rivals import METHODS, Candidates, Setting
 from xal.model.judging import evaluate
@@ -37,6 +38,8 @@ STARTS = ".starts"
 
 _OUTLINES = 1
 """Which ROIs are drawn is left to a chance of its own, so that arms choose their images by the same one."""
+_OUTLINED_BEFORE = 20260215
+"""Another one, beside a seed."""
 
 Report = Callable[[int, float, str], None]
 """Round, how much of it is done, and what is being done."""
@@ -90,7 +93,10 @@ class _Run:
         self.device = torch.device(job.device)
         self.file = run_file(job.folder, job.arm, job.seed)
         self.split: Split = split(data.findings, data.groups, job.plan, job.seed)
-        self.test = data.cases(self.split.test)
+        if job.plan.shortcut is not None:
+            self.data = with_shortcut(data, job.plan.shortcut, self.split.test)
+        self.known_before = outlined_before(self.data, self.split, self.arm, job.seed)
+        self.test = self.data.cases(self.split.test)
         self.began = time.monotonic()
 
     def run(self) -> None:
@@ -120,13 +126,15 @@ class _Run:
         seconds = {"train": clock.lap()}
         left = np.setdiff1d(np.union1d(self.split.start, self.split.pool), labelled)
         self.report(number, 0.85, "predicting")
-        pool = predict_pool(network, self.data, left, self.arm.roi, self.task, self.job.seed, self.device)
+        pool = predict_pool(
+            network, self.data, left, self.arm.roi, self.task, self.job.seed, self.device, self.known_before
+        )
         seconds["read"] = clock.lap()
         chosen = self._choose(number, network, labelled, left, pool)
         seconds["select"] = clock.lap()
         if not measured:
             self.report(number, 0.9, "measuring")
-            row = self._measure(number, network, labelled, drawn, batch, pool)
+            row = self._measure(number, network, labelled, drawn, batch, pool, left)
             seconds["evaluate"] = clock.lap()
             self._look(number, chosen, left, pool)
             append(self.file, row.model_copy(update={"seconds": Seconds(**seconds), "epochs": epochs}))
@@ -195,7 +203,14 @@ class _Run:
         return chosen
 
     def _measure(
-        self, number: int, network: Network, labelled: IntArray, drawn: IntArray, batch: _Batch, pool: PoolPredictions
+        self,
+        number: int,
+        network: Network,
+        labelled: IntArray,
+        drawn: IntArray,
+        batch: _Batch,
+        pool: PoolPredictions,
+        left: IntArray,
     ) -> Round:
         evaluation = evaluate(network, self.task, self.test, self.device)
         learnt_from = self.task.training.guidance > 0 or self.task.training.roi > 0
@@ -211,7 +226,8 @@ class _Run:
             torch=torch.__version__,
             **measures.of_test(evaluation),
             attention=measures.attention(evaluation, network, self.test, self.task),
-            pool=measures.of_pool(pool, self.task),
+            pool=measures.of_pool(pool, self.task, left, self.data),
+            shortcut=measures.of_pattern(evaluation, self.split.test, batch.picked, self.data),
         )
 
     def _look(self, number: int, chosen: IntArray, left: IntArray, pool: PoolPredictions) -> None:
@@ -232,6 +248,14 @@ class _Run:
             images={"total": len(self.data.ids), **sizes},
             baselines=measures.baselines(self.test, self.task, self.device),
         )
+
+
+def outlined_before(data: Prepared, parts: Split, arm: Arm, seed: int) -> IntArray:
+    """The lesions of the pool that are outlined before anything is chosen; more of them include the fewer."""
+    lesions = parts.pool[data.areas[parts.pool] > 0]
+    order = np.random.default_rng([seed, _OUTLINED_BEFORE]).permutation(lesions)
+    outlined: IntArray = order[: round(arm.outlined_before * len(lesions))]
+    return outlined
 
 
 def drawn_of(picked: IntArray, share: float, rng: np.random.Generator, wrong: Float64Array | None = None) -> IntArray:
