@@ -70,6 +70,11 @@ declare namespace Reply {
   interface Asked {
     client_id?: string | null;
   }
+  /** Another way of choosing images. */
+  interface ChosenMethod {
+    client_id?: string | null;
+    method: "xal" | "xal_evidence" | "entropy" | "margin" | "uniform" | "bald" | "badge" | "k_center" | "coverage";
+  }
   /** An annotation whose label file is missing or was changed; its finding, reader and time are known all the same. */
   interface DamagedLabel {
     annotation: number;
@@ -146,6 +151,10 @@ declare namespace Reply {
     image: string;
     reader: string;
     until: number;
+  }
+  /** The method in use. */
+  interface MethodReply {
+    method: "xal" | "xal_evidence" | "entropy" | "margin" | "uniform" | "bald" | "badge" | "k_center" | "coverage";
   }
   interface PageOf_Annotation {
     items: Annotation[];
@@ -247,6 +256,7 @@ declare namespace Reply {
     dimensions: 2 | 3;
     findings: RoomFinding[];
     lease_minutes: number;
+    methods: ("xal" | "xal_evidence" | "entropy" | "margin" | "uniform" | "bald" | "badge" | "k_center" | "coverage")[];
     pool: string;
     reader: string;
     regions: boolean;
@@ -294,7 +304,9 @@ declare namespace Reply {
     images: number;
     jobs: Job[];
     leases: number;
+    lined_up: boolean;
     looked_at: number;
+    method: "xal" | "xal_evidence" | "entropy" | "margin" | "uniform" | "bald" | "badge" | "k_center" | "coverage";
     model_version: number | null;
     next_training: number | null;
     open: number;
@@ -320,6 +332,7 @@ declare namespace Reply {
     alpha: number;
     attention_version: number | null;
     chosen: boolean;
+    chosen_by: string | null;
     energy: number | null;
     finding: string;
     misalignment: number | null;

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -220,6 +220,15 @@ class BatchSettings(Settings):
         return self.rule == "top" and not self.balance
 
 
+Method = Literal["xal", "xal_evidence", "entropy", "margin", "uniform", "bald", "badge", "k_center", "coverage"]
+"""How images are chosen."""
+COMPARING: tuple[Method, ...] = ("xal", "xal_evidence")
+"""Those that look at ROIs."""
+BATCHES: tuple[Method, ...] = ("bald", "badge", "k_center", "coverage")
+"""Those that take more than what is kept of each image: they are lined up by a scoring run."""
+
+NO_BALD = "method bald measures what random dropout changes, so it needs network.dropout above 0"
+
 Compared = Literal["dice", "evidence"]
 """How attention and ROI are compared."""
 
@@ -237,6 +246,9 @@ def _listed(value: object) -> object:
 class AcquisitionSettings(Settings):
     """How the next image is chosen."""
 
+    method: Method = "xal"
+    """xal: the score; xal_evidence: the score with `misalignment: evidence`; entropy and margin: where the model is
+    unsure; uniform: by chance; bald, badge, k_center, coverage: as they are known."""
     alpha: Share = 0.5
     """score = alpha · uncertainty + (1 − alpha) · misalignment."""
     misalignment: Annotated[Compared, BeforeValidator(_as_dice)] = "dice"
@@ -310,7 +322,14 @@ class Task(Settings):
         absent = [finding.name for finding in self.findings if finding.absent]
         if len(absent) > 1:
             raise ValueError(f"at most one finding may be absent, not {absent}")
+        if self.acquisition.method not in self.methods:
+            raise ValueError(NO_BALD)
         return self
+
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """Those by which its images can be chosen."""
+        return tuple(one for one in get_args(Method) if one != "bald" or self.network.dropout > 0)
 
     @property
     def finding_names(self) -> tuple[str, ...]:

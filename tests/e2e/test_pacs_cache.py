@@ -88,7 +88,7 @@ def test_the_head_and_what_is_being_read_stay_while_the_whole_archive_goes_by(
     project = on_archive(room=6)
     keeping = Prefetch(project)
     for _ in range(given):  # of which only the last is not at the head
-        offer = project.store.queue.next_sample("ada", "xal", lease)
+        offer = project.store.queue.next_sample("ada", "queue", lease)
     keeping.keep()
     important = [offer.image.id, *(row.id for row in project.store.queue.head(2))]
     for row in project.store.images.find():  # as reading ahead and scoring do

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.pools import FINDINGS, Picture, write_label, write_pool, write_task
+from xal.loop.rules import rule
 from xal.loop.submission import Receipt, Submission, submit
 from xal.pool.project import Project
 from xal.store.rows import PredictionRow
@@ -68,5 +69,5 @@ class Local:
             "attention": attention,
         }
         row = PredictionRow(image=image, version=version, finding=finding, **{**values, **other})
-        store.predictions.save([row], self.project.alpha(), 0.5)
+        store.predictions.save([row], rule(self.project))
         return row

@@ -12,6 +12,7 @@ import SimpleITK as sitk  # noqa: N813
 from harness.pools import FINDINGS
 from harness.room import Room, open_room, store_of
 from xal.store import PredictionRow
+from xal.store.rows import Rule
 
 DOUBTED, FAR, CONTESTED, SECOND = (f"picture_{number:04d}" for number in (12, 13, 14, 15))
 AGREED, LENT = "picture_0000", "picture_0016"
@@ -83,5 +84,5 @@ def say(room: Room, image: str, finding: str) -> None:
         attention=attention,
     )
     store = store_of(room.server, "tiny")
-    store.predictions.save([row], 0.5, 0.5)
+    store.predictions.save([row], Rule())
     store.close()

@@ -11,6 +11,7 @@ import numpy as np
 from harness.pools import FINDINGS, Picture, write_label, write_pool, write_task
 from harness.server import Server
 from xal.store import PredictionRow, Store
+from xal.store.rows import Rule
 
 VOLUME_TASK = """\
 name: blobs
@@ -78,5 +79,5 @@ def looked_at_a_corner(server: Server, image: str) -> None:
         roi_source="proposed",
         attention=attention,
     )
-    store.predictions.save([prediction], 0.5, 0.5)
+    store.predictions.save([prediction], Rule())
     store.close()

@@ -49,7 +49,7 @@ def made(trained: Local) -> Callable[..., Local]:
 
 
 def given(local: Local, count: int) -> list[str]:
-    offers = [local.project.store.queue.next_sample("ada", "xal", 60) for _ in range(count)]
+    offers = [local.project.store.queue.next_sample("ada", "queue", 60) for _ in range(count)]
     return [offer.image.id for offer in offers if offer is not None]
 
 
@@ -269,7 +269,7 @@ def test_with_a_damaged_model_the_score_alone_decides(
     (local.project.workspace.state / version.path).write_bytes(b"damaged")
     again = Project.open(local.task, str(local.studies))
     order(again, version.version)
-    assert "the score alone decides" in caplog.text
+    assert "each image is ranked by itself" in caplog.text
     assert [row.id for row in again.store.queue.head(42)] == by_score(local)
 
 

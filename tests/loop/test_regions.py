@@ -30,7 +30,7 @@ from xal.method.acquisition import neutral
 from xal.pool.label_files import record_of
 from xal.pool.notes import note_withdrawn
 from xal.pool.project import Project
-from xal.store.rows import ImageFile
+from xal.store.rows import ImageFile, Rule
 from xal.task import REGION, REGION_VALUE, AcquisitionSettings, BatchSettings, ReadingSettings, TrainingSettings
 
 pytestmark = pytest.mark.slow
@@ -192,16 +192,16 @@ def test_the_drawer_stays_blind_and_nobody_else_is_told(local: Local):
 
 def test_the_image_comes_to_others_and_to_the_drawer_later(local: Local):
     store = local.project.store
-    given = store.queue.next_sample("ada", "xal", 3600).image.id
+    given = store.queue.next_sample("ada", "queue", 3600).image.id
     outline(local, given, "ada", of=waiting(local))
     assert store.queue.leased_by(given) is None
-    mine = [store.queue.next_sample("ada", "xal", 3600).image.id for _ in range(20)]
+    mine = [store.queue.next_sample("ada", "queue", 3600).image.id for _ in range(20)]
     assert given not in mine
     for image in mine:
         store.queue.release(image, "ada")
-    assert given in [store.queue.next_sample("bob", "xal", 3600).image.id for _ in range(21)]
+    assert given in [store.queue.next_sample("bob", "queue", 3600).image.id for _ in range(21)]
     store.queue.release(given, "bob")
-    assert store.queue.next_sample("ada", "xal", 3600).image.id == given, "it was given longest ago"
+    assert store.queue.next_sample("ada", "queue", 3600).image.id == given, "it was given longest ago"
 
 
 def test_an_image_that_was_taken_by_name_and_outlined_comes_behind_the_others(local: Local):
@@ -210,7 +210,7 @@ def test_an_image_that_was_taken_by_name_and_outlined_comes_behind_the_others(lo
     store.queue.lease(best, "ada", 3600)
     outline(local, best, "ada", of=waiting(local))
     assert not store.annotations.was_given(best, "ada"), "Next Sample did not choose it"
-    given = [store.queue.next_sample("ada", "xal", 3600).image.id for _ in range(21)]
+    given = [store.queue.next_sample("ada", "queue", 3600).image.id for _ in range(21)]
     assert given[-1] == best
 
 
@@ -276,7 +276,7 @@ def test_before_any_model_and_with_an_older_prediction_the_outline_waits_for_sco
     assert fresh.project.store.images.get(fresh.ids[0]).open
     image, store = waiting(local), local.project.store
     old = replace(store.predictions.get(image), evidence=None)
-    store.predictions.save([old], 0.5, 0.5)
+    store.predictions.save([old], Rule())
     outline(local, image)
     assert store.predictions.stale_count(1) == 1
 
@@ -300,7 +300,7 @@ def test_in_a_pool_of_ten_thousand_the_image_has_its_new_place_within_two_second
         replace(known, image=name, fingerprint="", uncertainty=u, misalignment=m)
         for name, u, m in zip(others, rng.random(10_000), rng.random(10_000), strict=True)
     ]
-    store.predictions.save(made, 0.5, 0.5)
+    store.predictions.save(made, Rule())
     store.predictions.line_up(others[:100])
     before = store.images.get(image)
     began = time.perf_counter()
@@ -343,7 +343,7 @@ def test_a_changed_rule_ranks_the_pool_anew_without_the_network(
 def test_what_an_earlier_program_kept_too_little_of_is_read_again(local: Local):
     store = local.project.store
     old = [replace(store.predictions.get(name), evidence=None) for name in local.ids[24:27]]
-    store.predictions.save(old, 0.5, 0.5)
+    store.predictions.save(old, Rule())
     store.settings.set("compared_by", None, by="test")
     compare_anew(local.project, 1)
     assert [row.id for row, _ in store.predictions.stale(1, 10)] == local.ids[24:27]

@@ -13,6 +13,7 @@ from xal.errors import Conflict
 from xal.imaging.images import write_label
 from xal.loop.submission import Submission, parse_submission, submit
 from xal.store import AnnotationRow, PredictionRow
+from xal.store.rows import Rule
 
 
 @pytest.fixture
@@ -78,8 +79,8 @@ def test_the_story_says_whether_next_sample_gave_the_image(local: Local):
             roi_source="proposed",
             attention=np.full((4, 4), 0.5, np.float32),
         )
-        store.predictions.save([reading], 0.5, 0.5)
-    offer = store.queue.next_sample("ada", "xal", 60)
+        store.predictions.save([reading], Rule())
+    offer = store.queue.next_sample("ada", "queue", 60)
     assert offer is not None
     other = next(image for image in local.ids if image != offer.image.id)
     given, picked = local.hand_in(offer.image.id).annotation, local.hand_in(other).annotation
@@ -89,7 +90,7 @@ def test_the_story_says_whether_next_sample_gave_the_image(local: Local):
 
 
 def test_there_is_no_story_where_no_model_had_looked(local: Local):
-    local.project.store.queue.next_sample("ada", "xal", 60)
+    local.project.store.queue.next_sample("ada", "queue", 60)
     assert local.hand_in(local.ids[0]).annotation.story is None
 
 

@@ -56,7 +56,7 @@ def test_a_reader_is_told_where_the_model_looked_instead(local: Local):
 def test_an_image_of_the_queue_was_chosen(local: Local):
     for image in local.ids:
         local.model_read(image)
-    offer = local.project.store.queue.next_sample("ada", "xal", 60)
+    offer = local.project.store.queue.next_sample("ada", "queue", 60)
     assert offer is not None
     local.hand_in(offer.image.id)
     assert told(local, offer.image.id).thought.chosen

@@ -12,9 +12,10 @@ from sqlalchemy import select
 
 from xal.store import AnnotationRow, ImageFile, NewAnnotation, PredictionRow, Store
 from xal.store.pool import bucket, freshness, is_open, status_of
+from xal.store.rows import Rule
 from xal.store.schema import annotation_table, images, outlines, predictions, tallies
 from xal.store.settling import same_pixels
-from xal.task import ReadingSettings
+from xal.task import REGION, ReadingSettings
 
 ONCE = ReadingSettings(per_image=1, double=0)
 TWICE = ReadingSettings(per_image=2, double=0)
@@ -72,7 +73,7 @@ def know(store: Store, *ids: str) -> None:
 
 def score(store: Store, **scores: float) -> None:
     """Give images these uncertainties, and misalignments that rank them the other way round."""
-    store.predictions.save([prediction(name, uncertainty=u, misalignment=u) for name, u in scores.items()], 0.5, 0.5)
+    store.predictions.save([prediction(name, uncertainty=u, misalignment=u) for name, u in scores.items()], Rule())
 
 
 def write_file(path: Path, content: str) -> None:
@@ -104,6 +105,7 @@ def assert_consistent(store: Store) -> None:
         if row["withdrawn_at"] is None
     }
     assert {row["id"] for row in labels if row["active"]} == set(standing.values())
+    findings = {row["image"] for row in labels if row["active"] and row["finding"] != REGION}
     for row in rows:
         active = [a for a in labels if a["image"] == row["id"] and a["active"]]
         counting = [a for a in active if same_pixels(a["fingerprint"], row["fingerprint"])]
@@ -114,7 +116,7 @@ def assert_consistent(store: Store) -> None:
         outlined = [o for o in found if o["image"] == row["id"] and same_pixels(o["fingerprint"], row["fingerprint"])]
         key = " ".join(rois or sorted(o["origin"] for o in outlined)) or None
         assert (row["open"], row["status"]) == (is_open(row), status_of(row))
-        assert row["labelled"] == any(image == row["id"] for image, _ in standing)
+        assert row["labelled"] == (row["id"] in findings)
         assert row["roi_key"] == key
         own = read.get(row["id"])
         assert row["fresh"] == (freshness(own, row["fingerprint"], key) if own else 0)

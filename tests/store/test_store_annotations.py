@@ -10,6 +10,7 @@ from store_helpers import ONCE, TWICE, assert_consistent, files, know, names, ne
 from xal.errors import BadInput, Conflict, NotFound
 from xal.method.story import Story
 from xal.store import NewAnnotation
+from xal.store.rows import Rule
 from xal.store.settling import agreed
 from xal.store.standing import read_twice
 
@@ -89,7 +90,7 @@ def test_a_new_revision_replaces_the_earlier_one_of_its_reader_only(store):
 
 def test_a_label_file_that_cannot_be_written_leaves_no_trace(store):
     store.images.put(files(["a"]))
-    store.queue.next_sample("ann", "xal", 60)
+    store.queue.next_sample("ann", "queue", 60)
     before = (store.images.counts(), store.events.read(), store.queue.leases(), store.images.get("a"))
 
     def disk_full(revision: int) -> str:
@@ -126,7 +127,7 @@ def test_a_withdrawn_annotation_stays_and_its_image_returns_to_the_pool(store):
     assert store.annotations.find("a") == []
     assert store.annotations.latest("a") is None
     assert store.annotations.find("a", active_only=False) == [gone]
-    assert store.queue.next_sample("ann", "xal", 60).image.id == "a"
+    assert store.queue.next_sample("ann", "queue", 60).image.id == "a"
     with pytest.raises(NotFound, match="annotation 99"):
         store.annotations.withdraw(99, "reviewer")
 
@@ -229,8 +230,8 @@ def test_withdrawing_one_of_two_readings_opens_the_image_for_another(store):
     row = submit(store, "a", "bob", how=TWICE)
     store.annotations.withdraw(row.id, "bob")
     assert (store.images.get("a").finding, store.images.get("a").open) == (None, True)
-    assert store.queue.next_sample("ann", "xal", 60) is None
-    assert store.queue.next_sample("bob", "xal", 60).image.id == "a"
+    assert store.queue.next_sample("ann", "queue", 60) is None
+    assert store.queue.next_sample("bob", "queue", 60).image.id == "a"
 
 
 def test_a_late_second_opinion_that_contradicts_unsettles_the_image(store):
@@ -296,12 +297,12 @@ def test_drawn_rois_are_those_of_standing_annotations_with_voxels(store):
 def test_a_drawn_roi_makes_the_reading_of_an_open_image_stale(store):
     store.images.put(files(["a"]))
     know(store, "a")
-    store.predictions.save([prediction("a")], 0.5, 0.5)
+    store.predictions.save([prediction("a")], Rule())
     assert store.predictions.stale_count(1) == 0
     row = submit(store, "a", how=TWICE)
     [(image, roi_key)] = store.predictions.stale(1, 10)
     assert (image.id, roi_key) == ("a", f"{row.id}.1")
-    store.predictions.save([prediction("a", roi_key=roi_key, roi_source="drawn")], 0.5, 0.5)
+    store.predictions.save([prediction("a", roi_key=roi_key, roi_source="drawn")], Rule())
     assert store.predictions.stale_count(1) == 0
     store.annotations.withdraw(row.id, "ann")
     assert store.predictions.stale(1, 10)[0][1] is None
@@ -309,7 +310,7 @@ def test_a_drawn_roi_makes_the_reading_of_an_open_image_stale(store):
 
 def test_a_submit_tells_when_the_image_was_given(store):
     store.images.put(files(["a"]))
-    store.queue.next_sample("ann", "xal", 60, now=1000)
+    store.queue.next_sample("ann", "queue", 60, now=1000)
     row, _ = store.annotations.add(new("a"), lambda revision: "path", ONCE, now=1042)
     detail = {"annotation": row.id, "revision": 1, "finding": "glioma", "offered_at": 1000}
     assert store.events.read()[-1].detail == detail
@@ -321,8 +322,8 @@ def test_sixty_submits_beside_a_scoring_job_are_all_complete(store):
 
     def keep_scoring() -> None:
         while not stop.is_set():
-            store.predictions.save([prediction(name) for name in names(200)[100:132]], 0.5, 0.5)
-            store.predictions.rerank(0.5, 0.5)
+            store.predictions.save([prediction(name) for name in names(200)[100:132]], Rule())
+            store.predictions.rerank(Rule())
 
     scoring = threading.Thread(target=keep_scoring)
     readers = [

@@ -15,6 +15,7 @@ from store_helpers import ONCE, assert_consistent, files, names, new, prediction
 
 from xal.errors import Full
 from xal.store import Store
+from xal.store.rows import Rule
 
 
 def _work_until_killed(url: str, folder: Path, reader: str, acknowledged: Path) -> None:
@@ -22,7 +23,7 @@ def _work_until_killed(url: str, folder: Path, reader: str, acknowledged: Path) 
     store = Store.open(url, "pool", "task")
     with acknowledged.open("ab", buffering=0) as notes:
         while True:
-            offer = store.queue.next_sample(reader, "xal", 3600)
+            offer = store.queue.next_sample(reader, "queue", 3600)
             if offer is None:
                 return
             image = offer.image.id
@@ -34,7 +35,7 @@ def _work_until_killed(url: str, folder: Path, reader: str, acknowledged: Path) 
 
             row, _ = store.annotations.add(new(image, reader), write, ONCE)
             notes.write(f"{row.id} {image}\n".encode())
-            store.predictions.save([prediction(image)], 0.5, 0.5)
+            store.predictions.save([prediction(image)], Rule())
             if row.id % 5 == 0:
                 store.annotations.withdraw(row.id, reader)
 
@@ -67,7 +68,7 @@ def test_killed_writers_lose_nothing_and_leave_nothing_half_done(url, store, tmp
     submits = [event.detail["annotation"] for event in store.events.read(10_000) if event.kind == "submit"]
     assert sorted(submits) == sorted(rows)
     assert_consistent(store)
-    assert store.queue.next_sample("someone else", "xal", 60) is not None
+    assert store.queue.next_sample("someone else", "queue", 60) is not None
 
 
 def _hold_a_transaction(url: str, folder: Path) -> None:
@@ -114,7 +115,7 @@ def test_a_full_disk_is_named_and_loses_nothing(tmp_path):
 @pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 def test_a_restarted_postgresql_server_is_found_again(url, store):
     store.images.put(files(["a", "b"]))
-    store.queue.next_sample("ann", "xal", 60)
+    store.queue.next_sample("ann", "queue", 60)
     database = create_engine(url, isolation_level="AUTOCOMMIT")
     with database.connect() as connection:
         others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = "

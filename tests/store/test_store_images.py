@@ -9,6 +9,7 @@ from store_helpers import ONCE, assert_consistent, files, know, names, new, pred
 
 from xal.errors import BadInput, NotFound, Refused
 from xal.store import ImageFile
+from xal.store.rows import Rule
 
 
 def test_new_files_are_open_images(store):
@@ -34,7 +35,7 @@ def test_a_scan_sees_every_file_with_its_state(store):
 def test_a_changed_file_loses_its_facts_and_its_reading_is_stale(store):
     store.images.put(files(["a"]))
     store.images.set_facts("a", size=10, mtime_ns=1, checksum="SHA256:1", fingerprint="pixels of a")
-    store.predictions.save([prediction("a")], 0.5, 0.5)
+    store.predictions.save([prediction("a")], Rule())
     assert store.predictions.stale_count(1) == 0
     assert store.images.put(files(["a"], mtime_ns=2)) == 1
     row = store.images.get("a")
@@ -75,7 +76,7 @@ def test_a_vanished_file_is_not_offered_and_keeps_its_annotations(store):
     submit(store, "a")
     assert store.images.mark_gone(["a", "b", "unknown"]) == 2
     assert store.images.counts()["total"] == 0
-    assert store.queue.next_sample("ann", "xal", 60) is None
+    assert store.queue.next_sample("ann", "queue", 60) is None
     assert store.images.get("a").state == "gone"
     assert len(store.annotations.find("a")) == 1
     assert store.images.put(files(["a", "b"])) == 2
@@ -106,15 +107,15 @@ def test_a_deleted_image_stays_deleted_and_keeps_its_annotations(store):
 
 def test_an_excluded_image_never_returns_until_it_is_included(store):
     store.images.put(files(["a"]))
-    assert store.queue.next_sample("ann", "xal", 60).image.id == "a"
+    assert store.queue.next_sample("ann", "queue", 60).image.id == "a"
     row = store.images.exclude("a", "ann", " wrong modality ")
     assert (row.excluded, row.excluded_by, row.open) == ("wrong modality", "ann", False)
     assert store.queue.leases() == []
-    assert store.queue.next_sample("bob", "xal", 60) is None
+    assert store.queue.next_sample("bob", "queue", 60) is None
     store.images.put(files(["a"], size=11))
-    assert store.queue.next_sample("bob", "xal", 60) is None
+    assert store.queue.next_sample("bob", "queue", 60) is None
     store.images.include("a", "bob")
-    assert store.queue.next_sample("bob", "xal", 60).image.id == "a"
+    assert store.queue.next_sample("bob", "queue", 60).image.id == "a"
     with pytest.raises(NotFound, match="not excluded"):
         store.images.include("a", "bob")
     with pytest.raises(BadInput, match="reason"):
@@ -223,8 +224,8 @@ def test_whatever_happens_the_derived_columns_follow(store, seed):
             lambda i=image, r=reader: store.images.include(i, r),
             lambda i=image: store.images.set_facts(i, size=10, mtime_ns=1, problem="truncated"),
             lambda i=image: know(store, i),
-            lambda i=image: store.predictions.save([prediction(i)], 0.5, 0.5),
-            lambda r=reader: store.queue.next_sample(r, "xal", 1),
+            lambda i=image: store.predictions.save([prediction(i)], Rule()),
+            lambda r=reader: store.queue.next_sample(r, "queue", 1),
             lambda i=image, r=reader: store.images.delete(i, r) if chance.random() < 0.1 else None,
         ]
         try:

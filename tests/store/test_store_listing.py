@@ -17,6 +17,7 @@ from xal.errors import BadInput
 from xal.store import Lease, Store
 from xal.store.listing import Point, Prediction
 from xal.store.paging import Page
+from xal.store.rows import Rule
 from xal.store.schema import NO_PLACE
 
 
@@ -47,7 +48,7 @@ def tied(store: Store) -> Store:
         prediction(name, uncertainty=u, misalignment=u, roi_source=sources[n // 2 % 3])
         for n, (name, u) in enumerate(some.items())
     ]
-    store.predictions.save(rows, 0.5, 0.5)
+    store.predictions.save(rows, Rule())
     store.predictions.line_up([names(30)[n] for n in (21, 3, 16, 9, 27, 10)])
     return store
 
@@ -61,7 +62,7 @@ def test_pages_of_what_waits_are_next_samples_order_with_every_image_once(tied, 
 
 def test_the_order_is_that_in_which_images_are_given(tied):
     listed = ids(walk(lambda cursor: tied.listing.waiting(3, cursor)))
-    assert [tied.queue.next_sample("ann", "xal", 60).image.id for _ in range(40)] == listed
+    assert [tied.queue.next_sample("ann", "queue", 60).image.id for _ in range(40)] == listed
 
 
 @pytest.mark.parametrize("limit", [1, 3, 100])
@@ -74,7 +75,7 @@ def test_what_waits_can_be_listed_by_roi_source(tied, limit):
 
 def test_a_leased_image_keeps_its_place_in_the_list(tied):
     before = ids(tied.listing.waiting(100).items)
-    given = tied.queue.next_sample("ann", "xal", 60).image.id
+    given = tied.queue.next_sample("ann", "queue", 60).image.id
     assert ids(tied.listing.waiting(100).items) == before
     assert given == before[0]
 
@@ -132,7 +133,7 @@ def test_leases_that_end_together_are_each_listed_once(store):
     store.images.put(files(names(12)))
     for reader, now in (("eve", 10), ("ann", 1000), ("bob", 1000), ("ann", 1005)):
         for _ in range(3):
-            assert store.queue.next_sample(reader, "xal", 60, now=now) is not None
+            assert store.queue.next_sample(reader, "queue", 60, now=now) is not None
     standing = store.queue.leases(1010)
     expected = sorted(standing, key=lambda lease: (-lease.until, lease.image))
     assert len(expected) == 9
@@ -176,7 +177,7 @@ def test_what_belongs_to_the_images_of_a_page_takes_one_query_each(store):
     submit(store, names(3)[0], "ann")
     submit(store, names(3)[1], "bob")
     store.annotations.withdraw(submit(store, names(3)[2], "bob").id, "bob")
-    offers = [store.queue.next_sample("ann", "xal", 60, now=1000) for _ in range(2)]
+    offers = [store.queue.next_sample("ann", "queue", 60, now=1000) for _ in range(2)]
     expected: dict[Callable[[], Any], Any] = {
         lambda: store.listing.leases_of(names(200), 1059): {
             offer.image.id: Lease(offer.image.id, "ann", 1060) for offer in offers

@@ -6,7 +6,7 @@ import pytest
 from store_helpers import files, know, prediction, submit
 
 from xal.errors import NotFound
-from xal.store.rows import OutlineRow
+from xal.store.rows import OutlineRow, Rule
 
 
 def outline(image: str, origin: str = "1.2.3#0", fingerprint: str | None = None) -> OutlineRow:
@@ -22,7 +22,7 @@ def scored(store):
     """Two images with predictions of version 1."""
     store.images.put(files(["a", "b"]))
     know(store, "a", "b")
-    store.predictions.save([prediction("a"), prediction("b")], 0.5, 0.5)
+    store.predictions.save([prediction("a"), prediction("b")], Rule())
     assert stale(store) == {}
     return store
 
@@ -31,7 +31,7 @@ def test_a_found_outline_makes_its_image_stale_and_no_other(scored):
     scored.outlines.put("series", "1", [outline("a")])
     assert stale(scored) == {"a": "1.2.3#0"}
     assert [row.origin for row in scored.outlines.of("a")] == ["1.2.3#0"]
-    scored.predictions.save([prediction("a", roi_key="1.2.3#0")], 0.5, 0.5)
+    scored.predictions.save([prediction("a", roi_key="1.2.3#0")], Rule())
     assert stale(scored) == {}
 
 

@@ -16,14 +16,15 @@ from store_helpers import ONCE, TWICE, assert_consistent, files, names, planned,
 
 from xal.errors import BadInput
 from xal.store import Lease, Store
+from xal.store.rows import Rule
 from xal.store.schema import images
 from xal.store.standing import read_twice
 from xal.task import ReadingSettings
 
-ORDERS = ["xal", "uncertainty", "uniform", "telling"]
+ORDERS = ["queue", "uncertainty", "uniform", "telling"]
 
 
-def _drain(store: Store, reader: str = "ann", order: str = "xal", most: int = 20) -> list[str]:
+def _drain(store: Store, reader: str = "ann", order: str = "queue", most: int = 20) -> list[str]:
     given = []
     for _ in range(most):
         offer = store.queue.next_sample(reader, order, 60)
@@ -49,10 +50,9 @@ def test_each_order_asks_its_own_question(store):
             prediction("sure", uncertainty=0.1, misalignment=1.0),
             prediction("unsure", uncertainty=0.6, misalignment=0.0),
         ],
-        0.5,
-        0.5,
+        Rule(),
     )
-    assert _drain(store, "ann", "xal")[0] == "sure"
+    assert _drain(store, "ann", "queue")[0] == "sure"
     store.queue.release("sure", "ann")
     store.queue.release("unsure", "ann")
     assert _drain(store, "bob", "uncertainty")[0] == "unsure"
@@ -72,24 +72,24 @@ def test_uniform_is_the_same_shuffle_for_everyone_and_another_in_another_pool(op
 
 
 def test_an_unknown_order_is_refused(store):
-    with pytest.raises(BadInput, match="known are xal"):
+    with pytest.raises(BadInput, match="known are queue"):
         store.queue.next_sample("ann", "best", 60)
 
 
 def test_a_leased_image_is_given_to_nobody_else_until_the_lease_ends(store):
     store.images.put(files(["a"]))
-    offer = store.queue.next_sample("ann", "xal", 60, now=1000)
+    offer = store.queue.next_sample("ann", "queue", 60, now=1000)
     assert (offer.image.id, offer.lease_until) == ("a", 1060)
-    assert store.queue.next_sample("bob", "xal", 60, now=1059) is None
+    assert store.queue.next_sample("bob", "queue", 60, now=1059) is None
     assert store.queue.leases(1059) == [Lease("a", "ann", 1060)]
-    assert store.queue.next_sample("bob", "xal", 60, now=1060).image.id == "a"
+    assert store.queue.next_sample("bob", "queue", 60, now=1060).image.id == "a"
     assert store.queue.leases(1061) == [Lease("a", "bob", 1120)]
 
 
 def test_asking_again_gives_the_next_one_and_then_the_oldest_again(store):
     store.images.put(files(["a", "b", "c"]))
     score(store, a=0.9, b=0.8, c=0.7)
-    given = [store.queue.next_sample("ann", "xal", 60, now=1000).image.id for _ in range(7)]
+    given = [store.queue.next_sample("ann", "queue", 60, now=1000).image.id for _ in range(7)]
     assert given == ["a", "b", "c", "a", "b", "c", "a"]
     assert {lease.reader for lease in store.queue.leases(1000)} == {"ann"}
 
@@ -97,73 +97,73 @@ def test_asking_again_gives_the_next_one_and_then_the_oldest_again(store):
 def test_an_image_given_before_waits_until_nobody_else_has_it(store):
     store.images.put(files(["a", "b"]))
     score(store, a=0.9, b=0.8)
-    assert store.queue.next_sample("ann", "xal", 10, now=1000).image.id == "a"
-    assert store.queue.next_sample("bob", "xal", 60, now=1011).image.id == "a"
-    assert store.queue.next_sample("ann", "xal", 60, now=1012).image.id == "b"
-    assert store.queue.next_sample("ann", "xal", 60, now=1013).image.id == "b", "a is bob's now"
+    assert store.queue.next_sample("ann", "queue", 10, now=1000).image.id == "a"
+    assert store.queue.next_sample("bob", "queue", 60, now=1011).image.id == "a"
+    assert store.queue.next_sample("ann", "queue", 60, now=1012).image.id == "b"
+    assert store.queue.next_sample("ann", "queue", 60, now=1013).image.id == "b", "a is bob's now"
 
 
 def test_an_image_that_is_taken_back_was_never_given(store):
     store.images.put(files(["a", "b"]))
     score(store, a=0.9, b=0.8)
-    offer = store.queue.next_sample("ann", "xal", 60, now=1000)
+    offer = store.queue.next_sample("ann", "queue", 60, now=1000)
     store.queue.take_back(offer, "ann")
     assert store.queue.leases(1001) == []
     assert not store.annotations.was_given("a", "ann")
-    assert store.queue.next_sample("ann", "xal", 60, now=1002).image.id == "a"
+    assert store.queue.next_sample("ann", "queue", 60, now=1002).image.id == "a"
 
 
 def test_an_image_that_is_taken_back_keeps_the_turn_and_the_lease_it_had_before(store):
     store.images.put(files(["a", "b"]))
     score(store, a=0.9, b=0.8)
     for now in (1000, 1001):
-        store.queue.next_sample("ann", "xal", 60, now=now)
+        store.queue.next_sample("ann", "queue", 60, now=now)
     for now in (1002, 1003):
-        offer = store.queue.next_sample("ann", "xal", 60, now=now)
+        offer = store.queue.next_sample("ann", "queue", 60, now=now)
         assert offer.image.id == "a"
         store.queue.take_back(offer, "ann")
     assert store.queue.leases(1003) == [Lease("a", "ann", 1060), Lease("b", "ann", 1061)]
     assert store.annotations.was_given("a", "ann")
-    offer = store.queue.next_sample("ann", "xal", 60, now=1060)
+    offer = store.queue.next_sample("ann", "queue", 60, now=1060)
     store.queue.take_back(offer, "ann")
     assert store.queue.leases(1060) == [Lease("b", "ann", 1061)], "the lease of a had ended"
 
 
 def test_a_released_image_is_free_at_once(store):
     store.images.put(files(["a"]))
-    store.queue.next_sample("ann", "xal", 60)
+    store.queue.next_sample("ann", "queue", 60)
     assert not store.queue.release("a", "bob")
     assert store.queue.release("a", "ann")
-    assert store.queue.next_sample("bob", "xal", 60).image.id == "a"
+    assert store.queue.next_sample("bob", "queue", 60).image.id == "a"
 
 
 def test_a_submitted_image_is_given_to_nobody(store):
     store.images.put(files(["a"]))
-    store.queue.next_sample("ann", "xal", 60)
+    store.queue.next_sample("ann", "queue", 60)
     submit(store, "a")
     assert store.queue.leases() == []
-    assert store.queue.next_sample("ann", "xal", 60) is None
-    assert store.queue.next_sample("bob", "xal", 60) is None
+    assert store.queue.next_sample("ann", "queue", 60) is None
+    assert store.queue.next_sample("bob", "queue", 60) is None
 
 
 def test_a_late_submit_frees_only_the_own_lease(store):
     store.images.put(files(["a"]))
-    store.queue.next_sample("ann", "xal", 10, now=1000)
-    store.queue.next_sample("bob", "xal", 60, now=1020)
+    store.queue.next_sample("ann", "queue", 10, now=1000)
+    store.queue.next_sample("bob", "queue", 60, now=1020)
     submit(store, "a", "ann")
     assert store.queue.leases(1021) == [Lease("a", "bob", 1080)]
 
 
 def test_an_image_that_needs_two_readings_goes_to_another_reader(store):
     store.images.put(files(["a"]))
-    store.queue.next_sample("ann", "xal", 60)
+    store.queue.next_sample("ann", "queue", 60)
     submit(store, "a", "ann", how=TWICE)
     assert store.images.get("a").finding is None
-    assert store.queue.next_sample("ann", "xal", 60) is None
-    assert store.queue.next_sample("bob", "xal", 60).image.id == "a"
+    assert store.queue.next_sample("ann", "queue", 60) is None
+    assert store.queue.next_sample("bob", "queue", 60).image.id == "a"
     submit(store, "a", "bob", how=TWICE)
     assert store.images.get("a").finding == "glioma"
-    assert store.queue.next_sample("cyd", "xal", 60) is None
+    assert store.queue.next_sample("cyd", "queue", 60) is None
 
 
 def test_a_share_is_read_twice_once_a_second_reader_has_come(store):
@@ -173,7 +173,7 @@ def test_a_share_is_read_twice_once_a_second_reader_has_come(store):
     for name in ids[:20]:
         submit(store, name, "ann", how=double)
     assert store.images.counts()["completed"] == 20, "alone in the pool: once is enough"
-    store.queue.next_sample("bob", "xal", 60)
+    store.queue.next_sample("bob", "queue", 60)
     for name in ids[20:]:
         submit(store, name, "ann", how=double)
     waiting = [name for name in ids[20:] if store.images.get(name).finding is None]
@@ -191,7 +191,7 @@ def test_an_import_is_no_second_reader(store):
 
 
 def _take(store: Store, reader: str, count: int) -> list[str]:
-    return [store.queue.next_sample(reader, "xal", 3600).image.id for _ in range(count)]
+    return [store.queue.next_sample(reader, "queue", 3600).image.id for _ in range(count)]
 
 
 @pytest.mark.slow
@@ -272,7 +272,7 @@ def _slack(store: Store) -> float:
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_next_sample_walks_an_index_and_sorts_nothing(large, order):
-    of = {"xal": "score", "uncertainty": "uncertainty", "uniform": "shuffle", "telling": "telling"}
+    of = {"queue": "score", "uncertainty": "uncertainty", "uniform": "shuffle", "telling": "telling"}
     index = f"images_by_{of[order]}"
     plan = planned(large, large.queue.new_to("ann", order, time.time()))
     assert index in plan
@@ -304,7 +304,7 @@ def test_what_was_given_lately_is_known_until_it_is_handed_in(store):
 def test_a_reader_holds_so_many_images_and_gives_up_the_one_held_longest(store, limited):
     limited(max_leases=3)
     store.images.put(files(names(6)))
-    given = [store.queue.next_sample("ann", "xal", 60, now=1000 + n).image.id for n in range(4)]
+    given = [store.queue.next_sample("ann", "queue", 60, now=1000 + n).image.id for n in range(4)]
     assert {lease.image for lease in store.queue.leases(1004)} == set(given[1:])
     assert store.queue.next_sample("bob", "uniform", 60, now=1004).image.id in {*names(6)} - set(given[1:])
     free = next(name for name in names(6) if store.queue.leased_by(name, 1005) is None)

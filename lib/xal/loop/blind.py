@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from xal.loop.reader import Reader
+from xal.loop.rules import method
 from xal.method.acquisition import score
 from xal.pool.project import Project
 from xal.store.listing import Point
 from xal.store.rows import Blind, ImageRow
-from xal.task import Task
+from xal.task import COMPARING, Task
 
 BLIND = "hand this image in first: what the model thinks of it is shown afterwards"
 
@@ -61,7 +62,7 @@ def score_alone(project: Project, row: ImageRow) -> ImageRow:
 
 def untouched_score(project: Project, row: ImageRow | Point) -> float | None:
     """The score as if nobody had drawn an ROI."""
-    if row.roi_source != "drawn" or row.uncertainty is None:
+    if row.roi_source != "drawn" or row.uncertainty is None or method(project) not in COMPARING:
         return row.score
     return float(score(row.uncertainty, None, project.alpha(), project.neutral()))
 

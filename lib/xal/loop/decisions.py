@@ -1,19 +1,30 @@
-"""What a reviewer decides about the whole: α, and which model version is in use."""
+"""What a reviewer decides about the whole: how images are chosen, and which model version is in use."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 
+from xal.errors import BadInput
 from xal.loop.next_batch import is_due, order_at_once
+from xal.loop.rules import METHOD
 from xal.pool.project import ALPHA, CONF_ALPHA, CONF_ARCHIVE, CONF_LIMITS, ArchiveOptions, Project
 from xal.pool.weights import checked_weights
 from xal.store.rows import VersionRow
 from xal.system.limits import in_force
+from xal.task import NO_BALD, Method
 
 
 def set_alpha(project: Project, alpha: float, by: str) -> None:
     """Weigh uncertainty against misalignment anew, at once; where the task has a batch rule, scoring is then due."""
     project.store.settings.set(ALPHA, alpha, by)
+    follow_settings(project)
+
+
+def set_method(project: Project, method: Method, by: str) -> None:
+    """Choose images in another way, at once as far as what is kept of each image says; scoring is due for the rest."""
+    if method not in project.task.methods:
+        raise BadInput(NO_BALD)
+    project.store.settings.set(METHOD, method, by)
     follow_settings(project)
 
 

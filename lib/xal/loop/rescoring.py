@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from xal.arrays import Float32Array
 from xal.errors import Refused, StoreError, Unreadable
-from xal.method.acquisition import neutral
+from xal.loop.rules import COMPARED_BY, both_ways, comparing, keep_neutral, rule
 from xal.method.attention import energy_in_roi
 from xal.method.misalignment import misalignment
 from xal.pool.project import Project
@@ -22,8 +22,6 @@ from xal.task import REGION
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 500
-COMPARED_BY = "compared_by"
-"""The setting that says by which settings of the task attention and ROIs were compared."""
 COMPARES = {"misalignment", "dice", "threshold", "stand_in", "stand_in_by"}
 
 
@@ -48,8 +46,8 @@ def _rescore(project: Project, image: str) -> bool:
     compared = _compared(project, row, prediction)
     if compared is None:
         return False
-    middle = neutral(store.predictions.misalignments(version.version))
-    store.predictions.save([compared], project.alpha(), middle)
+    keep_neutral(project, version.version)
+    store.predictions.save([compared], rule(project))
     store.predictions.move(image)
     return True
 
@@ -72,11 +70,10 @@ def compare_anew(project: Project, version: int) -> None:
     if not is_due(project):
         return
     store, after = project.store, None
-    alpha = project.alpha()
     while rows := store.predictions.of_version(version, AT_ONCE, after):
         images = store.listing.image_rows([row.image for row in rows])
         known = [(row, _compared(project, images[row.image], row)) for row in rows]
-        store.predictions.save([new for _, new in known if new is not None], alpha, 0.5)
+        store.predictions.save([new for _, new in known if new is not None], rule(project))
         store.predictions.forget([row.image for row, new in known if new is None])
         after = rows[-1].image
     store.predictions.forget_closed(version)
@@ -84,7 +81,7 @@ def compare_anew(project: Project, version: int) -> None:
 
 
 def _settings(project: Project) -> dict[str, Any]:
-    return project.task.acquisition.model_dump(mode="json", include=COMPARES)
+    return comparing(project).model_dump(mode="json", include=COMPARES)
 
 
 def _compared(project: Project, row: ImageRow, prediction: PredictionRow) -> PredictionRow | None:
@@ -93,18 +90,17 @@ def _compared(project: Project, row: ImageRow, prediction: PredictionRow) -> Pre
         return None
     roi_key, drawn = project.store.images.roi_key(row.id), known_roi(project, row.id)
     attention = prediction.attention.astype(np.float32)
-    found = misalignment(
-        attention,
-        prediction.evidence.astype(np.float32),
-        drawn,
-        _whole(prediction.coverage),
-        predicts_absent=prediction.finding == project.task.absent,
-        settings=project.task.acquisition,
+    evidence, coverage = prediction.evidence.astype(np.float32), _whole(prediction.coverage)
+    absent = prediction.finding == project.task.absent
+    found, other = (
+        misalignment(attention, evidence, drawn, coverage, predicts_absent=absent, settings=settings)
+        for settings in both_ways(project)
     )
     return replace(
         prediction,
         roi_key=roi_key,
         misalignment=found.value,
+        other_misalignment=other.value,
         overlap=found.overlap,
         roi_source=found.source,
         energy=None if drawn is None else energy_in_roi(attention, coarse(drawn, attention.shape)),

@@ -13,7 +13,7 @@ import torch
 from xal.errors import Refused
 from xal.loop.next_batch import order
 from xal.loop.rescoring import compare_anew
-from xal.method.acquisition import neutral
+from xal.loop.rules import both_ways, keep_neutral, rule
 from xal.method.attention import energy_in_roi
 from xal.model.network import BATCH, Prediction, misalignment_of, predict
 from xal.pool.obtaining import IN_A_ROW, Never, Patience, Ready, Why, obtain
@@ -67,7 +67,7 @@ def score_pool(
         if model.version.version != version:  # at the start, and when another version is published meanwhile
             version, after = model.version.version, None
             compare_anew(project, version)
-            middle = neutral(project.store.predictions.misalignments(version))
+            keep_neutral(project, version)
             scored_before_pass = scored
         waiting = project.store.predictions.stale(version, BATCH, after)
         if not waiting:
@@ -78,7 +78,7 @@ def score_pool(
         not_now = aside.now()
         batch = _prepared(project, [(row, roi_key) for row, roi_key in waiting if row.id not in not_now])
         rows = _scored(project, model, batch)
-        project.store.predictions.save(rows, project.alpha(), middle)
+        project.store.predictions.save(rows, rule(project))
         if batch.refused:
             aside.put(batch.refused)
         after = waiting[-1][0].id
@@ -135,7 +135,7 @@ def _as_row(
     project: Project, model: Model, row: ImageRow, roi_key: str | None, prediction: Prediction
 ) -> PredictionRow:
     drawn = known_roi(project, row.id)
-    found = misalignment_of(prediction, drawn, project.task)
+    found, other = (misalignment_of(prediction, drawn, project.task, settings) for settings in both_ways(project))
     return PredictionRow(
         image=row.id,
         version=model.version.version,
@@ -147,6 +147,7 @@ def _as_row(
         },
         uncertainty=prediction.uncertainty,
         misalignment=found.value,
+        other_misalignment=other.value,
         overlap=found.overlap,
         energy=None
         if drawn is None

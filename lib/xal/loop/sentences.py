@@ -33,8 +33,21 @@ class Gaze:
     """What they annotated."""
 
 
-def reason(uncertainty: float, gaze: Gaze, *, chosen: bool) -> str:
-    """What the model thought of an image, and so why it was chosen if it was, in one sentence for who may see it."""
+_WHATEVER_IT_THINKS = {
+    "uniform": "Chosen by chance. ",
+    "coverage": "Chosen because it stands for many others. ",
+    "k_center": "Chosen because it is unlike all that is labelled. ",
+    "badge": "Chosen because much is to be learnt from it. ",
+    "bald": "Chosen because the model says other things of it when parts of it are left out. ",
+    "outline": "Chosen because an outline would tell much. ",
+}
+"""Why these methods choose an image; all others choose it for what the model thought of it."""
+
+
+def reason(uncertainty: float, gaze: Gaze, *, chosen: bool, by: str | None = None) -> str:
+    """What the model thought of an image, and why it was chosen if it was, in a sentence or two for who may see it."""
+    if chosen and by in _WHATEVER_IT_THINKS:
+        return _WHATEVER_IT_THINKS[by] + reason(uncertainty, gaze, chosen=False)
     sure = "unsure" if uncertainty >= 0.6 else "somewhat unsure" if uncertainty >= 0.3 else "sure"
     looked, right = _against_absence(gaze) if gaze.blank or gaze.against == "absent" else _against_roi(gaze)
     if sure == "sure":

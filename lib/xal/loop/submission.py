@@ -268,6 +268,7 @@ def _story(project: Project, submission: Submission, decoded: Decoded, volume: V
     row = project.store.images.get(submission.image)
     story = Story(
         chosen=project.store.annotations.was_given(submission.image, submission.reader),
+        chosen_by=project.store.annotations.chosen_by(submission.image, submission.reader),
         model_version=prediction.version,
         finding=prediction.finding,
         probability=prediction.probabilities[prediction.finding],

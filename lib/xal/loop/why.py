@@ -12,12 +12,14 @@ from xal.imaging.display import screen_of
 from xal.imaging.images import Header
 from xal.loop.location import in_body, on_picture, reached
 from xal.loop.reader import Reader
+from xal.loop.rules import method
 from xal.loop.sentences import Against, Gaze, reason
 from xal.method.acquisition import roi_confidence, score
 from xal.pool.project import Project
 from xal.pool.rois import coarse, drawn_roi
 from xal.pool.views import header_of
 from xal.store.rows import AnnotationRow, ImageRow, PredictionRow
+from xal.task import COMPARING
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Thought:
     roi_confidence: float | None = None
     chosen: bool = False
     """Next Sample gave the image to the reader who then annotated it."""
+    chosen_by: str | None = None
+    """By which method, where that is known."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ def explain(project: Project, reader: Reader, row: ImageRow) -> Explanation | No
     gaze = _gaze(project, row, thought, annotation, prediction)
     if annotation is not None and not own:
         gaze = replace(gaze, who=annotation.reader)
-    sentence = reason(thought.uncertainty, gaze, chosen=thought.chosen)
+    sentence = reason(thought.uncertainty, gaze, chosen=thought.chosen, by=thought.chosen_by)
     return Explanation(thought, sentence, _score(project, row, thought), prediction.version if prediction else None)
 
 
@@ -87,6 +91,7 @@ def _thought_of(annotation: AnnotationRow | None, prediction: PredictionRow | No
             energy=story.energy,
             roi_confidence=story.roi_confidence,
             chosen=bool(story.chosen),
+            chosen_by=story.chosen_by,
         )
     if prediction is None:
         return None
@@ -105,7 +110,7 @@ def _thought_of(annotation: AnnotationRow | None, prediction: PredictionRow | No
 
 def _score(project: Project, row: ImageRow, thought: Thought) -> float | None:
     """With α as it is now; where misalignment has no value, what the queue was ranked by, if that is still known."""
-    if thought.misalignment is not None:
+    if thought.misalignment is not None and method(project) in COMPARING:
         return float(score(thought.uncertainty, thought.misalignment, project.alpha()))
     return row.score if row.version == thought.model_version else None
 

@@ -32,6 +32,13 @@ def uncertainty(probabilities: npt.ArrayLike) -> npt.NDArray[np.float64]:
     return result
 
 
+def margin(probabilities: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """1 − the distance of the two likeliest findings, along the last axis: 0 certain, 1 a toss-up."""
+    ordered = np.sort(np.asarray(probabilities, np.float64), axis=-1)
+    result: npt.NDArray[np.float64] = 1.0 - (ordered[..., -1] - ordered[..., -2])
+    return result
+
+
 def score(
     uncertainty: npt.ArrayLike, misalignment: npt.ArrayLike | None, alpha: float, neutral: float = NEUTRAL
 ) -> npt.NDArray[np.float64]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy.cluster.vq import kmeans2
 from scipy.spatial.distance import cdist
 
-from xal.arrays import FloatArray, IntArray
+from xal.arrays import Float64Array, FloatArray, IntArray
 from xal.rounding import ROUNDING, levels
 from xal.task import BatchSettings
 
@@ -91,6 +91,29 @@ def apart(points: FloatArray, first: int, count: int, rng: np.random.Generator) 
     return np.array(taken, np.int64)
 
 
+def typical(points: FloatArray, labelled: FloatArray, count: int, rng: np.random.Generator) -> IntArray:
+    """Up to `count` of these points that stand for the most others, far from what is labelled.
+
+    All are divided into as many clusters as there are labels and wanted points; of those without a label, the largest
+    first, the point nearest to the middle is taken. Then the second nearest ones of all clusters, and so on.
+    """
+    count = min(count, len(points))
+    if count == 0:
+        return np.empty(0, np.int64)
+    every = np.concatenate([labelled.reshape(-1, points.shape[1]), points]).astype(np.float64)
+    middles, cluster = _clusters(every, len(labelled) + count, rng)
+    size, met = (
+        np.bincount(cluster, minlength=len(middles)),
+        np.bincount(cluster[: len(labelled)], minlength=len(middles)),
+    )
+    own = cluster[len(labelled) :]
+    distance = levels(((every[len(labelled) :] - middles[own]) ** 2).sum(1))
+    nearest = np.lexsort((rng.random(len(points)), distance))
+    turn = _turns(own[nearest], met)
+    order: IntArray = nearest[np.lexsort((-size[own[nearest]], turn))]
+    return order[:count]
+
+
 def farthest(distance: FloatArray) -> int:
     """Of these squared distances, of any scale, the first that is the largest within rounding."""
     return int((distance >= distance.max() * (1 - ROUNDING)).argmax())
@@ -110,20 +133,29 @@ def _ranking(values: FloatArray, settings: BatchSettings, rng: np.random.Generat
 def _best_of_clusters(pool: Pool, ranking: IntArray, more: int, rng: np.random.Generator) -> IntArray:
     """The best of every cluster without a label by rank, then the second best and those beside one label, and so on."""
     points = np.concatenate([pool.labelled_embeddings, pool.embeddings]).astype(np.float64)
-    wanted = min(len(pool.labelled_embeddings) + more, len(points))
-    seeds = apart(points, int(rng.integers(len(points))), wanted, rng)
-    clusters = len(seeds)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a cluster that became empty is no harm: no image is in it
-        _, cluster = kmeans2(points, points[seeds], iter=_ITERATIONS, minit="matrix")
-    met = np.bincount(cluster[: len(pool.labelled_embeddings)], minlength=clusters)
-    cluster = cluster[len(pool.labelled_embeddings) :]
-    turn = np.empty(len(ranking), np.int64)
-    for place, image in enumerate(ranking):
-        turn[place] = met[cluster[image]]
-        met[cluster[image]] += 1
+    middles, cluster = _clusters(points, len(pool.labelled_embeddings) + more, rng)
+    met = np.bincount(cluster[: len(pool.labelled_embeddings)], minlength=len(middles))
+    turn = _turns(cluster[len(pool.labelled_embeddings) :][ranking], met)
     order: IntArray = ranking[np.argsort(turn, kind="stable")]
     return order
+
+
+def _clusters(points: Float64Array, wanted: int, rng: np.random.Generator) -> tuple[Float64Array, IntArray]:
+    """k-means: the middles of up to so many clusters, and the cluster of each point."""
+    seeds = apart(points, int(rng.integers(len(points))), min(wanted, len(points)), rng)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a cluster that became empty is no harm: no image is in it
+        middles, cluster = kmeans2(points, points[seeds], iter=_ITERATIONS, minit="matrix")
+    return middles, cluster.astype(np.int64)
+
+
+def _turns(clusters: IntArray, met: IntArray) -> IntArray:
+    """Of images in order, the cluster of each: how many of the same cluster come before it, with those `met` before."""
+    turn, met = np.empty(len(clusters), np.int64), met.copy()
+    for place, cluster in enumerate(clusters):
+        turn[place] = met[cluster]
+        met[cluster] += 1
+    return turn
 
 
 def _balanced(pool: Pool, ranking: IntArray, count: int) -> IntArray:

@@ -7,13 +7,14 @@ makes sense for whole batches (k-center, BADGE) returns the batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from xal.arrays import Float64Array, IntArray
-from xal.method.acquisition import score, softmax, uncertainty
-from xal.method.batches import Pool, apart, choose, farthest
+from xal.method import acquisition
+from xal.method.acquisition import NEUTRAL, score, softmax, uncertainty
+from xal.method.batches import Pool, apart, choose, farthest, typical
 from xal.task import BatchSettings, Task
 
 _PASSES = 20
@@ -31,17 +32,17 @@ class Candidates:
     embeddings: Float64Array
     """(n, K)."""
     uncertainty: Float64Array
-    misalignment: Float64Array
-    """(n,); NaN where it has no meaning."""
-    neutral: float
-    truth: IntArray
-    """(n,): only for a control that knows what no active learner knows."""
     labelled_embeddings: Float64Array
     labelled_findings: IntArray
     weight: Float64Array
     """(F, K) of the finding head."""
     bias: Float64Array
     temperature: float
+    misalignment: Float64Array = field(default_factory=lambda: np.empty(0))
+    """(n,); NaN where it has no meaning."""
+    neutral: float = NEUTRAL
+    truth: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
+    """(n,): only for a control that knows what no active learner knows."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ Method = Callable[[Candidates, Setting], IntArray]
 
 def uniform(candidates: Candidates, setting: Setting) -> Float64Array:
     """By chance."""
-    return setting.rng.random(len(candidates.truth))
+    return setting.rng.random(len(candidates.uncertainty))
 
 
 def entropy(candidates: Candidates, setting: Setting) -> Float64Array:
@@ -69,8 +70,7 @@ def entropy(candidates: Candidates, setting: Setting) -> Float64Array:
 
 def margin(candidates: Candidates, setting: Setting) -> Float64Array:
     """Where the two likeliest findings are close."""
-    ordered: Float64Array = np.sort(candidates.probabilities, axis=1)
-    return 1.0 - (ordered[:, -1] - ordered[:, -2])
+    return acquisition.margin(candidates.probabilities)
 
 
 def bald(candidates: Candidates, setting: Setting) -> Float64Array:
@@ -99,14 +99,20 @@ def xal(candidates: Candidates, setting: Setting) -> Float64Array:
 
 def balanced_uniform(candidates: Candidates, setting: Setting) -> IntArray:
     """By chance, but every finding equally often: it looks at the labels, so it is a control and no method."""
-    knowing = _pool(candidates, uniform(candidates, setting), candidates.truth)
+    knowing = pool_of(candidates, uniform(candidates, setting), candidates.truth)
     return choose(knowing, setting.count, BatchSettings(rule="top", balance=True), setting.rng)
 
 
 def k_center(candidates: Candidates, setting: Setting) -> IntArray:
     """Far from all that is labelled, whatever the model thinks of it."""
-    everything = BatchSettings(rule="spread", breadth=float(len(candidates.truth)))
-    return choose(_pool(candidates, np.zeros(len(candidates.truth))), setting.count, everything, setting.rng)
+    count = len(candidates.uncertainty)
+    everything = BatchSettings(rule="spread", breadth=max(1.0, float(count)))
+    return choose(pool_of(candidates, np.zeros(count)), setting.count, everything, setting.rng)
+
+
+def coverage(candidates: Candidates, setting: Setting) -> IntArray:
+    """The most typical image of each group without a label, the largest group first, whatever the model thinks."""
+    return typical(candidates.embeddings, candidates.labelled_embeddings, setting.count, setting.rng)
 
 
 def badge(candidates: Candidates, setting: Setting) -> IntArray:
@@ -123,7 +129,7 @@ def valued_by(valuation: Valuation) -> Method:
     """The method that takes a batch of high values, as the task's batch settings say."""
 
     def method(candidates: Candidates, setting: Setting) -> IntArray:
-        pool = _pool(candidates, valuation(candidates, setting))
+        pool = pool_of(candidates, valuation(candidates, setting))
         return choose(pool, setting.count, setting.task.acquisition.batch, setting.rng)
 
     return method
@@ -137,12 +143,14 @@ METHODS: Mapping[str, Method] = {
     "bald": valued_by(bald),
     "k_center": k_center,
     "badge": badge,
+    "coverage": coverage,
     "misalignment": valued_by(misalignment),
     "xal": valued_by(xal),
 }
 
 
-def _pool(candidates: Candidates, values: Float64Array, predicted: IntArray | None = None) -> Pool:
+def pool_of(candidates: Candidates, values: Float64Array, predicted: IntArray | None = None) -> Pool:
+    """The candidates with these values, as batches are chosen from them."""
     return Pool(
         values,
         candidates.embeddings,

@@ -17,6 +17,8 @@ class Story:
 
     chosen: bool | None = None
     """Whether Next Sample had given the image to this reader."""
+    chosen_by: str | None = None
+    """By which method."""
     model_version: int
     finding: str
     """The predicted one."""

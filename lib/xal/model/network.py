@@ -19,7 +19,7 @@ from xal.method.attention import all_maps, gradcam
 from xal.model.backbones import build_backbone, output_shape
 from xal.rounding import largest
 from xal.system.durable import write_atomically
-from xal.task import Task
+from xal.task import AcquisitionSettings, Task
 
 BATCH = 32
 """So many images go through the network at a time."""
@@ -121,15 +121,20 @@ def predict(network: Network, batch: Tensor, task: Task, findings: Sequence[str]
     ]
 
 
-def misalignment_of(prediction: Prediction, drawn: FloatArray | None, task: Task) -> misalignment.Misalignment:
-    """How far what the network sees is from the ROI that somebody drew, on the network's grid, or else from its own."""
+def misalignment_of(
+    prediction: Prediction, drawn: FloatArray | None, task: Task, settings: AcquisitionSettings | None = None
+) -> misalignment.Misalignment:
+    """How far what the network sees is from the ROI that somebody drew, on the network's grid, or else from its own.
+
+    They are compared as the task says, or as `settings` do.
+    """
     return misalignment.misalignment(
         prediction.attention,
         prediction.evidence,
         drawn,
         prediction.coverage,
         predicts_absent=prediction.finding == task.absent,
-        settings=task.acquisition,
+        settings=settings or task.acquisition,
     )
 
 

@@ -133,7 +133,7 @@ class XalApp(MONAILabelApp):  # type: ignore[misc]  # monailabel has no types
 
     def next_sample(self, request: dict[str, Any]) -> dict[str, Any]:
         """The next image for a reader."""
-        strategy = request.get("strategy") or "xal"
+        strategy = request.get("strategy") or "random"
         if strategy not in self._strategies:
             raise NotFound(f"no strategy {strategy!r}; there are: {', '.join(self._strategies)}")
         reply: dict[str, Any] = self._strategies[strategy](request, self.datastore())

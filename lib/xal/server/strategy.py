@@ -9,24 +9,27 @@ from typing import Any
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.strategy import Strategy
 
-from xal.errors import Unavailable
+from xal.errors import Conflict, Unavailable
 from xal.imaging.images import suffix_of
 from xal.loop.blind import score_alone, scores_only
+from xal.loop.next_batch import is_lined_up
 from xal.loop.reader import Reader, reader_of
+from xal.loop.rules import method, rule
 from xal.pool.obtaining import Later, Patience, Ready, Waiting, Why, obtain
 from xal.pool.project import Project
-from xal.store.rows import ImageRow, Offer, Order
+from xal.store.rows import ImageRow, Offer, Order, Rule
 from xal.system.turns import GLANCE_SECONDS, one_request
+from xal.task import BATCHES, Method
 
 
 class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
-    """Offers the best image of one order, and leases it to the reader who asked."""
+    """Offers the best image of one way of choosing, and leases it to the reader who asked."""
 
-    def __init__(self, project: Project, order: Order, description: str, share_paths: bool) -> None:
-        """Order the pool of `project` by `order`."""
+    def __init__(self, project: Project, own: Method | None, description: str, share_paths: bool) -> None:
+        """Choose from the pool of `project` by its own method, or (None) by the one in use."""
         super().__init__(description)
         self._project = project
-        self._order = order
+        self._own = own
         self._share_paths = share_paths
         self._later = Waiting()
 
@@ -50,9 +53,10 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
         """The best image that can be had: one that the archive cannot give keeps nobody from the next ones."""
         failed: list[Later] = []
         patience, later = Patience(), self._later.now()
-        order: Order = "telling" if self._asks_outline(reader) else self._order
+        chosen_by, order = self._order(reader)
+        seconds = self._project.task.lease_minutes * 60
         while True:
-            offer = self._project.store.queue.next_sample(reader.name, order, self._project.task.lease_minutes * 60)
+            offer = self._project.store.queue.next_sample(reader.name, order, seconds, chosen_by=chosen_by)
             if offer is None or offer.image.id in {one.image.id for one in passed_over}:
                 passed_over += [offer] if offer else []
                 if not passed_over:
@@ -62,7 +66,7 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
                 passed_over.append(offer)
                 continue
             with one_request(GLANCE_SECONDS):
-                answer = obtain(self._project, offer.image, partial(self._reply, offer, reader))
+                answer = obtain(self._project, offer.image, partial(self._reply, offer, reader, chosen_by))
             if isinstance(answer, Ready):
                 return answer.value
             if isinstance(answer, Later):
@@ -76,10 +80,29 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
             elif answer.why is Why.GONE:  # since the last scan; if it returns, a scan finds it
                 self._project.store.images.mark_gone([offer.image.id])
 
+    def _order(self, reader: Reader) -> tuple[str, Order | Rule]:
+        """How the choice is called, and what it goes by."""
+        if self._asks_outline(reader):
+            return "outline", "telling"
+        in_use = method(self._project)
+        chosen = self._own or in_use
+        if chosen == "uniform":
+            return chosen, "uniform"
+        if chosen == in_use:
+            if self._own in BATCHES and not is_lined_up(self._project):
+                raise Conflict(f"{chosen} is being lined up: ask again in a while, or ask for 'random' until then")
+            return chosen, "queue"
+        if chosen in BATCHES:
+            raise Conflict(
+                f"{chosen} is not lined up, since {in_use} is the method in use: a reviewer can change that "
+                f'(PUT /xal/api/settings/method {{"method": "{chosen}"}})'
+            )
+        return chosen, rule(self._project, chosen)
+
     def _asks_outline(self, reader: Reader) -> bool:
         return reader.outliner and self._project.task.regions
 
-    def _reply(self, offer: Offer, reader: Reader, row: ImageRow) -> dict[str, Any]:
+    def _reply(self, offer: Offer, reader: Reader, chosen_by: str, row: ImageRow) -> dict[str, Any]:
         path, checksum = self._project.served(row)
         row = score_alone(self._project, row) if scores_only(self._project, reader, [row.id]) else row
         single_slices = self._project.task.image.dimensions == 2
@@ -96,6 +119,7 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
                 "alpha": self._project.alpha(),
                 "model_version": row.version,
                 "lease_until": offer.lease_until,
+                "chosen_by": chosen_by,
                 "asked_for": "region" if self._asks_outline(reader) else "finding",
             },
         }
@@ -109,20 +133,28 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
 
 
 def strategies(project: Project, share_paths: bool) -> dict[str, NextSample]:
-    """All strategies, by the names clients use."""
-    xal = NextSample(
+    """All strategies, by the names clients use; those whose batches are not lined up say so when they are asked for."""
+    own: dict[Method, str] = {
+        "xal": "Where the model is unsure, or looks away from the ROI, comes first",
+        "xal_evidence": "Where the model is unsure, or the ROI alone says something else to it, comes first",
+        "entropy": "Where the model is unsure comes first",
+        "margin": "Where the two likeliest findings are close comes first",
+        "uniform": "By chance: every image is as likely as any other",
+        "coverage": "Images that stand for many others come first",
+        "k_center": "Images far from all that is labelled come first",
+        "badge": "Images from which the model's last layer would learn most, and different things, come first",
+        "bald": "Where random dropout changes what the model says comes first",
+    }
+    in_use = NextSample(
         project,
-        "xal",
-        "Images on which the model is unsure or looks away from the ROI come first. "
-        "(OHIF always asks for 'random': here that is this same strategy, not chance.)",
+        None,
+        "As the task, or a reviewer, says images are chosen. (OHIF always asks for 'random': here that is no chance.)",
         share_paths,
     )
-    return {
-        "xal": xal,
-        "random": xal,
-        "uncertainty": NextSample(project, "uncertainty", "Where the model is unsure comes first", share_paths),
-        "uniform": NextSample(project, "uniform", "By chance: every image is as likely as any other", share_paths),
+    every: dict[str, NextSample] = {
+        name: NextSample(project, name, text, share_paths) for name, text in own.items() if name in project.task.methods
     }
+    return {**every, "random": in_use, "uncertainty": every["entropy"]}
 
 
 def lonely_name(identifier: str, name: str) -> str:

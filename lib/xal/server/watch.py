@@ -12,6 +12,7 @@ from xal.errors import StoreLost, XalError
 from xal.loop import auto_train
 from xal.loop.auto_train import Often
 from xal.loop.next_batch import is_due
+from xal.loop.rules import method
 from xal.loop.scoring import put_aside
 from xal.loop.second_look import look_again
 from xal.pool.label_check import Sweep
@@ -22,6 +23,7 @@ from xal.server.scoring_requests import scoring_is_due
 from xal.server.shutdown import ending
 from xal.server.train import are_under_way
 from xal.system.pace import Pace
+from xal.task import Method
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +81,7 @@ class Watch:
         self._space_problem: str | None = None
         self._sweep = Sweep(project)
         self._scans = Pace(scan_seconds)
-        self._asked_for: tuple[int, int, float | None] | None = None
+        self._asked_for: tuple[int, int, tuple[float, Method] | None] | None = None
         self._asked_at = 0.0
 
     def start(self) -> None:
@@ -176,7 +178,7 @@ class Watch:
             self._project.store.predictions.stale_count(version.version),
             is_due(self._project, version.version),
         )
-        wanted = (version.version, stale, self._project.alpha() if unchosen else None)
+        wanted = (version.version, stale, (self._project.alpha(), method(self._project)) if unchosen else None)
         again = wanted != self._asked_for or time.monotonic() > self._asked_at + RETRY_SECONDS
         if again and (unchosen or (stale and self._has_work(version.version))):
             logger.info("%d images are to be scored with v%d%s", stale, version.version, ", then chosen" * unchosen)

@@ -238,6 +238,11 @@ class Annotations(Standing):
         offer = self._db.mine(given) & (given.c.image == image) & (given.c.reader == reader)
         return bool(self._db.read(lambda c: c.execute(select(given.c.at).where(offer)).scalar()))
 
+    def chosen_by(self, image: str, reader: str) -> str | None:
+        """By which method Next Sample chose this image for this reader; None where it did not, or did not say."""
+        offer = self._db.mine(given) & (given.c.image == image) & (given.c.reader == reader)
+        return self._db.read(lambda c: c.execute(select(given.c.chosen_by).where(offer)).scalar())
+
     def set_label_file(
         self, annotation: int, *, size: int | None = None, sha256: str | None = None, problem: str | None = None
     ) -> None:

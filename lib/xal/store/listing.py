@@ -14,7 +14,8 @@ from sqlalchemy import Connection, Table, select
 from xal.store.engine import CHUNK
 from xal.store.paging import Key, Page, page_of, read_cursor, take
 from xal.store.pool import ImageRows, Values, image_row
-from xal.store.queue import ORDERS, Query
+from xal.store.queue import Query
+from xal.store.ranking import ORDERS
 from xal.store.rows import AnnotationRow, ImageRow, ImageStatus, Lease
 from xal.store.schema import NO_PLACE, UNSCORED, annotation_table, images, leases, predictions
 from xal.store.settling import IS_REGION
@@ -66,7 +67,7 @@ class Listing(ImageRows):
         Each is one range of an index. Asked as one condition (a later shuffle of this place and score, or a lower score
         of this place, or a later place), both databases would begin at the top of the index, or sort the pool.
         """
-        which = select(images).where(self._db.mine(images), images.c.open.is_(True)).order_by(*ORDERS["xal"])
+        which = select(images).where(self._db.mine(images), images.c.open.is_(True)).order_by(*ORDERS["queue"])
         if source is not None:
             which = which.where(images.c.roi_source == source)
         if after is None:

@@ -126,9 +126,17 @@ outlines without a finding, `region`.
 An earlier program would take that word for a finding, so it is kept from stores that may have it.
 """
 
-MIGRATIONS: dict[int, Step] = {1: PLACES, 2: REVIEW, 3: ARCHIVE, 4: LABEL_FILES, 5: EVIDENCE}
+METHODS: Step = (
+    "ALTER TABLE images ADD COLUMN other_misalignment FLOAT",
+    "ALTER TABLE images ADD COLUMN margin FLOAT NOT NULL DEFAULT -1",
+    "ALTER TABLE readings ADD COLUMN other_misalignment FLOAT",
+    "ALTER TABLE given ADD COLUMN chosen_by {name}",
+)
+"""Version 7: images keep what every way of choosing them needs, and it is kept which one chose an image."""
+
+MIGRATIONS: dict[int, Step] = {1: PLACES, 2: REVIEW, 3: ARCHIVE, 4: LABEL_FILES, 5: EVIDENCE, 6: METHODS}
 """Schema version n → what makes it n + 1."""
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 
 def prepare(connection: Connection, where: str) -> None:

@@ -92,6 +92,7 @@ class ImageRows(Part):
             "score": UNSCORED,
             "place": NO_PLACE,
             "uncertainty": UNSCORED,
+            "margin": UNSCORED,
             "telling": UNSCORED,
             "fresh": 0,
             "shuffle": shuffled(self._db.pool, self._db.task, file.id),
@@ -139,11 +140,13 @@ class ImageRows(Part):
         if connection.execute(known).first() is None:
             connection.execute(readers.insert(), {**self._db.scope, "reader": reader, "first_seen": now})
 
-    def _note_given(self, connection: Connection, image: str, reader: str, at: float) -> None:
+    def _note_given(
+        self, connection: Connection, image: str, reader: str, at: float, chosen_by: str | None = None
+    ) -> None:
         """This reader was given the image last of all."""
         last = select(func.max(given.c.turn)).where(self._db.mine(given), given.c.reader == reader)
         turn = (connection.execute(last).scalar() or 0) + 1
-        row = {**self._db.scope, "image": image, "reader": reader, "turn": turn, "at": at}
+        row = {**self._db.scope, "image": image, "reader": reader, "turn": turn, "at": at, "chosen_by": chosen_by}
         self._db.upsert(connection, given, [row])
 
     def _fresh(self, connection: Connection, image: str, fingerprint: str | None, roi_key: str | None) -> int:

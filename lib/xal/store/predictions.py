@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from heapq import merge
 from itertools import islice
 from typing import Any
@@ -14,9 +15,11 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from xal.arrays import Float64Array
 from xal.errors import BadInput
-from xal.method.acquisition import roi_confidence, score, telling
+from xal.method.acquisition import margin, roi_confidence, telling
+from xal.store.engine import CHUNK
 from xal.store.pool import ImageRows, Values, freshness, image_row
-from xal.store.rows import Candidates, ImageRow, PredictionRow
+from xal.store.ranking import ranked
+from xal.store.rows import Candidates, ImageRow, PredictionRow, Rule
 from xal.store.schema import NO_PLACE, UNSCORED, images, predictions, versions
 
 
@@ -88,8 +91,8 @@ class Predictions(ImageRows):
 
         return self._db.read(work)
 
-    def save(self, rows: Iterable[PredictionRow], alpha: float, neutral: float) -> int:
-        """Replace predictions and set the images' scores α·u + (1−α)·m, `neutral` where m is None; how many were kept.
+    def save(self, rows: Iterable[PredictionRow], rule: Rule) -> int:
+        """Replace predictions and rank their images by this rule; how many were kept.
 
         Skipped: images deleted meanwhile, and predictions of another version where one of the version in use is already
         there (a job that outlived a publish must not undo it).
@@ -110,10 +113,11 @@ class Predictions(ImageRows):
             scores = [
                 {
                     "key": row.image,
-                    "new_score": float(score(row.uncertainty, row.misalignment, alpha, neutral)),
                     "new_uncertainty": row.uncertainty,
+                    "new_margin": _margin(row),
                     "new_telling": _telling(row),
                     "new_misalignment": row.misalignment,
+                    "new_other_misalignment": row.other_misalignment,
                     "new_roi_source": row.roi_source,
                     "new_version": row.version,
                     "new_fresh": freshness(vars(row), known[row.image]["fingerprint"], known[row.image]["roi_key"]),
@@ -125,6 +129,10 @@ class Predictions(ImageRows):
             }
             update = images.update().where(self._db.mine(images), images.c.id == bindparam("key")).values(columns)
             connection.execute(update, scores)
+            saved = [row.image for row in kept]
+            for start in range(0, len(saved), CHUNK):
+                some = images.c.id.in_(saved[start : start + CHUNK])
+                connection.execute(images.update().where(self._db.mine(images), some).values(score=ranked(rule)))
             return len(kept)
 
         return self._db.write(work)
@@ -139,31 +147,47 @@ class Predictions(ImageRows):
         newer = {name for name, row in self._rows(connection, names).items() if row["version"] == current}
         return [row for row in rows if row.version == current or row.image not in newer]
 
-    def rerank(self, alpha: float, neutral: float) -> int:
-        """Score every image that has a prediction anew, in one statement; how many changed."""
-        score = alpha * images.c.uncertainty + (1 - alpha) * func.coalesce(images.c.misalignment, neutral)
+    def rerank(self, rule: Rule) -> int:
+        """Rank every image that has a prediction anew, in one statement; how many changed."""
+        score = ranked(rule)
         scored = (images.c.uncertainty != UNSCORED) & (images.c.score != score)
 
         def work(connection: Connection) -> int:
             changed = connection.execute(
                 images.update().where(self._db.mine(images), scored).values(score=score)
             ).rowcount
-            self._db.log(connection, "rerank", detail={"alpha": alpha, "neutral": neutral, "changed": changed})
+            self._db.log(connection, "rerank", detail={**asdict(rule), "changed": changed})
             return changed
 
         return self._db.write(work)
 
-    def misalignments(self, version: int) -> Float64Array:
-        """The misalignments of the open images scored by this version, where they have a meaning."""
-        which = images.c.open.is_(True) & (images.c.version == version) & images.c.misalignment.is_not(None)
-        query = select(images.c.misalignment).where(self._db.mine(images), which)
+    def rank(self, values: Mapping[str, float]) -> None:
+        """Rank these images by values that were found otherwise."""
+        if not values:
+            return
+        update = images.update().where(self._db.mine(images), images.c.id == bindparam("key"))
+        rows = [{"key": image, "new_score": value} for image, value in values.items()]
+        self._db.write(lambda c: c.execute(update.values(score=bindparam("new_score")), rows))
+
+    def misalignments(self, version: int, *, other: bool = False) -> Float64Array:
+        """The misalignments (or the other ones) of open images scored by this version, where they have a meaning."""
+        wrong = images.c.other_misalignment if other else images.c.misalignment
+        which = images.c.open.is_(True) & (images.c.version == version) & wrong.is_not(None)
+        query = select(wrong).where(self._db.mine(images), which)
         return np.array(self._db.read(lambda c: c.execute(query).scalars().all()), dtype=np.float64)
 
     def candidates(self, version: int) -> Candidates:
         """What this version says of the open images that it scored, for choosing several of them together."""
         which = images.c.open.is_(True) & (images.c.fresh == version)
         query = (
-            select(images.c.id, images.c.score, predictions.c.finding, predictions.c.embedding)
+            select(
+                images.c.id,
+                images.c.score,
+                images.c.uncertainty,
+                predictions.c.finding,
+                predictions.c.probabilities,
+                predictions.c.embedding,
+            )
             .join(predictions, (predictions.c.image == images.c.id) & self._db.mine(predictions))
             .where(self._db.mine(images), which)
             .order_by(images.c.id)
@@ -172,7 +196,9 @@ class Predictions(ImageRows):
         return Candidates(
             ids=[row.id for row in rows],
             scores=np.array([row.score for row in rows], np.float64),
+            uncertainty=np.array([row.uncertainty for row in rows], np.float64),
             predicted=[row.finding for row in rows],
+            probabilities=[row.probabilities for row in rows],
             embeddings=np.array([row.embedding for row in rows], np.float64).reshape(len(rows), -1 if rows else 0),
         )
 
@@ -220,6 +246,10 @@ class Predictions(ImageRows):
         query = select(predictions).where(self._db.mine(predictions), predictions.c.image == image)
         row = self._db.read(lambda c: c.execute(query).mappings().first())
         return None if row is None else _prediction(row)
+
+
+def _margin(row: PredictionRow) -> float:
+    return float(margin(list(row.probabilities.values())))
 
 
 def _telling(row: PredictionRow) -> float:

@@ -5,41 +5,41 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from xal.errors import BadInput, Conflict
 from xal.store.engine import CHUNK
 from xal.store.pool import ImageRows, Values, image_row
-from xal.store.rows import ImageRow, Lease, Offer, Order
+from xal.store.ranking import ORDERS, ordered
+from xal.store.rows import ImageRow, Lease, Offer, Order, Rule
 from xal.store.schema import annotation_table, given, images, leases
 from xal.store.settling import IS_REGION
 from xal.system.limits import in_force
 
 Query = Select[*tuple[Any, ...]]
 
-ORDERS: dict[Order, tuple[ColumnElement[float], ...]] = {
-    "xal": (images.c.place, images.c.score.desc(), images.c.shuffle),
-    "uncertainty": (images.c.uncertainty.desc(), images.c.shuffle),
-    "uniform": (images.c.shuffle,),
-    "telling": (images.c.telling.desc(), images.c.shuffle),
-}
-"""Each is the order of an index, so that the first row of the answer is the first row that is read."""
-
 
 class Queue(ImageRows):
     """The part of the store that hands out images."""
 
-    def next_sample(self, reader: str, order: Order, lease_seconds: float, now: float | None = None) -> Offer | None:
+    def next_sample(
+        self,
+        reader: str,
+        order: Order | Rule,
+        lease_seconds: float,
+        now: float | None = None,
+        chosen_by: str | None = None,
+    ) -> Offer | None:
         """Give this reader the best open image that is leased to nobody; None when nothing is left.
 
-        First come images never given to this reader: by place in the line-up and score, by uncertainty, by how much an
-        outline would tell, or by shuffle; unscored ones after scored ones. Then come those given before, oldest first,
-        which may be one this reader still leases. What this reader has handed in is never given again while it stands.
+        First come images never given to this reader, in this order, unscored ones after scored ones. Then come those
+        given before, oldest first, which may be one this reader still leases. What this reader has handed in is never
+        given again while it stands. `chosen_by` is kept: what the order is called.
 
         A reader who holds too many gives up the one held longest. Where nothing is left, but readers who never handed
         anything in hold too many together, the one of these held longest is given: names cost nothing.
         """
-        if order not in ORDERS:
+        if not isinstance(order, Rule) and order not in ORDERS:
             raise BadInput(f"there is no order {order!r}; known are {', '.join(ORDERS)}")
 
         def work(connection: Connection) -> Offer | None:
@@ -54,7 +54,7 @@ class Queue(ImageRows):
             if row is None:
                 return None
             self._meet(connection, reader, at)
-            self._give(connection, row, reader, at, at + lease_seconds)
+            self._give(connection, row, reader, at, at + lease_seconds, chosen_by)
             return Offer(image_row(row), at + lease_seconds, turn_before, lease_before)
 
         return self._db.write(work)
@@ -68,26 +68,25 @@ class Queue(ImageRows):
             leased_now = self._db.mine(leases) & (leases.c.image == offer.image.id) & (leases.c.reader == reader)
             connection.execute(given.delete().where(given_now))
             if offer.turn_before is not None:
-                turn, at = offer.turn_before
-                self._db.upsert(connection, given, [{**key, "turn": turn, "at": at}])
+                self._db.upsert(connection, given, [{**key, **offer.turn_before}])
             taken = leases.delete().where(leased_now, leases.c.until == offer.lease_until)  # if nobody lengthened it
             if connection.execute(taken).rowcount and offer.lease_before is not None:
                 self._db.upsert(connection, leases, [{**key, "until": offer.lease_before}])
 
         self._db.write(work)
 
-    def new_to(self, reader: str, order: Order, now: float) -> Query:
+    def new_to(self, reader: str, order: Order | Rule, now: float) -> Query:
         """The best open image never given to this reader."""
         seen = select(given.c.image).where(self._db.mine(given), given.c.reader == reader, given.c.image == images.c.id)
         return (
             select(images)
             .where(self._db.mine(images), images.c.open.is_(True))
             .where(~self._leased(now).exists(), ~seen.exists(), ~self._done_by(reader, order).exists())
-            .order_by(*ORDERS[order])
+            .order_by(*ordered(order))
             .limit(1)
         )
 
-    def given_before(self, reader: str, order: Order, now: float) -> Query:
+    def given_before(self, reader: str, order: Order | Rule, now: float) -> Query:
         """The open image that was given to this reader longest ago."""
         return (
             select(images)
@@ -98,13 +97,13 @@ class Queue(ImageRows):
             .limit(1)
         )
 
-    def head(self, limit: int, order: Order = "xal", now: float | None = None) -> list[ImageRow]:
+    def head(self, limit: int, order: Order | Rule = "queue", now: float | None = None) -> list[ImageRow]:
         """The next images that nobody has: what will be asked for soon, so that it can be made ready."""
         at = time.time() if now is None else now
         query = (
             select(images)
             .where(self._db.mine(images), images.c.open.is_(True), ~self._leased(at).exists())
-            .order_by(*ORDERS[order])
+            .order_by(*ordered(order))
             .limit(limit)
         )
         return [image_row(row) for row in self._db.read(lambda c: c.execute(query).mappings().all())]
@@ -113,9 +112,9 @@ class Queue(ImageRows):
         return select(leases.c.image).where(self._db.mine(leases), leases.c.image == images.c.id, leases.c.until > now)
 
     def _read_by(self, reader: str) -> Query:
-        return self._done_by(reader, "xal")
+        return self._done_by(reader, "queue")
 
-    def _done_by(self, reader: str, order: Order) -> Query:
+    def _done_by(self, reader: str, order: Order | Rule) -> Query:
         """What this reader has handed in; of who is asked for outlines, that is these, too."""
         own = (
             (annotation_table.c.image == images.c.id)
@@ -125,9 +124,11 @@ class Queue(ImageRows):
         handed_in = select(annotation_table.c.image).where(self._db.mine(annotation_table), own)
         return handed_in if order == "telling" else handed_in.where(~IS_REGION)
 
-    def _give(self, connection: Connection, row: Values, reader: str, now: float, until: float) -> None:
+    def _give(
+        self, connection: Connection, row: Values, reader: str, now: float, until: float, chosen_by: str | None
+    ) -> None:
         self._hold(connection, row["id"], reader, now, until)
-        self._note_given(connection, row["id"], reader, now)
+        self._note_given(connection, row["id"], reader, now, chosen_by)
 
     def _hold(self, connection: Connection, image: str, reader: str, now: float, until: float) -> None:
         """Lease the image; what this reader then holds too many of are those held longest."""
@@ -162,14 +163,12 @@ class Queue(ImageRows):
         )
         return connection.execute(query).mappings().first()
 
-    def _had(
-        self, connection: Connection, image: str, reader: str, now: float
-    ) -> tuple[tuple[int, float], float | None]:
-        """Turn and time of when this reader was given the image, and until when the reader has it still."""
+    def _had(self, connection: Connection, image: str, reader: str, now: float) -> tuple[dict[str, Any], float | None]:
+        """How this reader was given the image, and until when the reader has it still."""
         own = self._db.mine(given) & (given.c.image == image) & (given.c.reader == reader)
-        turn, at = connection.execute(select(given.c.turn, given.c.at).where(own)).one()
+        known = connection.execute(select(given.c.turn, given.c.at, given.c.chosen_by).where(own)).mappings().one()
         held = self._db.mine(leases) & (leases.c.image == image) & (leases.c.reader == reader) & (leases.c.until > now)
-        return (turn, at), connection.execute(select(leases.c.until).where(held)).scalar()
+        return dict(known), connection.execute(select(leases.c.until).where(held)).scalar()
 
     def leases(self, now: float | None = None) -> list[Lease]:
         """The leases that have not expired, by image."""

@@ -12,7 +12,10 @@ from xal.method.story import Story
 
 ImageState = Literal["ok", "unreadable", "gone", "deleted"]
 ImageStatus = Literal["waiting", "settled", "review", "excluded", "unreadable", "gone", "deleted"]
-Order = Literal["xal", "uncertainty", "uniform", "telling"]
+Order = Literal["queue", "uncertainty", "uniform", "telling"]
+"""As the line-up and the rule in use rank images; where the model is unsure; by chance; what an outline would tell."""
+RankedBy = Literal["score", "other_score", "uncertainty", "margin", "nothing"]
+"""α · uncertainty + (1 − α) · misalignment, or the other misalignment; or uncertainty or margin alone, or chance."""
 Source = Literal["reader", "import"]
 VersionState = Literal["candidate", "published", "refused", "withdrawn"]
 DeliveryState = Literal["waiting", "sent", "dropped", "withdrawn", "rejected"]
@@ -22,6 +25,16 @@ JobState = Literal["running", "done", "failed", "stopped", "lost"]
 
 THERE: tuple[ImageState, ...] = ("ok", "unreadable")
 """The states of an image whose file is where it was found."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What images are ranked by: one of their values, and what a score is made of."""
+
+    by: RankedBy = "score"
+    alpha: float = 0.5
+    neutral: float = 0.5
+    """What a missing misalignment counts."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +99,8 @@ class Offer:
 
     image: ImageRow
     lease_until: float
-    turn_before: tuple[int, float] | None = None
-    """If this reader was given it before: which turn that was, and when."""
+    turn_before: dict[str, Any] | None = None
+    """If this reader was given it before: which turn that was, when, and chosen by what."""
     lease_before: float | None = None
     """If this reader had it still: until when."""
 
@@ -211,12 +224,15 @@ class SettledImage:
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """The scored images of the pool; all four run in the same order."""
+    """The scored images of the pool; all lists run in the same order."""
 
     ids: list[str]
     scores: Float64Array
+    """What they are ranked by."""
+    uncertainty: Float64Array
     predicted: list[str]
     """The predicted findings."""
+    probabilities: list[dict[str, float]]
     embeddings: Float64Array
     """(n, K)."""
 
@@ -244,6 +260,8 @@ class PredictionRow:
     """(F, *feature grid): what each cell says for each finding; None if an earlier version read the image."""
     coverage: npt.NDArray[Any] | None = None
     """How much of each cell is ROI, the network thinks; None until it learnt enough drawn ROIs."""
+    other_misalignment: float | None = None
+    """By the comparison that the task does not ask for: what the ROI alone says, or Dice."""
     proposed: npt.NDArray[Any] | None = None
     """The ROI that this proposes."""
     embedding: npt.NDArray[Any] | None = None

@@ -152,6 +152,8 @@ images = _table(
     Column("place", Integer, nullable=False),  # in the batch that comes before all others
     Column("uncertainty", Float, nullable=False),
     Column("misalignment", Float),
+    Column("other_misalignment", Float),
+    Column("margin", Float, nullable=False),  # 1 where two findings are equally likely, 0 where one is sure
     Column("roi_source", Text),
     Column("telling", Float, nullable=False),  # how much an outline would tell; UNSCORED where there is one
     Column("version", Integer),
@@ -211,6 +213,7 @@ given = _table(
     Column("image", Name, nullable=False),
     Column("turn", Integer, nullable=False),  # counts a reader's offers: clocks may jump
     Column("at", Float, nullable=False),  # 0: not by Next Sample, the reader outlined it without a finding
+    Column("chosen_by", Name),  # the method, where Next Sample gave it
     _of_image(),
 )  # fmt: skip
 Index("given_by_turn", given.c.pool, given.c.task, given.c.reader, given.c.turn)
@@ -270,6 +273,7 @@ predictions = _table(
     Column("probabilities", Json, nullable=False),
     Column("uncertainty", Float, nullable=False),
     Column("misalignment", Float),
+    Column("other_misalignment", Float),  # by the comparison that the task does not ask for
     Column("overlap", Float),
     Column("energy", Float),
     Column("roi_source", Text, nullable=False),

@@ -14,8 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from xal.store import AnnotationRow, ImageFile, NewAnnotation, ReadingRow, Store
+import xal.store
+from xal.store import AnnotationRow, ImageFile, NewAnnotation, Store
 from xal.task import ReadingSettings
+
+Prediction: Any = getattr(xal.store, "PredictionRow", None) or xal.store.ReadingRow
 
 POOL, TASK = "pool", "task"
 ONCE = ReadingSettings(per_image=1, double=0)
@@ -25,20 +28,72 @@ IMAGES = (
     "settled", "revised", "disputed", "withdrawn", "imported", "excluded", "unreadable", "gone", "deleted", "replaced",
     "found", "waiting/ä", "unscored",
 )  # fmt: skip
+PARTS = {
+    "put_images": "images.put",
+    "known_files": "images.known_files",
+    "set_facts": "images.set_facts",
+    "update_info": "images.update_info",
+    "exclude": "images.exclude",
+    "mark_gone": "images.mark_gone",
+    "delete_image": "images.delete",
+    "set_validation": "versions.set_validation",
+    "add_version": "versions.add",
+    "publish": "versions.publish",
+    "set_version": "versions.update",
+    "save_readings": "predictions.save",
+    "line_up": "predictions.line_up",
+    "add_annotation": "annotations.add",
+    "withdraw": "annotations.withdraw",
+    "set_label_file": "annotations.set_label_file",
+    "annotations": "annotations.find",
+    "start_job": "jobs.start",
+    "heartbeat": "jobs.heartbeat",
+    "finish_job": "jobs.finish",
+    "set_setting": "settings.set",
+    "next_sample": "queue.next_sample",
+    "looked_at": "looking.looked_at",
+    "accept": "review.accept",
+    "settle": "review.settle",
+    "put_outlines": "outlines.put",
+    "note_deliveries": "deliveries.note_new",
+    "end_delivery": "deliveries.end",
+    "put_off_delivery": "deliveries.put_off",
+    "close": "close",
+}
+"""What stores can do, since they have parts: the name it had before, and where it is."""
+
+
+class Whole:
+    """A store that has parts, as one without."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        found = self._store
+        for part in PARTS[name].split("."):
+            found = getattr(found, part)
+        return found
+
+
+def opened(url: str, pool: str, schema: int) -> Any:
+    store = Store.open(url, pool, TASK)
+    return store if schema < 6 else Whole(store)
 
 
 def fill(url: str, schema: int) -> None:
     """Fill the store at `url`, whose schema is this one."""
-    store = Store.open(url, POOL, TASK)
+    store = opened(url, POOL, schema)
     add_images(store)
     add_versions(store)
-    add_readings(store)
+    add_readings(store, schema)
     add_annotations(store, schema)
     change_images(store)
     add_jobs(store)
     store.set_setting("alpha", 0.25, "reviewer")
     store.set_setting("nothing", None, "reviewer")
-    store.log_event("opened", "ann", None, {"who": "ann ä"})
+    if schema < 6:
+        store.log_event("opened", "ann", None, {"who": "ann ä"})
     store.next_sample("bob", "xal", 3600.0, now=NOW)
     store.next_sample("bob", "uniform", 7200.0, now=NOW + 1)
     if schema >= 2:
@@ -49,8 +104,10 @@ def fill(url: str, schema: int) -> None:
         add_archive(store)
     if schema >= 5:
         store.set_label_file(3, size=300, sha256="ab" * 32)
+    if schema >= 6:
+        submit(store, new("waiting/ä", "ann", "region"))
     store.close()
-    other = Store.open(url, "other pool", TASK)
+    other = opened(url, "other pool", schema)
     other.put_images(files(["settled"]))
     submit(other, new("settled", "carl"))
     other.close()
@@ -85,9 +142,10 @@ def add_versions(store: Store) -> None:
     store.set_validation(["settled"])
 
 
-def add_readings(store: Store) -> None:
+def add_readings(store: Store, schema: int) -> None:
+    cells = {"evidence": np.arange(32).reshape(2, 4, 4), "coverage": np.eye(4)} if schema >= 6 else {}
     rows = [
-        ReadingRow(
+        Prediction(
             image=name,
             version=2,
             fingerprint=f"pixels of {name}",
@@ -102,6 +160,7 @@ def add_readings(store: Store) -> None:
             attention=np.linspace(0, 1, 16).reshape(4, 4) * number / 20,
             proposed=np.eye(4) if number % 2 else None,
             embedding=np.arange(3) + number,
+            **cells,
         )
         for number, name in enumerate(IMAGES)
         if name not in ("unreadable", "unscored")
@@ -148,7 +207,7 @@ def submit(store: Store, annotation: NewAnnotation, how: ReadingSettings = ONCE,
     return row
 
 
-def story(schema: int) -> dict[str, Any]:
+def story(schema: int) -> Any:
     """What the server of that time wrote."""
     told: dict[str, Any] = {
         "model_version": 2,
@@ -167,6 +226,10 @@ def story(schema: int) -> dict[str, Any]:
         told["chosen"] = True
     if schema >= 4:
         told.update(alpha=0.25, score=0.4375)
+    if schema >= 6:
+        from xal.method.story import Story
+
+        return Story(**told, overlap_before=0.125)
     return told
 
 

@@ -9,8 +9,10 @@ from pydantic import Field
 
 from xal.loop.auto_train import kept_conf, labels_left
 from xal.loop.blind import may_see, may_see_all, told_as
-from xal.loop.decisions import set_alpha
+from xal.loop.decisions import set_alpha, set_method
+from xal.loop.next_batch import is_lined_up
 from xal.loop.rescoring import withdraw as withdrawn
+from xal.loop.rules import method
 from xal.pool.project import Project
 from xal.server.api.common import (
     PAGE,
@@ -37,7 +39,7 @@ from xal.store.rows import (
     JobState,
     Source,
 )
-from xal.task import Share
+from xal.task import Method, Share
 
 
 class Job(Reply):
@@ -73,6 +75,10 @@ class State(Reply):
 
     task: str
     title: str
+    method: Method
+    """How images are chosen."""
+    lined_up: bool
+    """The queue is ordered by all that the method looks at; until then, by what is kept of each image."""
     alpha: float
     reveal: Literal["after_submit", "always"]
     images: int
@@ -140,6 +146,12 @@ class AlphaReply(Reply):
     alpha: float
 
 
+class MethodReply(Reply):
+    """The method in use."""
+
+    method: Method
+
+
 class Exclusion(Asked):
     """Why an image must never be offered again."""
 
@@ -150,6 +162,12 @@ class Alpha(Asked):
     """A new weight of uncertainty against misalignment."""
 
     alpha: Share
+
+
+class ChosenMethod(Asked):
+    """Another way of choosing images."""
+
+    method: Method
 
 
 def add_routes(router: APIRouter, project: Project) -> None:
@@ -222,6 +240,11 @@ def add_routes(router: APIRouter, project: Project) -> None:
         set_alpha(project, body.alpha, by=checked_decider(request, asking(request, body, user)).name)
         return AlphaReply(alpha=project.alpha())
 
+    @router.put("/settings/method", summary="Choose images in another way, from now on")
+    def choose_by(request: Request, user: Reviewer, body: ChosenMethod) -> MethodReply:
+        set_method(project, body.method, by=checked_decider(request, asking(request, body, user)).name)
+        return MethodReply(method=method(project))
+
 
 def state_of(project: Project) -> State:
     """The whole as it is now."""
@@ -230,6 +253,8 @@ def state_of(project: Project) -> State:
     return State(
         task=project.task.name,
         title=project.task.title,
+        method=method(project),
+        lined_up=is_lined_up(project),
         alpha=project.alpha(),
         reveal=project.task.reveal,
         images=counts["total"],

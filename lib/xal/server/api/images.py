@@ -82,6 +82,8 @@ class Thought(Reply):
 
     sentence: str
     chosen: bool
+    chosen_by: str | None
+    """The method by which Next Sample gave it to its reader; null where it did not, or did not say."""
     finding: str
     """The predicted one."""
     probabilities: dict[str, float]
@@ -256,6 +258,7 @@ def _thought(project: Project, found: Explanation) -> Thought:
     return Thought(
         sentence=found.sentence,
         chosen=thought.chosen,
+        chosen_by=thought.chosen_by,
         finding=thought.finding,
         probabilities={name: rounded(said[name]) for name in project.task.finding_names if name in said},
         uncertainty=rounded(thought.uncertainty),

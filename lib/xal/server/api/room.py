@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from xal.pool.project import Project
 from xal.server.api.common import Asker, Reply
 from xal.server.http import AnyUser
+from xal.task import Method
 
 
 class RoomFinding(Reply):
@@ -36,6 +37,8 @@ class Room(Reply):
     """What this reader is asked for: a region is an outline without a finding."""
     reveal: Literal["after_submit", "always"]
     alpha: float
+    methods: list[Method]
+    """The ways in which images can be chosen."""
     reader: str
     reviewer: bool
     reviewers: bool
@@ -61,6 +64,7 @@ def add_routes(router: APIRouter, project: Project) -> None:
             asked_for="region" if asker.outliner and task.regions else "finding",
             reveal=task.reveal,
             alpha=project.alpha(),
+            methods=list(task.methods),
             reader=asker.name,
             reviewer=asker.reviewer,
             reviewers=bool(request.app.state.xal_reviewers),

@@ -143,10 +143,17 @@ const send = async (method, url, body) => json(await answered(url, { method, hea
 export const post = (path, body = {}) => send("POST", `${API}${path}`, { client_id: reader, ...body });
 
 /**
+ * Choose images in another way.
+ * @param {Reply.State["method"]} method
+ * @returns {Promise<Reply.MethodReply>}
+ */
+export const setMethod = (method) => send("PUT", `${API}/settings/method`, { client_id: reader, method });
+
+/**
  * MONAI Label's own interface: the same that Slicer uses.
  * @returns {Promise<Reply.Sample>}
  */
-export const nextSample = () => send("POST", "/activelearning/xal", { client_id: reader });
+export const nextSample = () => send("POST", "/activelearning/random", { client_id: reader }); // which is the method in use
 export const startTraining = () => send("POST", "/train/classifier", {});
 export const stopTraining = async () => json(await answered("/train/", { method: "DELETE" }));
 export const startScoring = () => send("POST", "/scoring/xal", {});

@@ -1,6 +1,6 @@
 /** The queue: the pool as Next Sample ranks it, what became of the other images, and who has which. */
 
-import { Failure, get, getAll, idPath, post } from "./api.js";
+import { Failure, get, getAll, idPath, post, setMethod } from "./api.js";
 import { fill, h, markCurrent, toast } from "./dom.js";
 import { Endless } from "./lists.js";
 import { live } from "./live.js";
@@ -29,10 +29,58 @@ const SOURCES = [
 ];
 const BY_READER = ["leased", "handed_in"];
 /** @type {(keyof Reply.State)[]} */
-const CHANGES = ["model_version", "alpha", "open", "leases", "settled", "review", "excluded", "unreadable", "unscored", "looked_at"];
+const CHANGES = ["model_version", "alpha", "method", "lined_up", "open", "leases", "settled", "review", "excluded", "unreadable", "unscored", "looked_at"];
+/** @type {Record<Reply.State["method"], string>} */
+const METHODS = {
+  xal: "xal: entropy and attention",
+  xal_evidence: "xal by what the ROI says",
+  entropy: "entropy",
+  margin: "margin",
+  uniform: "chance",
+  coverage: "coverage",
+  k_center: "k-center",
+  badge: "BADGE",
+  bald: "BALD",
+};
+/** @type {Reply.State["method"][]} */
+const COMPARING = ["xal", "xal_evidence"];
 const LIST_PAUSE_MS = 4000;
 const POINTS_PAUSE_MS = 15000;
 const POINTS = 2000;
+
+/** By which method images are chosen: a reviewer may say another one. */
+class Choice {
+  /** @param {Reply.Room} room */
+  constructor(room) {
+    this.list = h(
+      "select",
+      { disabled: room.reviewers && !room.reviewer, onChange: () => this.#change() },
+      room.methods.map((method) => h("option", { value: method }, METHODS[method])),
+    );
+    this.said = h("span", { class: "quiet", role: "status" });
+    this.element = h("label", { class: "row" }, h("span", { class: "quiet" }, "Chosen by"), this.list, this.said);
+    live.addEventListener("state", () => this.#show());
+    this.#show();
+  }
+
+  #show() {
+    if (!live.state) return;
+    const { method, lined_up: linedUp, model_version: version } = live.state;
+    if (document.activeElement !== this.list) this.list.value = method;
+    this.said.textContent = version === null ? "once there is a model" : linedUp ? "" : "being lined up …";
+  }
+
+  async #change() {
+    try {
+      const { method } = await setMethod(/** @type {Reply.State["method"]} */ (this.list.value));
+      toast(`Images are chosen by ${METHODS[method]} from now on.`, "good");
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      toast(error.message, "bad");
+      if (live.state) this.list.value = live.state.method;
+    }
+  }
+}
 
 export class Queue {
   /**
@@ -62,10 +110,11 @@ export class Queue {
       ),
     );
     this.filters = h("div", { class: "filters" });
+    this.method = new Choice(room);
     this.moved = h("p", { class: "moved", role: "status", hidden: true }, "The order has changed. ", h("button", { onClick: () => this.#reset() }, "Show it"));
     fill(root, h("div", { class: "pool" }, h("div", { class: "picks" }, this.picker, this.filters), this.moved, this.list.element), this.scatter.element);
     this.watch = new Watch(CHANGES, () => this.#refresh(), LIST_PAUSE_MS);
-    this.pointsWatch = new Watch(["model_version", "alpha", "open", "unscored"], () => this.#points(), POINTS_PAUSE_MS);
+    this.pointsWatch = new Watch(["model_version", "alpha", "method", "open", "unscored"], () => this.#points(), POINTS_PAUSE_MS);
     live.addEventListener("state", () => this.#count());
     live.addEventListener("connection", () => live.connected && this.scatter.failed && this.#points());
     this.#count();
@@ -102,8 +151,10 @@ export class Queue {
     return BY_READER.includes(this.state.name) ? this.reader : null;
   }
 
+  /** What weighs uncertainty in a score; null where scores are made of something else. */
   #alpha() {
-    return live.state?.alpha ?? this.room.alpha;
+    const { state } = live;
+    return state && !COMPARING.includes(state.method) ? null : (state?.alpha ?? this.room.alpha);
   }
 
   async #reset() {
@@ -134,10 +185,11 @@ export class Queue {
       state: { name },
       room,
     } = this;
-    if (name === "waiting" && (room.reviewer || room.reveal === "always"))
+    if (name === "waiting")
       fill(
         this.filters,
-        this.#select("ROI used", SOURCES, (value) => (this.source = value)),
+        (room.reviewer || room.reveal === "always") && this.#select("ROI used", SOURCES, (value) => (this.source = value)),
+        this.method.element,
       );
     else if (BY_READER.includes(name)) this.#offerReaders();
     else fill(this.filters);

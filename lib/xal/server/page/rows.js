@@ -58,7 +58,7 @@ export function findingTag(room, name, ...more) {
  * A line of the queue.
  * @param {Reply.Room} room
  * @param {Reply.QueueItem} item
- * @param {{position: number, alpha: number, ranked: boolean, include: (item: Reply.QueueItem) => void}} how
+ * @param {{position: number, alpha: number | null, ranked: boolean, include: (item: Reply.QueueItem) => void}} how
  */
 export function imageRow(room, item, { position, alpha, ranked, include }) {
   return h(
@@ -101,9 +101,9 @@ function tags(room, item) {
 }
 
 /**
- * The score and, for who may know, what it is made of.
+ * The score and, for who may know, what it is made of; without an α it is made of something else.
  * @param {Reply.QueueItem} item
- * @param {number} alpha
+ * @param {number | null} alpha
  */
 function parts(item, alpha) {
   if (item.score === null) return h("p", { class: "parts quiet" }, item.status === "waiting" && "no score yet");
@@ -116,14 +116,22 @@ function parts(item, alpha) {
       h("dd", { class: "total" }, bar(["whole", item.score]), h("b", { class: "figure" }, share(item.score))),
       h("dd", { class: "source" }, "parts shown after handing in", version),
     );
-  const unsure = alpha * item.uncertainty;
+  const unsure = (alpha ?? 0) * item.uncertainty;
   const rest = Math.max(0, item.score - unsure);
   const assumed = item.misalignment === null;
+  /** @type {[kind: string, length: number][]} */
+  const pieces =
+    alpha === null
+      ? [["whole", item.score]]
+      : [
+          ["unsure", unsure],
+          [assumed ? "assumed" : "apart", rest],
+        ];
   return h(
     "dl",
     { class: "parts" },
     h("dt", {}, "Score"),
-    h("dd", { class: "total" }, bar(["unsure", unsure], [assumed ? "assumed" : "apart", rest]), h("b", { class: "figure" }, share(item.score))),
+    h("dd", { class: "total" }, bar(...pieces), h("b", { class: "figure" }, share(item.score))),
     h("dt", {}, "Uncertainty"),
     h("dd", {}, bar(["unsure", item.uncertainty]), h("span", { class: "figure" }, share(item.uncertainty))),
     h("dt", {}, "Misalignment"),

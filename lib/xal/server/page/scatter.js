@@ -19,6 +19,7 @@ export class Scatter {
   constructor() {
     /** @type {Reply.QueuePoint[]} */
     this.points = [];
+    /** @type {number | null} */
     this.alpha = 0;
     this.at = -1;
     this.failed = false;
@@ -42,7 +43,7 @@ export class Scatter {
 
   /**
    * @param {Reply.Points} reply
-   * @param {number} alpha
+   * @param {number | null} alpha null where a score is made of something else
    */
   async show({ points, total, shown, withheld }, alpha) {
     this.failed = false;
@@ -67,7 +68,7 @@ export class Scatter {
     fill(
       this.legend,
       present.map((kind) => h("li", {}, h("span", { class: `glyph ${kind.source}`, "aria-hidden": "true" }), kind.title)),
-      shown > 0 && h("li", {}, h("span", { class: "glyph level", "aria-hidden": "true" }), `equal score, α = ${alpha}`),
+      shown > 0 && alpha !== null && h("li", {}, h("span", { class: "glyph level", "aria-hidden": "true" }), `equal score, α = ${alpha}`),
     );
     this.plot.canvas.setAttribute("aria-label", `${this.status.textContent} Left and right go through them from the highest score on, Enter opens one.`);
     await this.plot.draw((colour) => this.#describe(colour));
@@ -120,7 +121,7 @@ export class Scatter {
         },
         filter: (/** @type {Shown} */ _, /** @type {number} */ at) => at === 0,
       },
-      plugins: { equalScores: { alpha: this.alpha, line: colour("level"), text: colour("quiet"), shown: this.points.length > 0 } },
+      plugins: { equalScores: { alpha: this.alpha, line: colour("level"), text: colour("quiet"), shown: this.points.length > 0 && this.alpha !== null } },
     });
     return { type: "scatter", data: { datasets }, options };
   }
@@ -190,12 +191,13 @@ function howMany(total, shown, withheld) {
 const kindOf = (point) => (point.misalignment === null ? "none" : (point.roi_source ?? "none"));
 
 /**
- * An image without a misalignment stands where its score places it.
+ * An image without a misalignment stands where its score places it, or in the middle.
  * @param {Reply.QueuePoint} point
- * @param {number} alpha
+ * @param {number | null} alpha
  */
 function heightOf({ uncertainty, misalignment, score }, alpha) {
   if (misalignment !== null) return misalignment;
+  if (alpha === null) return 0.5;
   return alpha < 1 ? Math.min(1, Math.max(0, (score - alpha * uncertainty) / (1 - alpha))) : 0;
 }
 

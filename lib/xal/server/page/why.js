@@ -193,6 +193,7 @@ export class Why {
       ["Overlap", share(said.overlap), "Dice of attention and outline, 0 to 1"],
       ["ROI", SOURCES[said.roi_source] ?? said.roi_source, said.roi_confidence === null ? "" : `confidence of the proposal ${share(said.roi_confidence)}`],
       ["Score", `${share(said.score)} at α ${share(said.alpha)}`, "α · uncertainty + (1 − α) · misalignment"],
+      ["Chosen by", said.chosen_by ?? "", "how Next Sample chose it for its reader"],
       [
         "Model",
         `v${said.model_version}`,
