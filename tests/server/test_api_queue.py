@@ -68,6 +68,7 @@ def test_the_room_says_what_a_page_must_know(listed: Room):
         "asked_for": "finding",
         "reveal": "after_submit",
         "alpha": 0.5,
+        "methods": ["xal", "xal_evidence", "entropy", "margin", "uniform", "badge", "k_center", "coverage"],
         "reader": "first",
         "reviewer": False,
         "reviewers": True,

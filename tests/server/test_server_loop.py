@@ -32,8 +32,9 @@ def test_info_is_what_the_clients_need(room: Room):
     assert not set(info["models"]["attention"]["labels"]) & set(FINDINGS)
     assert list(info["trainers"]) == ["classifier"]
     assert "guidance" in info["trainers"]["classifier"]["config"]
-    assert set(info["strategies"]) == {"xal", "random", "uncertainty", "uniform"}
-    assert "not chance" in info["strategies"]["random"]["description"]
+    always = {"xal", "xal_evidence", "entropy", "uncertainty", "margin", "uniform", "random"}
+    assert set(info["strategies"]) == always | {"coverage", "k_center", "badge"}, "and bald where there is dropout"
+    assert "no chance" in info["strategies"]["random"]["description"]
     assert list(info["scoring"]) == ["xal"]
 
 
@@ -158,7 +159,7 @@ def test_scores_are_stored_with_their_story(trained_room: Room):
     sample = trained_room.server.post("/activelearning/xal", {"client_id": "story"}).json()
     story = sample["xal"]
     assert set(story) == {
-        "score", "uncertainty", "misalignment", "roi_source", "alpha", "model_version", "lease_until", "asked_for",
+        "score", "uncertainty", "misalignment", "roi_source", "alpha", "model_version", "lease_until", "chosen_by", "asked_for",
     }  # fmt: skip
     assert story["roi_source"] in ("drawn", "proposed", "none")
     misalignment = story["misalignment"]
@@ -195,6 +196,38 @@ def test_alpha_is_the_servers_and_reorders_the_pool(trained_room: Room):
     assert sample["xal"]["score"] == pytest.approx(sample["xal"]["uncertainty"])
     assert requests.put(f"{server.url}/xal/api/settings/alpha", json={"alpha": 2}, timeout=30).status_code == 422
     requests.put(f"{server.url}/xal/api/settings/alpha", json={"alpha": 0.5}, timeout=30)
+
+
+def test_the_method_is_the_servers_and_a_reviewer_changes_it_while_it_runs(trained_room: Room):
+    server = trained_room.server
+
+    def choose(method: object, **more: object) -> requests.Response:
+        body = {"method": method, "client_id": "boss", **more}
+        return requests.put(f"{server.url}/xal/api/settings/method", json=body, timeout=30)
+
+    def chosen_by(strategy: str, reader: str) -> str:
+        reply = server.post(f"/activelearning/{strategy}", {"client_id": reader})
+        sample = reply.json()
+        requests.post(f"{server.url}/xal/api/images/{sample['id']}/release", json={"client_id": reader}, timeout=30)
+        return str(sample["xal"]["chosen_by"])
+
+    assert server.status()["method"] == "xal"
+    refused = server.post("/activelearning/k_center", {"client_id": "ann"})
+    assert refused.status_code == 409
+    assert "k_center is not lined up, since xal is the method in use" in refused.json()["detail"]
+    assert choose("k_center").json() == {"method": "k_center"}
+    try:
+        server.wait(lambda: server.status()["lined_up"], 60, "the images to be lined up")
+        assert chosen_by("k_center", "lined up") == chosen_by("random", "in use") == "k_center"
+        assert [chosen_by(name, f"by {name}") for name in ("xal", "entropy", "uncertainty", "margin", "uniform")] == [
+            "xal", "entropy", "entropy", "margin", "uniform",
+        ]  # fmt: skip
+        for wrong in ("bald", "guess", None, 3):
+            assert choose(wrong).status_code in (400, 422)
+        assert server.status()["method"] == "k_center"
+    finally:
+        choose("xal")
+    server.wait(lambda: server.status()["lined_up"], 60, "the queue to be as before")
 
 
 def test_an_uploaded_image_joins_the_pool_and_is_scored(trained_room: Room, tmp_path: Path):

@@ -53,7 +53,7 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
         """The best image that can be had: one that the archive cannot give keeps nobody from the next ones."""
         failed: list[Later] = []
         patience, later = Patience(), self._later.now()
-        chosen_by, order = self._order(reader)
+        chosen_by, order = self.order(reader)
         seconds = self._project.task.lease_minutes * 60
         while True:
             offer = self._project.store.queue.next_sample(reader.name, order, seconds, chosen_by=chosen_by)
@@ -80,7 +80,7 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
             elif answer.why is Why.GONE:  # since the last scan; if it returns, a scan finds it
                 self._project.store.images.mark_gone([offer.image.id])
 
-    def _order(self, reader: Reader) -> tuple[str, Order | Rule]:
+    def order(self, reader: Reader) -> tuple[str, Order | Rule]:
         """How the choice is called, and what it goes by."""
         if self._asks_outline(reader):
             return "outline", "telling"

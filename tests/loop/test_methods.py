@@ -1,0 +1,213 @@
+"""By which method images are chosen, and that a change of it needs no network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from harness.local import Local
+from sqlalchemy import select
+from test_regions import outline, scored, waiting  # noqa: F401  # scored is a fixture
+
+from xal.errors import BadInput, Conflict, TaskError
+from xal.loop.blind import untouched_score
+from xal.loop.decisions import set_alpha, set_method
+from xal.loop.next_batch import AHEAD, is_lined_up
+from xal.loop.reader import Reader
+from xal.loop.rules import method, rule
+from xal.loop.scoring import score_pool
+from xal.loop.sentences import Gaze, reason
+from xal.method.acquisition import margin, neutral
+from xal.method.batches import typical
+from xal.server.strategy import NextSample
+from xal.settings import validated
+from xal.store.schema import NO_PLACE, images
+from xal.task import BatchSettings, Method, Task
+
+pytestmark = pytest.mark.slow
+
+VALUED: tuple[Method, ...] = ("xal", "xal_evidence", "entropy", "margin", "uniform")
+LINED_UP: tuple[Method, ...] = ("coverage", "k_center", "badge")
+OPEN = 21
+
+
+@pytest.fixture
+def local(request: pytest.FixtureRequest, tmp_path: Path) -> Local:
+    """A scored pool, whose own ROIs stand in."""
+    made: Local = request.getfixturevalue("scored")
+    return made.copied(tmp_path / "copy")
+
+
+def score(local: Local) -> None:
+    """A scoring run that has no use for the network."""
+    assert score_pool(local.project, lambda done, total: None).scored == 0
+
+
+def asked(local: Local, name: Method | None) -> list[str]:
+    """All images that wait, in the order of this strategy."""
+    chosen_by, order = NextSample(local.project, name, "", share_paths=False).order(Reader("ann"))
+    assert chosen_by == (name or method(local.project))
+    return [row.id for row in local.project.store.queue.head(OPEN, order)]
+
+
+def ranked(local: Local, value: Callable[..., float]) -> list[str]:
+    """The pool by a value of what is stored of each image, computed here."""
+    store = local.project.store
+    rows = [row for row in store.images.find() if row.open]
+    return [row.id for row in sorted(rows, key=lambda row: (-value(store.predictions.get(row.id)), row.shuffle))]
+
+
+def mixed(wrong: float | None, uncertainty: float, middle: float, alpha: float = 0.5) -> float:
+    return alpha * uncertainty + (1 - alpha) * (middle if wrong is None else wrong)
+
+
+def medians(local: Local) -> tuple[float, float]:
+    store = local.project.store
+    mine, other = (neutral(store.predictions.misalignments(1, other=other)) for other in (False, True))
+    return mine, other
+
+
+def test_five_methods_answer_at_any_time_from_what_is_stored(local: Local):
+    middle, other = medians(local)
+    expected = {
+        "xal": ranked(local, lambda p: mixed(p.misalignment, p.uncertainty, middle)),
+        "xal_evidence": ranked(local, lambda p: mixed(p.other_misalignment, p.uncertainty, other)),
+        "entropy": ranked(local, lambda p: p.uncertainty),
+        "margin": ranked(local, lambda p: float(margin(list(p.probabilities.values())))),
+        "uniform": ranked(local, lambda p: 0.0),
+    }
+    assert len({tuple(order) for order in expected.values()}) >= 4, "margin and entropy may agree"
+    for name in VALUED:
+        assert asked(local, name) == expected[name], name
+
+
+@pytest.mark.parametrize("name", VALUED)
+def test_the_method_in_use_may_be_changed_and_orders_the_queue_at_once(local: Local, name: str):
+    wanted = asked(local, name)
+    set_method(local.project, name, by="boss")
+    assert asked(local, None) == wanted, "before scoring has run"
+    score(local)
+    assert asked(local, None) == asked(local, name) == wanted
+    set_method(local.project, "xal", by="boss")
+    score(local)
+    assert asked(local, None) == asked(local, "xal")
+
+
+def test_alpha_and_the_other_comparison_go_together(local: Local):
+    set_alpha(local.project, 0.0, by="boss")
+    _, other = medians(local)
+    wanted = ranked(local, lambda p: mixed(p.other_misalignment, p.uncertainty, other, 0.0))
+    assert asked(local, "xal_evidence") == wanted
+    set_method(local.project, "xal_evidence", by="boss")
+    score(local)
+    store = local.project.store
+    assert wanted == ranked(local, lambda p: mixed(p.misalignment, p.uncertainty, other, 0.0)), (
+        "the values have changed places"
+    )
+    shown = store.images.get(wanted[0])
+    assert shown.misalignment == store.predictions.get(wanted[0]).misalignment
+
+
+@pytest.mark.parametrize("name", LINED_UP)
+def test_what_needs_a_batch_is_lined_up_by_scoring_and_refused_until_then(local: Local, name: str):
+    strategy = NextSample(local.project, name, "", share_paths=False)
+    with pytest.raises(Conflict, match=f"{name} is not lined up.*settings/method"):
+        strategy({"reader": Reader("ann")}, None)
+    set_method(local.project, name, by="boss")
+    assert not is_lined_up(local.project)
+    with pytest.raises(Conflict, match="ask again in a while, or ask for 'random'"):
+        strategy({"reader": Reader("ann")}, None)
+    assert asked(local, None)
+    score(local)
+    assert is_lined_up(local.project)
+    order = asked(local, name)
+    assert len(set(order)) == OPEN
+    assert order != asked(local, "xal")
+    assert AHEAD >= OPEN, "all of them have a place"
+    score(local)
+    assert asked(local, name) == order, "the same for the same model"
+
+
+def test_bald_takes_a_network_with_dropout(local: Local):
+    with pytest.raises(BadInput, match=r"network\.dropout"):
+        set_method(local.project, "bald", by="boss")
+    task = local.project.task.model_dump()
+    task["acquisition"]["method"] = "bald"
+    with pytest.raises(TaskError, match=r"network\.dropout"):
+        validated(task, Task, "task")
+    with_dropout = local.project.task.network.model_copy(update={"dropout": 0.5})
+    assert local.project.model() is not None, "it is trained without: its head does for this"
+    local.project.task = local.project.task.model_copy(update={"network": with_dropout})
+    plain = asked(local, "xal")
+    set_method(local.project, "bald", by="boss")
+    score(local)
+    scores = [local.project.store.images.get(image).score for image in asked(local, "bald")]
+    assert scores == sorted(scores, reverse=True)
+    assert asked(local, "bald") != plain
+
+
+def test_uniform_is_lined_up_by_nothing_whatever_the_batch_rule(local: Local):
+    batch = BatchSettings(rule="cover")
+    acquisition = local.project.task.acquisition.model_copy(update={"batch": batch})
+    local.project.task = local.project.task.model_copy(update={"acquisition": acquisition})
+    by_chance = asked(local, "uniform")
+    set_method(local.project, "uniform", by="boss")
+    score(local)
+    assert asked(local, None) == by_chance
+    assert is_lined_up(local.project)
+    assert not local.project.store.database.read(
+        lambda c: c.execute(select(images.c.id).where(images.c.place != NO_PLACE)).all()
+    )
+
+
+def test_which_method_chose_an_image_is_part_of_its_story(local: Local):
+    for name in ("margin", "uniform"):
+        reader = Reader(name)
+        image = NextSample(local.project, name, "", share_paths=False)({"reader": reader}, None)["id"]
+        story = local.hand_in(image, reader=name).annotation.story
+        assert story is not None
+        assert (story.chosen, story.chosen_by) == (True, name)
+
+
+def test_without_a_comparison_a_drawn_roi_does_not_tell_by_the_score(local: Local):
+    image = waiting(local)
+    outline(local, image, "bob")
+    row = local.project.store.images.get(image)
+    assert row.roi_source == "drawn"
+    assert untouched_score(local.project, row) == pytest.approx(mixed(None, row.uncertainty, local.project.neutral()))
+    set_method(local.project, "entropy", by="boss")
+    row = local.project.store.images.get(image)
+    assert untouched_score(local.project, row) == row.score == row.uncertainty
+
+
+def test_a_method_that_the_task_has_lost_gives_way_to_its_own(local: Local):
+    local.project.store.settings.set("method", "bald", by="boss")
+    assert method(local.project) == "xal"
+    local.project.store.settings.set("method", "a method of a later version", by="boss")
+    assert method(local.project) == "xal"
+    assert rule(local.project).by == "score"
+
+
+def test_sentences_say_what_the_method_looked_for():
+    gaze = Gaze(place="at the left")
+    assert reason(0.9, gaze, chosen=True, by="xal").startswith("Chosen because the model was unsure")
+    assert reason(0.9, gaze, chosen=True, by="uniform").startswith("Chosen by chance. The model was unsure")
+    assert reason(0.9, gaze, chosen=False, by="uniform").startswith("The model was unsure")
+
+
+def test_typical_images_are_the_middles_of_large_groups_without_a_label():
+    rng = np.random.default_rng(0)
+    centres, sizes = np.array([[0.0, 0], [10, 0], [0, 10]]), (30, 20, 10)
+    points = np.concatenate([c + rng.normal(size=(n, 2)) for c, n in zip(centres, sizes, strict=True)])
+    group = np.repeat(np.arange(3), sizes)
+    chosen = typical(points, np.empty((0, 2)), 3, np.random.default_rng(1))
+    assert group[chosen].tolist() == [0, 1, 2]
+    for k, position in enumerate(chosen):
+        own = np.linalg.norm(points[group == k] - points[group == k].mean(0), axis=1)
+        assert np.linalg.norm(points[position] - points[group == k].mean(0)) == own.min()
+    after = typical(points, centres[:1], 2, np.random.default_rng(1))
+    assert set(group[after]) == {1, 2}, "the largest group has a label"
+    assert sorted(typical(points, np.empty((0, 2)), 100, rng)) == list(range(60))
+    assert typical(points[:0], centres, 5, rng).tolist() == []
