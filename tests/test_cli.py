@@ -9,6 +9,7 @@ from harness.local import Local
 
 from xal.cli import main
 from xal.loop.decisions import keep_conf_alpha
+from xal.loop.rules import method
 from xal.pool.project import ALPHA, Project
 
 
@@ -79,6 +80,17 @@ def test_alpha_must_make_sense(local: Local, capsys: pytest.CaptureFixture[str])
     assert local.project.alpha() == 0.25
     assert xal(local, "alpha", "7") == 1
     assert "between 0 and 1" in capsys.readouterr().err
+
+
+def test_the_method_may_be_changed_and_must_be_one(local: Local, capsys: pytest.CaptureFixture[str]):
+    assert xal(local, "method", "entropy") == 0
+    assert method(local.project) == "entropy"
+    assert capsys.readouterr().out == "images are chosen by entropy\n"
+    assert xal(local, "method", "bald") == 1
+    assert "network.dropout" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        xal(local, "method", "guess")
+    assert "invalid choice: 'guess'" in capsys.readouterr().err
 
 
 def test_alpha_is_a_reviewers_then_the_servers_then_the_tasks(local: Local):

@@ -12,14 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from xal.datasets.registry import ADAPTERS, known_options, read_options, read_source
 from xal.datasets.truth import TRUTH, TRUTH_FOLDER
 from xal.errors import XalError
 from xal.loop.reader import IMPORTED
 from xal.sources.address import is_address
-from xal.task import TASKS, load_task
+from xal.task import TASKS, Method, load_task
 
 if TYPE_CHECKING:  # a command that needs no project does not wait for its imports
     from xal.pool.project import Project
@@ -94,6 +94,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("version", type=int, help="its number, as `xal versions` lists it")
     sub = command("alpha", _alpha, "Weigh uncertainty against misalignment, at once")
     sub.add_argument("alpha", type=float, help="1: uncertainty alone; 0: misalignment alone")
+    sub = command("method", _method, "Choose images in another way, at once")
+    sub.add_argument("method", choices=get_args(Method), help="how the next images are chosen")
     command("score", _score, "Bring the scores of the pool up to date")
     sub = command("import-labels", _import_labels, "Take over the labels of MONAI Label's own store, or list what was")
     sub.add_argument("--again", action="store_true", help="try again what was left out before")
@@ -256,13 +258,27 @@ def _publish(given: argparse.Namespace) -> None:
 
 def _alpha(given: argparse.Namespace) -> None:
     from xal.loop.decisions import set_alpha
-    from xal.loop.next_batch import is_due
 
     if not 0 <= given.alpha <= 1:
         raise XalError(f"alpha lies between 0 and 1, not at {given.alpha:g}")
     project = _open(given)
     set_alpha(project, given.alpha, by=given.reader)
     _say(f"alpha is {project.alpha():g}")
+    _say_whether_due(project)
+
+
+def _method(given: argparse.Namespace) -> None:
+    from xal.loop.decisions import set_method
+
+    project = _open(given)
+    set_method(project, given.method, by=given.reader)
+    _say(f"images are chosen by {given.method}")
+    _say_whether_due(project)
+
+
+def _say_whether_due(project: Project) -> None:
+    from xal.loop.next_batch import is_due
+
     version = project.store.versions.current()
     if version is not None and is_due(project, version.version):
         _say(
