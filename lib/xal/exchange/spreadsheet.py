@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from xal.loop.blind import may_see_all
+from xal.loop.origins import origin_of
 from xal.loop.reader import Reader
 from xal.method.story import Story
 from xal.pool.project import Project
@@ -18,12 +19,12 @@ from xal.task import REGION
 CHUNK = 500
 THOUGHT = (
     "model_version", "predicted", "probability", "uncertainty", "misalignment", "overlap", "energy", "roi_source",
-    "chosen",
+    "roi_origin", "chosen",
 )  # fmt: skip
 """What the model had thought."""
 COLUMNS = (
-    "annotation", "image", "reader", "finding", "revision", "source", "active", "roi_voxels", "roi_volume_mm3",
-    "created_at", "withdrawn_at", "withdrawn_by", *THOUGHT,
+    "annotation", "image", "reader", "finding", "revision", "source", "origin", "active", "roi_voxels",
+    "roi_volume_mm3", "created_at", "withdrawn_at", "withdrawn_by", *THOUGHT,
 )  # fmt: skip
 _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -68,6 +69,7 @@ def _cells(row: AnnotationRow, seen: bool) -> list[Any]:
         row.finding if seen else "",
         row.revision,
         row.source,
+        origin_of(row),
         row.active,
         row.roi_voxels if seen else "",
         row.roi_volume if seen else "",
@@ -92,6 +94,7 @@ def _thought(story: Story | None) -> list[Any]:
         story.overlap,
         story.energy,
         story.roi_source,
+        " ".join(story.roi_origin or ()),
         story.chosen,
     ]
 
