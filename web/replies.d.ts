@@ -89,6 +89,11 @@ declare namespace Reply {
     finding: string;
     reason?: string | null;
   }
+  /** Who drew an outline that is shown. */
+  interface DrawerReply {
+    origin: "slicer" | "page" | "rest" | "archive" | "file";
+    reader: string | null;
+  }
   /** Why an image must never be offered again. */
   interface Exclusion {
     client_id?: string | null;
@@ -126,6 +131,7 @@ declare namespace Reply {
     roi_source: string | null;
     score: number | null;
     shape: [number, number, number] | null;
+    shown_region: ShownRegion | null;
     spacing: [number, number, number] | null;
     status: "waiting" | "settled" | "review" | "excluded" | "unreadable" | "gone" | "deleted";
     uncertainty: number | null;
@@ -232,6 +238,7 @@ declare namespace Reply {
     predicted: string | null;
     probability: number | null;
     problem: string | null;
+    roi_origin: ("slicer" | "page" | "rest" | "archive" | "file")[] | null;
     roi_source: "drawn" | "proposed" | "none" | null;
     score: number | null;
     status: "waiting" | "settled" | "review" | "excluded" | "unreadable" | "gone" | "deleted";
@@ -281,6 +288,7 @@ declare namespace Reply {
     id: number;
     image: string;
     of_these_pixels: boolean;
+    origin: "slicer" | "page" | "rest" | "archive" | "file";
     own: boolean;
     reader: string;
     region: boolean;
@@ -292,6 +300,10 @@ declare namespace Reply {
     finding: string | null;
     image: string;
     status: "waiting" | "settled" | "review" | "excluded" | "unreadable" | "gone" | "deleted";
+  }
+  /** What others outlined without a finding: `region.nii.gz`. */
+  interface ShownRegion {
+    drawers: DrawerReply[];
   }
   /** The whole in numbers, and the work in progress. */
   interface State {
@@ -340,6 +352,7 @@ declare namespace Reply {
     overlap: number | null;
     probabilities: Record<string, number>;
     roi_confidence: number | null;
+    roi_origin: ("slicer" | "page" | "rest" | "archive" | "file")[] | null;
     roi_source: string;
     score: number | null;
     sentence: string;

@@ -308,6 +308,8 @@ class Task(Settings):
     """What to do with a label map that paints more than one finding."""
     regions: bool = True
     """Readers may outline an image without naming its finding; it stays in the pool, and is scored by that outline."""
+    show_regions: bool = False
+    """Readers are shown, to be corrected, what others outlined without a finding; `reveal: always` implies it."""
     reveal: Literal["after_submit", "always"] = "after_submit"
     """When a reader sees what the algorithm thinks of an image."""
     lease_minutes: float = Field(60, gt=0)
@@ -324,6 +326,8 @@ class Task(Settings):
             raise ValueError(f"at most one finding may be absent, not {absent}")
         if self.acquisition.method not in self.methods:
             raise ValueError(NO_BALD)
+        if self.show_regions and not self.regions:
+            raise ValueError("show_regions: true needs regions: true")
         return self
 
     @property
@@ -340,6 +344,11 @@ class Task(Settings):
     def absent(self) -> str | None:
         """The finding that means "nothing there", if the task has one."""
         return next((finding.name for finding in self.findings if finding.absent), None)
+
+    @property
+    def shows_regions(self) -> bool:
+        """Whether readers are shown what others outlined without a finding."""
+        return self.regions and (self.show_regions or self.reveal == "always")
 
     @property
     def roi_findings(self) -> tuple[str, ...]:

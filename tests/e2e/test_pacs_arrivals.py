@@ -280,11 +280,11 @@ def test_the_app_scores_by_what_the_archive_had_before_anybody_read_here(tmp_pat
             assert server.train()["state"] == "published"
             server.wait_scored()
 
-            def source() -> str | None:
+            def source() -> tuple[str | None, list[str] | None]:
                 waiting = server.get("/xal/api/queue", client_id="chief", limit=100).json()["items"]
-                return {row["id"]: row["roi_source"] for row in waiting}[outlined.series]
+                return {row["id"]: (row["roi_source"], row["roi_origin"]) for row in waiting}[outlined.series]
 
-            server.wait(lambda: source() == "drawn", 60, "the outline of the archive to be scored by")
+            server.wait(lambda: source() == ("drawn", ["archive"]), 60, "the outline of the archive to be scored by")
 
 
 def test_sending_the_same_annotation_again_makes_no_copy(tmp_path: Path):

@@ -135,7 +135,7 @@ def test_the_queue_is_filtered_by_whose_roi_the_score_has_used(overview: Room, t
         for source in ("drawn", "proposed", "none")
     }
     assert set(of_source["drawn"]) == {name(number) for number in DRAWN}
-    said = {"drawn": "ROI drawn by a reader", "proposed": "ROI proposed by the model", "none": "no ROI to compare with"}
+    said = {"drawn": "ROI sent by a program", "proposed": "ROI proposed by the model", "none": "no ROI to compare with"}
     for source, images in of_source.items():
         tab.page.get_by_label("ROI used").select_option(source)
         rows(tab).first.get_by_text(said[source]).wait_for()

@@ -210,3 +210,55 @@ def test_the_entry_is_readable_and_marked_in_both_themes(drawing: Room, tabs, th
         )
     )
     assert contrast(border, ground) >= 3
+
+
+def put_region(room: Room, image: str, reader: str) -> int:
+    """Hand in the image's lesion as a region, as 3D Slicer would; the number of its pixels."""
+    picture = room.pictures[image]
+    label = write_label(room.folder / f"region-{reader}.nii.gz", picture, (picture.finding,))
+    reply = room.server.submit(image, label, ["region"], reader, origin="slicer")
+    assert reply.ok, reply.text
+    return int(reply.json()["xal"]["roi_voxels"])
+
+
+def test_where_the_task_shows_it_anothers_region_is_begun_with_and_the_receipt_says_whose_it_was(
+    tmp_path, tabs, serving
+):
+    room = open_room(tmp_path, 6, task_extra="show_regions: true\n")
+    server = serving(room.server)
+    image = next(one for one in sorted(room.pictures) if room.pictures[one].finding == "disc")
+    voxels = put_region(room, image, "ada")
+    tab = tabs(server, "bob").open()
+    open_image(tab, image)
+    shown = tab.page.locator(".shown-region")
+    shown.get_by_text("ada outlined a region here (drawn in 3D Slicer).").wait_for()
+    assert tab.outlined() == 0, "nothing is begun with unasked"
+    begin = shown.get_by_role("button", name="Start from it")
+    draw_box(tab, (1, 1), (2, 2))
+    assert begin.is_disabled(), "what is drawn would be lost"
+    tab.page.keyboard.press("Delete")
+    begin.click()
+    tab.page.wait_for_function(f"() => document.querySelector('.measure').textContent.startsWith('{voxels} ')")
+    tab.page.reload()
+    assert (tab.reading(), tab.outlined()) == (image, voxels), "it is a draft"
+    draw_box(tab, (1, 1), (2, 2))
+    tab.choose("disc")
+    tab.hand_in()
+    tab.page.locator(".receipt").get_by_text("You were shown what ada had outlined.").wait_for()
+    (row,) = server.get("/xal/api/annotations", image=image, reader="bob", client_id="bob").json()["items"]
+    assert row["roi_voxels"] == voxels + 4
+    origins = [
+        said["origin"] for said in server.get(f"/xal/api/images/{image}/why", client_id="bob").json()["annotations"]
+    ]
+    assert origins == ["slicer", "page"]
+    readings = tab.page.get_by_role("group", name="Outlines")
+    assert readings.get_by_title("drawn in 3D Slicer").inner_text() == "ada: region only"
+
+
+def test_by_default_the_page_tells_nothing_of_anothers_region(drawing: Room, tabs):
+    image = next(one for one in sorted(drawing.pictures, reverse=True) if drawing.pictures[one].finding == "disc")
+    put_region(drawing, image, "ada")
+    tab = tabs(drawing.server, "dr_blind").open()
+    open_image(tab, image)
+    assert tab.page.locator(".shown-region").count() == 0
+    assert "ada" not in tab.page.locator(".panel").inner_text()

@@ -134,6 +134,7 @@ def test_the_list_says_who_said_what(local: Local, tmp_path: Path):
         "annotation": str(annotation.id),
         "roi_voxels": str(annotation.roi_voxels),
         "created_at": "",
+        "origin": "rest",
     }
     assert rows[0]["created_at"].endswith("+00:00")
 
@@ -168,7 +169,23 @@ def test_every_readers_outline_is_there_and_the_latest_is_listed(local: Local, t
     assert (row["reader"], row["annotation"]) == ("ben", str(second.id))
     assert len(list((tmp_path / "set/masks").glob(f"{image}_a*"))) == 2
     origin = json.loads((tmp_path / "set/provenance.json").read_text())
-    assert [one["reader"] for one in origin["images"][image]["annotations"]] == ["ada", "ben"]
+    said = origin["images"][image]["annotations"]
+    assert [(one["reader"], one["origin"], one["shown"]) for one in said] == [("ada", "rest", []), ("ben", "rest", [])]
+
+
+def test_provenance_says_with_what_it_was_drawn_and_what_its_reader_was_shown(tmp_path: Path):
+    local = Local(tmp_path, 6, show_regions=True)
+    picture = next(one for one in local.pictures.values() if one.finding == "disc")
+    label = write_label(tmp_path / "region.nii.gz", picture, ("disc",))
+    region = [{"name": "region", "idx": 1}]
+    submit(local.project, Submission(picture.id, "ada", label, region, origin="slicer"))
+    submit(local.project, Submission(picture.id, "ben", local.folder / "region.nii.gz", INFO[:1], origin="page"))
+    export_dataset(local.project, tmp_path / "set")
+    (said,) = json.loads((tmp_path / "set/provenance.json").read_text())["images"][picture.id]["annotations"]
+    assert (said["reader"], said["origin"], said["shown"]) == ("ben", "page", [{"reader": "ada", "origin": "slicer"}])
+    table = lines_of((tmp_path / "set/annotations.csv").read_text())
+    assert [(line["reader"], line["origin"]) for line in table] == [("ada", "slicer"), ("ben", "page")]
+    assert rows_of(tmp_path / "set/labels.csv")[0]["origin"] == "page"
 
 
 def test_findings_without_an_outline_do_not_spoil_the_list(local: Local, tmp_path: Path):
@@ -328,12 +345,13 @@ def test_the_table_lists_what_stands_and_on_request_what_does_not(local: Local):
         "finding": "square",
         "revision": "1",
         "source": "reader",
+        "origin": "rest",
         "active": "yes",
         "roi_voxels": "81",
         "roi_volume_mm3": "81.0",
         **dict.fromkeys(("created_at", "withdrawn_at", "withdrawn_by", "model_version", "predicted"), ""),
         **dict.fromkeys(("probability", "uncertainty", "misalignment", "overlap", "energy", "roi_source"), ""),
-        "chosen": "",
+        **dict.fromkeys(("roi_origin", "chosen", "chosen_by"), ""),
     }
     everything = lines_of("".join(annotations_csv(local.project, withdrawn=True)))
     assert len(everything) == 6
@@ -376,6 +394,8 @@ def test_the_table_says_what_the_model_had_thought(local: Local):
         "energy": str(round(story.energy, 6)),
         "roi_source": "proposed",
         "chosen": "no",
+        "roi_origin": "",
+        "chosen_by": "",
     }
     assert {first[name] for name in THOUGHT} == {""}, "no model had looked"
 

@@ -140,7 +140,7 @@ def test_what_was_stored_is_said_again_whatever_has_become_of_the_image(local: L
 def test_a_label_drawn_for_this_pool_is_taken_and_the_pool_is_not_kept_with_it(local: Local):
     label = write_picture(local.folder / "label.nii.gz", local.pictures[local.ids[0]])
     said = parse(local.ids[0], label, pool=local.project.store.pool, task="tiny", label_info=INFO, client="page")
-    assert submit(local.project, said).annotation.params == {"client": "page"}
+    assert submit(local.project, said).annotation.params == {"client": "page", "origin": "rest"}
 
 
 def test_the_receipt_says_the_note_and_what_the_model_thought_in_sentences(local: Local):

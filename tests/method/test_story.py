@@ -54,6 +54,7 @@ def test_every_entry_is_kept_under_its_name():
         "alpha": 0.5,
         "score": 0.375,
         "roi_source": "proposed",
+        "roi_origin": None,
         "overlap_before": None,
         "roi_confidence": 0.875,
         "overlap": 0.625,

@@ -13,8 +13,10 @@ from harness.room import Room
 from harness.slicer_like import SlicerLike
 
 TELLTALE = re.compile(
-    r'"(probabilities|probability|predicted|energy|energy_in_roi|overlap|proposed|roi_confidence|story)"\s*:\s*(?!null)'
+    r'"(probabilities|probability|predicted|energy|energy_in_roi|overlap|proposed|roi_confidence|roi_origin|story)"\s*:\s*(?!null)'
 )
+
+FILES = ("/attention.nii.gz", "/region.nii.gz")
 
 
 def everything_about(room: Room, image: str, reader: str) -> list[requests.Response]:
@@ -47,7 +49,10 @@ def everything_about(room: Room, image: str, reader: str) -> list[requests.Respo
         server.get("/info/"),
         server.get("/xal/api/status"),
         server.get("/xal/api/annotations", image=image, withdrawn=True, **who),
-        *(server.get(f"/xal/api/images/{image}{part}", **who) for part in ("", "/why", "/attention.nii.gz")),
+        *(
+            server.get(f"/xal/api/images/{image}{part}", **who)
+            for part in ("", "/why", "/attention.nii.gz", "/region.nii.gz")
+        ),
         *(server.get("/xal/api/queue", state=state, **who) for state in ("waiting", "leased", "handed_in", "settled")),
         server.get("/xal/api/queue/points", **who),
         server.get("/xal/api/review", **who),

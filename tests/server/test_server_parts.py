@@ -21,7 +21,7 @@ from xal.server.routes import receipt_reply
 from xal.server.strategy import strategies
 from xal.server.train import ClassifierTrain, training_settings
 from xal.store.rows import ImageFile
-from xal.task import ImageSettings, TrainingSettings
+from xal.task import ATTENTION_BANDS, ImageSettings, TrainingSettings
 
 TESTS = Path(__file__).parents[1]
 
@@ -87,7 +87,7 @@ def test_of_a_colour_image_clients_get_one_channel_and_its_checksum(tmp_path: Pa
 )
 def test_bands_have_no_gap_because_slicer_counts_values(levels: list[int], names: dict[str, int]):
     given = np.array(levels, np.uint8)
-    values, said = _contiguous(given)
+    values, said = _contiguous(given, ATTENTION_BANDS)
     assert said == names
     present = sorted(set(values.tolist()) - {0})
     assert present == list(range(1, len(present) + 1))

@@ -162,3 +162,76 @@ def test_who_is_named_an_outliner_is_given_what_an_outline_would_tell_most_of_an
         mine = {server.post("/activelearning/xal", {"client_id": "technologist"}).json().get("id") for _ in range(60)}
         assert outlined not in mine, "and never again to who has outlined it"
         assert server.post("/activelearning/xal", {"client_id": "ada"}).json()["xal"]["asked_for"] == "finding"
+
+
+def queue_says(room: Room, image: str, client_id: str) -> tuple:
+    row = item_of(room, image, client_id)
+    return row["may_see"], row["roi_source"], row["roi_origin"]
+
+
+def test_who_may_see_it_is_told_where_an_outline_was_drawn(tmp_path: Path, open_trained: Callable[..., Room]):
+    room = open_trained(tmp_path, reviewers="chief")
+    with room.server as server:
+        server.wait_scored()
+        slicer = SlicerLike(server.url, "dr_slicer")
+        image = slicer.next_sample()["id"]
+        slicer.paint("region", (slice(None), slice(8, 12), slice(8, 12)))
+        slicer.submit()
+        assert queue_says(room, image, "chief") == (True, "drawn", ["slicer"])
+        assert queue_says(room, image, "dr_slicer") == queue_says(room, image, "other") == (False, None, None)
+        assert put_region(room, image, "dr_page", of=waiting(room), origin="page").ok
+        assert queue_says(room, image, "chief") == (True, "drawn", ["slicer", "page"])
+        why = server.get(f"/xal/api/images/{image}/why", client_id="chief").json()
+        assert why["thought"]["roi_origin"] == ["slicer", "page"]
+        assert [(said["reader"], said["origin"]) for said in why["annotations"]] == [
+            ("dr_slicer", "slicer"),
+            ("dr_page", "page"),
+        ]
+        untouched = waiting(room, but=3)
+        assert queue_says(room, untouched, "chief")[2] is None
+        refused = put_region(room, untouched, "dr_page", origin="a telegram")
+        assert (refused.status_code, "slicer, page, rest, archive, file" in refused.text) == (400, True)
+
+
+@pytest.mark.parametrize("task", ["show_regions: true\n", "reveal: always\n"])
+def test_where_the_task_shows_them_others_regions_are_there_to_be_corrected(tmp_path: Path, task: str):
+    room = open_room(tmp_path, 6, task_extra=task)
+    with room.server as server:
+        image = next(one for one in sorted(room.pictures) if room.pictures[one].finding == "disc")
+        path = f"/xal/api/images/{image}"
+        assert server.get(path, client_id="bob").json()["shown_region"] is None
+        assert server.get(f"{path}/region.nii.gz", client_id="bob").status_code == 404
+        assert put_region(room, image, "ada", origin="page").json()["xal"]["shown"] == []
+        by_ada = [{"reader": "ada", "origin": "page"}]
+        assert server.get(path, client_id="bob").json()["shown_region"] == {"drawers": by_ada}
+        assert server.get(path, client_id="ada").json()["shown_region"] is None
+        file = tmp_path / "shown.nii.gz"
+        file.write_bytes(server.get(f"{path}/region.nii.gz", client_id="bob").content)
+        expected = room.pictures[image].roi
+        assert np.asarray(nibabel.load(file).dataobj).sum() == expected.sum()
+        slicer = SlicerLike(server.url, "bob")
+        while slicer.next_sample()["id"] != image:
+            assert not slicer.segments["region"].any(), "nobody has outlined this one"
+        np.testing.assert_array_equal(slicer.segments["region"][0], expected)
+        assert not slicer.segments["attention 1"].any(), "no model has read it"
+        slicer.segments["region"][:] = False
+        slicer.paint("disc", np.nonzero(expected[None]))
+        receipt = slicer.submit()["xal"]
+        assert (receipt["finding"], receipt["shown"]) == ("disc", by_ada)
+        assert receipt["message"].endswith("You were shown what ada had outlined.")
+        assert "region" not in slicer.run("attention")["label_names"], "what was handed in is nothing to be corrected"
+
+
+def test_by_default_no_client_is_shown_what_others_outlined(trained_room: Room):
+    server, image = trained_room.server, waiting(trained_room, but=4)
+    assert put_region(trained_room, image, "painter").json()["xal"]["shown"] == []
+    assert server.get(f"/xal/api/images/{image}", client_id="later").json()["shown_region"] is None
+    assert server.get(f"/xal/api/images/{image}/region.nii.gz", client_id="later").status_code == 403
+    slicer = SlicerLike(server.url, "later")
+    slicer.sample = {"id": image}
+    reply = requests.get(f"{server.url}/datastore/image", params={"image": image}, timeout=60)
+    (trained_room.folder / "shown.png").write_bytes(reply.content)
+    slicer.load(trained_room.folder / "shown.png")
+    assert "region" not in slicer.run("attention")["label_names"]
+    receipt = trained_room.hand_in(image, "later")["xal"]
+    assert (receipt["shown"], "shown" in receipt["message"]) == ([], False)

@@ -183,7 +183,7 @@ def test_what_belongs_to_the_images_of_a_page_takes_one_query_each(store):
             offer.image.id: Lease(offer.image.id, "ann", 1060) for offer in offers
         },
         lambda: store.listing.leases_of(names(200), 1060): {},
-        lambda: store.listing.predictions(names(200)): dict.fromkeys(names(100), Prediction("glioma", 0.75, 0.5)),
+        lambda: store.listing.predictions(names(200)): dict.fromkeys(names(100), Prediction("glioma", 0.75, 0.5, None)),
         lambda: store.listing.handed_in_among(names(200), "bob"): {names(3)[1], names(3)[2]},
         lambda: store.listing.handed_in_among(names(200), None): set(names(3)),
         lambda: set(store.listing.image_rows(["unknown", *names(3)])): set(names(3)),

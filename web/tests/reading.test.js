@@ -41,7 +41,7 @@ const image = (more = {}) =>
  */
 const said = (more = {}) => ({
   ...{ id: 7, image: "a", reader: "reader", revision: 1, finding: "disc", region: false, roi_voxels: 5, created_at: 0 },
-  ...{ active: true, own: true, of_these_pixels: true },
+  ...{ active: true, own: true, of_these_pixels: true, origin: "page" },
   ...more,
 });
 
@@ -57,7 +57,7 @@ const draft = (more = {}) => draftFor("pool", { image: "a", finding: "disc", pix
  */
 const label = (more = {}) => labelFor("one", { image: "a", draft: draft({ changed: 2, ...more }) });
 
-const receipt = { annotation: 7, finding: "disc", region: false, message: "thank you", revision: 1, roi_voxels: 4 };
+const receipt = { annotation: 7, finding: "disc", region: false, message: "thank you", revision: 1, roi_voxels: 4, shown: [] };
 /**
  * The server has it.
  * @param {Page.Entry} entry
@@ -887,6 +887,18 @@ test("a region is not begun with over what is drawn, nor once the image was left
   const reader = outlinedBefore().meets({ type: "begin-with-region" });
   const { turn } = reader.state;
   assert(reader.meets({ type: "next" }).ignores({ type: "outlined", turn }));
+});
+
+test("what others outlined is begun with where it is shown, as one's own region is", () => {
+  const shown = { drawers: [{ reader: "ada", origin: /** @type {const} */ ("slicer") }] };
+  const open = () => new Reader().opens("a").sees({ image: image({ shown_region: shown }) });
+  const reader = open().meets({ type: "picked", finding: "disc" }).meets({ type: "begin-with-shown" });
+  const { turn } = reader.state;
+  assert.deepEqual(reader.effects, [{ do: "begin-with-shown", turn, image: "a" }]);
+  assert.deepEqual(reader.meets({ type: "laid", voxels: 3 }).meets({ type: "outlined", turn }).does, ["begin", "colour", "go-to-outline", "keep"]);
+  assert.equal(reader.state.finding, "disc");
+  assert(open().draws(1).ignores({ type: "begin-with-shown" }), "what is drawn would be lost");
+  assert(outlinedBefore().ignores({ type: "begin-with-shown" }), "one's own is no other's");
 });
 
 test("the reason of a refusal stands when a finding begins with a region", () => {

@@ -15,6 +15,8 @@ declare namespace Reply {
     region: boolean;
     revision: number;
     roi_voxels: number;
+    /** Who had drawn what the reader was shown. */
+    shown: DrawerReply[];
   }
   interface HandedIn {
     image: string;

@@ -15,7 +15,7 @@ import time
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +27,8 @@ from xal.errors import Conflict, NotFound, StoreError
 from xal.exchange.spreadsheet import annotations_csv, harmless, moment, table
 from xal.imaging.integrity import Kind, sniff
 from xal.imaging.nifti import nifti
+from xal.loop.origins import origin_of
+from xal.loop.shown import shown_before
 from xal.pool.obtaining import Patience, Ready, obtain
 from xal.pool.project import Project
 from xal.pool.rois import drawn_mask
@@ -36,7 +38,7 @@ from xal.system.durable import copy_atomically, write_atomically
 
 LIST, OUTLINELESS, PROVENANCE, ALL = "labels.csv", "without_outline.csv", "provenance.json", "annotations.csv"
 """Findings that were stated without an outline have a list of their own: the others always have one."""
-COLUMNS = ("image", "mask", "label", "group", "reader", "revision", "annotation", "roi_voxels", "created_at")
+COLUMNS = ("image", "mask", "label", "group", "reader", "revision", "annotation", "roi_voxels", "created_at", "origin")
 
 Watch = Callable[[Sequence[SettledImage]], Iterator[SettledImage]]
 """Goes through the images and shows how far it is."""
@@ -223,7 +225,7 @@ def _put(project: Project, settled: SettledImage, gathered: _Gathered, target: _
         "sha256": gathered.checksum,
         "group": row.group,
         "finding": settled.finding,
-        "annotations": [_origin(one, masks.get(one.id)) for one in settled.annotations],
+        "annotations": [_said(one, masks.get(one.id)) for one in settled.annotations],
     }
 
 
@@ -254,15 +256,18 @@ def _line(row: ImageRow, image: str, mask: str, annotation: AnnotationRow) -> tu
         annotation.id,
         annotation.roi_voxels,
         moment(annotation.created_at),
+        origin_of(annotation),
     )
 
 
-def _origin(annotation: AnnotationRow, mask: str | None) -> dict[str, Any]:
+def _said(annotation: AnnotationRow, mask: str | None) -> dict[str, Any]:
     return {
         "annotation": annotation.id,
         "reader": annotation.reader,
         "revision": annotation.revision,
         "source": annotation.source,
+        "origin": origin_of(annotation),
+        "shown": [asdict(drawer) for drawer in shown_before(annotation)],
         "roi_voxels": annotation.roi_voxels,
         "roi_volume_mm3": annotation.roi_volume,
         "mask": mask,

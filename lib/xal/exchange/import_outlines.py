@@ -195,7 +195,8 @@ class _Import:
             finding=REGION,
             submission_id=number,
             source="import",
-            params={"origin": "file", "file": file},
+            origin="file",
+            params={"file": file},
         )
         created = submit(self._project, submission).created
         self._taken[row.id] = file

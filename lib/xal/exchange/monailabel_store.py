@@ -103,6 +103,7 @@ def _import_one(
                 file=folder / f"{image}{label.get('ext') or '.nii.gz'}",
                 label_info=said.get("label_info") or _from_label_names(said),
                 source="import",
+                origin="file",
                 params={"model": said.get("model")} if said.get("model") else {},
             ),
         )

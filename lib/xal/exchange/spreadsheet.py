@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from xal.loop.blind import may_see_all
+from xal.loop.origins import origin_of
 from xal.loop.reader import Reader
 from xal.method.story import Story
 from xal.pool.project import Project
@@ -18,12 +19,12 @@ from xal.task import REGION
 CHUNK = 500
 THOUGHT = (
     "model_version", "predicted", "probability", "uncertainty", "misalignment", "overlap", "energy", "roi_source",
-    "chosen",
+    "chosen", "roi_origin", "chosen_by",
 )  # fmt: skip
 """What the model had thought."""
 COLUMNS = (
     "annotation", "image", "reader", "finding", "revision", "source", "active", "roi_voxels", "roi_volume_mm3",
-    "created_at", "withdrawn_at", "withdrawn_by", *THOUGHT,
+    "created_at", "withdrawn_at", "withdrawn_by", *THOUGHT, "origin",
 )  # fmt: skip
 _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -75,6 +76,7 @@ def _cells(row: AnnotationRow, seen: bool) -> list[Any]:
         moment(row.withdrawn_at),
         row.withdrawn_by or "",
         *_thought(row.story if seen else None),
+        origin_of(row),
     ]
     return [harmless(cell) if isinstance(cell, str) else _plain(cell) for cell in cells]
 
@@ -93,6 +95,8 @@ def _thought(story: Story | None) -> list[Any]:
         story.energy,
         story.roi_source,
         story.chosen,
+        " ".join(story.roi_origin or ()),
+        story.chosen_by,
     ]
 
 

@@ -22,8 +22,10 @@ from xal.errors import BadInput, Conflict, NotFound, Unavailable, XalError
 from xal.imaging.geometry import roi_to_grid
 from xal.imaging.images import Volume, fingerprint, label_as_nifti
 from xal.imaging.label_map import Decoded, decode_label
+from xal.loop.origins import ORIGIN, Origin, roi_origin, said_origin
 from xal.loop.rescoring import rescore
 from xal.loop.sentences import sentence
+from xal.loop.shown import SHOWN, in_words, noted, shown_before, shown_region
 from xal.method.acquisition import roi_confidence
 from xal.method.attention import energy_in_roi, overlap
 from xal.method.story import Story
@@ -68,10 +70,12 @@ class Submission:
     pixels: str | None = None
     """Fingerprint of the pixels that it was drawn on, if the client was told one: other bytes may show the same."""
     source: Source = "reader"
+    origin: Origin = "rest"
+    """With what it was drawn."""
     revises: int | None = None
     """The annotation whose place it takes."""
     params: dict[str, Any] = field(default_factory=dict)
-    """What else the client said; kept as it is."""
+    """What else the client said; kept as it is, with the origin."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ def _decoded_and_stored(project: Project, submission: Submission, row: ImageRow)
         roi_voxels=decoded.roi_voxels,
         roi_volume=decoded.roi_volume,
         label_info=[dict(entry) for entry in submission.label_info or []],
-        params=submission.params,
+        params={**submission.params, ORIGIN: submission.origin, **_shown(project, submission)},
         story=None if decoded.finding == REGION else _story(project, submission, decoded, volume),
         digest=_digest(submission.file, decoded.finding),
         submission_id=submission.submission_id,
@@ -143,6 +147,13 @@ def _make_whole(project: Project, row: AnnotationRow, content: bytes) -> None:
         write_atomically(project.workspace.labels / row.label_path, content)
         checked_label(project, project.store.annotations.get(row.id))
         logger.warning("the label file of annotation %d is whole again: it was sent once more", row.id)
+
+
+def _shown(project: Project, submission: Submission) -> dict[str, Any]:
+    """What the reader was shown of others: what stands now, since the image was leased to this reader."""
+    if submission.source == "import":
+        return {}
+    return noted(shown_region(project, submission.reader, submission.image))
 
 
 def _digest(file: Path, finding: str) -> str:
@@ -230,8 +241,9 @@ def parse_submission(image: str, reader: str, file: Path, tag: str | None, param
     revises = params.get("revises")
     if revises is not None and (type(revises) is not int or not 0 < revises < 2**31):
         raise BadInput(f"revises must be the number of an annotation, not {revises!r}")
-    kept = {key: value for key, value in params.items() if key not in ("label_info", *STATED)}
-    return Submission(image, reader, file, label_info, revises=revises, params=kept, **stated)
+    kept = {key: value for key, value in params.items() if key not in ("label_info", SHOWN, *STATED)}
+    origin = said_origin(params)
+    return Submission(image, reader, file, label_info, origin=origin, revises=revises, params=kept, **stated)
 
 
 def label_path(image: str, reader: str, revision: int) -> str:
@@ -244,6 +256,10 @@ def label_path(image: str, reader: str, revision: int) -> str:
 
 def _sentence(annotation: AnnotationRow) -> str:
     """What the reader is told; not of the model, as long as the image's finding is to be named."""
+    return f"{_result(annotation)}{in_words(shown_before(annotation))}"
+
+
+def _result(annotation: AnnotationRow) -> str:
     if annotation.finding == REGION:
         return f"Your outline is kept ({annotation.roi_voxels} voxels). The image stays open: its finding is not named."
     story = annotation.story
@@ -278,6 +294,7 @@ def _story(project: Project, submission: Submission, decoded: Decoded, volume: V
         alpha=project.alpha(),
         score=row.score if row.version == prediction.version else None,
         roi_source=prediction.roi_source,
+        roi_origin=roi_origin(project, prediction.roi_source, prediction.roi_key),
         overlap_before=prediction.overlap if prediction.roi_source == "drawn" else None,
         roi_confidence=None if prediction.proposed is None else roi_confidence(prediction.proposed),
     )

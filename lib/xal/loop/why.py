@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +11,7 @@ from xal.arrays import FloatArray
 from xal.imaging.display import screen_of
 from xal.imaging.images import Header
 from xal.loop.location import in_body, on_picture, reached
+from xal.loop.origins import roi_origin
 from xal.loop.reader import Reader
 from xal.loop.rules import method
 from xal.loop.sentences import Against, Gaze, reason
@@ -31,6 +32,8 @@ class Thought:
     probabilities: Mapping[str, float]
     uncertainty: float
     roi_source: str
+    roi_origin: Sequence[str] | None = None
+    """Where the ROI was drawn; None where it was not, or where an earlier version did not keep it."""
     misalignment: float | None = None
     overlap: float | None = None
     energy: float | None = None
@@ -67,7 +70,7 @@ def explain(project: Project, reader: Reader, row: ImageRow) -> Explanation | No
     own = [annotation for annotation in standing if annotation.reader == reader.name]
     annotation = next(reversed(own or standing), None)
     prediction = standing_prediction(project, row)
-    thought = _thought_of(annotation, prediction)
+    thought = _thought_of(project, annotation, prediction)
     if thought is None:
         return None
     gaze = _gaze(project, row, thought, annotation, prediction)
@@ -77,7 +80,7 @@ def explain(project: Project, reader: Reader, row: ImageRow) -> Explanation | No
     return Explanation(thought, sentence, _score(project, row, thought), prediction.version if prediction else None)
 
 
-def _thought_of(annotation: AnnotationRow | None, prediction: PredictionRow | None) -> Thought | None:
+def _thought_of(project: Project, annotation: AnnotationRow | None, prediction: PredictionRow | None) -> Thought | None:
     story = annotation.story if annotation else None
     if story is not None and story.uncertainty is not None and story.roi_source is not None:
         return Thought(
@@ -86,6 +89,7 @@ def _thought_of(annotation: AnnotationRow | None, prediction: PredictionRow | No
             probabilities=story.probabilities,
             uncertainty=story.uncertainty,
             roi_source=story.roi_source,
+            roi_origin=story.roi_origin,
             misalignment=story.misalignment,
             overlap=story.overlap,
             energy=story.energy,
@@ -104,6 +108,7 @@ def _thought_of(annotation: AnnotationRow | None, prediction: PredictionRow | No
         overlap=prediction.overlap,
         energy=prediction.energy,
         roi_source=prediction.roi_source,
+        roi_origin=roi_origin(project, prediction.roi_source, prediction.roi_key),
         roi_confidence=None if prediction.proposed is None else roi_confidence(prediction.proposed),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
@@ -33,6 +33,8 @@ class Story:
     """What the image was ranked by."""
     roi_source: str | None = None
     """Where the ROI came from that the misalignment is of."""
+    roi_origin: Sequence[str] | None = None
+    """Where that was drawn, if people drew it; each origin once."""
     overlap_before: float | None = None
     """Of the attention and an outline that somebody had drawn of the image before, without a finding."""
     roi_confidence: float | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,19 @@ import numpy as np
 import torch
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
+from xal.arrays import BoolArray
 from xal.errors import BadInput, Forbidden, NotFound, Oversized, Unreadable
 from xal.imaging.geometry import grid_to_image, prepare
 from xal.imaging.images import LabelArray, Volume, fingerprint, read_image, write_label
 from xal.loop.blind import BLIND, may_see
 from xal.loop.reader import Reader
+from xal.loop.shown import mask_of, shown_region
 from xal.method.attention import bands, energy_in_roi, overlap
 from xal.model.network import Prediction, predict
 from xal.pool.project import Model, Project
 from xal.pool.rois import coarse, known_roi
 from xal.store.rows import ImageRow
-from xal.task import ATTENTION_BANDS
+from xal.task import ATTENTION_BANDS, REGION
 
 UNTRAINED = "no model has been trained yet: hand in annotations, then train"
 
@@ -90,26 +93,51 @@ class AttentionInfer(_XalInfer):
         return {"finding": ["predicted", *self._project.task.roi_findings]}
 
     def __call__(self, request: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        """A label map of the bands; an empty one, at once, for a reader who must stay blind."""
+        """A label map of the bands; at once one without any for a reader who must stay blind.
+
+        Where the task shows what others outlined without a finding, that is in it until the reader has handed in.
+        """
         subject: Subject = request["subject"]
         volume = subject.volume(self._project)
+        region = self._region(request["reader"], subject)
         if not self._may_see(request["reader"], subject, volume):
-            return self._result(np.zeros(volume.shape, np.uint8), volume, {"message": BLIND})
+            return self._result(np.zeros(volume.shape, np.uint8), region, volume, {"message": BLIND})
         model = self._project.model()
         if model is None:
-            return self._result(np.zeros(volume.shape, np.uint8), volume, {"message": UNTRAINED})
+            return self._result(np.zeros(volume.shape, np.uint8), region, volume, {"message": UNTRAINED})
         prediction = self._read(model, volume, _stated(request))
         on_image = grid_to_image(prediction.attention, volume, self._project.task, "linear")
         said = {"finding": prediction.finding, "model_version": model.version.version}
-        return self._result(bands(on_image), volume, said, _as_listed(request))
+        return self._result(bands(on_image), region, volume, said, _as_listed(request))
+
+    def _region(self, reader: Reader, subject: Subject) -> BoolArray | None:
+        """What this reader is to correct: nothing where nothing can be handed in, or was already."""
+        if subject.row is None or reader.never_submits:
+            return None
+        image = subject.row.id
+        shown = shown_region(self._project, reader.name, image)
+        if shown is None or self._project.store.annotations.handed_in(image, reader.name):
+            return None
+        mask = mask_of(self._project, shown)
+        return None if mask is None else mask[0]
 
     def _result(
-        self, levels: LabelArray, volume: Volume, said: dict[str, Any], as_listed: bool = False
+        self,
+        levels: LabelArray,
+        region: BoolArray | None,
+        volume: Volume,
+        said: dict[str, Any],
+        as_listed: bool = False,
     ) -> tuple[str, dict[str, Any]]:
+        """The region is whole, as it is to be corrected: the bands lie around it."""
+        listed = ATTENTION_BANDS
+        if region is not None:
+            listed = (*ATTENTION_BANDS, REGION)
+            levels = np.where(region, np.uint8(len(listed)), levels)
         if as_listed:
-            names = {name: level for level, name in enumerate(ATTENTION_BANDS, start=1)}
+            names = {name: level for level, name in enumerate(listed, start=1)}
         else:
-            levels, names = _contiguous(levels)
+            levels, names = _contiguous(levels, listed)
         with tempfile.NamedTemporaryFile(prefix="attention-", suffix=".nrrd", delete=False) as file:
             path = Path(file.name)
         write_label(path, levels, volume.affine)
@@ -177,17 +205,17 @@ def _as_listed(request: dict[str, Any]) -> bool:
     return request.get("restore_label_idx") is False
 
 
-def _contiguous(levels: LabelArray) -> tuple[LabelArray, dict[str, int]]:
-    """The bands with values 1..n and no gap, and which band each value is.
+def _contiguous(levels: LabelArray, listed: Sequence[str]) -> tuple[LabelArray, dict[str, int]]:
+    """The listed segments with values 1..n and no gap, and which segment each value is.
 
-    Slicer gives the n-th value that occurs to the n-th name, so a band that is empty on this image's voxels
-    must not leave a hole. Empty bands come last: they are listed, so that an older picture of them is cleared.
+    Slicer gives the n-th value that occurs to the n-th name, so one that is empty on this image's voxels
+    must not leave a hole. Empty ones come last: they are listed, so that an older picture of them is cleared.
     """
-    present = [level for level in range(1, len(ATTENTION_BANDS) + 1) if (levels == level).any()]
-    order = present + [level for level in range(1, len(ATTENTION_BANDS) + 1) if level not in present]
-    values = np.zeros(len(ATTENTION_BANDS) + 1, np.uint8)
+    present = [level for level in range(1, len(listed) + 1) if (levels == level).any()]
+    order = present + [level for level in range(1, len(listed) + 1) if level not in present]
+    values = np.zeros(len(listed) + 1, np.uint8)
     values[order] = np.arange(1, len(order) + 1)
-    return values[levels], {ATTENTION_BANDS[level - 1]: value for value, level in enumerate(order, start=1)}
+    return values[levels], {listed[level - 1]: value for value, level in enumerate(order, start=1)}
 
 
 def checked_request(model: str, known: dict[str, Any], params: dict[str, Any]) -> None:

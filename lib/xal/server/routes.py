@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
@@ -29,6 +30,7 @@ from xal.errors import BadInput, Conflict, Forbidden, NotFound
 from xal.imaging.images import image_id
 from xal.loop.blind import BLIND, may_see
 from xal.loop.reader import Reader
+from xal.loop.shown import shown_before
 from xal.loop.submission import FINAL, Receipt
 from xal.pool.project import Project
 from xal.server import sessions
@@ -420,6 +422,7 @@ def receipt_reply(receipt: Receipt) -> Json:
         "model_version": story and story.model_version,
         "annotation": annotation.id,
         "revision": annotation.revision,
+        "shown": [asdict(drawer) for drawer in shown_before(annotation)],
         "reader": annotation.reader,
         "handed_in_before": not receipt.created,
     }

@@ -45,6 +45,8 @@ class Prediction:
     finding: str
     probability: float
     overlap: float | None
+    roi_key: str | None
+    """The ROIs that its misalignment is of."""
 
 
 POINT = tuple(Point.__dataclass_fields__)
@@ -180,11 +182,22 @@ class Listing(ImageRows):
 
     def predictions(self, ids: Sequence[str]) -> dict[str, Prediction]:
         """What the model says of these images, where it has read them."""
-        brief = select(predictions.c.image, predictions.c.finding, predictions.c.probabilities, predictions.c.overlap)
+        columns = ("image", "finding", "probabilities", "overlap", "roi_key")
+        brief = select(*(predictions.c[name] for name in columns))
         return {
-            image: Prediction(row["finding"], row["probabilities"][row["finding"]], row["overlap"])
+            image: Prediction(row["finding"], row["probabilities"][row["finding"]], row["overlap"], row["roi_key"])
             for image, row in self._of_images(ids, brief, predictions).items()
         }
+
+    def annotations(self, numbers: Sequence[int]) -> list[AnnotationRow]:
+        """The annotations of these numbers."""
+        chunks = [numbers[start : start + CHUNK] for start in range(0, len(numbers), CHUNK)]
+        which = select(annotation_table).where(self._db.mine(annotation_table))
+        queries = [which.where(annotation_table.c.id.in_(chunk)) for chunk in chunks]
+        return [
+            annotation_row(row)
+            for row in self._db.read(lambda c: [row for some in queries for row in c.execute(some).mappings()])
+        ]
 
     def handed_in_among(self, ids: Sequence[str], reader: str | None, *, regions: bool = False) -> set[str]:
         """Those of the images that this reader (None: anyone) ever handed in, as `handed_in` says of one.

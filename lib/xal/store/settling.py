@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -12,6 +13,8 @@ from xal.store.pool import ImageRows, Values
 from xal.store.schema import annotation_table, outlines
 from xal.task import REGION
 
+_OF_ANNOTATION = re.compile(r"(\d+)\.\d+")
+"""How a key of ROIs names the outline of an annotation: by its number and revision."""
 IS_REGION = annotation_table.c.finding == REGION
 """An annotation is an outline without a finding: it settles nothing, and the image is scored by it."""
 
@@ -40,6 +43,16 @@ def same_pixels(one: str | None, other: str | None) -> bool:
 
 def _outlines_of(rows: Iterable[Values]) -> list[str]:
     return [f"{row['id']}.{row['revision']}" for row in rows if row["roi_voxels"] > 0]
+
+
+def annotations_in(roi_key: str) -> list[int]:
+    """The numbers of the annotations that a key of ROIs names."""
+    return [int(found[1]) for one in roi_key.split(" ") if (found := _OF_ANNOTATION.fullmatch(one))]
+
+
+def is_of_archive(roi_key: str | None) -> bool:
+    """Whether a key of ROIs names some that were found in an archive."""
+    return roi_key is not None and "#" in roi_key
 
 
 class Settling(ImageRows):

@@ -9,8 +9,11 @@ from fastapi import APIRouter, Query, Request, Response
 
 from xal.errors import Conflict, Forbidden, NotFound, Unreadable
 from xal.imaging.images import Header
+from xal.imaging.nifti import FAST, nifti
 from xal.loop.blind import BLIND, may_see, score_alone
+from xal.loop.origins import ORIGINS, Origin, origin_of
 from xal.loop.reader import Reader
+from xal.loop.shown import Shown, mask_of, shown_region
 from xal.loop.why import Explanation, explain, standing_prediction
 from xal.pool.label_check import checked_label
 from xal.pool.project import Project
@@ -41,8 +44,24 @@ class Said(AnnotationReply):
     active: bool
     """It is that reader's latest one that was not withdrawn."""
     own: bool
+    origin: Origin
+    """With what it was drawn, or what it was taken over from."""
     of_these_pixels: bool
     """It was drawn on the pixels that the image has now."""
+
+
+class DrawerReply(Reply):
+    """Who drew an outline that is shown."""
+
+    reader: str | None
+    """Null: whoever drew what the archive has."""
+    origin: Origin
+
+
+class ShownRegion(Reply):
+    """What others outlined without a finding: `region.nii.gz`."""
+
+    drawers: list[DrawerReply]
 
 
 class ImageView(Reply):
@@ -67,6 +86,8 @@ class ImageView(Reply):
     """What the asker has handed in, as it stands."""
     own_region: Said | None
     """What the asker outlined without naming a finding."""
+    shown_region: ShownRegion | None
+    """What the asker is shown to be corrected; null unless the task says `show_regions`."""
     checksum: str | None
     """Of the bytes of `/datastore/image`; as `?v=` it makes the image's files ones to keep for good."""
     fingerprint: str | None
@@ -92,6 +113,8 @@ class Thought(Reply):
     overlap: float | None
     energy: float | None
     roi_source: str
+    roi_origin: list[Origin] | None
+    """Where the ROI was drawn, each origin once; null where it was not drawn, or where that is not known."""
     roi_confidence: float | None
     alpha: float
     score: float | None
@@ -153,6 +176,23 @@ def add_routes(router: APIRouter, project: Project) -> None:
         known = store.annotations.find(image, active_only=False, regions=True)
         annotations = [_said(said, reader, row) for said in known]
         return Why(thought=None if found is None else _thought(project, found), annotations=annotations)
+
+    @router.get(
+        "/images/{image}/region.nii.gz",
+        summary="What others outlined without a finding, where the task shows it to be corrected",
+        **_file(GZIP),
+    )
+    def region(request: Request, image: str, reader: Asker) -> Response:
+        row = store.images.get(image)
+        if not project.task.shows_regions:
+            raise Forbidden(BLIND)
+        shown = shown_region(project, reader.name, image)
+        mask = None if shown is None else mask_of(project, shown)
+        if shown is None or mask is None:
+            raise NotFound(f"nobody else has outlined image {image!r} without a finding")
+        voxels, affine = mask
+        made_of = (store.pool, row.fingerprint, shown)
+        return send_made(request, made_of, lambda: nifti(voxels.astype(np.uint8), affine, FAST), GZIP, ASK_AGAIN)
 
     @router.get("/annotations/{annotation}/mask.nii.gz", summary="What a reader outlined", **_file(GZIP))
     def mask(request: Request, annotation: Number, reader: Asker) -> Response:
@@ -236,6 +276,7 @@ def _image_view(project: Project, reader: Reader, image: str) -> ImageView:
         may_see=seen,
         own=annotation_reply(own, seen=True) if own else None,
         own_region=_said(region, reader, row) if region else None,
+        shown_region=_shown(shown_region(project, reader.name, image)),
         checksum=row.checksum,
         fingerprint=row.fingerprint,
         shape=None if geometry is None else geometry.shape,
@@ -243,11 +284,18 @@ def _image_view(project: Project, reader: Reader, image: str) -> ImageView:
     )
 
 
+def _shown(shown: Shown | None) -> ShownRegion | None:
+    if shown is None:
+        return None
+    return ShownRegion(drawers=[DrawerReply(reader=one.reader, origin=one.origin) for one in shown.drawers])
+
+
 def _said(row: AnnotationRow, reader: Reader, image: ImageRow) -> Said:
     return Said(
         **dict(annotation_reply(row, seen=True)),
         active=row.active,
         own=row.reader == reader.name,
+        origin=origin_of(row),
         of_these_pixels=same_pixels(row.fingerprint, image.fingerprint),
     )
 
@@ -266,6 +314,7 @@ def _thought(project: Project, found: Explanation) -> Thought:
         overlap=rounded(thought.overlap),
         energy=rounded(thought.energy),
         roi_source=thought.roi_source,
+        roi_origin=None if thought.roi_origin is None else [one for one in ORIGINS if one in thought.roi_origin],
         roi_confidence=rounded(thought.roi_confidence),
         alpha=project.alpha(),
         score=rounded(found.score),

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query
 
 from xal.errors import BadInput
 from xal.loop.blind import may_see_all, names_finding, score_alone, scores_only, untouched_score
+from xal.loop.origins import Origin, roi_origins
 from xal.loop.reader import Reader
 from xal.pool.project import Project
 from xal.server.api.common import (
@@ -47,6 +48,8 @@ class QueueItem(Reply):
     uncertainty: float | None
     misalignment: float | None
     roi_source: RoiSource | None
+    roi_origin: list[Origin] | None
+    """Where the ROI was drawn, each origin once; null where it was not drawn."""
     model_version: int | None
     lease: LeaseReply | None
     may_see: bool
@@ -180,6 +183,8 @@ def _items(project: Project, asker: Reader, listed: list[Listed]) -> list[QueueI
     leases = project.store.listing.leases_of(ids)
     seen = may_see_all(project, asker, ids)
     predictions = project.store.listing.predictions(sorted(seen))
+    drawn = {image.id for image, _ in listed if image.id in seen and image.roi_source == "drawn"}
+    origins = roi_origins(project, {image: said.roi_key for image, said in predictions.items() if image in drawn})
     return [
         _item(
             image if image.id in seen else score_alone(project, image),
@@ -187,13 +192,19 @@ def _items(project: Project, asker: Reader, listed: list[Listed]) -> list[QueueI
             leases.get(image.id),
             image.id in seen,
             predictions.get(image.id),
+            origins.get(image.id),
         )
         for image, annotation in listed
     ]
 
 
 def _item(
-    image: ImageRow, annotation: AnnotationRow | None, lease: Lease | None, seen: bool, prediction: Prediction | None
+    image: ImageRow,
+    annotation: AnnotationRow | None,
+    lease: Lease | None,
+    seen: bool,
+    prediction: Prediction | None,
+    roi_origin: list[Origin] | None,
 ) -> QueueItem:
     return QueueItem(
         id=image.id,
@@ -202,6 +213,7 @@ def _item(
         uncertainty=rounded(image.uncertainty),
         misalignment=rounded(image.misalignment),
         roi_source=image.roi_source,
+        roi_origin=roi_origin,
         model_version=image.version,
         lease=lease_reply(lease) if lease else None,
         may_see=seen,

@@ -4,7 +4,8 @@ import { get } from "./api.js";
 import { clock, colourOf, h, note, rgb, saidBy, share } from "./dom.js";
 import { REGION } from "./findings.js";
 import { live } from "./live.js";
-import { mayBeginWith, mayBeRegion } from "./reading.js";
+import { drawnBy } from "./origins.js";
+import { mayBeginWith, mayBeginWithShown, mayBeRegion } from "./reading.js";
 import { readPath } from "./rows.js";
 import { sure } from "./sure.js";
 
@@ -159,6 +160,7 @@ function readingPart(read) {
       mayBeRegion(state, room) && regionChoice(read),
     ),
     ownRegion(read),
+    shownRegion(read),
     h("p", { class: "measure" }, measure(read)),
     h(
       "div",
@@ -256,21 +258,40 @@ function ownRegion(read) {
     h(
       "span",
       {},
-      h(
-        "button",
-        {
-          class: "plain small",
-          title: "Go on from that outline, here for a finding",
-          data: { focus: "begin-with-region" },
-          disabled: !mayBeginWith(state),
-          onClick: () => read.beginWithRegion(),
-        },
-        "Start from it",
-      ),
+      startButton(read, "begin-with-region", mayBeginWith(state)),
       h("button", { class: "plain small", data: { focus: "withdraw-region" }, onClick: () => read.happens({ type: "withdraw-region" }) }, "Withdraw"),
     ),
   );
 }
+
+/**
+ * What others have outlined here without a finding, where the task shows it to be corrected.
+ * @param {Read} read
+ */
+function shownRegion(read) {
+  const { state } = read;
+  const shown = state.image?.shown_region;
+  if (!shown) return null;
+  return h(
+    "div",
+    { class: "own-region shown-region quiet small" },
+    h("span", { role: "status" }, shown.drawers.map(drawnBy).join(" ")),
+    " ",
+    startButton(read, "begin-with-shown", mayBeginWithShown(state)),
+  );
+}
+
+/**
+ * @param {Read} read
+ * @param {"begin-with-region" | "begin-with-shown"} type
+ * @param {boolean} may
+ */
+const startButton = (read, type, may) =>
+  h(
+    "button",
+    { class: "plain small", title: "Go on from that outline", data: { focus: type }, disabled: !may, onClick: () => read.beginWithRegion(type) },
+    "Start from it",
+  );
 
 /** @param {Read} read */
 function sendingPart(read) {
@@ -307,5 +328,7 @@ function whyPart(read) {
  */
 function receiptOf(receipt, explained) {
   const arrived = `Handed in as ${receipt.finding}${receipt.revision > 1 ? `, revision ${receipt.revision}` : ""}.`;
-  return explained ? arrived : `${arrived} ${receipt.message}`;
+  if (!explained) return `${arrived} ${receipt.message}`;
+  const drawers = receipt.shown.map(({ reader }) => reader ?? "the archive");
+  return drawers.length ? `${arrived} You were shown what was outlined by ${drawers.join(" and ")}.` : arrived;
 }

@@ -87,9 +87,12 @@ export class Read {
     this.happens({ type: "picked", finding, voxels: this.viewer.outline?.voxels ?? 0 });
   }
 
-  /** Go on from the region that was outlined, unless a stroke is being drawn right now. */
-  beginWithRegion() {
-    if (!this.viewer.busy) this.happens({ type: "begin-with-region" });
+  /**
+   * Go on from the region that was outlined, unless a stroke is being drawn right now.
+   * @param {"begin-with-region" | "begin-with-shown"} type one's own, or what others outlined
+   */
+  beginWithRegion(type) {
+    if (!this.viewer.busy) this.happens({ type });
   }
 
   /** Hand in, unless a stroke is being drawn right now. */
@@ -192,15 +195,8 @@ export class Read {
       while (!(await this.why.outline(said, here)) && here()); // another's that is chosen meanwhile is not what is begun with
       return { type: "outlined" };
     },
-    "begin-with": async ({ turn, said }) => {
-      this.viewer.lock(true); // what is drawn meanwhile would be lost
-      try {
-        await this.why.outline(said, this.#during(turn));
-      } catch (error) {
-        toast(saidBy(error), "bad");
-      }
-      return { type: "outlined" };
-    },
+    "begin-with": ({ turn, said }) => this.#beginWith(this.why.outline(said, this.#during(turn))),
+    "begin-with-shown": ({ turn, image }) => this.#beginWith(this.why.shownRegion(image, this.#during(turn))),
     prolong: async ({ image, until }) => ({ type: "prolonged", until: await prolong(image, until) }),
     "hand-in": ({ turn }) => {
       const made = this.#handIn(turn);
@@ -239,6 +235,21 @@ export class Read {
       answer = { type: "failed", message: saidBy(error) };
     }
     if (answer) this.happens({ ...answer, turn });
+  }
+
+  /**
+   * Drawing goes on once this is laid, or cannot be.
+   * @param {Promise<unknown>} laid
+   * @returns {Promise<Answer>}
+   */
+  async #beginWith(laid) {
+    this.viewer.lock(true); // what is drawn meanwhile would be lost
+    try {
+      await laid;
+    } catch (error) {
+      toast(saidBy(error), "bad");
+    }
+    return { type: "outlined" };
   }
 
   /** @param {Of<"ask">} effect */
@@ -298,7 +309,7 @@ export class Read {
     const segments = segmentsOf(this.room);
     const label_info = segments.map((name, at) => ({ name, idx: at + 1 }));
     /** @type {Record<string, unknown>} */
-    const params = { client_id, pool, task, checksum, pixels, submission_id: submission, label_info };
+    const params = { client_id, pool, task, checksum, pixels, submission_id: submission, label_info, origin: "page" };
     if (this.#outline.voxels === 0) params.finding = finding;
     if (revises) params.revises = revises.id;
     let file;

@@ -64,6 +64,7 @@ const REASONS = ["wrong modality", "wrong body part", "not readable", "duplicate
  *   | { type: "forget" }
  *   | { type: "exclude" }
  *   | { type: "begin-with-region" }
+ *   | { type: "begin-with-shown" }
  *   | { type: "withdraw-region" }
  *   | { type: "to-withdraw", image: string, annotation: number }
  *   | { type: "withdrawn", annotation: number, left: Reply.Said | null }
@@ -116,6 +117,7 @@ const REASONS = ["wrong modality", "wrong body part", "not readable", "duplicate
  *   | { do: "look-up", turn: number, image: string }
  *   | { do: "outline", turn: number, said: Reply.Said }
  *   | { do: "begin-with", turn: number, said: Reply.AnnotationReply }
+ *   | { do: "begin-with-shown", turn: number, image: string }
  *   | { do: "withdraw", image: string, annotation: number }
  *   | { do: "lay", runs: Uint32Array }
  *   | { do: "empty" }
@@ -381,6 +383,12 @@ export const mayBeRegion = ({ image, revises }, { regions }) => regions && !revi
 export const mayBeginWith = ({ image, voxels }) => Boolean(image?.own_region?.of_these_pixels) && voxels === 0;
 
 /**
+ * The same of what others outlined, where the task shows it; the server tells of what lies on these pixels only.
+ * @param {Pick<State, "image" | "voxels">} state
+ */
+export const mayBeginWithShown = ({ image, voxels }) => Boolean(image?.shown_region) && voxels === 0;
+
+/**
  * @param {State} state
  * @param {Room} room
  * @param {string | null} name
@@ -608,6 +616,11 @@ const READING = {
     if (!said || !mayBeginWith(state)) return step(state);
     const turn = state.turn + 1;
     return step({ ...state, turn, prolonging: false }, { do: "begin-with", turn, said });
+  },
+  "begin-with-shown"(state) {
+    if (!mayBeginWithShown(state)) return step(state);
+    const turn = state.turn + 1;
+    return step({ ...state, turn, prolonging: false }, { do: "begin-with-shown", turn, image: sure(state.wanted) });
   },
   outlined(state, _, room, now) {
     const begun = also(begin({ ...state, replaced: false }, room, state.refused), { do: "go-to-outline" });

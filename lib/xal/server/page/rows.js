@@ -3,12 +3,19 @@
 import { address, idPath } from "./api.js";
 import { ago, clock, colourOf, h, rgb, share } from "./dom.js";
 import { inWords } from "./findings.js";
+import { comingFrom } from "./origins.js";
 
 /**
  * Whose ROI a score has used, as people say it.
  * @type {Record<string, string>}
  */
-export const SOURCES = { drawn: "ROI drawn by a reader", proposed: "ROI proposed by the model", none: "no ROI to compare with" };
+const SOURCES = { drawn: "ROI drawn by a reader", proposed: "ROI proposed by the model", none: "no ROI to compare with" };
+
+/**
+ * The same, and where it was drawn if that is known.
+ * @param {Reply.QueueItem} item
+ */
+const sourceOf = ({ roi_source: source, roi_origin: origins }) => (origins?.length ? `ROI ${comingFrom(origins)}` : (SOURCES[source ?? ""] ?? ""));
 
 /** @param {string} image */
 export const readPath = (image) => `#/read/${encodeURIComponent(image)}`;
@@ -141,7 +148,7 @@ function parts(item, alpha) {
       bar(["apart", item.misalignment ?? 0]),
       h("span", { class: "figure" }, share(item.misalignment)),
     ),
-    h("dd", { class: "source" }, h("span", { class: `glyph ${item.roi_source}`, "aria-hidden": "true" }), SOURCES[item.roi_source ?? ""] ?? "", version),
+    h("dd", { class: "source" }, h("span", { class: `glyph ${item.roi_source}`, "aria-hidden": "true" }), sourceOf(item), version),
   );
 }
 

@@ -2,11 +2,15 @@
 
 import { bytes, Failure, get, idPath } from "./api.js";
 import { colourOf, h, note, rgb, share, toast } from "./dom.js";
-import { inWords, saidIn } from "./findings.js";
+import { inWords, REGION, saidIn } from "./findings.js";
 import { GRADIENT } from "./heat.js";
+import { comingFrom } from "./origins.js";
 
 /** @type {Record<string, string>} */
 const SOURCES = { drawn: "outlined by a reader", proposed: "proposed by the model", none: "no ROI to compare with" };
+
+/** @param {Reply.Thought} said */
+const sourceOf = ({ roi_source: source, roi_origin: origins }) => (origins?.length ? comingFrom(origins) : (SOURCES[source] ?? source));
 
 export class Why {
   /**
@@ -123,6 +127,19 @@ export class Why {
     return wanted();
   }
 
+  /**
+   * Show what others outlined without a finding, as long as it is `here`.
+   * @param {string} image
+   * @param {Page.Here} here
+   */
+  async shownRegion(image, here) {
+    this.chosen = null;
+    const file = await bytes(`${idPath(image)}/region.nii.gz`);
+    if (!here()) return;
+    this.viewer.setColour(colourOf(this.room, REGION));
+    await this.viewer.load(file, here);
+  }
+
   toggle() {
     this.on = !this.on;
     this.viewer.setHeatOpacity(this.on ? this.opacity : 0);
@@ -189,9 +206,9 @@ export class Why {
   #numbers(said) {
     const rows = [
       ["Uncertainty", share(said.uncertainty), "entropy of the probabilities, 0 to 1"],
-      ["Misalignment", share(said.misalignment), `against the ROI that was ${SOURCES[said.roi_source] ?? said.roi_source}`],
+      ["Misalignment", share(said.misalignment), `against the ROI: ${sourceOf(said)}`],
       ["Overlap", share(said.overlap), "Dice of attention and outline, 0 to 1"],
-      ["ROI", SOURCES[said.roi_source] ?? said.roi_source, said.roi_confidence === null ? "" : `confidence of the proposal ${share(said.roi_confidence)}`],
+      ["ROI", sourceOf(said), said.roi_confidence === null ? "" : `confidence of the proposal ${share(said.roi_confidence)}`],
       ["Score", `${share(said.score)} at α ${share(said.alpha)}`, "α · uncertainty + (1 − α) · misalignment"],
       ["Chosen by", said.chosen_by ?? "", "how Next Sample chose it for its reader"],
       [
@@ -215,7 +232,7 @@ export class Why {
       this.standing.map((annotation) =>
         h(
           "label",
-          { class: "choice", css: { "--colour": rgb(colourOf(this.room, saidIn(annotation))) } },
+          { class: "choice", title: comingFrom([annotation.origin]), css: { "--colour": rgb(colourOf(this.room, saidIn(annotation))) } },
           h("input", {
             type: "radio",
             name: "outline",

@@ -1,0 +1,132 @@
+"""What others outlined without a finding, shown to be corrected where the task says so, and to nobody elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from harness.local import INFO, Local
+from harness.pools import write_label
+
+from xal.imaging.images import write_label as write_mask
+from xal.loop.origins import Origin
+from xal.loop.shown import Drawer, mask_of, shown_before, shown_region
+from xal.loop.submission import Receipt, Submission, submit
+from xal.store.rows import OutlineRow
+
+REGION_INFO = [{"name": "region", "idx": 1}]
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Local:
+    return Local(tmp_path, 6, show_regions=True)
+
+
+def discs(local: Local) -> list[str]:
+    return [image for image in local.ids if local.pictures[image].finding == "disc"]
+
+
+def outline(local: Local, image: str, reader: str, of: str | None = None, origin: Origin = "rest") -> Receipt:
+    picture = local.pictures[of or image]
+    label = write_label(local.folder / "region.nii.gz", picture, (picture.finding,))
+    return submit(local.project, Submission(image, reader, label, REGION_INFO, origin=origin))
+
+
+def archived(local: Local, image: str) -> np.ndarray:
+    """An outline that the archive has of an image."""
+    volume = local.project.volume(local.project.store.images.get(image))
+    mask = np.zeros(volume.shape, np.uint8)
+    mask[:2, :3] = 1
+    write_mask(local.project.workspace.labels / "found/x.nii.gz", mask, volume.affine)
+    fingerprint = local.project.store.images.get(image).fingerprint
+    found = OutlineRow(image, "1.2.3#0", "series", "found/x.nii.gz", 6, fingerprint, 0.0)
+    local.project.store.outlines.put("series", "1", [found])
+    return mask > 0
+
+
+def test_others_regions_are_shown_as_one_and_their_drawers_named(local: Local):
+    image, square = discs(local)[0], next(one for one in local.ids if local.pictures[one].finding == "square")
+    outline(local, image, "ada", origin="slicer")
+    outline(local, image, "bob", of=square, origin="page")
+    shown = shown_region(local.project, "cid", image)
+    assert shown is not None
+    assert shown.drawers == [Drawer("ada", "slicer"), Drawer("bob", "page")]
+    mask, _ = mask_of(local.project, shown)
+    both = local.pictures[image].roi | local.pictures[square].roi
+    assert mask.sum() == both.sum()
+    of_ada = shown_region(local.project, "ada", image)
+    assert of_ada is not None
+    assert of_ada.drawers == [Drawer("bob", "page")], "one's own is no other's"
+
+
+def test_what_the_archive_has_is_shown_where_nobody_else_outlined(local: Local):
+    image = discs(local)[0]
+    there = archived(local, image)
+    shown = shown_region(local.project, "ada", image)
+    assert shown is not None
+    assert shown.drawers == [Drawer(None, "archive")]
+    np.testing.assert_array_equal(mask_of(local.project, shown)[0], there)
+    receipt = local.hand_in(image, "ada")
+    assert receipt.sentence.endswith("You were shown what the archive has.")
+    outline(local, image, "bob")
+    assert shown_region(local.project, "ada", image).drawers == [Drawer("bob", "rest")]
+
+
+def test_the_receipt_says_who_drew_what_was_shown_and_it_is_kept(local: Local):
+    image = discs(local)[0]
+    assert "shown" not in outline(local, image, "ada", origin="slicer").sentence, "there was nothing to show"
+    receipt = local.hand_in(image, "bob")
+    assert receipt.sentence.endswith("You were shown what ada had outlined.")
+    assert shown_before(local.project.store.annotations.get(receipt.annotation.id)) == [Drawer("ada", "slicer")]
+    again = local.hand_in(image, "bob")
+    assert (again.created, again.sentence) == (False, receipt.sentence)
+    corrected = outline(local, image, "cid", of=discs(local)[1])
+    assert corrected.sentence.endswith("You were shown what ada had outlined.")
+
+
+def test_a_finding_that_somebody_named_is_never_shown_nor_an_outline_of_other_pixels(local: Local):
+    image, other = discs(local)[:2]
+    local.hand_in(image, "ada")
+    assert shown_region(local.project, "bob", image) is None
+    outline(local, other, "ada")
+    file = local.studies / f"{other}.png"
+    file.write_bytes((local.studies / f"{image}.png").read_bytes())
+    local.project.sync()
+    local.project.volume(local.project.store.images.get(other))
+    assert shown_region(local.project, "bob", other) is None
+
+
+def test_what_was_taken_over_was_shown_nothing(local: Local):
+    image = discs(local)[0]
+    outline(local, image, "ada")
+    label = write_label(local.folder / "label.nii.gz", local.pictures[image])
+    taken = submit(local.project, Submission(image, "imported", label, INFO, source="import", origin="file"))
+    assert shown_before(taken.annotation) == []
+
+
+def test_a_label_file_that_is_damaged_shows_nothing(local: Local):
+    image = discs(local)[0]
+    receipt = outline(local, image, "ada")
+    (local.project.workspace.labels / receipt.annotation.label_path).write_bytes(b"torn")
+    assert mask_of(local.project, shown_region(local.project, "bob", image)) is None
+
+
+@pytest.mark.parametrize(
+    ("task", "shows"),
+    [
+        ({}, False),
+        ({"show_regions": True}, True),
+        ({"reveal": "always"}, True),
+        ({"reveal": "always", "regions": False}, False),
+    ],
+)
+def test_the_task_decides(tmp_path: Path, task: dict, shows: bool):
+    local = Local(tmp_path, 6)
+    image = discs(local)[0]
+    outline(local, image, "ada")
+    asked = local.copied(tmp_path / "copy", **task)
+    assert (shown_region(asked.project, "bob", image) is not None) is shows
+    receipt = asked.hand_in(image, "bob")
+    assert ("You were shown" in receipt.sentence) is shows
+    assert ("shown" in receipt.annotation.params) is shows
