@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import random
 import shutil
@@ -15,6 +16,8 @@ import pytest
 from harness.room import Room, open_room
 
 from xal.system.limits import Limits, enforce
+
+gc.disable()  # nothing of what is imported is garbage; from the first test on there is some
 
 pytest_plugins = ["harness.browser", "harness.postgres", "harness.reviewing"]
 
@@ -54,6 +57,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--shuffle", type=int, metavar="SEED", help="run in an order of chance, the same for the same seed"
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
+    """Look for garbage from here on, but never again through all that was imported: that took a test in twenty."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest then brings together again what shares a parametrized fixture
