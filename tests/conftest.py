@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from harness.room import Room, open_room
+from harness.warm import fork_workers
 
 from xal.system.limits import Limits, enforce
 
@@ -57,6 +58,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--shuffle", type=int, metavar="SEED", help="run in an order of chance, the same for the same seed"
     )
+
+
+def pytest_configure() -> None:
+    fork_workers()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -6,6 +6,9 @@ keeper, that has imported what servers import, and forks it for each server: a p
 own arguments, environment and log. A server in its turn has a nursery, forked before it did anything, which forks the
 jobs that MONAI Label starts: their parent is the server, as before. MONAI Label, and what of xal rests on it, are
 imported anew in each, because they read their settings while they are imported.
+
+A simulation computes in workers, which a process of its own forks, Python's `forkserver`. It imports as much, and so
+begins in the same way: the keeper forks it for the process that runs tests, the nursery for a command.
 """
 
 from __future__ import annotations
@@ -13,9 +16,11 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import faulthandler
+import fcntl
 import gc
 import inspect
 import json
+import multiprocessing.util
 import os
 import platform
 import select
@@ -26,19 +31,24 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn
 
 OWN = ("monailabel", "xal.server")
 """What every server and job imports for itself: its settings are read while it is imported."""
 JOB = ["-m", "monailabel.interfaces.utils.app"]
 """What Python is told to be when MONAI Label starts a job."""
+FORKSERVER = "from multiprocessing.forkserver import main"
+"""How the code begins that Python is told to run when it is to fork workers."""
 NAME_ROOM = 8192
 """Bytes that a forked process has for its own command line."""
 CLONE_PARENT = 0x8000
 SYS_CLONE = {"x86_64": 56, "aarch64": 220}.get(platform.machine())
 """The number of the system call `clone`; where it is not known, jobs start from nothing."""
+FILES = 8
+"""So many open files come with a request at most."""
 START_SECONDS = 240.0
 THREADS = {"OMP_NUM_THREADS": "2"}
 """Of a server, unless the environment says otherwise: it is read while torch is imported."""
@@ -122,6 +132,34 @@ def _keeper() -> socket.socket:
     return _kept[here][1]
 
 
+def fork_workers() -> None:
+    """Let what forks this process's workers begin with its imports done."""
+    if SYS_CLONE is not None:
+        _let_fork(_fork_by_keeper)
+
+
+def _fork_by_keeper(request: dict, files: Sequence[int]) -> int:
+    line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with line:
+        with theirs, _one:
+            socket.send_fds(_keeper(), [json.dumps(request).encode()], [theirs.fileno(), *files])
+        return int(line.recv(64))
+
+
+def _let_fork(ask: Callable[[dict, Sequence[int]], int]) -> None:
+    """Let `ask` begin what is to fork workers, with these open files, as a child of this process."""
+    begin = multiprocessing.util.spawnv_passfds
+
+    def spawn(path: Any, args: Sequence[Any], passfds: Sequence[int]) -> int:
+        if not str(args[-1]).startswith(FORKSERVER):
+            return begin(path, args, passfds)
+        files = [1, 2, *passfds]
+        request = {"code": args[-1], "files": files, "environment": dict(os.environ), "cwd": str(Path.cwd())}
+        return ask(request, files)
+
+    multiprocessing.util.spawnv_passfds = spawn
+
+
 def _import_all() -> None:
     """What servers and their jobs import, and forget what they have to import for themselves."""
     gc.disable()  # nothing of what is imported is garbage
@@ -150,10 +188,14 @@ def _keep(way: socket.socket) -> None:
             wake.recv(1024)
             _bury(running)
         if way in ready:
-            message, lines, _, _ = socket.recv_fds(way, 1 << 20, 1)
+            message, files, _, _ = socket.recv_fds(way, 1 << 20, FILES)
             if not message:
                 return
-            _start(json.loads(message), socket.socket(fileno=lines[0]), running, [way, wake, woken])
+            request, line = json.loads(message), socket.socket(fileno=files.pop(0))
+            if "code" in request:
+                _start_sibling(request, files, line, running, [way, wake, woken])
+            else:
+                _start(request, line, running, [way, wake, woken])
 
 
 def _bury(running: dict[int, socket.socket]) -> None:
@@ -171,11 +213,30 @@ def _start(request: dict, line: socket.socket, running: dict[int, socket.socket]
         with contextlib.suppress(OSError):
             line.sendall(b"%d" % pid)
         return
+    _forget_others([*ours, line, *running.values()])
+    _become(request)
+
+
+def _start_sibling(
+    request: dict, files: list[int], line: socket.socket, running: dict[int, socket.socket], ours: list[socket.socket]
+) -> None:
+    assert SYS_CLONE is not None
+    with line:
+        pid = _fork_sibling(SYS_CLONE)
+        if not pid:
+            _forget_others([*ours, line, *running.values()])
+            _fork_for(request, files)
+        line.sendall(b"%d" % pid)
+    for file in files:
+        os.close(file)
+
+
+def _forget_others(ways: list[socket.socket]) -> None:
+    """What a forked process has of its keeper is not its own."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    for way in (*ours, line, *running.values()):
+    for way in ways:
         way.close()
-    _become(request)
 
 
 def _become(request: dict) -> NoReturn:
@@ -183,6 +244,7 @@ def _become(request: dict) -> NoReturn:
     if SYS_CLONE is not None:
         Starting.nursery = _open_nursery(SYS_CLONE)
         subprocess.Popen = Starting  # type: ignore[misc]
+        _let_fork(Starting.fork)
     _be(request, os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644))
 
 
@@ -199,11 +261,16 @@ class Starting(subprocess.Popen):
             begin(*args)
             return
         request = {"arguments": given["args"][2:], "environment": dict(given["env"]), "cwd": str(Path.cwd())}
-        with _one:
-            socket.send_fds(self.nursery, [json.dumps(request).encode()], [given["c2pwrite"]])
-            self.pid = int(self.nursery.recv(64))
+        self.pid = self.fork(request, [given["c2pwrite"]])
         self._child_created = True
         self._close_pipe_fds(*args[-13:-7])  # type: ignore[attr-defined]
+
+    @classmethod
+    def fork(cls, request: dict, files: Sequence[int]) -> int:
+        """Let the nursery begin a process with these open files."""
+        with _one:
+            socket.send_fds(cls.nursery, [json.dumps(request).encode()], files)
+            return int(cls.nursery.recv(64))
 
 
 def _open_nursery(clone: int) -> socket.socket:
@@ -214,14 +281,18 @@ def _open_nursery(clone: int) -> socket.socket:
         return ours
     ours.close()
     while True:
-        message, outputs, _, _ = socket.recv_fds(theirs, 1 << 20, 1)
+        message, files, _, _ = socket.recv_fds(theirs, 1 << 20, FILES)
         if not message:
             os._exit(0)
+        request = json.loads(message)
         pid = _fork_sibling(clone)
         if not pid:
             theirs.close()
-            _be(json.loads(message), outputs[0])
-        os.close(outputs[0])
+            if "code" in request:
+                _fork_for(request, files)
+            _be(request, files[0])
+        for file in files:
+            os.close(file)
         theirs.sendall(b"%d" % pid)
 
 
@@ -242,11 +313,7 @@ def _be(request: dict, output: int) -> NoReturn:
     for stream in (1, 2):
         os.dup2(output, stream)
     os.close(output)
-    os.chdir(request["cwd"])
-    os.environ.clear()
-    os.environ.update(request["environment"])
-    time.tzset()
-    tempfile.tempdir = None  # $TMPDIR counts anew
+    _be_there(request)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, and so tests, ignore Ctrl-C
     if os.environ.get("PYTHONFAULTHANDLER"):
         faulthandler.enable()
@@ -258,6 +325,32 @@ def _be(request: dict, output: int) -> NoReturn:
     _be_called([sys.executable, "-m", *request["arguments"]])
     runpy.run_module(module, run_name="__main__", alter_sys=True)
     sys.exit(0)
+
+
+def _fork_for(request: dict, files: Sequence[int]) -> NoReturn:
+    """Be `python -c …` from here on, with `files` under the numbers that they had where they came from."""
+    above = 1 + max(request["files"])
+    moved = [fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, above) for file in files]
+    for file in files:
+        os.close(file)
+    for file, number in zip(moved, request["files"], strict=True):
+        os.dup2(file, number)
+        os.close(file)
+    _be_there(request)
+    sys.argv, sys.path[0] = ["-c"], ""
+    _be_called([sys.executable, "-c", request["code"]])
+    sys.modules["__main__"] = main = ModuleType("__main__")
+    exec(request["code"], vars(main))
+    sys.exit(0)
+
+
+def _be_there(request: dict) -> None:
+    """In the folder, and with the environment, of who asked."""
+    os.chdir(request["cwd"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    time.tzset()
+    tempfile.tempdir = None  # $TMPDIR counts anew
 
 
 def _be_called(command: list[str]) -> None:
