@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
-import subprocess
+import os
 import sys
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
+from types import SimpleNamespace
+from typing import IO
 
 import pytest
+from harness.warm import WarmProcess
 
 ROOT = Path(__file__).resolve().parents[2]
 SOME = ["tests/test_rounding.py", "tests/loop/test_location.py", "tests/method/test_agreement.py"]
@@ -18,14 +22,20 @@ flaky = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(flaky)
 
 
-def order(*options: str) -> list[str]:
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *SOME, *options]
-    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.splitlines()
-    return [line for line in said if "::" in line]
+def order(log: Path, *options: str) -> list[str]:
+    command = ["pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *SOME, *options]
+    assert WarmProcess(command, os.environ, log).wait(240) == 0
+    return [line for line in log.read_text().splitlines() if "::" in line]
 
 
-def test_a_seed_shuffles_modules_and_tests_within_them_and_is_an_order():
-    first, again = order("--shuffle", "1"), order("--shuffle", "1")
+def run_warm(command: Sequence[str], stdout: IO[bytes], env: Mapping[str, str], **_: object) -> SimpleNamespace:
+    """A run as the script begins it, but with its imports done."""
+    return SimpleNamespace(returncode=WarmProcess(command[2:], env, Path(stdout.name)).wait(240))
+
+
+def test_a_seed_shuffles_modules_and_tests_within_them_and_is_an_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(ROOT)
+    first, again = (order(tmp_path / f"{number}.log", "--shuffle", "1") for number in (1, 2))
     assert len(first) > 50
     assert first == again != sorted(first)
     assert len([module for module, _ in groupby(first, key=lambda test: test.partition("::")[0])]) == len(SOME)
@@ -46,6 +56,8 @@ def test_what_is_finished_is_not_run_again_and_a_failure_is_told(
 ):
     monkeypatch.setattr(flaky, "FOLDER", tmp_path)
     monkeypatch.setattr(flaky, "RUNS", tmp_path / "runs.jsonl")
+    monkeypatch.setattr(flaky, "subprocess", SimpleNamespace(run=run_warm))
+    monkeypatch.chdir(ROOT)
     monkeypatch.setenv("PYTEST_XDIST_AUTO_NUM_WORKERS", "0")  # it is one test: pytest needs no second process
 
     def go(*options: str) -> tuple[int, int]:
