@@ -109,7 +109,7 @@ def test_guidance_moves_attention_from_the_shortcut_to_the_roi_without_losing_ac
 
 
 def test_metrics_are_complete_finite_and_json(tmp_path):
-    task = make_task(max_epochs=2)
+    task = make_task(max_epochs=2, min_steps=4)
     seen = []
     trained = run(task, make_cases(12), make_cases(6, seed=1), on_epoch=seen.append)
     metrics = json.loads(json.dumps(trained.metrics, allow_nan=False))
@@ -124,7 +124,7 @@ def test_metrics_are_complete_finite_and_json(tmp_path):
 
 
 def test_without_any_roi_the_attention_metrics_are_none():
-    task = make_task(max_epochs=1)
+    task = make_task(max_epochs=1, min_steps=2)
     blind = [Case(case.image_id, case.tensor, case.finding, None) for case in make_cases(9)]
     metrics = run(task, blind, blind).metrics
     assert metrics["energy_in_roi"] is metrics["pointing"] is metrics["dice"] is None
@@ -133,7 +133,7 @@ def test_without_any_roi_the_attention_metrics_are_none():
 
 
 def test_without_validation_the_schedule_runs_to_its_end_and_the_metrics_say_so():
-    task = make_task(max_epochs=4, patience=1)
+    task = make_task(max_epochs=4, patience=1, min_steps=2)
     trained = run(task, make_cases(9), [])
     assert trained.metrics["judged_on"] == "training"
     assert trained.metrics["epochs"] == trained.metrics["best_epoch"] == 4
@@ -151,13 +151,14 @@ def test_the_temperature_is_fitted_on_validation_images_and_lowers_their_log_los
     assert float(trained.network.temperature) == pytest.approx(trained.metrics["temperature"])
     assert trained.metrics["temperature"] > 1
     assert trained.metrics["log_loss"] < trained.metrics["log_loss_raw"]
-    assert run(task, make_cases(18), [], start_from=trained.network).metrics["temperature"] == 1
+    once = make_task(max_epochs=1, min_steps=1)
+    assert run(once, make_cases(18), [], start_from=trained.network).metrics["temperature"] == 1
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
     def weights(seed, noise):
         torch.manual_seed(noise)
-        task = make_task("efficientnet-b0", max_epochs=1, batch_size=4, seed=seed)
+        task = make_task("efficientnet-b0", max_epochs=1, min_steps=3, batch_size=4, seed=seed)
         return run(task, make_cases(8), make_cases(4, seed=1)).network.state_dict()
 
     first, again, other = weights(0, noise=1), weights(0, noise=2), weights(1, noise=1)
@@ -232,7 +233,7 @@ def test_prototypes_learn_from_five_images_of_each_finding_of_the_sample_data():
 
 
 def test_the_head_of_prototypes_names_the_nearest_mean_of_the_training_images():
-    task = make_task(max_epochs=2, head="prototype")
+    task = make_task(max_epochs=2, min_steps=5, head="prototype")
     cases = make_cases(12)
     network = run(task, cases, make_cases(6, seed=1)).network
     embeddings = np.stack([r.embedding for r in predict(network, torch.stack([c.tensor for c in cases]), task)])
@@ -243,10 +244,10 @@ def test_the_head_of_prototypes_names_the_nearest_mean_of_the_training_images():
 
 
 def test_it_can_start_from_a_network_that_stays_untouched():
-    task = make_task(max_epochs=3)
+    task = make_task(max_epochs=3, min_steps=4)
     first = run(task, make_cases(12), []).network
     before = {name: value.clone() for name, value in first.state_dict().items()}
-    gentle = make_task(max_epochs=1, learning_rate=1e-9)
+    gentle = make_task(max_epochs=1, min_steps=4, learning_rate=1e-9)
     second = run(gentle, make_cases(12), [], start_from=first).network
     assert all(torch.equal(value, before[name]) for name, value in first.state_dict().items())
     moved = (second.finding_head.weight - first.finding_head.weight).abs().max()
