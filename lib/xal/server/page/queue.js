@@ -32,8 +32,8 @@ const BY_READER = ["leased", "handed_in"];
 const CHANGES = ["model_version", "alpha", "method", "lined_up", "open", "leases", "settled", "review", "excluded", "unreadable", "unscored", "looked_at"];
 /** @type {Record<Reply.State["method"], string>} */
 const METHODS = {
-  xal: "xal: entropy and attention",
-  xal_evidence: "xal by what the ROI says",
+  xal: "xal",
+  xal_evidence: "xal by evidence",
   entropy: "entropy",
   margin: "margin",
   uniform: "chance",

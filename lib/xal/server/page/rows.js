@@ -115,6 +115,7 @@ function tags(room, item) {
 function parts(item, alpha) {
   if (item.score === null) return h("p", { class: "parts quiet" }, item.status === "waiting" && "no score yet");
   const version = item.model_version !== null && ` · v${item.model_version}`;
+  if (alpha === null && item.score === 0) return h("p", { class: "parts quiet" }, "chosen without a score", version);
   if (item.uncertainty === null)
     return h(
       "dl",
