@@ -249,6 +249,8 @@ class AcquisitionSettings(Settings):
     method: Method = "xal"
     """xal: the score; xal_evidence: the score with `misalignment: evidence`; entropy and margin: where the model is
     unsure; uniform: by chance; bald, badge, k_center, coverage: as they are known."""
+    first: Literal["coverage", "uniform"] = "coverage"
+    """While there is no model: images that look like many others, or any, come first."""
     alpha: Share = 0.5
     """score = alpha · uncertainty + (1 − alpha) · misalignment."""
     misalignment: Annotated[Compared, BeforeValidator(_as_dice)] = "dice"

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from xal.errors import Refused
+from xal.loop import first_batch
 from xal.loop.next_batch import order
 from xal.loop.rescoring import compare_anew
 from xal.loop.rules import both_ways, keep_neutral, rule
@@ -63,6 +64,8 @@ def score_pool(
         project.space.check("the pool is not scored further")
         model = project.model()
         if model is None:
+            if first_batch.is_due(project):
+                first_batch.line_up(project)
             break
         if model.version.version != version:  # at the start, and when another version is published meanwhile
             version, after = model.version.version, None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from xal.errors import StoreLost, XalError
-from xal.loop import auto_train
+from xal.loop import auto_train, first_batch
 from xal.loop.auto_train import Often
 from xal.loop.next_batch import is_due
 from xal.loop.rules import method
@@ -83,6 +83,7 @@ class Watch:
         self._scans = Pace(scan_seconds)
         self._asked_for: tuple[int, int, tuple[float, Method] | None] | None = None
         self._asked_at = 0.0
+        self._first_asked = False
 
     def start(self) -> None:
         """Begin; the threads end with the server, at the latest with the process."""
@@ -172,7 +173,10 @@ class Watch:
     def _score(self) -> None:
         """Ask for scoring when scores, or the images chosen by them, are out of date and nobody is on it."""
         version = self._project.store.versions.current()
-        if self._ask is None or version is None or self._project.space.is_low() or not scoring_is_due():
+        if self._ask is None or self._project.space.is_low() or not scoring_is_due():
+            return
+        if version is None:
+            self._choose_first(self._ask)
             return
         stale, unchosen = (
             self._project.store.predictions.stale_count(version.version),
@@ -184,6 +188,13 @@ class Watch:
             logger.info("%d images are to be scored with v%d%s", stale, version.version, ", then chosen" * unchosen)
             self._asked_for, self._asked_at = wanted, time.monotonic()
             self._ask()
+
+    def _choose_first(self, ask: Callable[[], Any]) -> None:
+        """Without a model, the first images may be chosen by what they look like; once, and not beside a training."""
+        if self._first_asked or are_under_way() or not first_batch.is_due(self._project):
+            return
+        self._first_asked = True
+        ask()
 
     def _has_work(self, version: int) -> bool:
         """Whether an image waits for its score that is not put aside: a run for these alone would do nothing."""

@@ -30,7 +30,7 @@ def _task(task: Task) -> dict[str, Any]:
     """In the words of the first rows: later names and settings say nothing where they change nothing."""
     decides = task.model_dump(mode="json", include={"findings", "image", "network", "training", "acquisition"})
     acquisition = decides["acquisition"]
-    del acquisition["method"]  # an arm says its own
+    del acquisition["method"], acquisition["first"]  # an arm says its own method, and has a model from its start set on
     if acquisition["misalignment"] == "dice":
         acquisition["misalignment"] = "overlap"
     if acquisition["stand_in"] == ["proposed"]:
