@@ -126,9 +126,15 @@ outlines without a finding, `region`.
 An earlier program would take that word for a finding, so it is kept from stores that may have it.
 """
 
-MIGRATIONS: dict[int, Step] = {1: PLACES, 2: REVIEW, 3: ARCHIVE, 4: LABEL_FILES, 5: EVIDENCE}
+OUTLINE_SHARE: Step = (
+    "ALTER TABLE images ADD COLUMN outline_wanted BOOLEAN",
+    "ALTER TABLE annotations ADD COLUMN seconds FLOAT",
+)
+"""Version 7: images know whether their readers are asked for an outline, and annotations how long they took."""
+
+MIGRATIONS: dict[int, Step] = {1: PLACES, 2: REVIEW, 3: ARCHIVE, 4: LABEL_FILES, 5: EVIDENCE, 6: OUTLINE_SHARE}
 """Schema version n → what makes it n + 1."""
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 
 def prepare(connection: Connection, where: str) -> None:

@@ -10,12 +10,23 @@ import os
 import socket
 import sys
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
-from xal.store import AnnotationRow, ImageFile, NewAnnotation, ReadingRow, Store
+from xal.store import AnnotationRow, ImageFile, NewAnnotation, Store
 from xal.task import ReadingSettings
+
+try:
+    from xal.store import ReadingRow
+except ImportError:  # its name since version 6
+    from xal.store import PredictionRow as ReadingRow
+
+try:
+    from xal.method.story import Story
+except ImportError:
+    Story = None
 
 POOL, TASK = "pool", "task"
 ONCE = ReadingSettings(per_image=1, double=0)
@@ -26,13 +37,46 @@ IMAGES = (
     "found", "waiting/ä", "unscored",
 )  # fmt: skip
 
+PARTS = {
+    "known_files": "images.known_files", "set_facts": "images.set_facts", "put_images": "images.put",
+    "update_info": "images.update_info", "exclude": "images.exclude", "mark_gone": "images.mark_gone",
+    "delete_image": "images.delete", "set_validation": "versions.set_validation", "add_version": "versions.add",
+    "publish": "versions.publish", "set_version": "versions.update", "save_readings": "predictions.save",
+    "line_up": "predictions.line_up", "add_annotation": "annotations.add", "withdraw": "annotations.withdraw",
+    "annotations": "annotations.find", "set_label_file": "annotations.set_label_file", "start_job": "jobs.start",
+    "heartbeat": "jobs.heartbeat", "finish_job": "jobs.finish", "looked_at": "looking.looked_at",
+    "accept": "review.accept", "settle": "review.settle", "put_outlines": "outlines.put",
+    "note_deliveries": "deliveries.note_new", "end_delivery": "deliveries.end",
+    "put_off_delivery": "deliveries.put_off", "set_setting": "settings.set", "next_sample": "queue.next_sample",
+}  # fmt: skip
+"""What was a method of the store itself before version 6, and where it is since."""
+
+
+class Parted:
+    """A store of version 6 or later, under the names of before."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return attrgetter(PARTS.get(name, name))(self.store)
+
+    def log_event(self, kind: str, reader: str, image: None, detail: dict[str, Any]) -> None:
+        database = self.store.database
+        database.write(lambda connection: database.log(connection, kind, reader, image, detail))
+
+
+def opened(url: str, pool: str, schema: int) -> Any:
+    store = Store.open(url, pool, TASK)
+    return Parted(store) if schema >= 6 else store
+
 
 def fill(url: str, schema: int) -> None:
     """Fill the store at `url`, whose schema is this one."""
-    store = Store.open(url, POOL, TASK)
+    store = opened(url, POOL, schema)
     add_images(store)
     add_versions(store)
-    add_readings(store)
+    add_readings(store, schema)
     add_annotations(store, schema)
     change_images(store)
     add_jobs(store)
@@ -50,7 +94,7 @@ def fill(url: str, schema: int) -> None:
     if schema >= 5:
         store.set_label_file(3, size=300, sha256="ab" * 32)
     store.close()
-    other = Store.open(url, "other pool", TASK)
+    other = opened(url, "other pool", schema)
     other.put_images(files(["settled"]))
     submit(other, new("settled", "carl"))
     other.close()
@@ -85,7 +129,7 @@ def add_versions(store: Store) -> None:
     store.set_validation(["settled"])
 
 
-def add_readings(store: Store) -> None:
+def add_readings(store: Store, schema: int) -> None:
     rows = [
         ReadingRow(
             image=name,
@@ -102,6 +146,7 @@ def add_readings(store: Store) -> None:
             attention=np.linspace(0, 1, 16).reshape(4, 4) * number / 20,
             proposed=np.eye(4) if number % 2 else None,
             embedding=np.arange(3) + number,
+            **({"evidence": np.ones((2, 4, 4)) * number, "coverage": np.eye(4)} if schema >= 6 and number % 2 else {}),
         )
         for number, name in enumerate(IMAGES)
         if name not in ("unreadable", "unscored")
@@ -148,7 +193,7 @@ def submit(store: Store, annotation: NewAnnotation, how: ReadingSettings = ONCE,
     return row
 
 
-def story(schema: int) -> dict[str, Any]:
+def story(schema: int) -> Any:
     """What the server of that time wrote."""
     told: dict[str, Any] = {
         "model_version": 2,
@@ -167,7 +212,7 @@ def story(schema: int) -> dict[str, Any]:
         told["chosen"] = True
     if schema >= 4:
         told.update(alpha=0.25, score=0.4375)
-    return told
+    return told if schema < 6 else Story.from_json(told)
 
 
 def change_images(store: Store) -> None:
