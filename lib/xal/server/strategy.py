@@ -12,11 +12,15 @@ from monailabel.interfaces.tasks.strategy import Strategy
 from xal.errors import Unavailable
 from xal.imaging.images import suffix_of
 from xal.loop.blind import score_alone, scores_only
+from xal.loop.outlining import wants_outline
 from xal.loop.reader import Reader, reader_of
 from xal.pool.obtaining import Later, Patience, Ready, Waiting, Why, obtain
 from xal.pool.project import Project
 from xal.store.rows import ImageRow, Offer, Order
 from xal.system.turns import GLANCE_SECONDS, one_request
+
+FINDING_ALONE = ".finding-alone"
+"""In the name that a client gives the image: all that 3D Slicer shows of a reply."""
 
 
 class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
@@ -81,12 +85,15 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
 
     def _reply(self, offer: Offer, reader: Reader, row: ImageRow) -> dict[str, Any]:
         path, checksum = self._project.served(row)
+        asks_outline = self._asks_outline(reader)
+        outline_wanted = asks_outline or wants_outline(self._project, row, self._order)
         row = score_alone(self._project, row) if scores_only(self._project, reader, [row.id]) else row
+        called = row.id if outline_wanted else f"{row.id}{FINDING_ALONE}"
         single_slices = self._project.task.image.dimensions == 2
         reply: dict[str, Any] = {
             **self._project.source.references(row),
             "id": row.id,
-            "name": lonely_name(row.id, path.name) if single_slices else f"{row.id}{suffix_of(path.name)}",
+            "name": lonely_name(called, path.name) if single_slices else f"{called}{suffix_of(path.name)}",
             "checksum": f"SHA256:{checksum}",
             "xal": {
                 "score": row.score,
@@ -96,7 +103,8 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
                 "alpha": self._project.alpha(),
                 "model_version": row.version,
                 "lease_until": offer.lease_until,
-                "asked_for": "region" if self._asks_outline(reader) else "finding",
+                "asked_for": "region" if asks_outline else "finding",
+                "outline_wanted": outline_wanted,
             },
         }
         if self._share_paths and not single_slices:  # in place, a single slice lies among its like
