@@ -84,6 +84,19 @@ declare namespace Reply {
     finding: string;
     reason?: string | null;
   }
+  /** How long readings took, of those that are timed: from Next Sample to the hand-in. */
+  interface Duration {
+    idle: number;
+    images: number;
+    median_seconds: number | null;
+    total_seconds: number;
+  }
+  /** What outlines cost. */
+  interface Durations {
+    alone: Duration;
+    idle_seconds: number;
+    outlined: Duration;
+  }
   /** Why an image must never be offered again. */
   interface Exclusion {
     client_id?: string | null;
@@ -115,6 +128,7 @@ declare namespace Reply {
     may_see: boolean;
     misalignment: number | null;
     model_version: number | null;
+    outline_wanted: boolean;
     own: AnnotationReply | null;
     own_region: Said | null;
     problem: string | null;
@@ -205,6 +219,7 @@ declare namespace Reply {
   /** What the readers have done, in numbers. */
   interface Progress {
     agreement: Agreement;
+    durations: Durations;
     labels: LabelCount[];
     readers: string[];
   }
@@ -247,6 +262,7 @@ declare namespace Reply {
     dimensions: 2 | 3;
     findings: RoomFinding[];
     lease_minutes: number;
+    outline_share: number;
     pool: string;
     reader: string;
     regions: boolean;

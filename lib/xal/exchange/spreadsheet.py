@@ -24,6 +24,7 @@ THOUGHT = (
 COLUMNS = (
     "annotation", "image", "reader", "finding", "revision", "source", "active", "roi_voxels", "roi_volume_mm3",
     "created_at", "withdrawn_at", "withdrawn_by", *THOUGHT,
+    "seconds",
 )  # fmt: skip
 _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -75,6 +76,7 @@ def _cells(row: AnnotationRow, seen: bool) -> list[Any]:
         moment(row.withdrawn_at),
         row.withdrawn_by or "",
         *_thought(row.story if seen else None),
+        row.seconds,
     ]
     return [harmless(cell) if isinstance(cell, str) else _plain(cell) for cell in cells]
 

@@ -55,6 +55,16 @@ function append(parent, children) {
 export const share = (value) => (value === null || value === undefined ? "–" : value.toFixed(2));
 
 /**
+ * A length of time in its two largest units.
+ * @param {number} seconds
+ */
+export function duration(seconds) {
+  if (seconds < 60) return `${Math.max(1, Math.round(seconds))} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
+}
+
+/**
  * A point in time, in the reader's own clock.
  * @param {number} seconds
  */
