@@ -59,9 +59,10 @@ export const share = (value) => (value === null || value === undefined ? "–" :
  * @param {number} seconds
  */
 export function duration(seconds) {
-  if (seconds < 60) return `${Math.max(1, Math.round(seconds))} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
-  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
+  const whole = Math.max(1, Math.round(seconds));
+  const [hours, minutes, left] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const said = hours ? [`${hours} h`, minutes && `${minutes} min`] : [minutes && `${minutes} min`, left && `${left} s`];
+  return said.filter(Boolean).join(" ");
 }
 
 /**
