@@ -189,3 +189,20 @@ def test_a_code_changes_no_digest_of_rows_that_were_measured_without_it(tmp_path
     with_code = load_task(write(tmp_path, **coded())).model_dump(mode="json")
     without = load_task(write(tmp_path)).model_dump(mode="json")
     assert with_code == without
+
+
+@pytest.mark.parametrize(("wrong", "said"), [
+    ({"outline": {"share": 33}}, "outline.share: is 33"),
+    ({"outline": {"share": 0.33, "by": "entropy"}}, "outline.by: is 'entropy'"),
+    ({"outline": {"by": "misalignment"}}, "takes acquisition.stand_in: [proposed]"),
+    ({"outline": {"share": 0.5}, "findings": [{"name": "tear"}, {"name": "tear, no outline"}]},
+     "'tear, no outline' cannot be a finding here"),
+])  # fmt: skip
+def test_an_outline_setting_that_makes_no_sense_is_a_named_mistake(tmp_path, wrong, said):
+    assert said in mistake(tmp_path, **wrong)
+
+
+def test_where_not_all_are_outlined_a_segment_says_each_finding_alone(tmp_path):
+    task = load_task(write(tmp_path, outline={"share": 0.33}, acquisition={"stand_in": "proposed"}))
+    alone = [f"{finding}, no outline" for finding in task.roi_findings]
+    assert list(task.segments) == [*ATTENTION_BANDS, "region", *alone, *task.roi_findings]

@@ -94,6 +94,19 @@ declare namespace Reply {
     origin: "slicer" | "page" | "rest" | "archive" | "file";
     reader: string | null;
   }
+  /** How long readings took, of those that are timed: from Next Sample to the hand-in. */
+  interface Duration {
+    idle: number;
+    images: number;
+    median_seconds: number | null;
+    total_seconds: number;
+  }
+  /** What outlines cost. */
+  interface Durations {
+    alone: Duration;
+    idle_seconds: number;
+    outlined: Duration;
+  }
   /** Why an image must never be offered again. */
   interface Exclusion {
     client_id?: string | null;
@@ -125,6 +138,7 @@ declare namespace Reply {
     may_see: boolean;
     misalignment: number | null;
     model_version: number | null;
+    outline_wanted: boolean;
     own: AnnotationReply | null;
     own_region: Said | null;
     problem: string | null;
@@ -220,6 +234,7 @@ declare namespace Reply {
   /** What the readers have done, in numbers. */
   interface Progress {
     agreement: Agreement;
+    durations: Durations;
     labels: LabelCount[];
     readers: string[];
   }
@@ -264,6 +279,7 @@ declare namespace Reply {
     findings: RoomFinding[];
     lease_minutes: number;
     methods: ("xal" | "xal_evidence" | "entropy" | "margin" | "uniform" | "bald" | "badge" | "k_center" | "coverage")[];
+    outline_share: number;
     pool: string;
     reader: string;
     regions: boolean;

@@ -23,6 +23,8 @@ REGION = "region"
 """The segment of an outline without a finding, and what stands for the finding in its annotation."""
 REGION_VALUE = 255
 """Its voxels in stored label files, where 1, 2, … are the findings: these may become more."""
+ALONE = ", no outline"
+"""Ends the name of a segment in which any mark says the finding before it, without outlining it."""
 RESERVED_NAMES: frozenset[str] = frozenset({"background", "foreground_scribbles", "background_scribbles"})
 """Names that 3D Slicer's module drops from the segments it exports."""
 
@@ -278,6 +280,16 @@ class ReadingSettings(Settings):
     """Share of images that need one reading more, once the pool has more than one reader."""
 
 
+class OutlineSettings(Settings):
+    """Which images readers are asked to outline. Of the others the finding alone is wanted; an outline is welcome."""
+
+    share: Share = 1.0
+    """Share of the images that are to be outlined."""
+    by: Literal["chance", "misalignment"] = "chance"
+    """chance: any of them; misalignment: of twenty that come next, those whose attention lies farthest from the ROI
+    that the network proposes."""
+
+
 class GateSettings(Settings):
     """When a trained candidate replaces the published model."""
 
@@ -305,6 +317,7 @@ class Task(Settings):
     training: TrainingSettings = TrainingSettings()
     acquisition: AcquisitionSettings = AcquisitionSettings()
     readings: ReadingSettings = ReadingSettings()
+    outline: OutlineSettings = OutlineSettings()
     gate: GateSettings = GateSettings()
     multiple: Literal["refuse", "largest"] = "refuse"
     """What to do with a label map that paints more than one finding."""
@@ -330,6 +343,20 @@ class Task(Settings):
             raise ValueError(NO_BALD)
         if self.show_regions and not self.regions:
             raise ValueError("show_regions: true needs regions: true")
+        return self
+
+    @model_validator(mode="after")
+    def _outlines_can_be_asked_for(self) -> Task:
+        clash = next((name for name in self.finding_names if name in self.alone), None)
+        if clash is not None:
+            raise ValueError(
+                f"{clash!r} cannot be a finding here: so the segment is called that says {self.alone[clash]!r} alone"
+            )
+        if self.outline.by == "misalignment" and "proposed" not in self.acquisition.stand_in:
+            raise ValueError(
+                "outline.by: misalignment compares images that nobody has outlined, which takes "
+                "acquisition.stand_in: [proposed]"
+            )
         return self
 
     @property
@@ -358,9 +385,14 @@ class Task(Settings):
         return tuple(finding.name for finding in self.findings if not finding.absent)
 
     @property
+    def alone(self) -> dict[str, str]:
+        """Segments in which any mark says a finding without outlining it, and which; none where all are outlined."""
+        return {} if self.outline.share == 1 else {f"{finding}{ALONE}": finding for finding in self.roi_findings}
+
+    @property
     def segments(self) -> tuple[str, ...]:
         """Segment names offered to clients. Where segments overlap, later ones win in Slicer: the findings do."""
-        return (*ATTENTION_BANDS, *((REGION,) if self.regions else ()), *self.roi_findings)
+        return (*ATTENTION_BANDS, *((REGION,) if self.regions else ()), *self.alone, *self.roi_findings)
 
     def value_of(self, finding: str) -> int:
         """Of a finding's voxels, or the region's, in stored label files."""

@@ -352,6 +352,7 @@ def test_the_table_lists_what_stands_and_on_request_what_does_not(local: Local):
         **dict.fromkeys(("created_at", "withdrawn_at", "withdrawn_by", "model_version", "predicted"), ""),
         **dict.fromkeys(("probability", "uncertainty", "misalignment", "overlap", "energy", "roi_source"), ""),
         **dict.fromkeys(("roi_origin", "chosen", "chosen_by"), ""),
+        "seconds": "",
     }
     everything = lines_of("".join(annotations_csv(local.project, withdrawn=True)))
     assert len(everything) == 6

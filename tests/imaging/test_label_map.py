@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from PIL import Image
 from xal.errors import BadInput
 from xal.imaging.images import Volume, write_label
 from xal.imaging.label_map import Decoded, decode_label
-from xal.task import ATTENTION_BANDS, REGION, Task
+from xal.task import ATTENTION_BANDS, REGION, OutlineSettings, Task
 
 SHAPE = (12, 10, 8)
 ANGLE = 0.4
@@ -445,3 +446,44 @@ def test_a_segmentation_of_slicer_4_10_has_a_layer_for_each_segment(tmp_path: Pa
     path.write_bytes(b"\n".join(kept) + b"\n\n" + lines[1])
     decoded = decode_label(path, None, IMAGE, task())
     assert (decoded.finding, decoded.roi_voxels) == ("μ-abscess", 18)
+
+
+def third() -> Task:
+    """Of a third of the images an outline is wanted: there is a segment that says each finding alone."""
+    return task().model_copy(update={"outline": OutlineSettings(share=0.33)})
+
+
+THIRD = info(*third().segments)
+MARK = THIRD.index({"name": "glioma, no outline", "idx": THIRD[5]["idx"]}) + 1
+PAINTED = third().segments.index("glioma") + 1
+
+
+def test_any_mark_says_a_finding_without_an_outline(tmp_path):
+    decoded = decode(tmp_path, painted(**{f"v{MARK}": SMALL}), THIRD, third())
+    assert (decoded.finding, decoded.roi_voxels, decoded.mask.any()) == ("glioma", 0, False)
+    assert decoded.note == "'glioma' was recorded without an ROI, as stated"
+
+
+def test_who_outlines_the_finding_beside_the_mark_has_outlined_it(tmp_path):
+    decoded = decode(tmp_path, painted(**{f"v{MARK}": SMALL, f"v{PAINTED}": BOX}), THIRD, third())
+    assert (decoded.finding, decoded.roi_voxels) == ("glioma", 18)
+    assert np.unique(decoded.mask).tolist() == [0, 1], "the mark is no outline"
+
+
+@pytest.mark.parametrize(
+    ("values", "stated", "words"),
+    [
+        ({f"v{MARK}": BOX, f"v{MARK + 1}": SMALL}, None, "more than one finding is said"),
+        ({f"v{MARK}": BOX}, "none", "more than one finding is said"),
+        ({f"v{MARK}": BOX, f"v{PAINTED + 1}": SMALL}, None, "is stated as 'glioma', but 'Metastase"),
+    ],
+)
+def test_a_mark_that_contradicts_what_else_is_said_is_refused(tmp_path, values, stated, words):
+    with pytest.raises(BadInput, match=re.escape(words)):
+        decode(tmp_path, painted(**values), THIRD, third(), stated=stated)
+
+
+def test_where_all_are_to_be_outlined_there_are_no_such_segments(tmp_path):
+    assert not any("no outline" in name for name in task().segments)
+    with pytest.raises(BadInput, match="is no finding of this task"):
+        decode(tmp_path, painted(v1=BOX), info("glioma, no outline"))

@@ -66,6 +66,7 @@ def test_the_room_says_what_a_page_must_know(listed: Room):
         ],
         "regions": True,
         "asked_for": "finding",
+        "outline_share": 1.0,
         "reveal": "after_submit",
         "alpha": 0.5,
         "methods": ["xal", "xal_evidence", "entropy", "margin", "uniform", "badge", "k_center", "coverage"],

@@ -160,7 +160,7 @@ def test_scores_are_stored_with_their_story(trained_room: Room):
     story = sample["xal"]
     assert set(story) == {
         "score", "uncertainty", "misalignment", "roi_source", "alpha", "model_version", "lease_until", "chosen_by",
-        "asked_for",
+        "asked_for", "outline_wanted",
     }  # fmt: skip
     assert story["roi_source"] in ("drawn", "proposed", "none")
     misalignment = story["misalignment"]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from harness.pools import TASK, write_pool
 
+from xal.loop.reader import Reader
 from xal.pool.project import Project
 from xal.server.strategy import lonely_name, strategies
 from xal.task import load_task
@@ -63,3 +64,43 @@ def test_volumes_are_opened_in_place_where_that_is_allowed(tmp_path, share_paths
     samples = next_samples(tmp_path, task, share_paths)
     for sample in samples:
         assert sample.get("path") == (str(tmp_path / "studies" / sample["name"]) if share_paths else None)
+
+
+def test_the_name_tells_slicer_of_which_images_the_finding_alone_is_wanted(tmp_path):
+    write_pool(tmp_path / "studies", 3)
+    for share, wanted in (("1", True), ("0", False)):
+        samples = next_samples(tmp_path, f"{TASK}outline: {{share: {share}}}\n", False)
+        assert [sample["xal"]["outline_wanted"] for sample in samples] == [wanted] * 3
+        assert [".finding-alone." in sample["name"] for sample in samples] == [not wanted] * 3
+        assert all(sample["name"].startswith(sample["id"]) for sample in samples)
+        assert not taken_for_a_series([sample["name"] for sample in samples])
+
+
+def test_who_is_asked_for_outlines_is_asked_for_all_of_them(tmp_path):
+    write_pool(tmp_path / "studies", 3)
+    (tmp_path / "task.yaml").write_text(f"{TASK}outline: {{share: 0}}\n")
+    project = Project.open(load_task(tmp_path / "task.yaml"), str(tmp_path / "studies"))
+    project.sync()
+    said = strategies(project, False)["xal"]({"reader": Reader("technologist", outliner=True)}, None)["xal"]
+    assert (said["asked_for"], said["outline_wanted"]) == ("region", True)
+
+
+def test_what_an_image_asks_for_is_the_same_for_all_who_are_given_it(tmp_path):
+    write_pool(tmp_path / "studies", 12)
+    (tmp_path / "task.yaml").write_text(f"{TASK}outline: {{share: 0.5}}\n")
+    project = Project.open(load_task(tmp_path / "task.yaml"), str(tmp_path / "studies"))
+    project.sync()
+    chosen = strategies(project, False)
+
+    def all_asked(reader: str, strategy: str) -> dict[str, bool]:
+        said = {}
+        for _ in range(12):
+            sample = chosen[strategy]({"client_id": reader}, None)
+            said[sample["id"]] = sample["xal"]["outline_wanted"]
+            project.store.queue.release(sample["id"], reader)
+        return said
+
+    first = all_asked("ada", "xal")
+    assert len(first) == 12
+    assert set(first.values()) == {True, False}
+    assert all_asked("bob", "uniform") == first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 from store_helpers import ONCE, TWICE, assert_consistent, files, know, names, new, prediction, submit
@@ -13,6 +14,7 @@ from xal.store import NewAnnotation
 from xal.store.rows import Rule
 from xal.store.settling import agreed
 from xal.store.standing import read_twice
+from xal.task import REGION
 
 
 def _kinds(store) -> list[str]:
@@ -314,6 +316,43 @@ def test_a_submit_tells_when_the_image_was_given(store):
     row, _ = store.annotations.add(new("a"), lambda revision: "path", ONCE, now=1042)
     detail = {"annotation": row.id, "revision": 1, "finding": "glioma", "offered_at": 1000}
     assert store.events.read()[-1].detail == detail
+
+
+def hand_in(store, image: str, at: float, reader: str = "ann", **other: Any):
+    return store.annotations.add(new(image, reader, **other), lambda r: f"{image}/{reader}-{r}", ONCE, now=at)[0]
+
+
+def given(store, at: float, reader: str = "ann") -> str:
+    return store.queue.next_sample(reader, "uniform", 3600, now=at).image.id
+
+
+def test_a_reading_takes_from_when_the_image_was_given_to_the_hand_in(store):
+    store.images.put(files(names(3)))
+    assert hand_in(store, given(store, 1000), 1042).seconds == 42
+    first, second = given(store, 1100), given(store, 1110)
+    assert hand_in(store, second, 1150).seconds == 40
+    assert hand_in(store, first, 1160).seconds == 10, "what lies before the other hand-in was that one's"
+
+
+def test_what_next_sample_did_not_give_has_no_time(store):
+    store.images.put(files(names(4)))
+    one = given(store, 1000)
+    assert hand_in(store, one, 1005, source="import", reader="imported").seconds is None
+    other = next(name for name in names(4) if name != one)
+    assert hand_in(store, other, 1010).seconds is None, "it was taken from a list"
+    assert hand_in(store, one, 1020).seconds == 10
+    assert hand_in(store, one, 1500, digest="again").seconds is None, "a later revision is no reading"
+    assert hand_in(store, given(store, 2000), 1990).seconds == 0, "a clock was set back"
+
+
+def test_time_is_told_for_outlines_and_for_findings_alone(store):
+    store.images.put(files(names(5)))
+    for took in (40, 60):
+        hand_in(store, given(store, 1000 * took), 1000 * took + took)
+    mistaken = hand_in(store, given(store, 90_000), 90_005, roi_voxels=0)
+    store.annotations.withdraw(mistaken.id, "ann")
+    hand_in(store, given(store, 100_000, "technologist"), 100_300, reader="technologist", finding=REGION)
+    assert store.annotations.durations() == ([40, 60], [5])
 
 
 def test_sixty_submits_beside_a_scoring_job_are_all_complete(store):

@@ -176,6 +176,13 @@ def test_images_are_found_by_their_pixels(store):
     assert store.images.by_fingerprint("same") == ["a"]
 
 
+def test_whether_an_outline_is_wanted_is_decided_once(store):
+    store.images.put(files(["a", "b", "c"]))
+    store.images.decide_outlines({"a": True, "b": False})
+    store.images.decide_outlines({"a": False, "b": True, "gone": True})
+    assert [store.images.get(name).outline_wanted for name in "abc"] == [True, False, None]
+
+
 def test_counts_tell_the_pool(store):
     store.images.put(files(["a", "b", "c", "d", "e", "f"]))
     submit(store, "a", finding="glioma")

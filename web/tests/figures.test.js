@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { ago, colourOf, rgb, saidBy, share } from "../../lib/xal/server/page/dom.js";
+import { ago, colourOf, duration, rgb, saidBy, share } from "../../lib/xal/server/page/dom.js";
 import { stepsOf } from "../../lib/xal/server/page/jobs.js";
 import { inWords, isOffered, roisOf, saidIn, segmentsOf } from "../../lib/xal/server/page/findings.js";
 import { readPath, revisePath } from "../../lib/xal/server/page/rows.js";
@@ -20,6 +20,22 @@ const room = /** @type {Reply.Room} */ ({
 
 test("a share has two digits, and a dash where it has no meaning", () => {
   assert.deepEqual([share(0.456), share(0), share(null), share(undefined)], ["0.46", "0.00", "–", "–"]);
+});
+
+test("a length of time is said in its two largest units", () => {
+  assert.deepEqual([0, 0.4, 59.4, 59.7, 60, 119.9, 900, 905, 3600, 3661, 7320].map(duration), [
+    "1 s",
+    "1 s",
+    "59 s",
+    "1 min",
+    "1 min",
+    "2 min",
+    "15 min",
+    "15 min 5 s",
+    "1 h",
+    "1 h 1 min",
+    "2 h 2 min",
+  ]);
 });
 
 test("how long ago is said in the largest unit", (context) => {

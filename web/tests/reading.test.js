@@ -32,7 +32,17 @@ const REVIEWER = { ...ROOM, reviewer: true };
  * @param {Partial<Reply.ImageView>} more
  */
 const image = (more = {}) =>
-  /** @type {Reply.ImageView} */ ({ id: "a", status: "waiting", own: null, lease: null, may_see: false, checksum: "1", fingerprint: "f", ...more });
+  /** @type {Reply.ImageView} */ ({
+    id: "a",
+    status: "waiting",
+    own: null,
+    lease: null,
+    may_see: false,
+    checksum: "1",
+    fingerprint: "f",
+    outline_wanted: true,
+    ...more,
+  });
 
 /**
  * What a reader said of it.
@@ -502,6 +512,31 @@ test("a finding without an outline is asked about, and handed in if that is mean
   assert.deepEqual(reader.does, ["ask"]);
   assert.equal(reader.says(false).state.phase, "reading");
   assert.deepEqual(reader.says().does, ["hand-in"]);
+});
+
+test("where the finding alone is wanted, it is handed in unasked, with an outline or without", () => {
+  const asked = () =>
+    new Reader()
+      .opens("a")
+      .sees({ image: image({ outline_wanted: false }) })
+      .meets({ type: "picked", finding: "square" });
+  assert.deepEqual(asked().meets({ type: "submit" }).does, ["hand-in"]);
+  assert.deepEqual(asked().draws(5).meets({ type: "submit" }).does, ["hand-in"]);
+});
+
+test("one key hands in the finding alone, also where an outline is wanted", () => {
+  const reader = drawing().meets({ type: "picked", finding: "square" });
+  assert.deepEqual(reader.meets({ type: "without-outline" }).does, ["hand-in"]);
+});
+
+test("neither an outline is thrown away by that key, nor nothing handed in", () => {
+  const tells = (/** @type {Reader} */ reader) => {
+    reader.meets({ type: "without-outline" });
+    assert.deepEqual([reader.does, reader.state.phase], [["tell"], "reading"]);
+  };
+  tells(drawing());
+  tells(drawing().meets({ type: "picked", finding: "region" }));
+  tells(drawing().draws(5).meets({ type: "picked", finding: "square" }));
 });
 
 test("an outline of nothing is cleared before it is handed in", () => {

@@ -71,6 +71,8 @@ class Rebuilt:
         lines.append(f"model versions: {len(self.versions)} taken up from their weights; {use}")
         lines += [f"  left out, its weights cannot be read: v{n}: {why}" for n, why in self.unread_versions.items()]
         lines.append("scores: the server makes them anew")
+        if added:
+            lines.append("how long the readings that were taken up took is not known any more")
         since = f"since {self.begun_with} was made" if self.begun_with else "ever"
         lines.append(
             f"not known any more, where it happened {since}: exclusions, reviewers' decisions, accepted doubts, an α "

@@ -24,7 +24,7 @@ THOUGHT = (
 """What the model had thought."""
 COLUMNS = (
     "annotation", "image", "reader", "finding", "revision", "source", "active", "roi_voxels", "roi_volume_mm3",
-    "created_at", "withdrawn_at", "withdrawn_by", *THOUGHT, "origin",
+    "created_at", "withdrawn_at", "withdrawn_by", *THOUGHT, "origin", "seconds",
 )  # fmt: skip
 _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -77,6 +77,7 @@ def _cells(row: AnnotationRow, seen: bool) -> list[Any]:
         row.withdrawn_by or "",
         *_thought(row.story if seen else None),
         origin_of(row),
+        row.seconds,
     ]
     return [harmless(cell) if isinstance(cell, str) else _plain(cell) for cell in cells]
 

@@ -72,7 +72,8 @@ def decode_label(
         raise
     except Unreadable as error:
         raise BadInput(f"the label file cannot be used: {error}") from error
-    rois, painted = _rois(regions, stated_finding, task)
+    rois, said, painted = _rois(regions, stated_finding, task)
+    stated_finding = _stated(stated_finding, said)
     region = rois.pop(REGION, None)
     if not rois and region is not None and stated_finding in (None, REGION):
         return _decoded(REGION, {}, image, task, note, region)
@@ -164,18 +165,30 @@ def _check_stated(stated: str | None, task: Task) -> None:
         raise BadInput(f"the stated finding {stated!r} is none of this task{_closest(stated, task.finding_names)}")
 
 
-def _rois(regions: Iterable[_Region], stated: str | None, task: Task) -> tuple[dict[str, BoolArray], bool]:
-    """The painted ROI of each finding, in the task's order, and of the region; and whether anything is painted.
+def _stated(stated: str | None, said: set[str]) -> str | None:
+    """The finding that the client states, or that a mark says."""
+    known = sorted(said if stated is None else {*said, stated})
+    if len(known) > 1:
+        raise BadInput(f"more than one finding is said without an outline: {', '.join(map(repr, known))}")
+    return known[0] if known else None
+
+
+def _rois(regions: Iterable[_Region], stated: str | None, task: Task) -> tuple[dict[str, BoolArray], set[str], bool]:
+    """The painted ROI of each finding, in the task's order, and of the region; what marks say; whether any is painted.
 
     Attention and empty segments fall out here.
     """
     rois: dict[str, BoolArray] = {}
+    said: set[str] = set()
     painted = False
     for region in regions:
         if not region.mask.any():
             continue
         painted = True
         if region.name in ATTENTION_BANDS:
+            continue
+        if region.name in task.alone:
+            said.add(task.alone[region.name])
             continue
         name = region.name if region.name is not None else stated
         voxels = int(region.mask.sum())
@@ -187,7 +200,7 @@ def _rois(regions: Iterable[_Region], stated: str | None, task: Task) -> tuple[d
             close = _closest(str(name), task.roi_findings)
             raise BadInput(f"segment {name!r} ({voxels} voxels) is no finding of this task{close}")
         rois[name] = rois[name] | region.mask if name in rois else region.mask
-    return {name: rois[name] for name in (*task.roi_findings, REGION) if name in rois}, painted
+    return {name: rois[name] for name in (*task.roi_findings, REGION) if name in rois}, said, painted
 
 
 def _regions(

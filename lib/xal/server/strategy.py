@@ -13,6 +13,7 @@ from xal.errors import Conflict, Unavailable
 from xal.imaging.images import suffix_of
 from xal.loop.blind import score_alone, scores_only
 from xal.loop.next_batch import is_lined_up
+from xal.loop.outlining import wants_outline
 from xal.loop.reader import Reader, reader_of
 from xal.loop.rules import method, rule
 from xal.pool.obtaining import Later, Patience, Ready, Waiting, Why, obtain
@@ -20,6 +21,9 @@ from xal.pool.project import Project
 from xal.store.rows import ImageRow, Offer, Order, Rule
 from xal.system.turns import GLANCE_SECONDS, one_request
 from xal.task import BATCHES, Method
+
+FINDING_ALONE = ".finding-alone"
+"""In the name that a client gives the image: all that 3D Slicer shows of a reply."""
 
 
 class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
@@ -66,7 +70,7 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
                 passed_over.append(offer)
                 continue
             with one_request(GLANCE_SECONDS):
-                answer = obtain(self._project, offer.image, partial(self._reply, offer, reader, chosen_by))
+                answer = obtain(self._project, offer.image, partial(self._reply, offer, reader, chosen_by, order))
             if isinstance(answer, Ready):
                 return answer.value
             if isinstance(answer, Later):
@@ -102,14 +106,19 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
     def _asks_outline(self, reader: Reader) -> bool:
         return reader.outliner and self._project.task.regions
 
-    def _reply(self, offer: Offer, reader: Reader, chosen_by: str, row: ImageRow) -> dict[str, Any]:
+    def _reply(
+        self, offer: Offer, reader: Reader, chosen_by: str, order: Order | Rule, row: ImageRow
+    ) -> dict[str, Any]:
         path, checksum = self._project.served(row)
+        asks_outline = self._asks_outline(reader)
+        outline_wanted = asks_outline or wants_outline(self._project, row, order)
         row = score_alone(self._project, row) if scores_only(self._project, reader, [row.id]) else row
+        called = row.id if outline_wanted else f"{row.id}{FINDING_ALONE}"
         single_slices = self._project.task.image.dimensions == 2
         reply: dict[str, Any] = {
             **self._project.source.references(row),
             "id": row.id,
-            "name": lonely_name(row.id, path.name) if single_slices else f"{row.id}{suffix_of(path.name)}",
+            "name": lonely_name(called, path.name) if single_slices else f"{called}{suffix_of(path.name)}",
             "checksum": f"SHA256:{checksum}",
             "xal": {
                 "score": row.score,
@@ -120,7 +129,8 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
                 "model_version": row.version,
                 "lease_until": offer.lease_until,
                 "chosen_by": chosen_by,
-                "asked_for": "region" if self._asks_outline(reader) else "finding",
+                "asked_for": "region" if asks_outline else "finding",
+                "outline_wanted": outline_wanted,
             },
         }
         if self._share_paths and not single_slices:  # in place, a single slice lies among its like

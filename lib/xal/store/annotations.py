@@ -56,9 +56,10 @@ class Annotations(Standing):
                 return annotation_row(first), False
             if revises is not None:
                 self._give_way(connection, revises, new, at)
-            offered = None
+            offered = seconds = None
             if new.source == "reader":
                 offered = self._take_back_offer(connection, new.image, new.reader, is_done=not is_region)
+                seconds = self._seconds(connection, new.reader, offered, at)
                 if is_region and offered is None:
                     self._note_given(connection, new.image, new.reader, NEVER)
                 self._meet(connection, new.reader, at)
@@ -67,7 +68,8 @@ class Annotations(Standing):
             last = select(func.max(annotation_table.c.revision)).where(self._by(new.image, new.reader))
             revision = (connection.execute(last).scalar() or 0) + 1
             path = write_label(revision)
-            values = {**vars(new), "revision": revision, "label_path": path, "active": True, "created_at": at}
+            said = {**vars(new), "revision": revision, "label_path": path, "active": True}
+            values = {**said, "created_at": at, "seconds": seconds}
             number = self._db.insert(connection, annotation_table, values)
             kind = REGION if is_region else "submit" if new.source == "reader" else "import"
             detail = {"annotation": number, "revision": revision, "finding": new.finding, "offered_at": offered}
@@ -171,6 +173,16 @@ class Annotations(Standing):
         if is_done:
             connection.execute(given.delete().where(offer))
         return at
+
+    def _seconds(self, connection: Connection, reader: str, offered: float | None, at: float) -> float | None:
+        """How long the reader had the image and handed in nothing; None where it was not given by Next Sample."""
+        if not offered:
+            return None
+        query = select(annotation_table.c.created_at).where(
+            self._db.mine(annotation_table), annotation_table.c.reader == reader, annotation_table.c.source == "reader"
+        )
+        before = connection.execute(query.order_by(annotation_table.c.id.desc()).limit(1)).scalar() or 0.0
+        return max(at - max(offered, before), 0.0)
 
     def get(self, annotation: int) -> AnnotationRow:
         """One annotation by number; NotFound if there is none."""
@@ -292,6 +304,15 @@ class Annotations(Standing):
             .order_by(*columns)
         )
         return [(finding, reader, count) for finding, reader, count in self._db.read(lambda c: c.execute(query).all())]
+
+    def durations(self) -> tuple[list[float], list[float]]:
+        """Seconds that readings with an outline took, and those without one; withdrawn ones took them, too."""
+        columns = (annotation_table.c.seconds, annotation_table.c.roi_voxels > 0)
+        timed = annotation_table.c.seconds.is_not(None) & ~IS_REGION
+        query = select(*columns).where(self._db.mine(annotation_table), timed)
+        rows = self._db.read(lambda c: c.execute(query).all())
+        outlined = [seconds for seconds, drawn in rows if drawn]
+        return outlined, [seconds for seconds, drawn in rows if not drawn]
 
     def settled(self) -> list[SettledImage]:
         """Images to train on: settled finding, file there and readable, not excluded; ordered by id.

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from xal.errors import BadInput, NotFound
 from xal.store.pool import Values, image_row
@@ -242,6 +242,13 @@ class Images(Settling):
             return self._row(connection, image)
 
         return image_row(self._db.write(work))
+
+    def decide_outlines(self, wanted: Mapping[str, bool]) -> None:
+        """Whether readers of these images are asked for an outline; what is decided already stays."""
+        undecided = images.c.outline_wanted.is_(None) & (images.c.id == bindparam("key"))
+        update = images.update().where(self._db.mine(images), undecided).values(outline_wanted=bindparam("wanted"))
+        values = [{"key": image, "wanted": wants} for image, wants in wanted.items()]
+        self._db.write(lambda c: c.execute(update, values))
 
     def roi_key(self, image: str) -> str | None:
         """Names the ROIs that the image is to be scored by; None where nobody drew one."""

@@ -134,7 +134,20 @@ METHODS: Step = (
 )
 """Version 7: images keep what every way of choosing them needs, and it is kept which one chose an image."""
 
-MIGRATIONS: dict[int, Step] = {1: PLACES, 2: REVIEW, 3: ARCHIVE, 4: LABEL_FILES, 5: EVIDENCE, 6: METHODS}
+OUTLINE_SHARE: Step = (
+    "ALTER TABLE images ADD COLUMN outline_wanted BOOLEAN",
+    "ALTER TABLE annotations ADD COLUMN seconds FLOAT",
+)
+"""And they know whether their readers are asked for an outline, and annotations how long they took."""
+
+MIGRATIONS: dict[int, Step] = {
+    1: PLACES,
+    2: REVIEW,
+    3: ARCHIVE,
+    4: LABEL_FILES,
+    5: EVIDENCE,
+    6: METHODS + OUTLINE_SHARE,
+}
 """Schema version n → what makes it n + 1."""
 SCHEMA_VERSION = 7
 

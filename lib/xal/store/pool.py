@@ -31,6 +31,11 @@ def shuffled(pool: str, task: str, image: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{pool}\0{task}\0{image}".encode()).digest()[:8], "big") >> 1
 
 
+def chance(*names: str) -> float:
+    """A number from 0 to below 1 for what has these names: random, but the same every time."""
+    return (int.from_bytes(hashlib.sha256("\0".join(names).encode()).digest()[:8], "big") >> 11) / 2**53
+
+
 def is_open(row: Values) -> bool:
     """Whether an image waits for a reader."""
     return row["state"] == "ok" and row["excluded"] is None and not row["complete"]

@@ -86,6 +86,8 @@ class ImageRow:
     """The model version of the score."""
     shuffle: int
     added_at: float
+    outline_wanted: bool | None
+    """Of those who read it; None until that is decided."""
 
     @property
     def group(self) -> str:
@@ -172,6 +174,8 @@ class AnnotationRow:
     file_sha256: str | None
     file_problem: str | None
     """What is wrong with the label file."""
+    seconds: float | None
+    """From when Next Sample gave its reader the image, or from that reader's hand-in before, if that was later."""
 
 
 @dataclass(frozen=True)

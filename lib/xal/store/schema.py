@@ -161,6 +161,7 @@ images = _table(
     Column("fresh", Integer, nullable=False),  # version of a prediction of these pixels and ROIs, 0 if there is none
     Column("shuffle", BigInteger, nullable=False),
     Column("added_at", Float, nullable=False),
+    Column("outline_wanted", Boolean),  # of those who read it; empty until that is decided
 )  # fmt: skip
 Index(
     "images_by_score",
@@ -242,6 +243,7 @@ annotation_table = _table(
     Column("file_size", BigInteger),  # of the label file
     Column("file_sha256", Text),
     Column("file_problem", Text),  # what is wrong with it
+    Column("seconds", Float),  # from when its reader was given the image, where that is known
     UniqueConstraint("pool", "task", "image", "reader", "revision"),
     _of_image(),
 )  # fmt: skip

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from xal.errors import NotFound
-from xal.store.pool import Values
+from xal.store.pool import Values, chance
 from xal.store.rows import AnnotationRow, NewAnnotation
 from xal.store.schema import annotation_table, deliveries, readers
 from xal.store.settling import IS_REGION, Settling
@@ -22,8 +21,7 @@ def annotation_row(row: Values) -> AnnotationRow:
 
 def read_twice(pool: str, image: str, share: float) -> bool:
     """Whether the image belongs to the share that needs one reading more; the same answer for it every time."""
-    digest = hashlib.sha256(f"double\0{pool}\0{image}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") < share * 2**64
+    return chance("double", pool, image) < share
 
 
 class Standing(Settling):

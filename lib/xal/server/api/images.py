@@ -12,6 +12,7 @@ from xal.imaging.images import Header
 from xal.imaging.nifti import FAST, nifti
 from xal.loop.blind import BLIND, may_see, score_alone
 from xal.loop.origins import ORIGINS, Origin, origin_of
+from xal.loop.outlining import wants_outline
 from xal.loop.reader import Reader
 from xal.loop.shown import Shown, mask_of, shown_region
 from xal.loop.why import Explanation, explain, standing_prediction
@@ -81,6 +82,8 @@ class ImageView(Reply):
     alpha: float
     model_version: int | None
     lease: LeaseReply | None
+    outline_wanted: bool
+    """Of who reads it; else the finding alone is asked for, and an outline is welcome."""
     may_see: bool
     own: AnnotationReply | None
     """What the asker has handed in, as it stands."""
@@ -258,6 +261,7 @@ def _image_view(project: Project, reader: Reader, image: str) -> ImageView:
     own = next((row for row in reversed(mine) if row.finding != REGION), None)
     region = next((row for row in reversed(mine) if row.finding == REGION), None)
     seen = may_see(project, reader, image)
+    outline_wanted = wants_outline(project, row)
     row = row if seen else score_alone(project, row)
     return ImageView(
         id=row.id,
@@ -273,6 +277,7 @@ def _image_view(project: Project, reader: Reader, image: str) -> ImageView:
         alpha=project.alpha(),
         model_version=row.version,
         lease=lease_reply(lease) if lease else None,
+        outline_wanted=outline_wanted,
         may_see=seen,
         own=annotation_reply(own, seen=True) if own else None,
         own_region=_said(region, reader, row) if region else None,

@@ -5,6 +5,8 @@ All of it are sums over many images, so it may be shown to readers who read blin
 
 from __future__ import annotations
 
+from statistics import median
+
 from fastapi import APIRouter
 
 from xal.method.agreement import Pair, overall, pairs
@@ -12,6 +14,9 @@ from xal.pool.project import Project
 from xal.server.api.common import Reply, rounded
 from xal.server.http import AnyUser
 from xal.store import Store
+
+IDLE_SECONDS = 15 * 60.0
+"""Who takes longer for an image has done something else meanwhile."""
 
 
 class LabelCount(Reply):
@@ -46,12 +51,33 @@ class Agreement(Reply):
     """Annotations that were not compared yet: the numbers follow within seconds."""
 
 
+class Duration(Reply):
+    """How long readings took, of those that are timed: from Next Sample to the hand-in."""
+
+    images: int
+    median_seconds: float | None
+    total_seconds: float
+    idle: int
+    """How many of them took longer than `idle_seconds`: they count as that long, the reader was away."""
+
+
+class Durations(Reply):
+    """What outlines cost."""
+
+    outlined: Duration
+    """Of readings with an outline of the finding."""
+    alone: Duration
+    """Of readings that are the finding alone."""
+    idle_seconds: float
+
+
 class Progress(Reply):
     """What the readers have done, in numbers."""
 
     labels: list[LabelCount]
     readers: list[str]
     agreement: Agreement
+    durations: Durations
 
 
 def add_routes(router: APIRouter, project: Project) -> None:
@@ -65,6 +91,7 @@ def add_routes(router: APIRouter, project: Project) -> None:
             labels=counts,
             readers=sorted({count.reader for count in counts}),
             agreement=_agreement(store),
+            durations=_durations(store),
         )
 
 
@@ -84,4 +111,19 @@ def _agreement(store: Store) -> Agreement:
 def _pair(pair: Pair) -> PairReply:
     return PairReply(
         one=pair.one, other=pair.other, images=pair.images, kappa=rounded(pair.kappa), dice=rounded(pair.dice)
+    )
+
+
+def _durations(store: Store) -> Durations:
+    outlined, alone = store.annotations.durations()
+    return Durations(outlined=_duration(outlined), alone=_duration(alone), idle_seconds=IDLE_SECONDS)
+
+
+def _duration(seconds: list[float]) -> Duration:
+    counted = [min(one, IDLE_SECONDS) for one in seconds]
+    return Duration(
+        images=len(counted),
+        median_seconds=rounded(median(counted)) if counted else None,
+        total_seconds=rounded(sum(counted)),
+        idle=sum(one > IDLE_SECONDS for one in seconds),
     )

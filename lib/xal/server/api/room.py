@@ -35,6 +35,8 @@ class Room(Reply):
     """An outline may be handed in without a finding."""
     asked_for: Literal["finding", "region"]
     """What this reader is asked for: a region is an outline without a finding."""
+    outline_share: float
+    """The share of images of which an outline is wanted beside the finding; `ImageView` says it of each."""
     reveal: Literal["after_submit", "always"]
     alpha: float
     methods: list[Method]
@@ -62,6 +64,7 @@ def add_routes(router: APIRouter, project: Project) -> None:
             findings=[RoomFinding(name=one.name, color=one.color, absent=one.absent) for one in task.findings],
             regions=task.regions,
             asked_for="region" if asker.outliner and task.regions else "finding",
+            outline_share=task.outline.share,
             reveal=task.reveal,
             alpha=project.alpha(),
             methods=list(task.methods),

@@ -401,7 +401,7 @@ function showShortcuts() {
     h(
       "dl",
       { class: "keys" },
-      shortcuts(room?.regions ?? true).map(([keys, what]) => [
+      shortcuts(room ?? { regions: true, outline_share: 1 }).map(([keys, what]) => [
         h(
           "dt",
           {},

@@ -55,6 +55,17 @@ function append(parent, children) {
 export const share = (value) => (value === null || value === undefined ? "–" : value.toFixed(2));
 
 /**
+ * A length of time in its two largest units.
+ * @param {number} seconds
+ */
+export function duration(seconds) {
+  const whole = Math.max(1, Math.round(seconds));
+  const [hours, minutes, left] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const said = hours ? [`${hours} h`, minutes && `${minutes} min`] : [minutes && `${minutes} min`, left && `${left} s`];
+  return said.filter(Boolean).join(" ");
+}
+
+/**
  * A point in time, in the reader's own clock.
  * @param {number} seconds
  */

@@ -1,7 +1,7 @@
 /** What the server works at now: training and scoring with their progress, to start and to stop. */
 
 import { Failure, startScoring, startTraining, stopTraining } from "./api.js";
-import { ago, ask, h, share, toast } from "./dom.js";
+import { ago, ask, duration, h, share, toast } from "./dom.js";
 import { live } from "./live.js";
 import { refill } from "./watch.js";
 
@@ -141,7 +141,7 @@ function describe(job) {
   const more = [
     progress.loss !== undefined && `loss ${progress.loss.toFixed(3)}`,
     typeof progress.metric === "number" && `balanced accuracy ${share(progress.metric)}`,
-    progress.seconds && total !== null && total > done && `about ${inWords((progress.seconds / done) * (total - done))} left`,
+    progress.seconds && total !== null && total > done && `about ${duration((progress.seconds / done) * (total - done))} left`,
   ].filter(Boolean);
   return h(
     "div",
@@ -154,7 +154,7 @@ function describe(job) {
 
 /** @param {Reply.Job} job */
 function past(job) {
-  const took = job.finished_at ? `, took ${inWords(job.finished_at - job.started_at)}` : "";
+  const took = job.finished_at ? `, took ${duration(job.finished_at - job.started_at)}` : "";
   return h(
     "li",
     { class: "small" },
@@ -162,14 +162,4 @@ function past(job) {
     h("span", { class: "quiet" }, ` ${ago(job.finished_at ?? job.started_at)}${took}`),
     job.message && job.state !== "done" && h("p", { class: "quiet" }, job.message),
   );
-}
-
-/**
- * A length of time in its two largest units.
- * @param {number} seconds
- */
-function inWords(seconds) {
-  if (seconds < 60) return `${Math.max(1, Math.round(seconds))} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
-  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
 }

@@ -59,7 +59,7 @@ function idlePart(read) {
     h(
       "ol",
       { class: "steps" },
-      h("li", {}, "Outline the lesion in the image."),
+      h("li", {}, room.outline_share < 1 ? "Outline the lesion, where the page asks for that." : "Outline the lesion in the image."),
       h("li", {}, "Choose its finding."),
       h("li", {}, "Hand in. You then see where the model had looked."),
     ),
@@ -143,10 +143,11 @@ function patientOf(image) {
 /** @param {Read} read */
 function readingPart(read) {
   const { room, state } = read;
-  const { finding: chosen, refused, replaced, revises } = state;
+  const { finding: chosen, refused, replaced, revises, voxels } = state;
   const { own, lease } = sure(state.image);
   return [
     heading(read),
+    wish(read),
     revises && note(`You revise what ${revises.reader} said (${revises.finding}). What you hand in takes its place.`),
     own && note(`You handed this in as ${own.finding} (revision ${own.revision}). This will be revision ${own.revision + 1}.`),
     replaced && note("The file of this image was replaced since this was outlined: please outline it anew.", "bad"),
@@ -171,6 +172,18 @@ function readingPart(read) {
         "Hand in",
         h("kbd", {}, "Enter"),
       ),
+      room.outline_share < 1 &&
+        h(
+          "button",
+          {
+            title: "Hand in the finding alone, without an outline",
+            data: { focus: "without-outline" },
+            disabled: chosen === null || chosen === REGION || voxels > 0,
+            onClick: () => read.handInAlone(),
+          },
+          "Finding alone",
+          h("kbd", {}, "S"),
+        ),
       refused && revises && h("button", { data: { focus: "alone" }, onClick: () => read.happens({ type: "alone" }) }, "Make it a reading of my own"),
       h("button", { data: { focus: "next" }, onClick: () => read.happens({ type: "next" }) }, "Next without handing in", h("kbd", {}, "N")),
       (revises || own) &&
@@ -189,6 +202,17 @@ function readingPart(read) {
     ),
     unfinishedPart(read),
   ];
+}
+
+/**
+ * What is wanted of this image, where that is not the same for all of them.
+ * @param {Read} read
+ */
+function wish({ room, state }) {
+  if (room.outline_share === 1 || room.asked_for === "region") return null;
+  const wanted = sure(state.image).outline_wanted;
+  const text = wanted ? "Please outline this one, and choose its finding." : "The finding alone is enough here. You may outline it, too.";
+  return h("p", { class: `wish ${wanted ? "outline" : ""}` }, text);
 }
 
 /** @param {Read} read */

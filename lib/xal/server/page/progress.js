@@ -5,7 +5,7 @@ import { Curve } from "./curve.js";
 import { fill, h, note, toast } from "./dom.js";
 import { Jobs } from "./jobs.js";
 import { live } from "./live.js";
-import { agreementPart, labelsTable } from "./readers.js";
+import { agreementPart, durationsPart, labelsTable } from "./readers.js";
 import { Versions } from "./versions.js";
 import { refill, Watch } from "./watch.js";
 
@@ -37,6 +37,7 @@ export class Progress {
     this.archive = h("p", { class: "quiet", hidden: true });
     this.labels = h("div", { class: "labels-part" });
     this.agreement = h("div", { class: "agreement-part" });
+    this.durations = h("div", { class: "durations-part" });
     this.trouble = h("div", { class: "trouble" });
     const key = h(
       "ul",
@@ -58,6 +59,7 @@ export class Progress {
       this.versions.element,
       this.labels,
       this.agreement,
+      this.durations,
       this.#exports(),
     );
     fill(root, this.trouble, this.body);
@@ -85,11 +87,12 @@ export class Progress {
   async #fetch() {
     this.watch.seen();
     try {
-      const [{ labels, readers, agreement }, versions] = await Promise.all([get("/progress"), getAll("/versions")]);
+      const [{ labels, readers, agreement, durations }, versions] = await Promise.all([get("/progress"), getAll("/versions")]);
       fill(this.trouble);
       this.versions.show(versions);
       refill(this.labels, labelsTable(this.room, labels, readers));
       refill(this.agreement, agreementPart(agreement));
+      refill(this.durations, durationsPart(durations));
       await Promise.all([this.accuracy.show(versions), this.energy.show(versions)]);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;

@@ -100,6 +100,11 @@ export class Read {
     if (!this.viewer.busy) this.happens({ type: "submit" });
   }
 
+  /** Hand in the finding alone, unless a stroke is being drawn right now. */
+  handInAlone() {
+    if (!this.viewer.busy) this.happens({ type: "without-outline" });
+  }
+
   /**
    * Take over the state that follows from this event, run its effects, and draw what has changed.
    * @param {Happening} event
@@ -369,6 +374,7 @@ export class Read {
       if (finding) this.pick(finding.name);
     } else if (key === "g" && !command) this.pick(REGION);
     else if (key === "enter" && !event.metaKey && !(event.target instanceof Element && event.target.closest("button, a"))) event.repeat || this.submit();
+    else if (key === "s" && !command && this.room.outline_share < 1) event.repeat || this.handInAlone();
     else if (key === "n" && !command) this.happens({ type: "next" });
     else if (key === "r" && !command) this.happens({ type: "again" });
     else if (key === "a" && !command && (phase === "why" || (phase === "reading" && this.room.reveal === "always"))) this.why.toggle();

@@ -1,6 +1,6 @@
-/** Who has handed in what, and how far readers agree. */
+/** Who has handed in what, how far readers agree, and how long it takes them. */
 
-import { colourOf, h, rgb, share } from "./dom.js";
+import { colourOf, duration, h, rgb, share } from "./dom.js";
 
 /** @param {number[]} numbers */
 const sum = (numbers) => numbers.reduce((one, other) => one + other, 0);
@@ -133,5 +133,57 @@ export function agreementPart({ images, pairs, kappa, dice, pending }) {
       ),
     ),
     later,
+  );
+}
+
+/**
+ * How long readings took, with an outline and without.
+ * @param {Reply.Durations} durations
+ */
+export function durationsPart({ outlined, alone, idle_seconds: longest }) {
+  const heading = h("h2", { id: "durations" }, "Time");
+  if (outlined.images + alone.images === 0)
+    return h("section", { class: "card", "aria-labelledby": "durations" }, heading, h("p", { class: "quiet" }, "No reading has been timed yet."));
+  /**
+   * @param {string} name
+   * @param {Reply.Duration} of
+   */
+  const row = (name, { images, median_seconds: middle, total_seconds: total }) =>
+    h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, name),
+      [images, middle === null ? "–" : duration(middle), images ? duration(total) : "–"].map((value) => h("td", { class: "number" }, value)),
+    );
+  const idle = outlined.idle + alone.idle;
+  return h(
+    "section",
+    { class: "card", "aria-labelledby": "durations" },
+    heading,
+    h(
+      "div",
+      { class: "wide", tabindex: 0, role: "region", "aria-labelledby": "durations" },
+      h(
+        "table",
+        {},
+        h(
+          "thead",
+          {},
+          h(
+            "tr",
+            {},
+            h("th", { scope: "col" }, "Handed in"),
+            ["Images", "Median", "Together"].map((head) => h("th", { scope: "col", class: "number" }, head)),
+          ),
+        ),
+        h("tbody", {}, row("with an outline", outlined), row("the finding alone", alone)),
+      ),
+    ),
+    h(
+      "p",
+      { class: "quiet small" },
+      `From Next image to the hand-in. Who takes longer than ${duration(longest)} was away: that counts as ${duration(longest)}`,
+      idle ? `, as it did ${idle === 1 ? "once" : `${idle} times`}.` : ".",
+    ),
   );
 }

@@ -59,6 +59,7 @@ const REASONS = ["wrong modality", "wrong body part", "not readable", "duplicate
  *   | { type: "drawn", voxels: number, undoable: boolean }
  *   | { type: "laid", voxels: number }
  *   | { type: "submit" }
+ *   | { type: "without-outline" }
  *   | { type: "again" }
  *   | { type: "alone" }
  *   | { type: "forget" }
@@ -582,7 +583,7 @@ const READING = {
       const question = { title: "Clear the outline?", text: `“${finding}” has no outline.`, confirm: "Clear it and hand in" };
       return step(state, { do: "ask", question, then: { type: "cleared", turn } });
     }
-    if (!absent && voxels === 0) {
+    if (!absent && voxels === 0 && sure(state.image).outline_wanted) {
       const text = `“${finding}” will count as a finding, but teach nothing about where it is.`;
       return step(state, { do: "ask", question: { title: "Hand in without an outline?", text, confirm: "Hand in" }, then: { type: "meant", turn } });
     }
@@ -590,6 +591,11 @@ const READING = {
   },
   cleared: (state) => and(step({ ...state, voxels: 0 }, { do: "erase" }, { do: "keep" }), handIn),
   meant: handIn,
+  "without-outline"(state) {
+    const { finding, voxels } = state;
+    if (voxels > 0) return step(state, bad("There is an outline: clear it first (Del), or hand it in (Enter)."));
+    return finding === null || finding === REGION ? step(state, bad("Choose the finding first.")) : handIn(state);
+  },
   alone: (state, _, room, now) => keep({ ...state, revises: null, refused: null }, room, now),
   forget(state, _, room) {
     const { turn, wanted } = state;

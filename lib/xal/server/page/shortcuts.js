@@ -5,6 +5,9 @@
 /** @type {Shortcut} */
 const FOR_REGIONS = [["G"], "region only: outline what is to be seen without naming it; the image stays in the pool"];
 
+/** @type {Shortcut} */
+const WITHOUT_OUTLINE = [["S"], "hand in the finding alone, without an outline"];
+
 /** @type {Shortcut[]} */
 const SHORTCUTS = [
   [["1", "…", "9"], "choose the finding"],
@@ -17,6 +20,7 @@ const SHORTCUTS = [
   [["Ctrl Z", "Ctrl Y"], "undo, redo (⌘ Z and ⇧ ⌘ Z on a Mac)"],
   [["Del"], "clear the outline"],
   [["Enter"], "hand in"],
+  WITHOUT_OUTLINE,
   [["N"], "next image, also without handing in: what is drawn is kept"],
   [["R"], "draw again what was handed in"],
   [["↑", "↓"], "slice up or down (also the mouse wheel)"],
@@ -32,5 +36,9 @@ const SHORTCUTS = [
   [["?"], "this list"],
 ];
 
-/** @param {boolean} regions whether the task takes outlines without a finding */
-export const shortcuts = (regions) => SHORTCUTS.filter((shortcut) => regions || shortcut !== FOR_REGIONS);
+/**
+ * Those of a room: not every task takes outlines without a finding, or asks for findings alone.
+ * @param {Pick<Reply.Room, "regions" | "outline_share">} room
+ */
+export const shortcuts = ({ regions, outline_share }) =>
+  SHORTCUTS.filter((shortcut) => (regions || shortcut !== FOR_REGIONS) && (outline_share < 1 || shortcut !== WITHOUT_OUTLINE));
