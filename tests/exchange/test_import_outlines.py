@@ -282,7 +282,7 @@ def test_an_image_with_a_prediction_is_scored_by_the_outline_at_once(local: Loca
     image, store = local.ids[0], local.project.store
     version = store.versions.add(path="none.pt", settings={})
     store.versions.publish(version, by="test")
-    before = local.model_read(image, version, evidence=np.ones((6, 6), np.float32))
+    before = local.model_read(image, version, evidence=np.ones((3, 6, 6), np.float32))
     (drawn / "boxes.csv").write_text(f"image,x,y,width,height\n{image},27,0,5,5\n")
     assert import_outlines(local.project, drawn, "imported").outlines == 1
     after = store.predictions.get(image)

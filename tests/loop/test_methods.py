@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from xal.loop.blind import untouched_score
 from xal.loop.decisions import set_alpha, set_method
 from xal.loop.next_batch import AHEAD, is_lined_up
 from xal.loop.reader import Reader
-from xal.loop.rules import method, rule
+from xal.loop.rules import COMPARED_BY, method, rule
 from xal.loop.scoring import score_pool
 from xal.loop.sentences import Gaze, reason
 from xal.method.acquisition import margin, neutral
@@ -160,6 +161,17 @@ def test_uniform_is_lined_up_by_nothing_whatever_the_batch_rule(local: Local):
     assert not local.project.store.database.read(
         lambda c: c.execute(select(images.c.id).where(images.c.place != NO_PLACE)).all()
     )
+
+
+def test_what_an_earlier_program_compared_one_way_is_compared_the_other_way_too(local: Local):
+    store = local.project.store
+    wanted = asked(local, "xal_evidence")
+    rows = [store.predictions.get(row.id) for row in store.images.find() if row.open]
+    store.predictions.save([replace(row, other_misalignment=None) for row in rows], rule(local.project))
+    store.settings.set(COMPARED_BY, {k: v for k, v in store.settings.get(COMPARED_BY).items() if k != "other"}, by="x")
+    assert asked(local, "xal_evidence") != wanted
+    score(local)
+    assert asked(local, "xal_evidence") == wanted
 
 
 def test_which_method_chose_an_image_is_part_of_its_story(local: Local):

@@ -45,6 +45,7 @@ def test_what_is_kept_is_read_as_it_was(story: Story):
 def test_every_entry_is_kept_under_its_name():
     assert STORY.as_json() == {
         "chosen": True,
+        "chosen_by": None,
         "model_version": 3,
         "finding": "glioma",
         "probability": 0.75,

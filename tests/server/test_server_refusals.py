@@ -195,7 +195,7 @@ class TestRequests:
         )
 
     def test_unknown_names(self, room: Room):
-        refused(room.server.post("/activelearning/entropy", {}), "xal")
+        refused(room.server.post("/activelearning/guess", {}), "xal")
         refused(self.infer(room, "segmentation", {}, image=sorted(room.pictures)[0]), "attention")
         refused(room.server.post("/train/segmentation", {}), "classifier")
         refused(room.server.post("/scoring/dice", {}), "xal")

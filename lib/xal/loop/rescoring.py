@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from xal.arrays import Float32Array
 from xal.errors import Refused, StoreError, Unreadable
-from xal.loop.rules import COMPARED_BY, both_ways, comparing, keep_neutral, rule
+from xal.loop.rules import COMPARED_BY, both_ways, keep_neutral, rule
 from xal.method.attention import energy_in_roi
 from xal.method.misalignment import misalignment
 from xal.pool.project import Project
@@ -81,7 +81,9 @@ def compare_anew(project: Project, version: int) -> None:
 
 
 def _settings(project: Project) -> dict[str, Any]:
-    return comparing(project).model_dump(mode="json", include=COMPARES)
+    """As the pool is compared, and the other way: earlier programs kept one of them."""
+    used, other = both_ways(project)
+    return {**used.model_dump(mode="json", include=COMPARES), "other": other.misalignment}
 
 
 def _compared(project: Project, row: ImageRow, prediction: PredictionRow) -> PredictionRow | None:
