@@ -352,7 +352,7 @@ def test_the_light_theme_is_readable_and_is_kept(volumes: Server, tabs):
     for theme in ("dark", "light"):
         if theme == "light":
             toggle.click()
-        tab.page.reload()
+        tab.reload()
         start.wait_for()
         assert scheme(tab) == theme
         grounds[theme] = {ground for _, _, ground in readable(tab)}

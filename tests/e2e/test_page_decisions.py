@@ -25,7 +25,7 @@ def test_an_outline_far_from_all_others_is_accepted_with_a_key(reviewed: Room, t
     tab.page.keyboard.press("a")
     far.wait_for(state="detached")
     assert annotations(reviewed, FAR) == [("dr_a", None)]
-    tab.page.reload()
+    tab.reload()
     tab.page.get_by_role("listitem", name=f"The model disagrees: {DOUBTED}").wait_for()
     assert far.count() == 0
 
@@ -55,7 +55,7 @@ def test_what_a_reader_said_is_revised_in_its_outline_also_after_a_reload(review
         assert tab.outlined() == 64
         assert tab.page.get_by_role("radio", name="disc").is_checked()
         tab.settle()
-        tab.page.reload()
+        tab.reload()
         tab.reading()
     tab.choose("square")
     tab.hand_in()
@@ -99,7 +99,7 @@ def test_a_refused_revision_is_still_one_after_a_reload_and_can_become_a_reading
     tab.page.route("**/datastore/label*", lambda route: route.abort())
     tab.page.get_by_role("button", name=re.compile("^Hand in")).click()
     tab.page.locator("aside").get_by_text("Handing in").wait_for()
-    tab.page.reload()
+    tab.reload()
     tab.page.locator("aside").get_by_text("Handing in").wait_for()
     tab.page.unroute("**/datastore/label*")
     refusal = {"status": 409, "content_type": "application/json", "body": '{"detail": "it stands no more"}'}

@@ -218,7 +218,7 @@ def test_a_view_says_that_the_server_fails_or_does_not_answer_and_its_button_bri
         silent.page.locator(f".view.{view}").wait_for()
 
     page = tab.page
-    for path in (*ASKED, "**/xal/api/room?*", "**/activelearning/xal"):
+    for path in (*ASKED, "**/xal/api/room?*", "**/activelearning/random"):
         page.route(path, lambda route: route.fulfill(status=500, body="Internal Server Error"))
     tab.open()
     page.get_by_role("alert").filter(has_text="The server answered 500.").wait_for()
@@ -227,7 +227,7 @@ def test_a_view_says_that_the_server_fails_or_does_not_answer_and_its_button_bri
     page.get_by_role("button", name="Next image").click()
     page.get_by_role("heading", name="This did not work").wait_for()
     page.get_by_role("alert").filter(has_text="The server answered 500.").wait_for()
-    page.unroute("**/activelearning/xal")
+    page.unroute("**/activelearning/random")
     image = tab.next()
     fresh.server.post(f"/xal/api/images/{image}/release", {"client_id": "boss"})
     for view in PARTS:

@@ -60,7 +60,7 @@ def test_a_label_waits_for_its_own_task(tmp_path: Path, tabs):
             tab.faults.clear()  # the browser itself reports the refusal as an error
             assert other.get("/xal/api/annotations", withdrawn=True).json()["items"] == []
         own.server.start()
-        tab.page.reload()
+        tab.reload()
         own.server.wait(lambda: own.server.get("/xal/api/annotations").json()["items"] != [], 30, "the label")
         assert stored(own.server, image, "dr_task")[0]["roi_voxels"] == 16
 
@@ -103,11 +103,11 @@ def test_an_outline_is_not_handed_in_for_a_file_that_was_replaced_meanwhile(keep
 
 def test_a_draft_is_not_laid_on_the_pixels_of_another_file(keeping: Room, tabs):
     tab, image = drawn_and_replaced(keeping, tabs, "dr_resumed")
-    tab.page.reload()
+    tab.reload()
     tab.page.get_by_text(REPLACED).wait_for()
     assert (tab.reading(), tab.outlined()) == (image, 0)
     draw_box(tab, (8, 8), (9, 9))
-    tab.page.reload()
+    tab.reload()
     tab.reading()
     assert (tab.outlined(), tab.page.get_by_text(REPLACED).count()) == (4, 0)
 
@@ -119,7 +119,7 @@ def test_drawing_again_does_not_begin_with_an_outline_of_other_pixels(keeping: R
     tab.choose("disc")
     tab.hand_in()
     replace(keeping, image)
-    tab.page.reload()
+    tab.reload()
     tab.page.get_by_role("button", name=re.compile("^(Draw again|Next without)")).first.wait_for()
     tab.page.keyboard.press("r")
     tab.page.get_by_text(REPLACED).wait_for()
@@ -214,7 +214,7 @@ def test_what_was_drawn_since_is_not_deleted_unasked(keeping: Room, tabs):
     tab.page.keyboard.press("r")
     tab.reading()
     draw_box(tab, (8, 8), (9, 9))
-    tab.page.reload()
+    tab.reload()
     tab.reading()
     keep.click()
     question.get_by_role("button", name="Cancel").click()
@@ -339,7 +339,7 @@ def test_a_refusal_that_another_tab_was_told_of_stands_until_it_is_looked_at(kee
     other.goto(f"{keeping.server.url}/xal/#/queue")
     tab.page.locator("#toasts").get_by_text(f"{image}: not now").wait_for()
     other.close()
-    tab.page.reload()
+    tab.reload()
     told = tab.page.locator("#banner")
     told.get_by_text("1 label was refused").wait_for()
     told.get_by_role("link", name=image).click()
@@ -347,7 +347,7 @@ def test_a_refusal_that_another_tab_was_told_of_stands_until_it_is_looked_at(kee
     told.wait_for(state="hidden")
     assert tab.outlined() == 9
     tab.open("#/queue")
-    tab.page.reload()
+    tab.reload()
     tab.page.get_by_role("list", name="Images").wait_for()
     tab.page.wait_for_timeout(1000)
     assert told.is_hidden()
@@ -366,7 +366,7 @@ def test_an_outline_that_is_drawn_in_another_tab_is_neither_written_over_nor_dro
     tab.hand_in()
     assert stored(keeping.server, image, "dr_twice")[0]["roi_voxels"] == 4
     other.page.bring_to_front()
-    other.page.reload()
+    other.reload()
     other.reading()
     assert other.outlined() == 9
     other.page.close()

@@ -65,7 +65,7 @@ def test_a_reviewer_looks_at_what_waits_without_taking_it_and_may_then_outline_i
     assert tab.reading() == image
     assert server.get(f"/xal/api/images/{image}").json()["lease"]["reader"] == "dr_r"
     assert tab.page.locator(".heat").count() == 0
-    tab.page.reload()
+    tab.reload()
     assert tab.reading() == image, "whoever has taken it is drawing"
     server.post(f"/xal/api/images/{image}/release", {"client_id": "dr_r"})
 

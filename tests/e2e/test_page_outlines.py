@@ -79,7 +79,7 @@ def test_where_an_outline_is_wanted_the_page_asks_and_a_key_says_it_is_meant(hal
 def test_the_page_says_it_again_after_a_reload(half: Room, tabs):
     tab = tabs(half.server, "dr_reload").open()
     next_that(tab, half, wants_outline=False)
-    tab.page.reload()
+    tab.reload()
     tab.reading()
     tab.page.get_by_text("The finding alone is enough here.").wait_for()
 

@@ -137,7 +137,7 @@ def test_strokes_are_kept_while_the_lease_is_renewed(tmp_path: Path, tabs, servi
     tab.page.wait_for_timeout(500)
     assert held
     let_go(tab, "**/lease")
-    tab.page.reload()
+    tab.reload()
     tab.reading()
     assert tab.outlined() == 18
 
@@ -178,7 +178,7 @@ def test_a_label_and_a_draft_wait_for_their_own_pool(tmp_path: Path, tabs):
         tab.page.get_by_role("button", name=re.compile("^Hand in")).click()
         tab.page.get_by_text("1 label is kept here").wait_for()
         with other.server:
-            tab.page.reload()
+            tab.reload()
             tab.reading()
             tab.faults.clear()  # it may have asked this one before the reload, and been refused
             assert tab.outlined() == 0
@@ -186,7 +186,7 @@ def test_a_label_and_a_draft_wait_for_their_own_pool(tmp_path: Path, tabs):
             assert other.server.get("/xal/api/annotations", withdrawn=True).json()["items"] == []
         own.server.start()
         tab.open()
-        tab.page.reload()
+        tab.reload()
         own.server.wait(lambda: own.server.get("/xal/api/annotations").json()["items"] != [], 30, "the label")
         assert stored(own.server, image, "dr_pool")[0]["roi_voxels"] == 16
 
@@ -246,7 +246,7 @@ def mine(server: Server, image: str, reader: str) -> list:
 def test_a_label_on_its_way_is_shown_again_and_comes_back_whole_when_it_is_refused(races: Room, tabs):
     tab = tabs(races.server, "dr_patient").open()
     image = hand_in_without_server(tab)
-    tab.page.reload()
+    tab.reload()
     tab.page.locator("aside").get_by_text("Handing in").wait_for()
     assert tab.page.get_by_role("group", name="Finding").count() == 0
     tab.page.unroute("**/datastore/label?*")
@@ -319,7 +319,7 @@ def test_an_outline_that_arrives_late_does_not_replace_what_is_drawn(races: Room
     tab.page.get_by_role("dialog", name="Delete what you have drawn?").get_by_role("button", name="Delete it").click()
     tab.page.get_by_role("button", name=re.compile("^Draw again")).wait_for()
     tab.page.unroute("**/mask.nii.gz*")
-    tab.page.reload()
+    tab.reload()
     tab.page.get_by_role("button", name=re.compile("^Draw again")).wait_for()
     assert [row["roi_voxels"] for row in mine(races.server, image, "dr_eager")] == [9]
 
@@ -389,7 +389,7 @@ def test_a_browser_that_loses_its_graphics_says_so_and_keeps_the_outline(races: 
     )
     tab.page.evaluate(lose)
     tab.page.get_by_text("The browser has lost its graphics").wait_for()
-    tab.page.reload()
+    tab.reload()
     tab.page.get_by_role("link", name=image).click()
     tab.reading()
     assert tab.outlined() == 9

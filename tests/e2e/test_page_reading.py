@@ -238,7 +238,7 @@ def test_a_reload_in_the_middle_of_a_drawing_loses_nothing(reading_room: Room, t
     draw_box(tab, (10, 10), (14, 14))
     tab.choose("square")
     time.sleep(0.5)
-    tab.page.reload()
+    tab.reload()
     assert tab.reading() == image
     assert tab.outlined() == 25
     assert tab.page.get_by_role("radio", name=re.compile("^square")).is_checked()
@@ -263,7 +263,7 @@ def test_a_look_at_the_other_views_in_the_middle_of_a_drawing_loses_nothing(read
     assert tab.reading() == image
     assert tab.outlined() == 25
     assert tab.page.get_by_role("radio", name=re.compile("^square")).is_checked()
-    tab.page.reload()
+    tab.reload()
     assert tab.reading() == image
     assert tab.outlined() == 25, "what is kept in the browser was forgotten"
 
@@ -276,7 +276,7 @@ def test_two_browsers_never_have_the_same_image(reading_room: Room, tabs):
         seen["other"].append(other.next())
     assert not set(seen["one"]) & set(seen["other"])
     one.open(f"#/read/{seen['other'][-1]}")
-    one.page.reload()
+    one.reload()
     one.page.get_by_text("dr_other is reading image").wait_for()
     one.faults.clear()  # the browser itself reports the refusal as an error
 
@@ -395,6 +395,6 @@ def test_markup_in_names_is_only_text(tmp_path: Path, tabs, serving):
     tab.drag(place_of(tab, (3, 3), PICTURE), place_of(tab, (9, 9), PICTURE))
     tab.hand_in()
     tab.open("#/queue")
-    tab.page.reload()
+    tab.reload()
     tab.settle()
     assert tab.page.locator("#view img[src=x], #head img, #view b, #view i").count() == 0

@@ -53,6 +53,12 @@ class Tab:
         self.page.goto(f"{self.server.url}/xal/{where}")
         return self
 
+    def reload(self) -> None:
+        """Load the page anew, once it would not ask whether to leave: a draft takes a moment to reach the disk."""
+        self.settle()
+        self.page.wait_for_function("() => dispatchEvent(new Event('beforeunload', { cancelable: true }))")
+        self.page.reload()
+
     def next(self) -> str:
         """Ask for the next image; its id."""
         self.page.get_by_role(
