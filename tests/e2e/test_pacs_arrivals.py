@@ -13,7 +13,7 @@ from dicom import drawn
 from dicom.drawn import CORNER, corner, structure_set
 from dicom.objects import Source
 from harness.faults import FaultyProxy
-from harness.hospital import LOGIN, Hospital, quick_task
+from harness.hospital import LOGIN, Hospital, publish_untrained, quick_task
 from harness.orthanc import Orthanc
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
@@ -27,6 +27,7 @@ from xal.dicom.segmentation import Outline, segmentation
 from xal.exchange.arriving import Search
 from xal.exchange.sending import Sending
 from xal.imaging.dicom_planes import planes
+from xal.loop.scoring import score_pool
 from xal.pool.project import Project
 from xal.pool.rois import found_mask
 from xal.sources.archive import DicomWebSource
@@ -266,6 +267,31 @@ def test_outlines_go_when_two_listings_miss_them_and_their_files_with_them(
     assert kept() == [row.path for row in search.project.store.outlines.of(case.series)]
     assert len(kept()) == 1
     assert handed_in.read_bytes() == b"a reader's work"
+
+
+def test_an_image_is_compared_with_what_arrives_at_once_and_again_when_it_is_gone(
+    orthanc: Orthanc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    case = next(case for number in range(9) if (case := phantoms.case("dx", number)).roi.any())
+    orthanc.upload(case.instances)
+    search = search_on(f"{orthanc.url}/dicom-web", tmp_path, monkeypatch, "phantom_2d")
+    store = search.project.store
+    publish_untrained(search.project)
+    score_pool(search.project, lambda done, total: None)
+    alone = store.predictions.get(case.series)
+    outline = seg_of(case, {"lesion": case.roi})
+    orthanc.upload([outline])
+    look(search)
+    beside = store.predictions.get(case.series)
+    assert (beside.roi_source, store.images.get(case.series).roi_source) == ("drawn", "drawn")
+    assert beside.misalignment is not None
+    assert store.predictions.stale_count(1) == 0, "nothing is left for a scoring run"
+    orthanc.delete(str(outline.SeriesInstanceUID))
+    for _ in range(3):
+        search.survey()
+    assert store.predictions.get(case.series).misalignment == alone.misalignment
+    assert store.images.get(case.series).roi_source == alone.roi_source != "drawn"
+    assert store.predictions.stale_count(1) == 0
 
 
 def test_the_app_scores_by_what_the_archive_had_before_anybody_read_here(tmp_path: Path):

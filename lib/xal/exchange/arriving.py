@@ -21,6 +21,7 @@ from xal.dicom.regions import Region, may_outline, number_of_rois, of_one_kind, 
 from xal.errors import BadInput, NotFound, Unavailable, Unreadable
 from xal.imaging.dicom_planes import Plane, planes
 from xal.imaging.images import read_header, write_label
+from xal.loop.rescoring import rescore
 from xal.pool.obtaining import Patience, Ready, Why, obtain
 from xal.pool.project import Project
 from xal.sources.source import Exchange
@@ -96,7 +97,7 @@ class Search:
             series for series, state in known.items() if state != SENT
         } - there  # what we sent is needed to reject it
         for series in missed & self._missed:
-            self.project.store.outlines.forget(series)
+            self._compare(self.project.store.outlines.forget(series))
             self._untidy = True
         self._missed = missed
 
@@ -124,11 +125,16 @@ class Search:
                 if isinstance(error, Unavailable) and patience.refuse():
                     raise
                 continue
-            self.project.store.outlines.put(holder.series, holder.state, found, problem)
+            self._compare(self.project.store.outlines.put(holder.series, holder.state, found, problem))
             self._untidy = True
             if found or problem:
                 logger.info("series %s: %d outline(s)%s", holder.series, len(found), f"; {problem}" if problem else "")
         return looked
+
+    def _compare(self, images: Sequence[str]) -> None:
+        """Give images the score and the place that they have with the outlines which are known by now."""
+        for image in images:
+            rescore(self.project, image)
 
     def _state(self, count: str, images: Sequence[tuple[str, int]]) -> str:
         depends = [READING, count, sorted(images), sorted(self._names)]

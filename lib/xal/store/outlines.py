@@ -23,26 +23,28 @@ class Outlines(Settling):
         query = select(arrivals.c.series, arrivals.c.state).where(self._db.mine(arrivals))
         return dict(self._db.read(lambda c: [(series, str(state)) for series, state in c.execute(query)]))
 
-    def put(self, series: str, state: str, found: Sequence[OutlineRow], problem: str | None = None) -> None:
-        """Keep what a series of the archive holds now, instead of what it held before; its images are scored anew."""
+    def put(self, series: str, state: str, found: Sequence[OutlineRow], problem: str | None = None) -> list[str]:
+        """Keep what a series of the archive holds now, instead of what it held before; the images that concerns."""
 
-        def work(connection: Connection) -> None:
-            self._replace(connection, series, found)
+        def work(connection: Connection) -> list[str]:
+            changed = self._replace(connection, series, found)
             seen: dict[str, Any] = {"series": series, "state": state, "outlines": len(found), "problem": problem}
             self._db.upsert(connection, arrivals, [{**self._db.scope, **seen, "seen_at": time.time()}])
+            return changed
 
-        self._db.write(work)
+        return self._db.write(work)
 
-    def forget(self, series: str) -> None:
-        """The series is no longer in the archive, and so is what it held."""
+    def forget(self, series: str) -> list[str]:
+        """The series is no longer in the archive, and nor is what it held; the images that concerns."""
 
-        def work(connection: Connection) -> None:
-            self._replace(connection, series, [])
+        def work(connection: Connection) -> list[str]:
+            changed = self._replace(connection, series, [])
             connection.execute(arrivals.delete().where(self._db.mine(arrivals), arrivals.c.series == series))
+            return changed
 
-        self._db.write(work)
+        return self._db.write(work)
 
-    def _replace(self, connection: Connection, series: str, found: Sequence[OutlineRow]) -> None:
+    def _replace(self, connection: Connection, series: str, found: Sequence[OutlineRow]) -> list[str]:
         own = self._db.mine(outlines) & (outlines.c.series == series)
         before = connection.execute(select(outlines.c.image).where(own)).scalars().all()
         rows = {image: self._row(connection, image, deleted=True) for image in {*before, *(row.image for row in found)}}
@@ -53,6 +55,7 @@ class Outlines(Settling):
             self._change(connection, [(row, self._roi_values(connection, row))])
             kind = "outline found" if any(one.image == image for one in found) else "outline gone"
             self._db.log(connection, kind, image=image, detail={"series": series})
+        return sorted(rows)
 
     def of(self, image: str) -> list[OutlineRow]:
         """The ROIs found for an image, on the pixels it has now."""
