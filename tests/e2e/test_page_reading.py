@@ -275,10 +275,9 @@ def test_two_browsers_never_have_the_same_image(reading_room: Room, tabs):
         seen["one"].append(one.next())
         seen["other"].append(other.next())
     assert not set(seen["one"]) & set(seen["other"])
-    one.open(f"#/read/{seen['other'][-1]}")
-    one.reload()
-    one.page.get_by_text("dr_other is reading image").wait_for()
-    one.faults.clear()  # the browser itself reports the refusal as an error
+    refused = tabs(reading_room.server, "dr_one").open(f"#/read/{seen['other'][-1]}")
+    refused.page.get_by_text("dr_other is reading image").wait_for()
+    refused.faults.clear()  # the browser itself reports the refusal as an error
 
 
 def test_a_finding_without_an_outline_is_asked_for_and_stored(reading_room: Room, tabs):

@@ -238,6 +238,26 @@ def test_an_outline_of_what_is_called_absent_is_a_doubt(local: Local, region_fir
     assert [found for found in store.review.suspects(100).items if found.image == image] == []
 
 
+def test_what_a_reviewer_accepted_is_a_doubt_again_once_somebody_else_outlines_something(local: Local):
+    image, store = waiting(local, "nothing"), local.project.store
+
+    def doubts() -> list[list[str]]:
+        look_again(local.project, 60)
+        return [found.detail["readers"] for found in store.review.suspects(100).items if found.image == image]
+
+    label = write_label(local.folder / "nothing.nii.gz", local.pictures[image])
+    denied = submit(local.project, Submission(image, "bob", label, INFO)).annotation
+    outline(local, image, "ada", of=waiting(local))
+    assert doubts() == [["ada"]]
+    store.review.accept(denied.id, "region", "boss")
+    local.hand_in(waiting(local), "bob")
+    assert doubts() == []
+    outline(local, image, "eve", of=waiting(local))
+    assert doubts() == [["ada", "eve"]]
+    store.review.accept(denied.id, "region", "boss")
+    assert doubts() == []
+
+
 def test_its_voxels_have_a_value_of_their_own_and_a_rebuild_brings_it_back(local: Local, tmp_path: Path):
     image = waiting(local)
     row = outline(local, image).annotation

@@ -83,8 +83,9 @@ def model_doubt(row: AnnotationRow) -> NewDoubt | None:
 
 def _doubts(project: Project, row: AnnotationRow) -> list[NewDoubt]:
     if row.finding == REGION:
+        outlined = _regions(project, row)
         for said in _denying(project, row):
-            project.store.looking.doubt_later(said, _region_doubt([row]))
+            project.store.looking.doubt_later(said, _region_doubt(outlined))
         return []
     found = (model_doubt(row), _far_doubt(project, row), _outlined_doubt(project, row))
     return [doubt for doubt in found if doubt is not None]
@@ -94,8 +95,13 @@ def _outlined_doubt(project: Project, row: AnnotationRow) -> NewDoubt | None:
     """It says that nothing is there, where somebody outlined something."""
     if row.finding != project.task.absent:
         return None
-    outlined = [known for known in _standing(project, row) if known.finding == REGION]
+    outlined = _regions(project, row)
     return _region_doubt(outlined) if outlined else None
+
+
+def _regions(project: Project, row: AnnotationRow) -> list[AnnotationRow]:
+    """What anybody outlined on the same image and pixels without naming it, this one too if it is one."""
+    return [known for known in _standing(project, row) if known.finding == REGION]
 
 
 def _denying(project: Project, region: AnnotationRow) -> list[AnnotationRow]:
@@ -111,7 +117,8 @@ def _standing(project: Project, row: AnnotationRow) -> list[AnnotationRow]:
 
 
 def _region_doubt(regions: Sequence[AnnotationRow]) -> NewDoubt:
-    return NewDoubt("region", {"annotations": [row.id for row in regions], "readers": [row.reader for row in regions]})
+    readers = list(dict.fromkeys(row.reader for row in regions))
+    return NewDoubt("region", {"annotations": [row.id for row in regions], "readers": readers})
 
 
 def _far_doubt(project: Project, row: AnnotationRow) -> NewDoubt | None:

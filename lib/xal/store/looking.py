@@ -6,7 +6,7 @@ Nothing of it is ever removed: what concerns an annotation that no longer stands
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -111,12 +111,19 @@ class Looking(Part):
         return [annotation_row(row) for row in self._db.read(lambda c: c.execute(query).mappings().all())]
 
     def doubt_later(self, row: AnnotationRow, doubt: NewDoubt) -> None:
-        """Keep a doubt about an annotation that was looked at before; nothing if it was doubted so already."""
-        of_it = (doubts.c.annotation == row.id) & (doubts.c.kind == doubt.kind)
-        known = select(doubts.c.kind).where(self._db.mine(doubts), of_it)
+        """Keep a doubt about an annotation that was looked at before.
+
+        If it was doubted so already, the doubt is raised anew only if it rests on an annotation that is new: whoever
+        accepted it did not know of that one.
+        """
+        of_it = self._db.mine(doubts) & (doubts.c.annotation == row.id) & (doubts.c.kind == doubt.kind)
 
         def work(connection: Connection) -> None:
-            if connection.execute(known).first() is None:
+            known = connection.execute(select(doubts).where(of_it)).mappings().first()
+            if known is None:
+                self._raise(connection, row, [doubt])
+            elif not _rests_on(doubt.detail) <= _rests_on(known["detail"]):
+                connection.execute(doubts.delete().where(of_it))
                 self._raise(connection, row, [doubt])
 
         self._db.write(work)
@@ -158,3 +165,8 @@ class Looking(Part):
             return rows, int(connection.execute(seen).scalar() or 0)
 
         return self._db.read(work)
+
+
+def _rests_on(detail: Mapping[str, Any]) -> set[int]:
+    """The other annotations that a doubt was raised for."""
+    return set(detail.get("annotations", ()))
