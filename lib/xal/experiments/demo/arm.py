@@ -1,9 +1,10 @@
-"""One arm with one seed: read, train, score and measure, with the parts that a server works with."""
+"""Arms with one seed: read, train, score and measure, with the parts that a server works with."""
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from xal.task import Task, load_task
 
 TASK = "phantom_2d"
 
+Tell = Callable[[ArmName, Point], None]
+
 
 def task_of(arm: Arm, seed: int, training: Mapping[str, object]) -> Task:
     """The sample task without what it sets to show its rule at work: a clinic's task, with the settings that ship.
@@ -42,62 +45,86 @@ def task_of(arm: Arm, seed: int, training: Mapping[str, object]) -> Task:
     return Task.model_validate(content)
 
 
-def run_arm(folder: Path, name: ArmName, seed: int, plan: Plan, tell: Callable[[Point], None]) -> Run:
-    """Work through all rounds in the folder of the seed, from the start."""
-    work = folder / name
-    if work.exists():
-        shutil.rmtree(work)
-    pool = read_images(folder, POOL)
-    shutil.copytree(pool.studies, work)
-    fix_chance(work, seed)
-    task = task_of(ARMS[name], seed, plan.training)
-    project = Project.open(task, str(work))
-    project.sync()
-    arm = _Arm(project, SimulatedReader(project, pool.truth), read_images(folder, TEST).cases(task))
-    points = []
-    for number in range(plan.rounds + 1):
-        if number == 0:
-            arm.read_start(start_set(pool))
-        else:
-            arm.read(plan.labels)
-        points.append(arm.learn(number, last=number == plan.rounds))
-        tell(points[-1])
-    return Run(name, seed, points, arm.looks(read_images(folder, TEST)))
+def run_arms(folder: Path, names: Sequence[ArmName], seed: int, plan: Plan, tell: Tell) -> list[Run]:
+    """Work through all rounds, from the start, in the folder of the seed.
+
+    The arms learn alike, and differ in what they choose: so the start set is read and learnt once for all of them.
+    """
+    pool, test = read_images(folder, POOL), read_images(folder, TEST)
+    works = {name: folder / name for name in names}
+    for work in works.values():
+        if work.exists():
+            shutil.rmtree(work)
+    first = works[names[0]]
+    shutil.copytree(pool.studies, first)
+    fix_chance(first, seed)
+    tasks = {name: task_of(ARMS[name], seed, plan.training) for name in names}
+    cases = test.cases(tasks[names[0]])
+    with _opened(first, tasks[names[0]]) as project:
+        arm = _Arm(project, pool, cases)
+        arm.read_start()
+        start = arm.learn(0)
+    for work in works.values():
+        if work != first:
+            shutil.copytree(first, work)
+    runs = []
+    for name, work in works.items():
+        tell(name, start)
+        with _opened(work, tasks[name]) as project:
+            arm, points = _Arm(project, pool, cases), [start]
+            for number in range(1, plan.rounds + 1):
+                arm.read(plan.labels)
+                points.append(arm.learn(number))
+                tell(name, points[-1])
+            runs.append(Run(name, seed, points, arm.looks(test)))
+    return runs
+
+
+@contextlib.contextmanager
+def _opened(studies: Path, task: Task) -> Iterator[Project]:
+    project = Project.open(task, str(studies))
+    try:
+        project.sync()
+        yield project
+    finally:
+        project.store.close()
 
 
 class _Arm:
     """A project at work."""
 
-    def __init__(self, project: Project, reader: SimulatedReader, test: Sequence[Case]) -> None:
+    def __init__(self, project: Project, pool: Images, test: Sequence[Case]) -> None:
         self._project = project
-        self._reader = reader
+        self._pool = pool
+        self._reader = SimulatedReader(project, pool.truth)
         self._test = test
         self._network: Network | None = None
 
-    def read_start(self, images: Sequence[str]) -> None:
+    def read_start(self) -> None:
         """The start set."""
-        for image in images:
+        for image in start_set(self._pool):
             self._reader.read_start(image)
 
     def read(self, count: int) -> None:
-        """So many images as the app gives them."""
-        for _ in range(count):
+        """So many images as the app gives them, scored by the model in use if they are not chosen by chance."""
+        if self._project.task.acquisition.method != "uniform":
+            score_pool(self._project, lambda done, total: None)
+        for number in range(count):
             if not self._reader.read_next():
-                raise XalError(f"nothing is left to read after {self._reader.read} images: read fewer per round")
+                raise XalError(f"nothing is left to read after {number} of {count} images: read fewer per round")
 
-    def learn(self, number: int, *, last: bool) -> Point:
-        """Train, measure, and let the model choose, where it does and is asked again."""
+    def learn(self, number: int) -> Point:
+        """Train, and measure what came of it."""
         project, task = self._project, self._project.task
         version = train_round(project, task.training, lambda progress: None, lambda: False).version
-        if task.acquisition.method != "uniform" and not last:
-            score_pool(project, lambda done, total: None)
         weights = project.workspace.models / f"v{version.version}" / "weights.pt"
         self._network = load(weights, task, project.device)
         metrics = evaluate(self._network, task, self._test, project.device).metrics()
+        settled = project.store.annotations.settled()
         return Point(
             round=number,
-            labels=self._reader.read,
-            outlines=self._reader.outlined,
+            labels=len(settled),
+            outlines=sum(any(row.roi_voxels > 0 for row in image.annotations) for image in settled),
             refused=version.state != "published",
             accuracy=float(metrics["balanced_accuracy"]),
             energy=float(metrics["energy_in_roi"]),

@@ -13,7 +13,7 @@ import queue
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
@@ -25,9 +25,9 @@ import numpy as np
 import torch
 
 from xal.errors import XalError
-from xal.experiments.demo.arm import TASK, run_arm
+from xal.experiments.demo.arm import TASK, run_arms
 from xal.experiments.demo.band import Band, band
-from xal.experiments.demo.outcome import ARMS, TRAP, ArmName, Outcome, Plan, Point, Run, Sight
+from xal.experiments.demo.outcome import ALIKE, ARMS, TRAP, ArmName, Outcome, Plan, Point, Run, Sight
 from xal.experiments.demo.pool import TEST, first_with_roi, read_images, write_images
 from xal.experiments.demo.verdict import caveat, verdict
 from xal.imaging.images import read_image
@@ -69,8 +69,9 @@ def run_demo(folder: Path, plan: Plan, say: Say) -> Outcome:
         places = {seed: folder / f"seed_{seed}" for seed in plan.seeds}
         for done in [pool.submit(_write, places[seed], seed, plan.test_per_finding) for seed in plan.seeds]:
             done.result()
-        jobs = [pool.submit(_work, places[seed], arm, seed, plan) for seed in plan.seeds for arm in ARMS]
-        runs = _watched(jobs, news, len(jobs) * (plan.rounds + 1), say)
+        longest_first = [(arms, seed) for arms in ALIKE for seed in plan.seeds]
+        jobs = [pool.submit(_work, places[seed], arms, seed, plan) for arms, seed in longest_first]
+        runs = _watched(jobs, news, len(plan.seeds) * len(ARMS) * (plan.rounds + 1), say)
     except BrokenProcessPool as error:
         raise XalError("a process of the demo was killed (out of memory?)") from error
     finally:
@@ -127,13 +128,13 @@ def _write(folder: Path, seed: int, test_per_finding: int) -> None:
     write_images(folder, seed, test_per_finding)
 
 
-def _work(folder: Path, arm: ArmName, seed: int, plan: Plan) -> Run:
+def _work(folder: Path, arms: Sequence[ArmName], seed: int, plan: Plan) -> list[Run]:
     assert _NEWS is not None
     tell = _NEWS
-    return run_arm(folder, arm, seed, plan, lambda point: tell.put((arm, seed, point)))
+    return run_arms(folder, arms, seed, plan, lambda arm, point: tell.put((arm, seed, point)))
 
 
-def _watched(jobs: list[Future[Run]], news: Queue[News], total: int, say: Say) -> list[Run]:
+def _watched(jobs: list[Future[list[Run]]], news: Queue[News], total: int, say: Say) -> list[Run]:
     """The runs, and a line for each round that is over."""
     waiting, told = set(jobs), 0
     while waiting:
@@ -147,7 +148,7 @@ def _watched(jobs: list[Future[Run]], news: Queue[News], total: int, say: Say) -
                 break
             told += 1
             say(f"[{told:>2}/{total}] seed {seed}, {ARMS[arm].title:<{_WIDTH}} {_told(point)}")
-    return [job.result() for job in jobs]
+    return [run for job in jobs for run in job.result()]
 
 
 def _told(point: Point) -> str:
@@ -198,6 +199,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "seconds": round(outcome.seconds, 1),
         "runs": [
             {"arm": run.arm, "seed": run.seed, "points": [asdict(point) for point in run.points]}
-            for run in outcome.runs
+            for name in ARMS
+            for run in outcome.of(name)
         ],
     }

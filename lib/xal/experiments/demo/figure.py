@@ -41,14 +41,16 @@ def draw(outcome: Outcome, path: Path) -> None:
     with matplotlib.rc_context(STYLE):
         figure = new_figure(12, 7.4)
         labels, seeds = outcome.runs[0].points[-1].labels, len(outcome.plan.seeds)
-        figure.text(0.035, 0.945, "What a clinic would run, beside labels alone", size=18, weight="bold")
+        figure.text(0.035, 0.95, "What a clinic would run, beside labels alone", size=18, weight="bold")
         figure.text(
             0.035,
-            0.905,
-            f"Simulated readers read {labels} images. Grey: labels alone, images by chance. Blue: a third is outlined, "
-            "and training is guided. Red: so it is, and the rule chooses the images.",
-            size=10.5,
+            0.912,
+            f"Simulated readers read {labels} images and name the findings. Grey: nothing else, images by chance. "
+            "Blue: they outline a third of them.\nRed: they outline a third, and the rule chooses the images.",
+            size=10,
             color=SOFT,
+            va="center",
+            linespacing=1.4,
         )
         band_said = f"median, and the range of {seeds} seeds" if seeds > 1 else "one seed"
         figure.text(
@@ -107,11 +109,10 @@ def _floor(axes: Axes, nothing: str, floor: float) -> None:
     axes.axhline(floor, color=SOFT, lw=1, ls=(0, (4, 3)))
     axes.annotate(
         f"{nothing}: {floor:.0%}",
-        (1, floor),
+        (0, floor),
         xycoords=("axes fraction", "data"),
-        xytext=(0, 4),
+        xytext=(2, 3),
         textcoords="offset points",
-        ha="right",
         size=9,
         color=SOFT,
     )

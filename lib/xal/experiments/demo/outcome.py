@@ -30,9 +30,11 @@ ARMS: Mapping[ArmName, Arm] = {
     "clinic": Arm("a third outlined, by the rule", THIRD, guided=True, method="xal"),
 }
 """Each differs from the one before it in one thing, so that it can be told which thing made the difference."""
+ALIKE: tuple[tuple[ArmName, ...], ...] = (("outlines", "clinic"), ("alone",))
+"""The arms that learn alike, and so begin with the same model."""
 TRAP = (
-    "Made-up images with a trap: a mark in a corner names the right finding on 9 of 10 start images and on half of "
-    "those read later. On the test images it says nothing."
+    "Made-up images with a trap: on 9 of 10 images that readers get, a mark in a corner gives the finding away. "
+    "On the test images it says nothing."
 )
 
 
@@ -46,7 +48,7 @@ class Plan:
     labels: int = 30
     """Read per round, after a start set of ten images of each finding."""
     test_per_finding: int = 40
-    training: Mapping[str, object] = field(default_factory=lambda: {"max_epochs": 20})
+    training: Mapping[str, object] = field(default_factory=lambda: {"max_epochs": 24})
     """Settings other than the task's."""
     workers: int = 2
 

@@ -19,7 +19,8 @@ from xal.task import Task
 
 POOL, TEST = "pool", "test"
 STUDIES, TRUTH = "studies", "truth"
-_PLAN = PLANS["2d"]
+_PLAN = replace(PLANS["2d"], start_true=0.9, pool_true=0.9)
+"""The mark in the corner is a better trap than in the sample data: it is right on most of all images that are read."""
 _CHANCE = 1 / len(_PLAN.findings)
 
 

@@ -27,10 +27,6 @@ class SimulatedReader:
         self._project = project
         self._truth = truth
         self._order: Order = "uniform" if method(project) == "uniform" else "queue"
-        self.read = 0
-        """Images so far."""
-        self.outlined = 0
-        """Those of them that were outlined."""
 
     def read_start(self, image: str) -> None:
         """Read an image of the start set, which nobody chooses."""
@@ -56,8 +52,6 @@ class SimulatedReader:
             receipt = submit(self._project, Submission(row.id, NAME, label, segments, finding=alone))
         if receipt.annotation.finding != known.finding:
             raise XalError(f"{row.id} was handed in as {known.finding} and stored as {receipt.annotation.finding}")
-        self.read += 1
-        self.outlined += receipt.annotation.roi_voxels > 0
 
     def _paint(self, image: Volume, known: Known | None, label: Path) -> None:
         """A label map of what is there; of None an empty one."""

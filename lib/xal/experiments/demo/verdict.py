@@ -21,7 +21,8 @@ def verdict(alone: Sequence[float], outlines: Sequence[float], clinic: Sequence[
     drawing, choosing, both = _points(alone, outlines), _points(outlines, clinic), _points(alone, clinic)
     parts = {"outlines": drawing, "choosing by the rule": choosing}
     count = len(both)
-    together = f"Both together: {_figures(both)} points of balanced accuracy."
+    mean, spread = _mean(both), _range(both)
+    together = f"Both together: {mean} points of balanced accuracy{f' ({spread})' if spread else ''}."
     if any(_direction(points) for points in parts.values()):
         said = ", and ".join(_clause(name, points) for name, points in parts.items())
         return f"What made the difference: {said}. {together}"
@@ -60,9 +61,17 @@ def _clause(name: str, points: Sequence[float]) -> str:
 
 
 def _figures(points: Sequence[float]) -> str:
-    """The mean, and the range where there is one."""
-    mean = _signed(float(np.mean(points)))
-    return mean if len(points) == 1 else f"{mean}; {_signed(min(points))} to {_signed(max(points))}"
+    spread = _range(points)
+    return f"{_mean(points)}; {spread}" if spread else _mean(points)
+
+
+def _mean(points: Sequence[float]) -> str:
+    return _signed(float(np.mean(points)))
+
+
+def _range(points: Sequence[float]) -> str:
+    """From the lowest to the highest seed; empty where there is one seed."""
+    return f"{_signed(min(points))} to {_signed(max(points))}" if len(points) > 1 else ""
 
 
 def _signed(value: float) -> str:
