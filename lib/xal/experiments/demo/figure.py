@@ -84,7 +84,7 @@ def _curves(part: SubFigure, outcome: Outcome) -> None:
     )
     for axes, title, value, nothing, floor in charts:
         plain(axes)
-        _floor(axes, nothing, floor)
+        axes.axhline(floor, color=SOFT, lw=1, ls=(0, (4, 3)))
         axes.set_title(title)
         ends: list[tuple[str, float, float, str, bool]] = []
         highest = floor
@@ -97,25 +97,12 @@ def _curves(part: SubFigure, outcome: Outcome) -> None:
             axes.plot(labels, middle, "o-", color=colour, lw=2.4 if shown else 1.6, ms=5.5 if shown else 4)
             ends.append((f"{_SHORT[name]} {middle[-1]:.0%}", labels[-1], middle[-1], colour, name == "clinic"))
             highest = max(highest, *high)
+        ends.append((f"{nothing} {floor:.0%}", labels[-1], floor, SOFT, False))
         axes.set_ylim(0, 1.1 * highest)
         name_ends(axes, ends)
         axes.yaxis.set_major_formatter(PercentFormatter(1, 0))
     bottom.set_xlabel("images read (the start set is the first point)", size=9.5)
     bottom.set_xticks([point.labels for point in outcome.runs[0].points])
-
-
-def _floor(axes: Axes, nothing: str, floor: float) -> None:
-    """What a model has that knows nothing."""
-    axes.axhline(floor, color=SOFT, lw=1, ls=(0, (4, 3)))
-    axes.annotate(
-        f"{nothing}: {floor:.0%}",
-        (0, floor),
-        xycoords=("axes fraction", "data"),
-        xytext=(2, 3),
-        textcoords="offset points",
-        size=9,
-        color=SOFT,
-    )
 
 
 def _pictures(part: SubFigure, outcome: Outcome) -> None:
