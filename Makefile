@@ -77,7 +77,7 @@ serve: $(STAMP) $(PAGE) ## serve the sample data; PORT, HOST, STUDIES, TASK, DAT
 pacs: $(STAMP) $(PAGE) ## a local Orthanc full of DICOM phantoms, and the app on it; PORT, PACS_PORT, TASK override
 	@$(PY) scripts/pacs.py --port "$(PORT)" --pacs-port "$(PACS_PORT)" --task "$(TASK)"
 
-demo: $(STAMP) ## a simulated reader in five rounds, beside uniform sampling (under 6 minutes)
+demo: $(STAMP) ## what a clinic would run, beside labels alone, with three seeds (under 6 minutes)
 	@$(PY) -m xal.cli demo
 
 pictures: $(STAMP) $(PAGE) $(BROWSER) e2e-needs ## the pictures of the page in docs/page, made anew

@@ -18,10 +18,10 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from harness.browser import FLAGS, SLOW, Tab, place_of  # noqa: E402
 from harness.server import Server  # noqa: E402
+from harness.simulated_reader import SimulatedReader  # noqa: E402
 from playwright.sync_api import sync_playwright  # noqa: E402
 
 from xal.datasets.truth import Truth, read_truth  # noqa: E402
-from xal.experiments.demo.reader import SimulatedReader  # noqa: E402
 from xal.imaging.images import write_label  # noqa: E402
 from xal.task import Task, load_task  # noqa: E402
 

@@ -44,7 +44,7 @@ EARLY = (
     "test_on_a_gpu", "test_network", "test_regions", "test_results", "test_store_copies", "test_measures",
 )  # fmt: skip
 """What those of others begin with that take ten seconds or more together: none of them is to be the last one."""
-SERVERS = {"Server", "Room", "open_room", "open_ward", "Hospital", "FakeArchive", "OnAir", "demo"}
+SERVERS = {"Server", "Room", "open_room", "open_ward", "Hospital", "FakeArchive", "OnAir"}
 """What a module that starts servers imports."""
 
 

@@ -142,10 +142,10 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("kind", choices=["2d", "3d"], help="2d: pictures; 3d: volumes")
     sub.add_argument("studies", type=Path, help="the folder for images and start labels")
     sub.add_argument("truth", type=Path, help="the folder for what the simulated reader knows")
-    sub = command("demo", _demo, "A simulated reader at work: xal beside uniform sampling", project=False)
-    sub.add_argument("--rounds", type=int, default=5, help="how often the model is trained anew")
-    sub.add_argument("--labels", type=int, default=24, help="handed in per round")
-    sub.add_argument("--seed", type=int, default=0, help="another course of chance")
+    sub = command("demo", _demo, "What a clinic would run, beside labels alone: simulated readers", project=False)
+    sub.add_argument("--rounds", type=int, default=2, help="how often the model is trained after its first training")
+    sub.add_argument("--labels", type=int, default=30, help="images read per round")
+    sub.add_argument("--seeds", type=_numbers, default=(0, 1, 2), help="courses of chance, such as 0-2 or 4,7")
     sub = command("report", _report, "What the rows of a simulation say: one HTML page and its pictures", project=False)
     sub.add_argument("config", type=Path, help="the simulation's file; its rows lie beside it")
     sub.add_argument("--out", type=Path, help="the folder for the page; `report` among the rows unless said")
@@ -478,13 +478,10 @@ def _numbers(text: str) -> tuple[int, ...]:
 def _demo(given: argparse.Namespace) -> None:
     if min(given.rounds, given.labels) < 1:
         raise XalError("--rounds and --labels are at least 1")
-    if not (ROOT / "sample_data").is_dir():
-        raise XalError("the demo runs on the sample data of a checkout: clone the repository, then `make demo`")
     from xal.experiments.demo.demo import demo
     from xal.experiments.demo.outcome import Plan
 
-    plan = Plan(rounds=given.rounds, labels=given.labels, seed=given.seed, training={"seed": given.seed})
-    demo(ROOT, ROOT / "var" / "demo", plan, _say)
+    demo(Path.cwd() / "var" / "demo", Plan(seeds=given.seeds, rounds=given.rounds, labels=given.labels), _say)
 
 
 def _report(given: argparse.Namespace) -> None:

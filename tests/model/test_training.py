@@ -9,7 +9,7 @@ from synthetic import BAR, DOT, NONE, make_cases, make_task
 
 from xal.datasets.truth import read_truth
 from xal.errors import BadInput
-from xal.experiments.demo.truth import as_case
+from xal.experiments.demo.pool import as_case
 from xal.model.augmentation import augment, move, random_motion
 from xal.model.judging import Case
 from xal.model.network import predict

@@ -32,6 +32,8 @@ Files = Mapping[str, bytes]
 """Relative path → content."""
 
 _SEED = 20260213
+_APART = 1000
+"""Between the seeds of sets of other numbers: more than a set has images."""
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """Voxel → RAS of a picture without geometry, as ITK reads it: spacing 1, LPS identity."""
 
@@ -71,9 +73,14 @@ PLANS: dict[PhantomKind, Plan] = {
 }
 
 
-def plan_rows(kind: PhantomKind, seed: int = _SEED) -> list[Row]:
-    """Deal out findings, start set, markers and patients; the order of images says nothing about any of them."""
-    plan = PLANS[kind]
+def plan_rows(kind: PhantomKind, number: int = 0, plan: Plan | None = None) -> list[Row]:
+    """Deal out findings, start set, markers and patients; the order of images says nothing about any of them.
+
+    Number 0 is the sample data. Others have other patients and other images; their plan may be another one, too.
+    """
+    plan = plan or PLANS[kind]
+    first = number * _APART
+    seed = _SEED + first
     rng = np.random.default_rng([seed, len(kind), plan.per_finding[0]])
     cards: list[tuple[str, bool, str]] = []
     for finding, count, start in zip(plan.findings, plan.per_finding, plan.start, strict=True):
@@ -83,7 +90,7 @@ def plan_rows(kind: PhantomKind, seed: int = _SEED) -> list[Row]:
             claims = [finding] * true + [others[k % len(others)] for k in range(size - true)]
             cards += [(finding, started, claim if plan.marked else "") for claim in claims]
     rng.shuffle(cards)
-    patients = [patient for patient in range(len(cards)) for _ in range(1 + patient % 2)][: len(cards)]
+    patients = [first + patient for patient in range(len(cards)) for _ in range(1 + patient % 2)][: len(cards)]
     rng.shuffle(patients)
     return [
         Row(f"phantom_{n:03d}", finding, f"patient {patient:03d}", marker, started, patient, seed + n)
@@ -91,14 +98,14 @@ def plan_rows(kind: PhantomKind, seed: int = _SEED) -> list[Row]:
     ]
 
 
-def phantom_files(kind: PhantomKind) -> tuple[Files, Files]:
+def phantom_files(kind: PhantomKind, number: int = 0, plan: Plan | None = None) -> tuple[Files, Files]:
     """The files of the studies folder, and those of the truth."""
-    return _files(kind, plan_rows(kind))
+    return _files(kind, plan_rows(kind, number, plan))
 
 
-def write_phantoms(kind: PhantomKind, studies: Path, truth: Path) -> None:
-    """Write the studies folder and the truth."""
-    for folder, files in zip((studies, truth), phantom_files(kind), strict=True):
+def write_phantoms(kind: PhantomKind, studies: Path, truth: Path, number: int = 0, plan: Plan | None = None) -> None:
+    """Write the studies folder and the truth; of the sample data, or of another set of the kind."""
+    for folder, files in zip((studies, truth), phantom_files(kind, number, plan), strict=True):
         for name, content in files.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,1 +1,1 @@
-"""`make demo`: a simulated reader over the real interface."""
+"""`make demo`: simulated readers work as a clinic would, beside labels alone."""

@@ -1,251 +1,205 @@
-"""`make demo`: a simulated reader works through rounds on the sample data, for xal beside uniform sampling.
+"""`make demo`: what a clinic would run, beside labels alone, and beside what lies between the two.
 
-Two real servers, each with its own copy of the data, begin with the same start set and the same order of chance. What
-is measured is measured on whole patients that both exclude before they begin. One run with one seed shows the
-mechanism and proves nothing; the output says so.
+Three ways to work, with several seeds. All ways of a seed share the patients, the start set, the order of chance and
+the first weights, and are measured on images of other patients. Runs go on side by side, each in a process of its own.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
+import multiprocessing
+import os
+import queue
 import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict
+from multiprocessing.queues import Queue
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from xal.datasets.truth import Truth, read_truth
 from xal.errors import XalError
-from xal.experiments.demo.outcome import CAVEAT, SHOWN, STRATEGIES, Look, Outcome, Plan, Point, Sight
-from xal.experiments.demo.process import ServerProcess
-from xal.experiments.demo.progress import ArmBar
-from xal.experiments.demo.reader import SimulatedReader
-from xal.experiments.demo.truth import as_case, choose_test_set
+from xal.experiments.demo.arm import TASK, run_arms
+from xal.experiments.demo.band import Band, band
+from xal.experiments.demo.outcome import ALIKE, ARMS, TRAP, ArmName, Outcome, Plan, Point, Run, Sight
+from xal.experiments.demo.pool import TEST, first_with_roi, read_images, write_images
+from xal.experiments.demo.verdict import caveat, verdict
 from xal.imaging.images import read_image
-from xal.model.judging import Case, evaluate
-from xal.model.network import load
-from xal.pool.workspace import POOL_FILE
-from xal.task import Task, load_task
+from xal.task import load_task
 
-TASK = "phantom_2d"
-READER = "simulated reader"
+_PRELOAD = ["xal.experiments.demo.arm", "torch._dynamo"]
+"""What takes seconds to import is imported once for all workers; torch imports the latter when it first trains."""
+_POLL_SECONDS = 0.2
 
-
-@dataclass(frozen=True)
-class _Setting:
-    """What both arms share."""
-
-    task: Task
-    truth: Truth
-    plan: Plan
-    test: Sequence[Case]
-    ended: threading.Event
-    """Set when an arm has failed or the user has had enough: the other arm does not go on for minutes."""
-    measuring: threading.Lock
+News = tuple[ArmName, int, Point]
+Say = Callable[[str], None]
 
 
-def run_demo(root: Path, folder: Path, plan: Plan) -> Outcome:
-    """Run both arms side by side, afresh in `folder`, on a copy of the sample data below `root`."""
+def demo(folder: Path, plan: Plan, say: Say) -> Path:
+    """Run, print the table and what made the difference, draw; the picture's path."""
+    from xal.experiments.demo.figure import draw
+
+    count = len(plan.seeds)
+    say(
+        f"{len(ARMS)} ways to read {plan.rounds} rounds of {plan.labels} images after the first 40, with {count} "
+        f"seed{'s' if count > 1 else ''}; the usual length takes under 6 minutes on two cores. {TRAP}"
+    )
+    outcome = run_demo(folder, plan, say)
+    folder.joinpath("demo.json").write_text(json.dumps(as_json(outcome), indent=1) + "\n", encoding="utf-8")
+    picture = folder / "demo.png"
+    draw(outcome, picture)
+    say(f"\n{table(outcome)}\n\n{line(outcome)}\n\n{outcome.seconds:.0f} seconds in all. The picture is {picture}")
+    return picture
+
+
+def run_demo(folder: Path, plan: Plan, say: Say) -> Outcome:
+    """All arms with all seeds, afresh in `folder`."""
     started = time.monotonic()
-    app, studies = root / "apps" / "xal_radiology", root / "sample_data" / TASK
-    task = load_task(TASK)
-    truth = read_truth(root / "sample_data" / "truth" / TASK)
-    labelled = [path.name.split(".")[0] for path in (studies / "labels" / "final").iterdir()]
-    test_ids = choose_test_set(truth, labelled, plan.test_per_finding, plan.seed)
-    test = [as_case(studies, truth[image], task) for image in test_ids]
-    setting = _Setting(task, truth, plan, test, threading.Event(), threading.Lock())
-    with ThreadPoolExecutor(len(STRATEGIES)) as pool:
-        arms = {
-            strategy: pool.submit(_run_arm, setting, app, studies, folder / strategy, strategy)
-            for strategy in STRATEGIES
-        }
-        try:
-            done, _ = wait(arms.values(), return_when=FIRST_EXCEPTION)
-        finally:
-            setting.ended.set()
-        for arm in done:
-            arm.result()  # raises what ended it
-        results = {strategy: arm.result() for strategy, arm in arms.items()}
-    points = {strategy: result[0] for strategy, result in results.items()}
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOAD)
+    news: Queue[News] = context.Queue()
+    pool = ProcessPoolExecutor(plan.workers, context, initializer=_begin, initargs=(news,))
+    try:
+        places = {seed: folder / f"seed_{seed}" for seed in plan.seeds}
+        for done in [pool.submit(_write, places[seed], seed, plan.test_per_finding) for seed in plan.seeds]:
+            done.result()
+        longest_first = [(arms, seed) for arms in ALIKE for seed in plan.seeds]
+        jobs = [pool.submit(_work, places[seed], arms, seed, plan) for arms, seed in longest_first]
+        runs = _watched(jobs, news, len(plan.seeds) * len(ARMS) * (plan.rounds + 1), say)
+    except BrokenProcessPool as error:
+        raise XalError("a process of the demo was killed (out of memory?)") from error
+    finally:
+        for process in multiprocessing.active_children():
+            process.terminate()
+        pool.shutdown(wait=True, cancel_futures=True)
+    return _outcome(plan, places[plan.seeds[0]], runs, time.monotonic() - started)
+
+
+def _outcome(plan: Plan, first: Path, runs: list[Run], seconds: float) -> Outcome:
+    task, test = load_task(TASK), read_images(first, TEST)
+    cases = test.cases(task)
+    sights = []
+    for known in first_with_roi(test, task.roi_findings):
+        roi = known.roi()
+        assert roi is not None  # of findings with an ROI
+        pixels = read_image(next(test.studies.glob(f"{known.image}.*"))).pixels[0, :, :, 0]
+        sights.append(Sight(known.image, known.finding, pixels, roi[:, :, 0]))
     return Outcome(
         plan=plan,
-        test_images=len(test),
+        test_images=len(cases),
         guessing=1 / len(task.findings),
-        even=float(np.mean([np.mean(np.asarray(case.roi)) for case in test if case.roi is not None])),
-        arms=points,
-        sights=results[SHOWN][1],
-        seconds=time.monotonic() - started,
+        even=float(np.mean([np.mean(np.asarray(case.roi)) for case in cases if case.roi is not None])),
+        runs=runs,
+        sights=sights,
+        seconds=seconds,
     )
 
 
-def _run_arm(
-    setting: _Setting, app: Path, studies: Path, folder: Path, strategy: str
-) -> tuple[list[Point], list[Sight]]:
-    """One arm from an empty folder to its figures."""
+# the processes
+
+_NEWS: Queue[News] | None = None
+
+
+def _begin(news: Queue[News]) -> None:
+    """A worker with one thread: two runs at a time use two cores better than one run on both."""
+    global _NEWS
+    _NEWS = news
+    torch.set_num_threads(1)
+    threading.Thread(target=_end_with_command, daemon=True).start()
+
+
+def _end_with_command() -> None:
+    """A worker whose command was killed would go on writing beside the next one."""
+    command = multiprocessing.parent_process()
+    assert command is not None
+    command.join()
+    os._exit(1)
+
+
+def _write(folder: Path, seed: int, test_per_finding: int) -> None:
     if folder.exists():
         shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    copy = folder / "studies"
-    shutil.copytree(studies, copy, ignore=shutil.ignore_patterns(".xal"))
-    _fix_chance(copy, setting.plan.seed)
-    with ServerProcess(app, copy, folder / "server", TASK) as server:
-        return _Arm(setting, server, copy, strategy).run()
+    write_images(folder, seed, test_per_finding)
 
 
-def _fix_chance(studies: Path, seed: int) -> None:
-    """Name the pool, which orders it by chance, after the seed instead of after the folder."""
-    pool = hashlib.sha256(f"demo {seed}".encode()).hexdigest()[:16]
-    (studies / ".xal").mkdir()
-    (studies / ".xal" / POOL_FILE).write_text(json.dumps({"pool": pool, "studies": str(studies)}), encoding="utf-8")
+def _work(folder: Path, arms: Sequence[ArmName], seed: int, plan: Plan) -> list[Run]:
+    assert _NEWS is not None
+    tell = _NEWS
+    return run_arms(folder, arms, seed, plan, lambda arm, point: tell.put((arm, seed, point)))
 
 
-class _Arm:
-    """One strategy at one server."""
+def _watched(jobs: list[Future[list[Run]]], news: Queue[News], total: int, say: Say) -> list[Run]:
+    """The runs, and a line for each round that is over."""
+    waiting, told = set(jobs), 0
+    while waiting:
+        finished, waiting = wait(waiting, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
+        for job in finished:
+            job.result()  # raises what ended it
+        while True:
+            try:
+                arm, seed, point = news.get(timeout=0.0 if waiting or told == total else 1.0)
+            except queue.Empty:
+                break
+            told += 1
+            say(f"[{told:>2}/{total}] seed {seed}, {ARMS[arm].title:<{_WIDTH}} {_told(point)}")
+    return [run for job in jobs for run in job.result()]
 
-    def __init__(self, setting: _Setting, server: ServerProcess, studies: Path, strategy: str) -> None:
-        self._setting = setting
-        self._server = server
-        self._studies = studies
-        self._strategy = strategy
-        self._reader = SimulatedReader(server.url, READER, setting.task, setting.truth, self._check)
-        self._bar = ArmBar(strategy, setting.plan.rounds, setting.plan.labels, STRATEGIES.index(strategy))
-        self._points: list[Point] = []
-        self._asked_for: list[str] = []
 
-    def run(self) -> tuple[list[Point], list[Sight]]:
-        """All rounds, and for one of the arms the pictures."""
-        with self._bar:
-            began = time.monotonic()
-            for case in self._setting.test:
-                self._reader.exclude(case.image_id, "test set")
-            self._learn(0, began)
-            for number in range(1, self._setting.plan.rounds + 1):
-                began = time.monotonic()
-                self._read(number)
-                self._learn(number, began)
-            return self._points, self._sights() if self._strategy == SHOWN else []
+def _told(point: Point) -> str:
+    refused = " (refused by the gate)" if point.refused else ""
+    return f"{point.labels:>3} labels, {point.outlines:>2} outlines: accuracy {point.accuracy:.2f}{refused}"
 
-    def _check(self) -> None:
-        self._server.check()
-        if self._setting.ended.is_set():
-            raise XalError("the demo was ended")
 
-    def _read(self, number: int) -> None:
-        for _ in range(self._setting.plan.labels):
-            sample = self._reader.read_next(self._strategy)
-            if sample is None:
-                raise XalError(f"nothing is left to read in round {number}: fewer labels per round are needed")
-            self._asked_for.append(sample["id"])
-            self._bar.read_one()
+# what is said
 
-    def _learn(self, number: int, began: float) -> None:
-        """Train, wait for the scores, measure."""
-        version = self._reader.train(self._setting.plan.training, self._bar.training)
-        status = self._reader.wait_scored(self._bar.scoring)
-        accuracy, energy = self._measure(version["version"])
-        point = Point(
-            round=number,
-            labels=status["settled"],
-            version=version["version"],
-            refused=version["state"] != "published",
-            accuracy=accuracy,
-            energy=energy,
-            seconds=time.monotonic() - began,
-        )
-        self._points.append(point)
-        self._bar.end_round(
-            number,
-            f"{point.labels} labels, balanced accuracy {accuracy:.2f}, energy in ROI {energy:.2f}"
-            + (f" (refused by the gate, v{status['model_version']} stays)" if point.refused else ""),
-        )
+_WIDTH = max(len(arm.title) for arm in ARMS.values())
 
-    def _measure(self, version: int) -> tuple[float, float]:
-        """A version on the test set, from its weights."""
-        task, device = self._setting.task, torch.device("cpu")
-        weights = self._studies / ".xal" / task.name / "models" / f"v{version}" / "weights.pt"
-        with self._setting.measuring:
-            metrics = evaluate(load(weights, task, device), task, self._setting.test, device).metrics()
-        return float(metrics["balanced_accuracy"]), float(metrics["energy_in_roi"])
 
-    def _sights(self) -> list[Sight]:
-        """The first image of each finding that was asked for, with what the first and the last model see in it."""
-        truth, task = self._setting.truth, self._setting.task
-        firsts = [next((i for i in self._asked_for if truth[i].finding == name), None) for name in task.roi_findings]
-        images = [image for image in firsts if image is not None]
-        published = [point.version for point in self._points if not point.refused]
-        self._reader.publish(published[0])
-        before = [self._look(image) for image in images]
-        self._reader.publish(published[-1])
-        after = [self._look(image) for image in images]
-        return [self._sight(*seen) for seen in zip(images, before, after, strict=True)]
-
-    def _look(self, image: str) -> Look:
-        bands, said = self._reader.attention(image, self._server.log.parent)
-        return Look(said["finding"], said["probabilities"][said["finding"]], bands[:, :, 0])
-
-    def _sight(self, image: str, before: Look, after: Look) -> Sight:
-        known = self._setting.truth[image]
-        roi = known.roi()
-        assert roi is not None  # images are chosen among those of findings with an ROI
-        pixels = read_image(next(self._studies.glob(f"{image}.*"))).pixels[0, :, :, 0]
-        return Sight(image, known.finding, pixels, roi[:, :, 0], before, after)
+def line(outcome: Outcome) -> str:
+    """What made the difference, and how little it proves."""
+    ends = {name: [run.points[-1].accuracy for run in outcome.of(name)] for name in ARMS}
+    return f"{verdict(**ends)}\n{caveat(len(outcome.plan.seeds))}"
 
 
 def table(outcome: Outcome) -> str:
-    """The rounds of both arms, side by side."""
-    names = list(outcome.arms)
-    columns = "accuracy  energy in ROI  seconds"
-    lines = [
-        " " * 15 + "".join(f"   {name:<{len(columns)}}" for name in names).rstrip(),
-        "round   labels " + "".join(f"   {columns}" for _ in names),
-    ]
-    for row in zip(*outcome.arms.values(), strict=True):
-        cells = [f"{_name(row[0].round):<7}{row[0].labels:>7} "]
-        for point in row:
-            mark = "*" if point.refused else " "
-            cells.append(f"   {point.accuracy:>8.3f}{mark} {point.energy:>13.3f}  {point.seconds:>6.0f}")
-        lines.append("".join(cells).rstrip())
-    if any(point.refused for points in outcome.arms.values() for point in points):
-        lines.append("* refused by the gate, on the few images it judges by: the model before stays in use")
-    measured = (
-        f"Balanced accuracy and energy in ROI on {outcome.test_images} images of patients that neither arm sees; "
-        f"guessing would have {outcome.guessing:.2f}, attention spread evenly {outcome.even:.2f}."
+    """The rounds of all arms: the median, and the lowest and the highest seed."""
+    labels = [point.labels for point in outcome.runs[0].points]
+    lines = [" " * _WIDTH + "".join(f"   {f'{count} labels':<16}" for count in labels).rstrip()]
+    for title, value in (("balanced accuracy", "accuracy"), ("attention inside the ROI", "energy")):
+        lines.append(title)
+        for name, arm in ARMS.items():
+            curve = band([[getattr(point, value) for point in run.points] for run in outcome.of(name)])
+            lines.append(f"{arm.title:<{_WIDTH}}{_cells(curve)}")
+    seeds = len(outcome.plan.seeds)
+    lines.append(
+        f"Median (lowest–highest of {seeds} seeds) on {outcome.test_images} images of other patients each; guessing "
+        f"would have {outcome.guessing:.2f}, attention spread evenly {outcome.even:.2f}."
     )
-    return "\n".join([*lines, "", measured, CAVEAT])
+    return "\n".join(lines)
 
 
-def _name(number: int) -> str:
-    return "start" if number == 0 else str(number)
+def _cells(curve: Band) -> str:
+    cells = (f"{middle:.2f} ({low:.2f}–{high:.2f})" for middle, low, high in zip(*curve, strict=True))
+    return "".join(f"   {cell:<16}" for cell in cells).rstrip()
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:
     """The figures, to keep beside the picture."""
     return {
-        "seed": outcome.plan.seed,
+        "plan": asdict(outcome.plan),
         "test_images": outcome.test_images,
         "guessing": outcome.guessing,
         "even_attention": round(outcome.even, 4),
         "seconds": round(outcome.seconds, 1),
-        "arms": {name: [vars(point) for point in points] for name, points in outcome.arms.items()},
+        "runs": [
+            {"arm": run.arm, "seed": run.seed, "points": [asdict(point) for point in run.points]}
+            for name in ARMS
+            for run in outcome.of(name)
+        ],
     }
-
-
-def demo(root: Path, folder: Path, plan: Plan, say: Callable[[str], None]) -> Path:
-    """Run, print the table, draw; the picture's path."""
-    from xal.experiments.demo.figure import draw
-
-    minutes = "about five minutes on two cores"
-    say(f"A simulated reader: {plan.rounds} rounds of {plan.labels} labels, {' beside '.join(STRATEGIES)}; {minutes}.")
-    outcome = run_demo(root, folder, plan)
-    (folder / "demo.json").write_text(json.dumps(as_json(outcome), indent=1) + "\n", encoding="utf-8")
-    picture = folder / "demo.png"
-    draw(outcome, picture)
-    say(f"\n{table(outcome)}\n\n{outcome.seconds:.0f} seconds in all. The picture is {picture}")
-    return picture
