@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from xal.loop.reader import Reader
-from xal.loop.rules import method
+from xal.loop.rules import method, rule
 from xal.method.acquisition import score
 from xal.pool.project import Project
 from xal.store.listing import Point
@@ -64,7 +64,8 @@ def untouched_score(project: Project, row: ImageRow | Point) -> float | None:
     """The score as if nobody had drawn an ROI."""
     if row.roi_source != "drawn" or row.uncertainty is None or method(project) not in COMPARING:
         return row.score
-    return float(score(row.uncertainty, None, project.alpha(), project.neutral()))
+    ranked_by = rule(project)
+    return float(score(row.uncertainty, None, ranked_by.alpha, ranked_by.neutral))
 
 
 def _sees_everything(project: Project, reader: Reader) -> bool:

@@ -11,17 +11,19 @@ import numpy.typing as npt
 
 from xal.arrays import Float32Array
 from xal.errors import Refused, StoreError, Unreadable
-from xal.loop.rules import COMPARED_BY, both_ways, keep_neutral, rule
+from xal.loop.rules import COMPARED_BY, both_ways, comparing, keep_neutral, method, rule
 from xal.method.attention import energy_in_roi
 from xal.method.misalignment import misalignment
 from xal.pool.project import Project
 from xal.pool.rois import coarse, known_roi
 from xal.store.rows import AnnotationRow, ImageRow, PredictionRow
-from xal.task import REGION
+from xal.task import COMPARING, REGION
 
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 500
+UNFINISHED = "unfinished"
+"""In what is kept of how the pool was compared: it is not over, or was cut off."""
 COMPARES = {"misalignment", "dice", "threshold", "stand_in", "stand_in_by"}
 
 
@@ -43,12 +45,18 @@ def _rescore(project: Project, image: str) -> bool:
     row, prediction, version = store.images.get(image), store.predictions.get(image), store.versions.current()
     if prediction is None or version is None or prediction.version != version.version:
         return False
-    compared = _compared(project, row, prediction)
-    if compared is None:
-        return False
-    keep_neutral(project, version.version)
-    store.predictions.save([compared], rule(project))
-    store.predictions.move(image)
+    in_use = method(project)
+    while True:
+        way = store.settings.get(COMPARED_BY)
+        compared = _compared(project, row, prediction)
+        if compared is None:
+            return False
+        store.predictions.save([compared], rule(project) if in_use in COMPARING else None)
+        if store.settings.get(COMPARED_BY) == way:  # else the pool is compared in another way by now
+            break
+    if in_use in COMPARING:
+        now = store.images.get(image).score
+        store.predictions.move(image, risen=row.score is None or now is None or now >= row.score)
     return True
 
 
@@ -66,24 +74,33 @@ def is_due(project: Project) -> bool:
 
 
 def compare_anew(project: Project, version: int) -> None:
-    """Compare the pool by the task's settings, if they changed; what lacks something for that is to be read again."""
+    """Compare the pool by the task's settings, if they changed; what lacks something for that is to be read again.
+
+    From the start on, everybody compares in the new way: what somebody outlines meanwhile would else be the only image
+    that is compared in the old one.
+    """
     if not is_due(project):
         return
-    store, after = project.store, None
+    store, after, settings = project.store, None, _settings(project)
+    store.settings.set(COMPARED_BY, {**settings, UNFINISHED: True}, by="scoring")
     while rows := store.predictions.of_version(version, AT_ONCE, after):
         images = store.listing.image_rows([row.image for row in rows])
         known = [(row, _compared(project, images[row.image], row)) for row in rows]
-        store.predictions.save([new for _, new in known if new is not None], rule(project))
+        store.predictions.save([new for _, new in known if new is not None], None)
         store.predictions.forget([row.image for row, new in known if new is None])
         after = rows[-1].image
     store.predictions.forget_closed(version)
-    store.settings.set(COMPARED_BY, _settings(project), by="scoring")
+    keep_neutral(project, version)
+    if method(project) in COMPARING:
+        store.predictions.rerank(rule(project))
+    store.settings.set(COMPARED_BY, settings, by="scoring")
 
 
 def _settings(project: Project) -> dict[str, Any]:
     """As the pool is compared, and the other way: earlier programs kept one of them."""
-    used, other = both_ways(project)
-    return {**used.model_dump(mode="json", include=COMPARES), "other": other.misalignment}
+    used = comparing(project)
+    other = "dice" if used.misalignment == "evidence" else "evidence"
+    return {**used.model_dump(mode="json", include=COMPARES), "other": other}
 
 
 def _compared(project: Project, row: ImageRow, prediction: PredictionRow) -> PredictionRow | None:

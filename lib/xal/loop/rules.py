@@ -7,7 +7,7 @@ from typing import Any
 from xal.method.acquisition import neutral
 from xal.pool.project import NEUTRAL_NOW, Project
 from xal.store.rows import RankedBy, Rule
-from xal.task import AcquisitionSettings, Method
+from xal.task import BATCHES, AcquisitionSettings, Method
 
 METHOD = "method"
 """The setting that a reviewer may change."""
@@ -46,10 +46,20 @@ def comparing(project: Project, chosen: Method | None = None) -> AcquisitionSett
 
 
 def both_ways(project: Project) -> tuple[AcquisitionSettings, AcquisitionSettings]:
-    """As the method in use compares, and the other way: both values are kept, so that any method can rank by them."""
-    settings = comparing(project)
+    """As the pool is compared at present, and the other way: both values are kept, so that any method can rank by them.
+
+    Not as the method in use compares: that may have been another one when the rest of the pool was, and one pool is
+    compared in one way. `rescoring.compare_anew` changes it.
+    """
+    settings = comparing(project).model_copy(update={"misalignment": compared_by(project)})
     other = "dice" if settings.misalignment == "evidence" else "evidence"
     return settings, settings.model_copy(update={"misalignment": other})
+
+
+def compared_by(project: Project) -> str:
+    """The comparison whose value is an image's misalignment; that of the other one is kept beside it."""
+    compared: dict[str, Any] = project.store.settings.get(COMPARED_BY) or {}
+    return str(compared.get("misalignment", comparing(project).misalignment))
 
 
 def rule(project: Project, chosen: Method | None = None) -> Rule:
@@ -57,15 +67,30 @@ def rule(project: Project, chosen: Method | None = None) -> Rule:
     chosen = chosen or method(project)
     by, middle = _RANKED_BY.get(chosen), project.neutral()
     if by is None:
-        compared: dict[str, Any] = project.store.settings.get(COMPARED_BY) or {}
         by = "score"
-        if comparing(project, chosen).misalignment != compared.get("misalignment", comparing(project).misalignment):
+        if comparing(project, chosen).misalignment != compared_by(project):
             by, middle = "other_score", float(project.store.settings.get(NEUTRAL_OTHER, middle))
     return Rule(by, project.alpha(), middle)
 
 
+def behind(project: Project, chosen: Method) -> tuple[Method, Method]:
+    """How the order of this method's queue is really called: of what is lined up, and of what comes behind it.
+
+    Before there is a model no method has anything to go by: what is lined up then stands for many others, and chance
+    decides about the rest. Behind a batch of images that were chosen together, what is kept of each image decides.
+    """
+    if project.store.versions.current() is None:
+        return "coverage", "uniform"
+    alone: dict[RankedBy, Method] = {"uncertainty": "entropy", "nothing": "uniform"}
+    return chosen, alone.get(_RANKED_BY[chosen], chosen) if chosen in BATCHES else chosen
+
+
 def keep_neutral(project: Project, version: int) -> None:
-    """Let a missing misalignment count as the median of this version's."""
+    """Let a missing misalignment count as the median of this version's; only where the pool is then ranked by it.
+
+    Whoever reads blind is shown what an outlined image would have without its outline, by the value that is kept here:
+    if the pool were ranked by another one, that would tell which images are outlined.
+    """
     store = project.store
     for key, other in ((NEUTRAL_NOW, False), (NEUTRAL_OTHER, True)):
         middle = neutral(store.predictions.misalignments(version, other=other))

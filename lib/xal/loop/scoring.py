@@ -14,7 +14,7 @@ from xal.errors import Refused
 from xal.loop import first_batch
 from xal.loop.next_batch import order
 from xal.loop.rescoring import compare_anew
-from xal.loop.rules import both_ways, keep_neutral, rule
+from xal.loop.rules import both_ways, rule
 from xal.method.attention import energy_in_roi
 from xal.model.network import BATCH, Prediction, misalignment_of, predict
 from xal.pool.obtaining import IN_A_ROW, Never, Patience, Ready, Why, obtain
@@ -70,7 +70,6 @@ def score_pool(
         if model.version.version != version:  # at the start, and when another version is published meanwhile
             version, after = model.version.version, None
             compare_anew(project, version)
-            keep_neutral(project, version)
             scored_before_pass = scored
         waiting = project.store.predictions.stale(version, BATCH, after)
         if not waiting:

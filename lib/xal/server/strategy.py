@@ -15,7 +15,7 @@ from xal.loop.blind import score_alone, scores_only
 from xal.loop.next_batch import is_lined_up
 from xal.loop.outlining import wants_outline
 from xal.loop.reader import Reader, reader_of
-from xal.loop.rules import method, rule
+from xal.loop.rules import behind, method, rule
 from xal.pool.obtaining import Later, Patience, Ready, Waiting, Why, obtain
 from xal.pool.project import Project
 from xal.store.rows import ImageRow, Offer, Order, Rule
@@ -57,10 +57,12 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
         """The best image that can be had: one that the archive cannot give keeps nobody from the next ones."""
         failed: list[Later] = []
         patience, later = Patience(), self._later.now()
-        chosen_by, order = self.order(reader)
+        chosen_by, otherwise, order = self.order(reader)
         seconds = self._project.task.lease_minutes * 60
         while True:
-            offer = self._project.store.queue.next_sample(reader.name, order, seconds, chosen_by=chosen_by)
+            offer = self._project.store.queue.next_sample(
+                reader.name, order, seconds, chosen_by=chosen_by, behind=otherwise
+            )
             if offer is None or offer.image.id in {one.image.id for one in passed_over}:
                 passed_over += [offer] if offer else []
                 if not passed_over:
@@ -70,7 +72,7 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
                 passed_over.append(offer)
                 continue
             with one_request(GLANCE_SECONDS):
-                answer = obtain(self._project, offer.image, partial(self._reply, offer, reader, chosen_by, order))
+                answer = obtain(self._project, offer.image, partial(self._reply, offer, reader, order))
             if isinstance(answer, Ready):
                 return answer.value
             if isinstance(answer, Later):
@@ -84,31 +86,31 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
             elif answer.why is Why.GONE:  # since the last scan; if it returns, a scan finds it
                 self._project.store.images.mark_gone([offer.image.id])
 
-    def order(self, reader: Reader) -> tuple[str, Order | Rule]:
-        """How the choice is called, and what it goes by."""
+    def order(self, reader: Reader) -> tuple[str, str, Order | Rule]:
+        """What the choice goes by, and what that is called: for images that are lined up, and for those behind them."""
         if self._asks_outline(reader):
-            return "outline", "telling"
-        in_use = method(self._project)
+            return "outline", "outline", "telling"
+        project, in_use = self._project, method(self._project)
         chosen = self._own or in_use
         if chosen == "uniform":
-            return chosen, "uniform"
+            return chosen, chosen, "uniform"
         if chosen == in_use:
-            if self._own in BATCHES and not is_lined_up(self._project):
+            lined_up = self._own not in BATCHES or project.store.versions.current() is None or is_lined_up(project)
+            if not lined_up:
                 raise Conflict(f"{chosen} is being lined up: ask again in a while, or ask for 'random' until then")
-            return chosen, "queue"
+            return *behind(project, chosen), "queue"
         if chosen in BATCHES:
             raise Conflict(
                 f"{chosen} is not lined up, since {in_use} is the method in use: a reviewer can change that "
                 f'(PUT /xal/api/settings/method {{"method": "{chosen}"}})'
             )
-        return chosen, rule(self._project, chosen)
+        _, called = behind(project, chosen)
+        return called, called, rule(project, chosen)
 
     def _asks_outline(self, reader: Reader) -> bool:
         return reader.outliner and self._project.task.regions
 
-    def _reply(
-        self, offer: Offer, reader: Reader, chosen_by: str, order: Order | Rule, row: ImageRow
-    ) -> dict[str, Any]:
+    def _reply(self, offer: Offer, reader: Reader, order: Order | Rule, row: ImageRow) -> dict[str, Any]:
         path, checksum = self._project.served(row)
         asks_outline = self._asks_outline(reader)
         outline_wanted = asks_outline or wants_outline(self._project, row, order)
@@ -128,7 +130,7 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
                 "alpha": self._project.alpha(),
                 "model_version": row.version,
                 "lease_until": offer.lease_until,
-                "chosen_by": chosen_by,
+                "chosen_by": offer.chosen_by,
                 "asked_for": "region" if asks_outline else "finding",
                 "outline_wanted": outline_wanted,
             },

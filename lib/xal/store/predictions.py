@@ -91,8 +91,8 @@ class Predictions(ImageRows):
 
         return self._db.read(work)
 
-    def save(self, rows: Iterable[PredictionRow], rule: Rule) -> int:
-        """Replace predictions and rank their images by this rule; how many were kept.
+    def save(self, rows: Iterable[PredictionRow], rule: Rule | None) -> int:
+        """Replace predictions and rank their images by this rule (None: they keep their scores); how many were kept.
 
         Skipped: images deleted meanwhile, and predictions of another version where one of the version in use is already
         there (a job that outlived a publish must not undo it).
@@ -130,9 +130,10 @@ class Predictions(ImageRows):
             update = images.update().where(self._db.mine(images), images.c.id == bindparam("key")).values(columns)
             connection.execute(update, scores)
             saved = [row.image for row in kept]
-            for start in range(0, len(saved), CHUNK):
-                some = images.c.id.in_(saved[start : start + CHUNK])
-                connection.execute(images.update().where(self._db.mine(images), some).values(score=ranked(rule)))
+            if rule is not None:
+                for start in range(0, len(saved), CHUNK):
+                    some = images.c.id.in_(saved[start : start + CHUNK])
+                    connection.execute(images.update().where(self._db.mine(images), some).values(score=ranked(rule)))
             return len(kept)
 
         return self._db.write(work)
@@ -217,26 +218,34 @@ class Predictions(ImageRows):
 
         self._db.write(work)
 
-    def move(self, image: str) -> None:
-        """Give an open image the place in the line-up that its score has by now; none where all of that rank higher."""
+    def move(self, image: str, *, risen: bool) -> None:
+        """Give an open image the place in the line-up that its score has by now; none where all of that rank higher.
+
+        A line-up need not be sorted by score: a batch is chosen for variety, too. So a score that has `risen` never
+        puts the image behind where it was, and one that has fallen never before it.
+        """
 
         def work(connection: Connection) -> None:
             row = self._row(connection, image)
-            others = (
-                select(images.c.id, images.c.score)
-                .where(self._db.mine(images), images.c.open.is_(True), images.c.place != NO_PLACE, images.c.id != image)
-                .order_by(images.c.place)
-            )
-            lined_up = connection.execute(others).all()
-            if not row["open"] or not lined_up:
+            open_ones = self._db.mine(images) & images.c.open.is_(True) & (images.c.place != NO_PLACE)
+            query = select(images.c.id, images.c.score).where(open_ones).order_by(images.c.place)
+            lined_up = connection.execute(query).all()
+            others = [other for other in lined_up if other.id != image]
+            if not row["open"] or not others:
                 return
-            first_below = next((n for n, other in enumerate(lined_up) if other.score < row["score"]), len(lined_up))
-            ids = [other.id for other in lined_up]
-            placed = {name: place for place, name in enumerate([*ids[:first_below], image, *ids[first_below:]])}
-            if first_below == len(lined_up):
+            before = next((n for n, other in enumerate(lined_up) if other.id == image), len(others))
+            if risen:
+                place = next((n for n, other in enumerate(others) if other.score < row["score"]), len(others))
+                place = min(place, before)
+            else:
+                higher = [n for n, other in enumerate(others) if other.score >= row["score"]]
+                place = max(before, 1 + max(higher, default=-1))
+            ids = [other.id for other in others]
+            placed = {name: n for n, name in enumerate([*ids[:place], image, *ids[place:]])}
+            if place == len(others):
                 placed[image] = NO_PLACE
             update = images.update().where(self._db.mine(images), images.c.id == bindparam("key"))
-            values = [{"key": name, "new_place": place} for name, place in placed.items()]
+            values = [{"key": name, "new_place": n} for name, n in placed.items()]
             connection.execute(update.values(place=bindparam("new_place")), values)
 
         self._db.write(work)

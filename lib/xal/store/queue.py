@@ -12,7 +12,7 @@ from xal.store.engine import CHUNK
 from xal.store.pool import ImageRows, Values, image_row
 from xal.store.ranking import ORDERS, ordered
 from xal.store.rows import ImageRow, Lease, Offer, Order, Rule
-from xal.store.schema import annotation_table, given, images, leases
+from xal.store.schema import NO_PLACE, annotation_table, given, images, leases
 from xal.store.settling import IS_REGION
 from xal.system.limits import in_force
 
@@ -29,12 +29,14 @@ class Queue(ImageRows):
         lease_seconds: float,
         now: float | None = None,
         chosen_by: str | None = None,
+        behind: str | None = None,
     ) -> Offer | None:
         """Give this reader the best open image that is leased to nobody; None when nothing is left.
 
         First come images never given to this reader, in this order, unscored ones after scored ones. Then come those
         given before, oldest first, which may be one this reader still leases. What this reader has handed in is never
-        given again while it stands. `chosen_by` is kept: what the order is called.
+        given again while it stands. `chosen_by` is kept: what the order is called; `behind`, if it is called otherwise
+        for images that are not lined up.
 
         A reader who holds too many gives up the one held longest. Where nothing is left, but readers who never handed
         anything in hold too many together, the one of these held longest is given: names cost nothing.
@@ -54,8 +56,9 @@ class Queue(ImageRows):
             if row is None:
                 return None
             self._meet(connection, reader, at)
-            self._give(connection, row, reader, at, at + lease_seconds, chosen_by)
-            return Offer(image_row(row), at + lease_seconds, turn_before, lease_before)
+            called = chosen_by if behind is None or row["place"] != NO_PLACE else behind
+            self._give(connection, row, reader, at, at + lease_seconds, called)
+            return Offer(image_row(row), at + lease_seconds, turn_before, lease_before, called)
 
         return self._db.write(work)
 

@@ -105,6 +105,8 @@ class Offer:
     """If this reader was given it before: which turn that was, when, and chosen by what."""
     lease_before: float | None = None
     """If this reader had it still: until when."""
+    chosen_by: str | None = None
+    """What the order is called that it was the first of."""
 
 
 @dataclass(frozen=True)
