@@ -63,8 +63,7 @@ def train_round(
     allowed = set(training_images((case.image_id for case in cases), _groups(settled), validation_ids))
     learning = [case for case in cases if case.image_id in allowed]
     judging = [case for case in cases if case.image_id in set(validation_ids)]
-    outlined, also_not_given = _outlined(project, validation_ids) if settings.roi > 0 else ([], [])
-    not_given += also_not_given
+    outlined = _outlined(project, validation_ids) if settings.roi > 0 else []
     logger.info(
         "training on %d images, and on the outlines of %d more; judging on %d",
         len(learning),
@@ -217,17 +216,18 @@ def _cases(project: Project, settled: Sequence[SettledImage]) -> tuple[list[Case
     return _given(project, [(image.image, partial(_case, project, image)) for image in settled])
 
 
-def _outlined(project: Project, validation: Sequence[str]) -> tuple[list[Outlined], list[str]]:
-    """What can be learnt from of the images that have an outline and no finding, and those that are not given.
+def _outlined(project: Project, validation: Sequence[str]) -> list[Outlined]:
+    """What can be learnt from of the images that have an outline and no finding.
 
     None is of a group that judges: the backbone, which the ROI head shares with the findings, would have seen it.
+    What the archive does not give is told to the log alone: readers who are blind may see what is kept of a version.
     """
     rows = project.store.annotations.only_outlined()
     judging = project.store.listing.image_rows(validation)  # whether they are settled today or not
     groups = {row.id: row.group for row in (*rows, *judging.values())}
     allowed = set(training_images((row.id for row in rows), groups, validation))
-    found, not_given = _given(project, [(row, partial(_only_outlined, project)) for row in rows if row.id in allowed])
-    return [one for one in found if one is not None], not_given
+    found, _ = _given(project, [(row, partial(_only_outlined, project)) for row in rows if row.id in allowed])
+    return [one for one in found if one is not None]
 
 
 def _given(project: Project, wanted: Sequence[tuple[ImageRow, Callable[[ImageRow], T]]]) -> tuple[list[T], list[str]]:

@@ -139,7 +139,7 @@ class _Run:
         settings: TrainingSettings,
         device: torch.device,
         start_from: Network | None,
-        outlined: Sequence[Outlined],
+        outlined: Sequence[Outlined] = (),
     ) -> None:
         self.task, self.cases, self.validation = task, cases, validation
         self.outlined = outlined
