@@ -322,7 +322,8 @@ class Task(Settings):
     multiple: Literal["refuse", "largest"] = "refuse"
     """What to do with a label map that paints more than one finding."""
     regions: bool = True
-    """Readers may outline an image without naming its finding; it stays in the pool, and is scored by that outline."""
+    """Readers may outline an image without naming its finding: it stays in the pool, is scored by that outline, and
+    teaches the head that proposes ROIs."""
     show_regions: bool = False
     """Readers are shown, to be corrected, what others outlined without a finding; `reveal: always` implies it."""
     reveal: Literal["after_submit", "always"] = "after_submit"

@@ -9,11 +9,17 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "EVIDENCE.md"
 
-spec = importlib.util.spec_from_file_location("headline", ROOT / "bench" / "evidence" / "headline.py")
-assert spec is not None
-assert spec.loader is not None
-headline = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(headline)
+
+def script(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "bench" / "evidence" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+headline, regions = script("headline"), script("regions")
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +30,10 @@ def results():
 @pytest.mark.parametrize("table", [headline.main_table, headline.exploratory_table])
 def test_the_tables_of_the_page_are_those_of_the_rows(results, table):
     assert "\n".join(table(results)) in PAGE.read_text(encoding="utf-8"), "run bench/evidence/headline.py"
+
+
+def test_the_table_of_outlines_without_a_finding_is_that_of_the_rows():
+    assert "\n".join(regions.table()) in PAGE.read_text(encoding="utf-8"), "run bench/evidence/regions.py"
 
 
 def test_readme_says_what_the_table_says(results):

@@ -156,6 +156,40 @@ def test_what_is_outlined_before_counts_as_drawn_and_more_of_it_includes_the_few
     assert pool.misalignment[drawn].tolist() == true.oracle[drawn].tolist()
 
 
+def test_what_is_outlined_before_trains_the_roi_head_where_the_arm_says_so(folder: Path, data: Prepared):
+    before = {"method": "uniform", "outlined": 0.34, "outlined_before": 1}
+    arms = {"uniform": before, "taught": {**before, "regions_train": True}}
+    config = write_simulation(folder, arms=arms, headline=[])
+    plan = load_simulation(config)
+    rows = config.with_name("regions")
+    rows.mkdir()
+    assert simulate(plan, rows, TASKS, Wish(device="cpu")) == 2
+    plain, taught = (read_run(run_file(rows, arm, 0)).rounds for arm in arms)
+    assert [row.picked for row in plain] == [row.picked for row in taught]
+    lesions = len(outlined_before(data, split(data.findings, data.groups, plan, 0), Arm(**before), 0))
+    own = np.concatenate([taught[0].picked, taught[1].picked, taught[2].picked])
+    known = [int((data.areas[own[:count]] > 0).sum()) for count in (9, 15, 21)]
+    in_start = known[0]
+    assert [row.only_outlined for row in taught] == [lesions - (count - in_start) for count in known]
+    assert [row.only_outlined for row in plain] == [None] * 3
+    for few, more in zip(plain[1:], taught[1:], strict=True):
+        assert more.outlines > few.outlines, "what was outlined before guides once it is labelled"
+    assert plain[0].log_loss != taught[0].log_loss
+    assert plain[-1].proposed is None, "too few ROIs were learnt"
+    proposed = taught[-1].proposed
+    assert proposed is not None
+    assert 0 <= proposed.dice <= 1
+    assert proposed.where_nothing_is is not None
+    task = plan.load_task("uniform", TASKS)
+    assert len({run_digest(plan, arm, task, data.digest) for arm in arms}) == 2
+
+
+def test_rois_that_nobody_drew_before_cannot_train(folder: Path):
+    arms = {"uniform": {"method": "uniform", "regions_train": True}}
+    with pytest.raises(TaskError, match="regions_train"):
+        load_simulation(write_simulation(folder, arms=arms))
+
+
 def test_an_arm_that_knows_all_rois_has_none_to_be_outlined_before(folder: Path):
     arms = {"uniform": {"method": "uniform"}, "xal": {"method": "xal", "roi": "oracle", "outlined_before": 0.5}}
     with pytest.raises(TaskError, match="outlined_before"):

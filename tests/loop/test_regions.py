@@ -18,10 +18,11 @@ from xal.exchange.rebuild import rebuild
 from xal.exchange.spreadsheet import annotations_csv
 from xal.imaging.images import read_label
 from xal.loop import rescoring
+from xal.loop.auto_train import labels_left
 from xal.loop.blind import may_see, score_alone, scores_only
 from xal.loop.reader import Reader
 from xal.loop.rescoring import compare_anew, is_due, withdraw
-from xal.loop.rounds import train_round
+from xal.loop.rounds import _cases, _outlined, _seen, train_round
 from xal.loop.scoring import score_pool
 from xal.loop.second_look import look_again
 from xal.loop.submission import Receipt, Submission, submit
@@ -30,6 +31,7 @@ from xal.method.acquisition import neutral
 from xal.pool.label_files import record_of
 from xal.pool.notes import note_withdrawn
 from xal.pool.project import Project
+from xal.pool.rois import known_roi
 from xal.store.rows import ImageFile, Rule
 from xal.task import REGION, REGION_VALUE, AcquisitionSettings, BatchSettings, ReadingSettings, TrainingSettings
 
@@ -451,3 +453,95 @@ def test_a_superseded_word_that_nothing_is_there_is_doubted_as_well(local: Local
     assert [found for found in store.review.suspects(100).items if found.image == image] == []
     withdraw(local.project, again.id, "bob")
     assert [found.kind for found in store.review.suspects(100).items if found.image == image] == ["region"]
+
+
+# --- what is learnt from it ---
+
+
+def taught(local: Local, validation: tuple[str, ...] = ()) -> list[str]:
+    """The images that the ROI head would learn from without a finding."""
+    return [one.image_id for one in _outlined(local.project, validation)]
+
+
+def test_the_next_training_learns_from_it_and_says_so_and_its_finding_is_still_to_be_named(local: Local):
+    store, discs = local.project.store, [one for one in local.ids[24:] if local.pictures[one].finding == "disc"][:3]
+    left = labels_left(local.project, 20)
+    for image in discs:
+        outline(local, image)
+    assert labels_left(local.project, 20) == left, "no label is settled by it"
+    before = store.versions.current().metrics["trained_on"]
+    version = train_round(local.project, TrainingSettings(max_epochs=1), lambda _: None, lambda: False).version
+    now = version.metrics["trained_on"]
+    assert (before["only_outlined"], now["only_outlined"]) == (0, 3)
+    assert (now["cases"], now["with_roi"]) == (before["cases"], before["with_roi"])
+    assert all(store.images.get(image).open for image in discs)
+    without = TrainingSettings(max_epochs=1, roi=0)
+    last = train_round(local.project, without, lambda _: None, lambda: False).version
+    assert last.metrics["trained_on"]["only_outlined"] == 0, "there is no head to learn from it"
+
+
+def test_of_several_outlines_what_the_score_is_made_of_is_learnt(local: Local):
+    image, other = waiting(local), waiting(local, "square")
+    outline(local, image, "ada")
+    outline(local, image, "bob", of=other)
+    (one,) = _outlined(local.project, ())
+    np.testing.assert_array_equal(one.roi, known_roi(local.project, image))
+    assert 0.5 in one.roi, "where one of two outlined it"
+
+
+def test_what_is_withdrawn_excluded_damaged_or_of_other_pixels_is_not_learnt(local: Local):
+    store, images = local.project.store, [one for one in local.ids[24:] if local.pictures[one].roi.any()][:5]
+    rows = [outline(local, image).annotation for image in images]
+    _, excluded, _, replaced, stays = images
+    assert taught(local) == images
+    withdraw(local.project, rows[0].id, "ada")
+    store.images.exclude(excluded, "ada", "blurred")
+    (local.project.workspace.labels / rows[2].label_path).write_bytes(b"torn")
+    shutil.copyfile(local.studies / f"{local.ids[0]}.png", local.studies / f"{replaced}.png")
+    local.project.sync()
+    assert store.images.get(replaced).fingerprint is None, "nobody has looked at it yet"
+    assert taught(local) == [stays]
+
+
+def test_what_shares_its_patient_with_an_image_that_judges_is_not_learnt(local: Local):
+    store, images = local.project.store, [one for one in local.ids[24:] if local.pictures[one].roi.any()][:3]
+    for image in images:
+        outline(local, image)
+    judging = store.versions.validation()[1]
+    store.images.update_info(images[0], {"group": "patient"})
+    store.images.update_info(judging[0], {"group": "patient"})
+    assert taught(local, tuple(judging)) == images[1:]
+    for row in store.annotations.find(judging[0]):
+        store.annotations.withdraw(row.id, "first")
+    outline(local, judging[0], of=local.ids[0])
+    assert taught(local, tuple(judging)) == images[1:], "it may judge again, once its finding is settled"
+
+
+def test_what_was_learnt_without_a_finding_is_not_new_to_the_model_that_it_would_judge(local: Local):
+    store, early, late = local.project.store, waiting(local), waiting(local, "square")
+    outline(local, early)
+    train_round(local.project, TrainingSettings(max_epochs=1), lambda _: None, lambda: False)
+    store.versions.publish(2, by="boss")
+    outline(local, late)
+    for image in (early, late):
+        local.hand_in(image, "bob")
+    seen = _seen(local.project, store.annotations.settled())
+    assert (early in seen, late in seen) == (True, False)
+
+
+def test_a_finding_has_its_own_outline_and_else_the_one_that_nobody_has_named(local: Local):
+    own, alone, nothing = waiting(local), waiting(local, "square"), waiting(local, "nothing")
+    for image in (own, alone, nothing):
+        outline(local, image, of=local.ids[0])
+    local.hand_in(own, "bob")
+    empty = write_label(local.folder / "empty.nii.gz", local.pictures[nothing])
+    submit(local.project, Submission(alone, "bob", empty, INFO, finding="square"))
+    submit(local.project, Submission(nothing, "bob", empty, INFO))
+    settled = [one for one in local.project.store.annotations.settled() if one.image.id in (own, alone, nothing)]
+    cases = {case.image_id: case for case in _cases(local.project, settled)[0]}
+    region = local.pictures[local.ids[0]].roi
+    assert cases[nothing].roi is None
+    assert taught(local) == []
+    assert cases[own].roi.sum() == local.pictures[own].roi.sum()
+    np.testing.assert_array_equal(cases[alone].roi > 0, known_roi(local.project, alone) > 0)
+    assert cases[alone].roi.sum() == region.sum()

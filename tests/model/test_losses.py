@@ -2,7 +2,7 @@ import pytest
 import torch
 from synthetic import make_cases, make_task
 
-from xal.method.attention import gradcam
+from xal.method.attention import area_average, gradcam
 from xal.model.losses import (
     Target,
     episode,
@@ -168,3 +168,55 @@ def test_the_roi_loss_takes_absent_images_too():
     logits = torch.full((2, 4, 4), -8.0)
     assert float(roi_loss(logits, torch.zeros(2, 4, 4))) < 0.01
     assert float(roi_loss(logits, torch.ones(2, 4, 4))) > 1
+
+
+@pytest.mark.parametrize("head", ["linear", "prototype"])
+def test_an_image_without_a_finding_enters_the_loss_of_the_roi_head_and_no_other(head):
+    torch.manual_seed(0)
+    settings = TrainingSettings(guidance=0.5, guidance_kind="energy")
+    features = torch.randn(5, 8, 4, 4)
+    network = torch.nn.Linear(8, 2)
+    rois = torch.zeros(5, 8, 8)
+    rois[:, 2:5, 2:5] = 1
+    known = torch.tensor([True, True, False, True, True])
+
+    def losses(count, roi):
+        """Of three images with a finding and `count` - 3 without one."""
+        network.zero_grad()
+        part = features[:count]
+        output = Output(network(part.flatten(2).mean(2)), part, part.mean(1))
+        target, weight = Target(torch.tensor([0, 1, 1]), rois[:count], known[:count]), network.weight
+        if head == "prototype":
+            output, weight = episode(output, target.findings)
+        loss = objective(weight, output, target, settings.model_copy(update={"roi": roi}))
+        if head == "linear":
+            loss.backward()
+        return loss.item(), network.weight.grad
+
+    (three, gradient), (five, same) = losses(3, 0.0), losses(5, 0.0)
+    assert three == five
+    assert head == "prototype" or torch.equal(gradient, same)
+    expected = roi_loss(features.mean(1)[known], area_average(rois, (4, 4))[known])
+    assert losses(5, 2.0)[0] - five == pytest.approx(2 * float(expected), rel=1e-5)
+
+
+def test_images_without_a_finding_do_not_teach_that_there_is_an_roi_in_every_image():
+    torch.manual_seed(0)
+    logits, findings = torch.randn(12, 4, 4), torch.tensor([0, 1, 2, 2])
+    rois = torch.zeros(12, 4, 4)
+    rois[[0, 1, *range(4, 12)], 1:3, 1:3] = 1
+    target = Target(findings, rois, torch.ones(12, dtype=torch.bool))
+    output = Output(torch.zeros(12, 3), torch.zeros(12, 5, 4, 4), logits)
+    settings = TrainingSettings(guidance=0)
+
+    def of_roi(target, output):
+        weight = torch.zeros(3, 5)
+        both, without = (objective(weight, output, target, settings.model_copy(update={"roi": r})) for r in (1, 0))
+        return float(both - without)
+
+    cells = torch.nn.functional.binary_cross_entropy_with_logits(logits, rois, reduction="none").mean((1, 2))
+    lesions = rois.flatten(1).any(1)
+    dice = roi_loss(logits[lesions], rois[lesions]) - cells[lesions].mean()
+    assert of_roi(target, output) == pytest.approx(float((cells[lesions].mean() + cells[2:4].mean()) / 2 + dice))
+    four = Target(findings, rois[:4], target.known[:4]), Output(*(part[:4] for part in output))
+    assert of_roi(*four) == pytest.approx(float(roi_loss(logits[:4], rois[:4]))), "as they are, without any"

@@ -22,6 +22,7 @@ from xal.model import network as network_module
 from xal.model.judging import Case
 from xal.model.losses import Target, episode, guidance_loss, objective, prototype_head, roi_loss
 from xal.model.network import Network, Output, load, predict, save
+from xal.model.training import Outlined
 
 CPU, CUDA, META = torch.device("cpu"), torch.device("cuda:0"), torch.device("meta")
 NETWORKS = [(name, dimensions) for name in ("resnet10", "densenet121", "efficientnet-b0") for dimensions in (2, 3)]
@@ -92,11 +93,11 @@ def five_cases(task):
 def start(monkeypatch):
     """A training that is about to begin; call it under `Fake`."""
 
-    def started(task, cases):
+    def started(task, cases, outlined=()):
         with torch.utils._python_dispatch._disable_current_modes():
             network = Network(task)
         monkeypatch.setattr(training, "Network", lambda _: network)
-        return training._Run(task, cases, [], task.training, CUDA, None)
+        return training._Run(task, cases, [], task.training, CUDA, None, outlined)
 
     return started
 
@@ -113,8 +114,13 @@ def test_a_batch_is_prepared_and_augmented_on_the_device(dimensions, start):
     task = small_task(dimensions=dimensions)
     cases, size = five_cases(task), task.image.size
     with Fake(), torch.no_grad():
-        run = start(task, cases)
+        run = start(task, cases, [Outlined("o", case.tensor, case.roi) for case in cases[:2]])
         images, target = run._stack(cases)
+        both, known = run._with_outlined(images, target)
+        added = run.added
+        assert on_gpu(both, 5 + added, 2, *size)
+        assert on_gpu(known.rois, 5 + added, *size)
+        assert on_gpu(known.known, 5 + added)
         moved, rois = augmentation.augment(images, target.rois, run.generator, flip=True)
         assert on_gpu(images, 5, 2, *size)
         assert on_gpu(target.findings, 5)

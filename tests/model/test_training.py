@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +11,25 @@ from synthetic import BAR, DOT, NONE, make_cases, make_task
 from xal.datasets.truth import read_truth
 from xal.errors import BadInput
 from xal.experiments.demo.pool import as_case
+from xal.method.attention import area_average, soft_dice
+from xal.model import losses, training
 from xal.model.augmentation import augment, move, random_motion
 from xal.model.judging import Case
 from xal.model.network import predict
-from xal.model.training import balanced_epochs, evaluate, train
+from xal.model.training import Outlined, balanced_epochs, evaluate, outlined_per_step, train
 from xal.task import load_task
 
 CPU = torch.device("cpu")
 ROOT = Path(__file__).parents[2]
 
 
-def run(task, cases, validation, *, on_epoch=lambda _: None, stop=lambda: False, start_from=None):
-    return train(task, cases, validation, task.training, CPU, on_epoch, stop, start_from)
+def run(task, cases, validation, *, on_epoch=lambda _: None, stop=lambda: False, start_from=None, outlined=()):
+    return train(task, cases, validation, task.training, CPU, on_epoch, stop, start_from, outlined)
+
+
+def only_outlined(count, size=32, seed=5):
+    """Images of which the ROI is known, and nobody has named the finding."""
+    return [Outlined(c.image_id, c.tensor, c.roi) for c in make_cases(count, size, seed=seed) if c.roi is not None]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -116,7 +124,7 @@ def test_metrics_are_complete_finite_and_json(tmp_path):
     for key in ("best_metric", "balanced_accuracy", "log_loss", "energy_in_roi", "pointing", "dice", "auroc", "ece"):
         assert math.isfinite(metrics[key])
     assert metrics["counts"] == {"cases": 6, "with_roi": 4, "findings": {DOT: 2, BAR: 2, NONE: 2}}
-    assert metrics["trained_on"] == {"cases": 12, "with_roi": 8}
+    assert metrics["trained_on"] == {"cases": 12, "with_roi": 8, "only_outlined": 0}
     assert metrics["judged_on"] == "validation"
     assert [progress.epoch for progress in seen] == [1, 2]
     assert json.loads(json.dumps(trained.history, allow_nan=False))[-1]["epoch"] == 2
@@ -164,6 +172,81 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
     first, again, other = weights(0, noise=1), weights(0, noise=2), weights(1, noise=1)
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not all(torch.equal(first[name], other[name]) for name in first)
+
+
+# --- images that have an outline and no finding ---
+
+
+def test_the_roi_head_learns_from_outlines_without_a_finding():
+    task = make_task(max_epochs=8, min_steps=12, learning_rate=3e-3, guidance=0.0)
+    named = [replace(case, roi=None) for case in make_cases(12) if case.finding != NONE]
+    taught = run(task, named, [], outlined=only_outlined(30))
+    assert taught.metrics["trained_on"] == {"cases": 8, "with_roi": 0, "only_outlined": 20}
+    assert int(taught.network.rois_seen) == 20
+    fresh = [case for case in make_cases(30, seed=9) if case.roi is not None]
+
+    def meets(network):
+        said = predict(network, torch.stack([case.tensor for case in fresh]), task)
+        grid = network.feature_grid
+        rois = [area_average(case.roi[None], grid)[0].numpy() for case in fresh]
+        return [None if one.proposed is None else soft_dice(one.proposed, r) for one, r in zip(said, rois, strict=True)]
+
+    assert np.mean(meets(taught.network)) > 0.4
+    assert set(meets(run(task, named, []).network)) == {None}, "nobody taught it"
+
+
+def test_steps_and_what_they_see_of_the_findings_are_the_same_with_outlines_beside_them(monkeypatch):
+    seen = {}
+
+    def told(kept):
+        def objective(weight, output, target, settings, progress=None):
+            kept.append((target.findings.tolist(), target.rois[: len(target.findings)].clone(), len(target.rois)))
+            return losses.objective(weight, output, target, settings, progress)
+
+        return objective
+
+    task = make_task(max_epochs=2, min_steps=5, batch_size=6, flip=True)
+    for name, outlined in (("with", only_outlined(12)), ("without", [])):
+        monkeypatch.setattr(training, "objective", told(seen.setdefault(name, [])))
+        run(task, make_cases(12), [], outlined=outlined)
+    assert len(seen["with"]) == len(seen["without"]) == 10
+    for ours, theirs in zip(seen["with"], seen["without"], strict=True):
+        assert ours[0] == theirs[0]
+        assert torch.equal(ours[1], theirs[1])
+        assert (ours[2], theirs[2]) == (6 + 4, 6)
+
+
+def test_each_is_seen_as_often_as_the_others_and_they_are_never_the_greater_part_of_a_batch():
+    assert [outlined_per_step(outlined, 40, 8) for outlined in (0, 1, 5, 20, 40, 2000)] == [0, 1, 1, 4, 8, 8]
+
+
+def test_without_any_or_without_an_roi_head_the_weights_are_the_very_same():
+    for roi, outlined in ((1.0, []), (0.0, only_outlined(9))):
+        task = make_task(max_epochs=2, min_steps=4, roi=roi, seed=7)
+        plain = run(task, make_cases(9), make_cases(6, seed=1))
+        other = run(task, make_cases(9), make_cases(6, seed=1), outlined=outlined)
+        weights = plain.network.state_dict()
+        assert all(torch.equal(value, weights[name]) for name, value in other.network.state_dict().items())
+        assert other.metrics["trained_on"] == plain.metrics["trained_on"]
+    task = make_task(max_epochs=2, min_steps=4, seed=7)
+    head, taught = (
+        run(task, make_cases(9), [], outlined=outlined).network.roi_head.weight for outlined in ([], only_outlined(9))
+    )
+    assert not torch.equal(head, taught)
+
+
+def test_prototypes_are_made_of_images_with_a_finding_alone():
+    task = make_task(max_epochs=1, min_steps=4, batch_size=6, head="prototype")
+    cases = make_cases(12)
+    network = run(task, cases, [], outlined=only_outlined(9)).network
+    embeddings = np.stack([r.embedding for r in predict(network, torch.stack([c.tensor for c in cases]), task)])
+    means = np.stack([embeddings[[c.finding == name for c in cases]].mean(0) for name in task.finding_names])
+    distances = np.square(embeddings[0] - means).sum(1)
+    (prediction,) = predict(network, cases[0].tensor[None], task)
+    assert prediction.logits - prediction.logits[0] == pytest.approx(distances[0] - distances, abs=1e-3)
+
+
+# --- chance, and where it stops ---
 
 
 def test_training_leaves_the_global_random_state_alone():

@@ -164,6 +164,24 @@ def test_who_is_named_an_outliner_is_given_what_an_outline_would_tell_most_of_an
         assert server.post("/activelearning/xal", {"client_id": "ada"}).json()["xal"]["asked_for"] == "finding"
 
 
+def test_the_next_training_learns_from_regions_that_stand_and_the_version_says_of_how_many(
+    tmp_path: Path, open_trained: Callable[..., Room]
+):
+    room = open_trained(tmp_path)
+    with room.server as server:
+        regions = [put_region(room, waiting(room, but=number), "technologist") for number in range(3)]
+        assert all(reply.ok for reply in regions)
+        withdrawn = regions[0].json()["xal"]["annotation"]
+        assert server.post(f"/xal/api/annotations/{withdrawn}/withdraw", {"client_id": "technologist"}).ok
+        settled = server.status()["settled"]
+        first = server.get("/xal/api/versions/1").json()["metrics"]["trained_on"]
+        version = server.train(max_epochs=1)
+        assert (first["only_outlined"], version["metrics"]["trained_on"]["only_outlined"]) == (0, 2)
+        assert version["labels"] == first["cases"], "they are no labels"
+        assert server.status()["settled"] == settled
+        assert item_of(room, waiting(room, but=1), "other")["status"] == "waiting"
+
+
 def queue_says(room: Room, image: str, client_id: str) -> tuple:
     row = item_of(room, image, client_id)
     return row["may_see"], row["roi_source"], row["roi_origin"]

@@ -7,6 +7,7 @@ from store_helpers import files, know, prediction, submit
 
 from xal.errors import NotFound
 from xal.store.rows import OutlineRow, Rule
+from xal.task import REGION
 
 
 def outline(image: str, origin: str = "1.2.3#0", fingerprint: str | None = None) -> OutlineRow:
@@ -47,6 +48,27 @@ def test_an_outline_says_nothing_of_the_finding_and_leaves_the_image_in_the_pool
     scored.outlines.put("series", "1", [outline("a")])
     row = scored.images.get("a")
     assert (row.finding, row.labelled, row.status) == (None, False, "waiting")
+
+
+def test_what_is_outlined_is_listed_as_that_until_somebody_names_a_finding(scored):
+    def listed():
+        return [row.id for row in scored.annotations.only_outlined()]
+
+    assert listed() == []
+    scored.outlines.put("series", "1", [outline("b")])
+    region = submit(scored, "a", reader="technologist", finding=REGION)
+    assert listed() == ["a", "b"]
+    assert scored.annotations.outlined_by(region.created_at) == {"a"}
+    assert scored.annotations.outlined_by(region.created_at - 1) == set()
+    scored.images.exclude("b", "ann", "blurred")
+    named = submit(scored, "a")
+    assert listed() == []
+    scored.annotations.withdraw(named.id, by="ann")
+    assert listed() == ["a"]
+    scored.annotations.withdraw(region.id, by="technologist")
+    scored.images.include("b", "ann")
+    assert listed() == ["b"]
+    assert scored.annotations.outlined_by(region.created_at) == {"a"}, "a model may have learnt it"
 
 
 def test_an_outline_on_other_pixels_does_not_count(scored):

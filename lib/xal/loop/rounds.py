@@ -1,4 +1,7 @@
-"""One round of training: settled annotations in, a judged and perhaps published model version out."""
+"""One round of training: settled annotations in, a judged and perhaps published model version out.
+
+Outlines of images that wait for a finding are learnt from, too, by the head that proposes ROIs.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,16 +21,18 @@ from xal.model.calibration import fit_temperature
 from xal.model.gate import Verdict, draw_validation, gate, lacks_validation, training_images
 from xal.model.judging import Case, Evaluation, evaluate
 from xal.model.network import save
-from xal.model.training import Progress, Trained, train
+from xal.model.training import Outlined, Progress, Trained, train
 from xal.pool.obtaining import Never, Patience, Ready, obtain
 from xal.pool.project import Model, Project
-from xal.pool.rois import drawn_roi, found_roi
+from xal.pool.rois import drawn_roi, found_roi, known_roi
 from xal.pool.weights import digest, version_folders
 from xal.pool.workspace import ORPHANS
 from xal.store.rows import ImageRow, SettledImage, VersionRow
-from xal.task import TrainingSettings
+from xal.task import REGION, TrainingSettings
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 FEWEST_PER_FINDING = 2
 MOST_MISSING = 0.1
@@ -58,11 +63,17 @@ def train_round(
     allowed = set(training_images((case.image_id for case in cases), _groups(settled), validation_ids))
     learning = [case for case in cases if case.image_id in allowed]
     judging = [case for case in cases if case.image_id in set(validation_ids)]
-    logger.info("training on %d images, judging on %d", len(learning), len(judging))
+    outlined = _outlined(project, validation_ids) if settings.roi > 0 else []
+    logger.info(
+        "training on %d images, and on the outlines of %d more; judging on %d",
+        len(learning),
+        len(outlined),
+        len(judging),
+    )
 
     base = _base(project, validation_version) if settings.start == "warm" else None
     network = base.network if base else None
-    trained = train(project.task, learning, judging, settings, project.device, on_epoch, stop, network)
+    trained = train(project.task, learning, judging, settings, project.device, on_epoch, stop, network, outlined)
     current, broken = _current(project)  # now, not before: a reviewer may have brought another one back meanwhile
     missing: dict[str, list[Any]] = {"not_given": not_given} if not_given else {}
     damaged = [row.id for row in project.store.annotations.damaged() if row.active]
@@ -179,10 +190,21 @@ def _validation(project: Project, settled: Sequence[SettledImage]) -> tuple[int,
 
 
 def _seen(project: Project, settled: Sequence[SettledImage]) -> list[str]:
-    """What the model in use may have been trained on: whatever was annotated before it was made."""
+    """What the model in use may have been trained on: whatever was annotated or outlined before it was made.
+
+    Nobody knows when an archive's outlines were first learnt, so any may have been.
+    """
     current = project.store.versions.current()
-    made = current.created_at if current else 0.0
-    return [image.image.id for image in settled if any(row.created_at <= made for row in image.annotations)]
+    if current is None:
+        return []
+    outlined = project.store.annotations.outlined_by(current.created_at)
+    return [
+        image.image.id
+        for image in settled
+        if image.image.id in outlined
+        or any(row.created_at <= current.created_at for row in image.annotations)
+        or project.store.outlines.of(image.image.id)
+    ]
 
 
 def _groups(settled: Sequence[SettledImage]) -> dict[str, str]:
@@ -190,27 +212,46 @@ def _groups(settled: Sequence[SettledImage]) -> dict[str, str]:
 
 
 def _cases(project: Project, settled: Sequence[SettledImage]) -> tuple[list[Case], list[str]]:
-    """What can be learnt from, and the few images that the archive cannot give although it answers.
+    """What can be learnt from of the settled images, and those that are not given."""
+    return _given(project, [(image.image, partial(_case, project, image)) for image in settled])
+
+
+def _outlined(project: Project, validation: Sequence[str]) -> list[Outlined]:
+    """What can be learnt from of the images that have an outline and no finding.
+
+    None is of a group that judges: the backbone, which the ROI head shares with the findings, would have seen it.
+    What the archive does not give is told to the log alone: readers who are blind may see what is kept of a version.
+    """
+    rows = project.store.annotations.only_outlined()
+    judging = project.store.listing.image_rows(validation)  # whether they are settled today or not
+    groups = {row.id: row.group for row in (*rows, *judging.values())}
+    allowed = set(training_images((row.id for row in rows), groups, validation))
+    found, _ = _given(project, [(row, partial(_only_outlined, project)) for row in rows if row.id in allowed])
+    return [one for one in found if one is not None]
+
+
+def _given(project: Project, wanted: Sequence[tuple[ImageRow, Callable[[ImageRow], T]]]) -> tuple[list[T], list[str]]:
+    """What is made of each image, and the few images that the archive cannot give although it answers.
 
     Unavailable if it does not, or cannot give many: a model of what happened to be at hand would be a worse one, and
     nobody would know.
     """
-    cases: list[Case] = []
+    made: list[T] = []
     not_given: list[str] = []
     patience = Patience(project.source, after=1)
-    for image in settled:
-        answer = obtain(project, image.image, partial(_case, project, image), patience)
+    for row, work in wanted:
+        answer = obtain(project, row, work, patience)
         if isinstance(answer, Ready):
-            cases.append(answer.value)
+            made.append(answer.value)
         elif isinstance(answer, Never) or not isinstance(answer.error, Unavailable):
-            logger.warning("image %s is left out: %s", image.image.id, answer.error)
+            logger.warning("image %s is left out: %s", row.id, answer.error)
         else:
-            not_given.append(image.image.id)
-            too_many = len(not_given) > max(1, MOST_MISSING * len(settled))
+            not_given.append(row.id)
+            too_many = len(not_given) > max(1, MOST_MISSING * len(wanted))
             if patience.over or too_many or answer.ends_whole:
                 raise answer.error
-            logger.warning("image %s is left out of this training: %s", image.image.id, answer.error)
-    return cases, not_given
+            logger.warning("image %s is left out of this training: %s", row.id, answer.error)
+    return made, not_given
 
 
 def _case(project: Project, image: SettledImage, row: ImageRow) -> Case:
@@ -219,7 +260,18 @@ def _case(project: Project, image: SettledImage, row: ImageRow) -> Case:
     return Case(row.id, tensor, image.finding, roi)
 
 
+def _only_outlined(project: Project, row: ImageRow) -> Outlined | None:
+    """None where no outline is left: it was of other pixels, or its label file is damaged."""
+    tensor = project.prepared(row).tensor  # first: only the pixels tell whether what was outlined still counts
+    roi = known_roi(project, row.id)
+    return None if roi is None or not roi.any() else Outlined(row.id, tensor, roi)
+
+
 def _roi(project: Project, image: SettledImage) -> Float32Array | None:
-    """What those who say what is settled outlined; where none of them did, what an archive had."""
+    """What those who say what is settled outlined; else what was outlined without a finding, here or elsewhere."""
     drawn = drawn_roi(project, [row for row in image.annotations if row.finding == image.finding])
-    return drawn if drawn is not None else found_roi(project, image.image.id)
+    if drawn is not None:
+        return drawn
+    counting = project.store.annotations.drawn_roi(image.image.id)
+    region = drawn_roi(project, [row for row in counting if row.finding == REGION])
+    return region if region is not None else found_roi(project, image.image.id)

@@ -25,7 +25,10 @@ _SOFTNESS = 4.0
 
 
 class Target(NamedTuple):
-    """What is known of a batch: findings (B,), ROIs (B, *size), and whose ROI is known (B,), be it an empty one."""
+    """What is known of a batch of B images, and of R more behind them that have an outline and no finding.
+
+    Findings (B,), ROIs (B + R, *size), and whose ROI is known (B + R,), be it an empty one.
+    """
 
     findings: Tensor
     rois: Tensor
@@ -94,10 +97,18 @@ def guidance_share(settings: TrainingSettings, progress: float) -> float:
     return {"constant": 1.0, "rise": 1 - falling, "fall": falling}[settings.guidance_schedule]
 
 
-def roi_loss(roi_logits: Tensor, rois: Tensor) -> Tensor:
-    """Cross entropy with the coverage of each cell, and 1 − soft Dice where there is an ROI."""
-    loss = functional.binary_cross_entropy_with_logits(roi_logits, rois)
+def roi_loss(roi_logits: Tensor, rois: Tensor, empty: Tensor | None = None) -> Tensor:
+    """Cross entropy with the coverage of each cell, and 1 − soft Dice where there is an ROI.
+
+    In the cross entropy, images with an empty ROI count together with the weight `empty`, and those with an ROI with
+    the rest; without it every image counts alike.
+    """
     outlined = rois.flatten(1).sum(1) > 0
+    if empty is None or outlined.all() or not outlined.any():
+        loss = functional.binary_cross_entropy_with_logits(roi_logits, rois)
+    else:
+        cells = functional.binary_cross_entropy_with_logits(roi_logits, rois, reduction="none").flatten(1).mean(1)
+        loss = empty * cells[~outlined].mean() + (1 - empty) * cells[outlined].mean()
     if not outlined.any():
         return loss
     return loss + (1 - _dice(roi_logits.sigmoid()[outlined], rois[outlined])).mean()
@@ -121,8 +132,9 @@ def episode(output: Output, findings: Tensor) -> tuple[Output, Tensor]:
     """A batch judged by its own prototypes, each image by those of the others; and the weight of that head.
 
     Without e itself the mean of its n fellows is n/(n − 1) as far from e. An image without fellows is at its prototype.
+    Images behind those of the findings have none, and get no logits.
     """
-    embeddings, count = output.features.flatten(2).mean(2), output.logits.shape[1]
+    embeddings, count = output.features[: len(findings)].flatten(2).mean(2), output.logits.shape[1]
     weight, bias = prototype_head(embeddings, findings, count)
     prototypes, _ = _prototypes(embeddings, findings, count)
     own = functional.one_hot(findings, count).to(embeddings.dtype)
@@ -138,21 +150,32 @@ def objective(
 ) -> Tensor:
     """The loss of one batch at `progress` of a training; without it, to compare epochs, unsmoothed and with all of λ.
 
-    `weight` is that of the head that gave the logits. Only images with a non-empty ROI are guided.
+    `weight` is that of the head that gave the logits. Only images with a non-empty ROI are guided. Images without a
+    finding enter the loss of the ROI head, whose weight stays as it is, and no other. There, images with an ROI and
+    images without one then count as often as they are among those with a finding.
     """
     smoothing = 0.0 if progress is None else settings.label_smoothing
-    loss = functional.cross_entropy(output.logits, target.findings, label_smoothing=smoothing)
+    named = len(target.findings)
+    loss = functional.cross_entropy(output.logits[:named], target.findings, label_smoothing=smoothing)
     rois = area_average(target.rois, output.features.shape[2:])
-    guided = target.known & (rois.flatten(1).sum(1) > 0)
+    guided = target.known[:named] & (rois[:named].flatten(1).sum(1) > 0)
     if settings.guidance > 0 and guided.any():
         findings, kind = target.findings[guided], settings.guidance_kind
-        guidance = guidance_loss(output.features[guided], weight, findings, rois[guided], kind)
+        guidance = guidance_loss(output.features[:named][guided], weight, findings, rois[:named][guided], kind)
         share = 1.0 if progress is None else guidance_share(settings, progress)
         # Images without an outline keep their say: guidance counts by the share of the batch that has one.
         loss = loss + settings.guidance * share * guidance * guided.float().mean()
     if settings.roi > 0 and target.known.any():
-        loss = loss + settings.roi * roi_loss(output.roi_logits[target.known], rois[target.known])
+        # Images without a finding all have an ROI: they must not teach that there is one in every image.
+        empty = _share_empty(target, rois) if len(rois) > named else None
+        loss = loss + settings.roi * roi_loss(output.roi_logits[target.known], rois[target.known], empty)
     return loss
+
+
+def _share_empty(target: Target, rois: Tensor) -> Tensor:
+    """The share of the images with a finding of which it is known that they have no ROI."""
+    named = len(target.findings)
+    return (target.known[:named] & (rois[:named].flatten(1).sum(1) == 0)).float().mean()
 
 
 def _prototypes(embeddings: Tensor, findings: Tensor, count: int) -> tuple[Tensor, Tensor]:

@@ -4,6 +4,9 @@ What keeps few labels steady: findings drawn equally often, enough steps per epo
 weights (an exponential moving average is what is judged and kept), and early stopping on the validation loss. A
 schedule that runs to its end keeps its end: the loss of some twenty validation images is too noisy to choose among
 epochs, and the small steps at the end were worth more on other images than the epoch that these few liked best.
+
+Images with an outline and no finding are added to the batches of the others, for the ROI head alone. So they change
+neither how many steps there are, nor which images with a finding a step sees and how these are turned.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ from xal.model.network import Network, pick_device
 from xal.rounding import largest
 from xal.task import Task, TrainingSettings
 
-__all__ = ["Case", "Evaluation", "Progress", "Trained", "evaluate", "train"]
+__all__ = ["Case", "Evaluation", "Outlined", "Progress", "Trained", "evaluate", "train"]
 
 _WARM_UP = 0.05
 """Share of the schedule in which the learning rate rises."""
@@ -37,6 +40,19 @@ _MEMORY = 0.98
 _PROGRESS = 0.05
 """The validation loss has to fall by this part within `patience` epochs; smaller gains are kept but prolong nothing."""
 _EVALUATION_BATCH = 64
+_OUTLINED = 1
+"""What keeps the chance of images without a finding apart from that of the others."""
+
+
+@dataclass(frozen=True)
+class Outlined:
+    """An image on which somebody outlined something without naming a finding, ready for the network."""
+
+    image_id: str
+    tensor: torch.Tensor
+    """(C, *size), float32."""
+    roi: torch.Tensor | npt.NDArray[np.float32]
+    """Coverage on the network's grid (*size), float32."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +86,12 @@ def train(
     on_epoch: Callable[[Progress], None] = lambda progress: None,
     stop: Callable[[], bool] = lambda: False,
     start_from: Network | None = None,
+    outlined: Sequence[Outlined] = (),
 ) -> Trained:
     """Train from scratch (or from `start_from`) until the validation loss no longer falls, or `stop()` says so.
 
-    Without settings as the task says, without a device on the fastest there is.
+    Without settings as the task says, without a device on the fastest there is. From what is only `outlined` the ROI
+    head learns, if it learns at all.
 
     Without validation images the schedule runs to its end, and the metrics say that they are of the training images.
     """
@@ -83,7 +101,7 @@ def train(
         raise BadInput("training needs annotated images of at least two findings")
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(settings.seed)
-        run = _Run(task, cases, validation, settings, device, start_from)
+        run = _Run(task, cases, validation, settings, device, start_from, outlined if settings.roi > 0 else ())
         for images in balanced_epochs(labels, run.steps * settings.batch_size, settings.seed):
             if run.finished or not run.epoch(images, stop):
                 break
@@ -101,6 +119,15 @@ def balanced_epochs(labels: npt.NDArray[np.int64], size: int, seed: int) -> Iter
         yield rng.permutation([next(queues[order[i % len(queues)]]) for i in range(size)])
 
 
+def outlined_per_step(outlined: int, cases: int, batch_size: int) -> int:
+    """How many images without a finding are added to a batch: each of them is then seen about as often as the others.
+
+    Never more than there are others in the batch: an ROI may be known of a whole pool, and a step must not take more
+    than twice as long for it.
+    """
+    return min(batch_size, math.ceil(batch_size * outlined / cases))
+
+
 class _Run:
     """One training in progress."""
 
@@ -112,15 +139,18 @@ class _Run:
         settings: TrainingSettings,
         device: torch.device,
         start_from: Network | None,
+        outlined: Sequence[Outlined] = (),
     ) -> None:
         self.task, self.cases, self.validation = task, cases, validation
+        self.outlined = outlined
         self.settings, self.device = settings, device
         self.steps = max(settings.min_steps, math.ceil(len(cases) / settings.batch_size))
         self.network = Network(task)
         if start_from is not None:
             self.network.load_state_dict(start_from.state_dict())
         self.network.temperature.fill_(1.0)
-        self.network.rois_seen.fill_(sum(_is_outlined(case) for case in cases) if settings.roi > 0 else 0)
+        self.with_roi = sum(_is_outlined(case) for case in cases) if settings.roi > 0 else 0
+        self.network.rois_seen.fill_(self.with_roi + len(outlined))
         self.network.to(device)
         self.averaged = copy.deepcopy(self.network).eval()
         self.means, self.currents = _floats(self.averaged), _floats(self.network)
@@ -130,6 +160,10 @@ class _Run:
         self.progress: list[Progress] = []
         self.stopped = False
         self.generator = torch.Generator().manual_seed(settings.seed)
+        rng = np.random.default_rng([settings.seed, _OUTLINED])
+        self.others = _endless(np.arange(len(outlined)), rng)
+        self.added = outlined_per_step(len(outlined), len(cases), settings.batch_size)
+        self.generator_of_others = torch.Generator().manual_seed(int(rng.integers(2**63)))
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
@@ -186,15 +220,20 @@ class _Run:
             "best_epoch": self.best_epoch,
             "stopped": self.stopped,
             "seconds": time.monotonic() - self.started,
-            "trained_on": {"cases": len(self.cases), "with_roi": int(self.averaged.rois_seen)},
+            "trained_on": {
+                "cases": len(self.cases),
+                "with_roi": self.with_roi,
+                "only_outlined": len(self.outlined),
+            },
         }
         return Trained(self.averaged, metrics, [asdict(progress) for progress in self.progress])
 
     def _step(self, batch: list[Case]) -> torch.Tensor:
         images, target = self._stack(batch)
-        if self.settings.augment:
-            images, rois = augment(images, target.rois, self.generator, flip=self.settings.flip)
-            target = target._replace(rois=rois)
+        images, rois = self._varied(images, target.rois, self.generator)
+        target = target._replace(rois=rois)
+        if self.added:
+            images, target = self._with_outlined(images, target)
         progress = min(1.0, self.step_count / max(1, self.settings.max_epochs * self.steps - 1))
         output, weight = self.network(images), self.network.finding_head.weight
         if self.settings.head == "prototype":
@@ -207,6 +246,21 @@ class _Run:
         self.schedule.step()
         self._average()
         return loss.detach()
+
+    def _varied(
+        self, images: torch.Tensor, rois: torch.Tensor, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        return augment(images, rois, generator, flip=self.settings.flip) if self.settings.augment else (images, rois)
+
+    def _with_outlined(self, images: torch.Tensor, target: Target) -> tuple[torch.Tensor, Target]:
+        """A batch with the next few images that have no finding behind the others."""
+        few = [self.outlined[next(self.others)] for _ in range(self.added)]
+        tensors = torch.stack([one.tensor for one in few]).to(self.device)
+        drawn = torch.stack([torch.as_tensor(one.roi) for one in few]).to(self.device)
+        more, rois = self._varied(tensors, drawn, self.generator_of_others)
+        known = torch.ones(len(few), dtype=torch.bool, device=self.device)
+        together = Target(target.findings, torch.cat([target.rois, rois]), torch.cat([target.known, known]))
+        return torch.cat([images, more]), together
 
     def _average(self) -> None:
         """Move the averaged weights and batch statistics towards the current ones, faster at the start."""

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, func, or_, select, true
 
 from xal.errors import Conflict
 from xal.store.pool import Values, image_row
-from xal.store.rows import AnnotationRow, Blind, NewAnnotation, SettledImage
+from xal.store.rows import AnnotationRow, Blind, ImageRow, NewAnnotation, SettledImage
 from xal.store.schema import annotation_table, given, images, leases
 from xal.store.settling import IS_REGION, same_pixels
 from xal.store.standing import Standing, annotation_row
@@ -342,6 +342,22 @@ class Annotations(Standing):
             )
             for row in rows
         ]
+
+    def only_outlined(self) -> list[ImageRow]:
+        """Images that have an ROI to be scored by, and of which nobody has named a finding; ordered by id.
+
+        As `settled`: their file is there and readable, and they are not excluded.
+        """
+        usable = (images.c.state == "ok") & images.c.excluded.is_(None)
+        which = images.c.labelled.is_(False) & images.c.roi_key.is_not(None) & usable
+        query = select(images).where(self._db.mine(images), which).order_by(images.c.id)
+        return [image_row(row) for row in self._db.read(lambda c: c.execute(query).mappings().all())]
+
+    def outlined_by(self, at: float) -> set[str]:
+        """Images on which readers had outlined something without naming a finding; withdrawn ones count."""
+        early = IS_REGION & (annotation_table.c.created_at <= at)
+        query = select(annotation_table.c.image).where(self._db.mine(annotation_table), early).distinct()
+        return set(self._db.read(lambda c: c.execute(query).scalars().all()))
 
     def drawn_roi(self, image: str) -> list[AnnotationRow]:
         """The active annotations of an image whose ROIs count, on the pixels it has now.

@@ -38,6 +38,8 @@ class Arm(Settings):
     """Which share: any, or the images that the model before them had most misaligned (of the start set any)."""
     outlined_before: float = Field(0.0, ge=0, le=1)
     """The share of the pool's lesions that were outlined before anything is chosen: their true ROI counts as drawn."""
+    regions_train: bool = False
+    """Whether training learns from these, too, as the server does: from an image without a label the ROI head alone."""
     seeds: int | None = Field(None, ge=1)
     """Seeds 0, 1, …; the simulation's number unless said."""
     everything: bool = False
@@ -56,6 +58,8 @@ class Arm(Settings):
             raise ValueError(
                 f"outlined_before is about true ROIs beside those that stand in, and roi: {self.roi} has none"
             )
+        if self.regions_train and not self.outlined_before:
+            raise ValueError("regions_train is about the ROIs of outlined_before, and there are none")
         return self
 
     @field_validator("task")

@@ -43,7 +43,8 @@ def _task(task: Task) -> dict[str, Any]:
 def _later(plan: Simulation, arm: Arm) -> dict[str, Any]:
     """What the first rows did not know, where it is used."""
     shortcut = {} if plan.shortcut is None else {"shortcut": plan.shortcut.model_dump(mode="json")}
-    return {**shortcut, **({"outlined_before": arm.outlined_before} if arm.outlined_before else {})}
+    before = {"outlined_before": arm.outlined_before} if arm.outlined_before else {}
+    return {**shortcut, **before, **({"regions_train": True} if arm.regions_train else {})}
 
 
 def _outlines(arm: Arm) -> list[float | str]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from xal.arrays import Float64Array, IntArray
 from xal.experiments.run.predictions import PoolPredictions
 from xal.experiments.run.prepared import Prepared
-from xal.experiments.run.rows import Attention, OfPattern, Pool, Reliability
+from xal.experiments.run.rows import Attention, OfPattern, Pool, Proposed, Reliability
 from xal.experiments.run.shortcut import contradicting
 from xal.method.attention import area_average, energy_in_roi, pointing_game, soft_dice, upsample
 from xal.model.calibration import reliability
@@ -83,6 +83,25 @@ def of_pool(pool: PoolPredictions, task: Task, left: IntArray, data: Prepared) -
         surely_wrong=float(wrong[sure].mean()) if len(sure) else None,
         uncertainty_finds=roc_area(pool.uncertainty, wrong),
         contradicting=float(contradicting(data, left).mean()) if data.patterns is not None and len(left) else None,
+    )
+
+
+def of_proposed(test: PoolPredictions, task: Task, positions: IntArray, data: Prepared) -> Proposed | None:
+    """What the ROIs that the network proposes are worth on the test set; None while it proposes none."""
+    known = ~np.isnan(test.roi_dice)
+    if not known.any():
+        return None
+    named = np.array([task.index(prediction.finding) for prediction in test.predictions], np.int64)
+    wrong = (named != data.findings[positions])[known]
+    stands_in = "proposed" in task.acquisition.stand_in
+    scores, oracle = test.scores(task.acquisition.alpha)[known], test.oracle_scores(task.acquisition.alpha)[known]
+    in_nothing = test.roi_confidence[test.areas == 0] > 0
+    return Proposed(
+        dice=float(test.roi_dice[known].mean()),
+        score=correlation(scores, oracle) if stands_in else None,
+        finds=roc_area(scores, wrong) if stands_in else None,
+        oracle_finds=roc_area(oracle, wrong),
+        where_nothing_is=float(in_nothing.mean()) if len(in_nothing) else None,
     )
 
 

@@ -28,6 +28,7 @@ from xal.experiments.run.patterns import Patterns
 from xal.imaging.geometry import prepare, roi_to_grid
 from xal.imaging.images import read_image
 from xal.model.judging import Case
+from xal.model.training import Outlined
 from xal.sources.folder import FolderSource
 from xal.task import Task
 
@@ -67,6 +68,10 @@ class Prepared:
         """Some of the images, each read when it is asked for; with the ROIs of those in `drawn`, or with all."""
         return _Cases(self, positions, None if drawn is None else frozenset(drawn.tolist()))
 
+    def outlined(self, positions: IntArray) -> Sequence[Outlined]:
+        """Some of the images with their ROIs alone, each read when it is asked for."""
+        return _Outlined(self, positions)
+
     @cached_property
     def areas(self) -> npt.NDArray[np.float64]:
         """(n,): the share of the image that is ROI."""
@@ -90,6 +95,25 @@ class _Cases(Sequence[Case]):
         position = int(self._positions[index])
         case = self._prepared.case(position)
         return case if self._drawn is None or position in self._drawn else replace(case, roi=None)
+
+
+class _Outlined(Sequence[Outlined]):
+    def __init__(self, prepared: Prepared, positions: IntArray) -> None:
+        self._prepared, self._positions = prepared, positions
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    @overload
+    def __getitem__(self, index: int) -> Outlined: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Outlined]: ...
+    def __getitem__(self, index: int | slice) -> Outlined | Sequence[Outlined]:
+        if isinstance(index, slice):
+            return _Outlined(self._prepared, self._positions[index])
+        case = self._prepared.case(int(self._positions[index]))
+        assert case.roi is not None
+        return Outlined(case.image_id, case.tensor, case.roi)
 
 
 def list_set(studies: Path, task: Task) -> list[Known]:

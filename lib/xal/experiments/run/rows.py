@@ -92,6 +92,21 @@ class OfPattern(_Row):
     """The share of what was labelled before this training whose pattern is another finding's."""
 
 
+class Proposed(_Row):
+    """What the ROIs that the network proposes are worth on the test set; but for the last on images that have one."""
+
+    dice: float
+    """Mean soft Dice of the proposed ROI and the true one."""
+    score: float | None = None
+    """Spearman's correlation of the scores by proposed ROIs and those by true ones; None where none may stand in."""
+    finds: float | None = None
+    """How well the score by proposed ROIs finds wrongly named images: area under the ROC curve, 0.5 by chance."""
+    oracle_finds: float | None = None
+    """The same of the score by true ROIs."""
+    where_nothing_is: float | None = None
+    """The share of the images without an ROI in which one is proposed."""
+
+
 class Seconds(_Row):
     """What a round took."""
 
@@ -122,6 +137,9 @@ class Round(_Row):
     attention: Attention | None = None
     reliability: Reliability | None = None
     pool: Pool | None = None
+    proposed: Proposed | None = None
+    only_outlined: int | None = None
+    """How many images without a label the ROI head learnt from; None: none were to be learnt from."""
     shortcut: OfPattern | None = None
     seconds: Seconds = Seconds()
     epochs: int = 0

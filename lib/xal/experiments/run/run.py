@@ -36,6 +36,8 @@ from xal.task import Task
 STARTS = ".starts"
 """Networks trained on start sets, which all arms of a seed share."""
 
+_NONE: IntArray = np.empty(0, np.int64)
+
 _OUTLINES = 1
 """Which ROIs are drawn is left to a chance of its own, so that arms choose their images by the same one."""
 _OUTLINED_BEFORE = 20260215
@@ -151,7 +153,8 @@ class _Run:
     def _train(self, number: int, labelled: IntArray, drawn: IntArray) -> tuple[Network, int]:
         """A network trained from scratch on these images. What arms share at the start is trained once."""
         settings = self.task.training.model_copy(update={"seed": 1000 * self.job.seed + number})
-        shared = self._start_file(labelled, drawn) if number == 0 else None
+        drawn, regions = self._known_rois(labelled, drawn)
+        shared = self._start_file(labelled, drawn, regions) if number == 0 else None
         if shared is not None and shared.exists():
             return load(shared, self.task, self.device), settings.max_epochs
         trained = train(
@@ -162,16 +165,25 @@ class _Run:
             self.device,
             lambda now: self.report(number, 0.85 * now.epoch / now.total_epochs, "training"),
             lambda: False,
+            outlined=self.data.outlined(regions),
         )
         if shared is not None and not shared.exists():
             save(shared, trained.network, self.task, {})
         network = trained.network if shared is None else load(shared, self.task, self.device)
         return network, int(trained.metrics["epochs"])
 
-    def _start_file(self, labelled: IntArray, drawn: IntArray) -> Path:
+    def _known_rois(self, labelled: IntArray, drawn: IntArray) -> tuple[IntArray, IntArray]:
+        """Whose ROI training has: of the labelled images, and of others; what is known before belongs to the arm."""
+        if not self.arm.regions_train:
+            return drawn, _NONE
+        before = self.known_before
+        return np.union1d(drawn, np.intersect1d(before, labelled)), np.setdiff1d(before, labelled)
+
+    def _start_file(self, labelled: IntArray, drawn: IntArray, regions: IntArray) -> Path:
         """Named after all that decides the weights."""
         decides = self.task.model_dump(mode="json", include={"findings", "image", "network", "training"})
         images = [labelled.tolist(), drawn.tolist(), self.split.validation.tolist()]
+        images += [regions.tolist()] if len(regions) else []
         made_by = [self.job.commit, torch.__version__, self.job.device]
         content = json.dumps([self.data.digest, decides, images, made_by], sort_keys=True)
         return self.job.folder / STARTS / f"{self.job.seed}-{hashlib.sha256(content.encode()).hexdigest()[:16]}.pt"
@@ -213,8 +225,10 @@ class _Run:
         left: IntArray,
     ) -> Round:
         evaluation = evaluate(network, self.task, self.test, self.device)
+        test = predict_pool(network, self.data, self.split.test, "proposed", self.task, self.job.seed, self.device)
         learnt_from = self.task.training.guidance > 0 or self.task.training.roi > 0
-        outlines = int((self.data.areas[drawn] > 0).sum()) if learnt_from else 0
+        known, regions = self._known_rois(labelled, drawn)
+        outlines = int((self.data.areas[known] > 0).sum()) if learnt_from else 0
         return Round(
             round=number,
             labels=len(labelled),
@@ -227,6 +241,8 @@ class _Run:
             **measures.of_test(evaluation),
             attention=measures.attention(evaluation, network, self.test, self.task),
             pool=measures.of_pool(pool, self.task, left, self.data),
+            proposed=measures.of_proposed(test, self.task, self.split.test, self.data),
+            only_outlined=len(regions) if self.arm.regions_train else None,
             shortcut=measures.of_pattern(evaluation, self.split.test, batch.picked, self.data),
         )
 
