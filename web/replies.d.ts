@@ -37,6 +37,7 @@ declare namespace Reply {
     finding: string | null;
     id: number;
     image: string;
+    origin: "slicer" | "page" | "rest" | "archive" | "file" | null;
     reader: string;
     region: boolean;
     revision: number;
@@ -263,6 +264,7 @@ declare namespace Reply {
   interface QueuePoint {
     id: string;
     misalignment: number | null;
+    roi_origin: ("slicer" | "page" | "rest" | "archive" | "file")[] | null;
     roi_source: "drawn" | "proposed" | "none" | null;
     score: number;
     uncertainty: number;

@@ -261,7 +261,8 @@ class AcquisitionSettings(Settings):
     """Of `misalignment: dice`: soft; binary: of the attention above `threshold`; relative: in shares of the best
     possible one."""
     stand_in: Annotated[tuple[Literal["proposed"], ...], BeforeValidator(_listed)] = ()
-    """Whose ROI stands in where no person drew one: none, or [proposed], which is the network's own."""
+    """Whose ROI stands in where no person drew one: none, or [proposed], which is the network's own. With
+    `misalignment: evidence` drawn and proposed ROIs were nearly on one scale; with Dice drawn ones rise."""
     stand_in_by: Annotated[Compared, BeforeValidator(_as_dice)] | None = None
     """How the attention is compared with an ROI that stands in; as `misalignment` says unless it is set."""
     threshold: Share = 0.5

@@ -84,14 +84,15 @@ def test_only_pairs_count(tmp_path: Path):
     write_rows(tmp_path, {"uniform": Made()}, [0, 1, 2])
     write_rows(tmp_path, {"xal": Made(gain=0.01)}, [1, 2, 3])
     sentences = summary(gathered(tmp_path, 4))
-    assert sentences[0] == "xal − uniform: +1.0 points [+1.0, +1.0], 2 seeds: higher."
+    assert sentences[0].startswith("Of the 4 seeds that the config asks for, the headline arms have 3.")
+    assert sentences[1] == "xal − uniform: +1.0 points [+1.0, +1.0], 2 seeds: higher."
 
 
 def test_arms_without_a_common_seed_are_not_compared(tmp_path: Path):
     write_rows(tmp_path, {"uniform": Made()}, [0])
     write_rows(tmp_path, {"xal": Made(gain=0.01)}, [1])
     sentences = summary(gathered(tmp_path, 2))
-    assert sentences[0] == "xal − uniform: no seed was run to the end with both, so nothing can be said."
+    assert sentences[1] == "xal − uniform: no seed was run to the end with both, so nothing can be said."
     assert "xal and uniform share no seed, so labels to the target cannot be counted." in sentences
 
 

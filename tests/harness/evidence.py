@@ -9,7 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
-from xal.experiments.run.rows import Attention, End, Header, Pool, Reliability, Round, Seconds, append, run_file
+from xal.experiments.run.rows import (
+    Attention,
+    End,
+    Header,
+    OfPattern,
+    Pool,
+    Reliability,
+    Round,
+    Seconds,
+    append,
+    run_file,
+)
 
 LABELS = tuple(range(60, 601, 60))
 BASELINES = {
@@ -34,6 +45,8 @@ class Made:
     """Whether it has scores, misalignment and ROIs."""
     outlined: float = 1.0
     """The share of the labels that has an ROI."""
+    chosen: float | None = None
+    """With a shortcut: the share of contradicting images in every batch after the start set."""
 
 
 PLAIN = Made()
@@ -66,6 +79,7 @@ def round_row(
     scores: bool = True,
     start: Sequence[int] = (12, 7, 30),
     outlined: float = 1.0,
+    chosen: float | None = None,
 ) -> Round:
     labels = LABELS[number] if labels is None else labels
     done = number / max(1, len(LABELS) - 1)
@@ -101,7 +115,13 @@ def round_row(
             roi_dice=0.3 + 0.3 * done if scores else None,
             roi_confidence=0.5 if scores else None,
             by_area=deciles if scores else (),
+            surely_wrong=0.1 - 0.1 * done,
+            uncertainty_finds=0.75 + 0.1 * done,
+            contradicting=None if chosen is None else 0.05 - 0.01 * done,
         ),
+        shortcut=None
+        if chosen is None
+        else OfPattern(contradicted=balanced_accuracy - 0.2, agreeing=0.99, chosen=0.075 if number == 0 else chosen),
         seconds=Seconds(train=9.0 + number, read=1.1, select=0.2 if scores else 0.0, evaluate=0.5),
         epochs=36,
     )
@@ -115,7 +135,8 @@ def write_run(
     path = run_file(folder, arm, seed)
     append(path, header(arm, seed))
     for number, (count, value) in enumerate(zip(labels, accuracies, strict=True)):
-        append(path, round_row(number, value, count, made.energy, made.scores, (seed, 7, 30), made.outlined))
+        start = (seed, 7, 30)
+        append(path, round_row(number, value, count, made.energy, made.scores, start, made.outlined, made.chosen))
     append(path, End(seconds=120.0))
     return path
 

@@ -10,7 +10,7 @@ from harness.pools import write_label
 
 from xal.errors import BadInput
 from xal.exchange.rebuild import rebuild
-from xal.loop.origins import ORIGINS, origin_of, roi_origin, roi_origins, said_origin
+from xal.loop.origins import ORIGINS, origin_of, roi_origin, roi_origins, said_origin, score_origins
 from xal.loop.submission import Submission, parse_submission, submit
 from xal.store.rows import OutlineRow
 from xal.task import ATTENTION_BANDS
@@ -94,6 +94,16 @@ def test_the_rois_of_a_score_tell_where_each_of_them_was_drawn(local: Local):
     assert roi_origins(local.project, keys) == {both: ["slicer", "page"], archive: ["archive"]}
     assert roi_origin(local.project, "drawn", keys[archive]) == ["archive"]
     assert roi_origin(local.project, "proposed", None) is None
+
+
+def test_of_many_images_only_those_with_a_drawn_roi_in_their_score_have_origins(local: Local):
+    drawn, proposed = local.ids[:2]
+    for image in (drawn, proposed):
+        outlined(local, image, "ada", origin="slicer")
+    local.model_read(drawn, roi_source="drawn", roi_key=local.project.store.images.roi_key(drawn))
+    local.model_read(proposed)
+    rows = [local.project.store.images.get(image) for image in local.ids]
+    assert score_origins(local.project, rows) == {drawn: ["slicer"]}
 
 
 def test_the_story_keeps_where_the_outline_before_was_drawn(local: Local):

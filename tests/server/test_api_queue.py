@@ -181,7 +181,7 @@ def test_points_are_the_scored_images_that_wait(listed: Room):
     waiting = items(listed, "chief")
     said = listed.server.get("/xal/api/queue/points", client_id="chief").json()
     assert (said["total"], said["shown"], len(said["points"])) == (12, 12, 12)
-    points = {item["id"]: {name: item[name] for name in ("id", "score", *PARTS)} for item in waiting}
+    points = {item["id"]: {name: item[name] for name in ("id", "score", *PARTS, "roi_origin")} for item in waiting}
     assert {point["id"]: point for point in said["points"]} == points
     for item in waiting:
         if item["predicted"] == "nothing":

@@ -146,6 +146,10 @@ def test_only_its_reader_and_reviewers_withdraw_an_annotation(reviewed: Room):
     assert reviewed.server.get("/xal/api/annotations", image=DOUBTED).json()["items"] == [own]
     draw(reviewed, LENT, "disc", reader="dr_b")
     (lent,) = reviewed.server.get("/xal/api/annotations", image=LENT).json()["items"]
+    (told,) = reviewed.server.get("/xal/api/annotations", image=LENT, client_id="dr_c").json()["items"]
+    assert (lent["origin"], told["origin"], told["finding"]) == ("rest", None, None), (
+        "who reads it blind is told neither"
+    )
     taken_back = reviewed.server.post(f"/xal/api/annotations/{lent['id']}/withdraw", {"client_id": "dr_b"}).json()
     assert (taken_back["withdrawn_by"], taken_back["finding"]) == ("dr_b", "disc")
 

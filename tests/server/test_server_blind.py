@@ -13,7 +13,7 @@ from harness.room import Room
 from harness.slicer_like import SlicerLike
 
 TELLTALE = re.compile(
-    r'"(probabilities|probability|predicted|energy|energy_in_roi|overlap|proposed|roi_confidence|roi_origin|story)"\s*:\s*(?!null)'
+    r'"(probabilities|probability|predicted|energy|energy_in_roi|overlap|proposed|roi_confidence|origin|roi_origin|story)"\s*:\s*(?!null)'
 )
 
 FILES = ("/attention.nii.gz", "/region.nii.gz")

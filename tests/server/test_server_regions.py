@@ -187,6 +187,29 @@ def queue_says(room: Room, image: str, client_id: str) -> tuple:
     return row["may_see"], row["roi_source"], row["roi_origin"]
 
 
+def point_says(room: Room, image: str, client_id: str) -> tuple | None:
+    """Of the image among the points of the queue; None where it is withheld."""
+    points = room.server.get("/xal/api/queue/points", client_id=client_id).json()["points"]
+    return next(((one["roi_source"], one["roi_origin"]) for one in points if one["id"] == image), None)
+
+
+def next_sample_says(room: Room, image: str, client_id: str) -> tuple:
+    """When the reader is given the image, which goes back after that."""
+    for _ in room.pictures:
+        sample = room.server.post("/activelearning/xal", {"client_id": client_id}).json()
+        if sample["id"] == image:
+            break
+    assert sample["id"] == image
+    assert room.server.post(f"/xal/api/images/{image}/release", {"client_id": client_id}).ok
+    return sample["xal"]["roi_source"], sample["xal"]["roi_origin"]
+
+
+def origins_listed(room: Room, image: str, client_id: str) -> dict:
+    """By reader, in the list of annotations."""
+    rows = room.server.get("/xal/api/annotations", image=image, client_id=client_id).json()["items"]
+    return {row["reader"]: row["origin"] for row in rows}
+
+
 def test_who_may_see_it_is_told_where_an_outline_was_drawn(tmp_path: Path, open_trained: Callable[..., Room]):
     room = open_trained(tmp_path, reviewers="chief")
     with room.server as server:
@@ -205,6 +228,14 @@ def test_who_may_see_it_is_told_where_an_outline_was_drawn(tmp_path: Path, open_
             ("dr_slicer", "slicer"),
             ("dr_page", "page"),
         ]
+        assert point_says(room, image, "chief") == ("drawn", ["slicer", "page"])
+        assert next_sample_says(room, image, "chief") == ("drawn", ["slicer", "page"])
+        for blind in ("dr_slicer", "other"):
+            assert point_says(room, image, blind) in (None, ("none", None))
+        assert next_sample_says(room, image, "other") == (None, None)
+        assert origins_listed(room, image, "chief") == {"dr_slicer": "slicer", "dr_page": "page"}
+        assert origins_listed(room, image, "dr_page").get("dr_page") == "page", "one's own"
+        assert origins_listed(room, image, "other") == {}
         untouched = waiting(room, but=3)
         assert queue_says(room, untouched, "chief")[2] is None
         refused = put_region(room, untouched, "dr_page", origin="a telegram")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 from xal.errors import BadInput
 from xal.pool.project import Project
-from xal.store.rows import AnnotationRow
+from xal.store.listing import Point
+from xal.store.rows import AnnotationRow, ImageRow
 from xal.store.settling import annotations_in, is_of_archive
 from xal.task import ATTENTION_BANDS
 
@@ -53,6 +54,13 @@ def roi_origins(project: Project, roi_keys: Mapping[str, str | None]) -> dict[st
             known.add("archive")
         found[image] = [origin for origin in ORIGINS if origin in known]
     return found
+
+
+def score_origins(project: Project, images: Iterable[ImageRow | Point]) -> dict[str, list[Origin]]:
+    """The same of those of the images whose score has a drawn ROI, as the model has read them."""
+    drawn = [image.id for image in images if image.roi_source == "drawn"]
+    said = project.store.listing.predictions(drawn)
+    return roi_origins(project, {image: prediction.roi_key for image, prediction in said.items()})
 
 
 def roi_origin(project: Project, roi_source: str | None, roi_key: str | None) -> list[Origin] | None:

@@ -11,8 +11,9 @@ from monailabel.interfaces.tasks.strategy import Strategy
 
 from xal.errors import Conflict, Unavailable
 from xal.imaging.images import suffix_of
-from xal.loop.blind import score_alone, scores_only
+from xal.loop.blind import may_see, score_alone, scores_only
 from xal.loop.next_batch import is_lined_up
+from xal.loop.origins import score_origins
 from xal.loop.outlining import wants_outline
 from xal.loop.reader import Reader, reader_of
 from xal.loop.rules import behind, method, rule
@@ -115,6 +116,7 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
         asks_outline = self._asks_outline(reader)
         outline_wanted = asks_outline or wants_outline(self._project, row, order)
         row = score_alone(self._project, row) if scores_only(self._project, reader, [row.id]) else row
+        origins = score_origins(self._project, [row]) if may_see(self._project, reader, row.id) else {}
         called = row.id if outline_wanted else f"{row.id}{FINDING_ALONE}"
         single_slices = self._project.task.image.dimensions == 2
         reply: dict[str, Any] = {
@@ -127,6 +129,7 @@ class NextSample(Strategy):  # type: ignore[misc]  # monailabel has no types
                 "uncertainty": row.uncertainty,
                 "misalignment": row.misalignment,
                 "roi_source": row.roi_source,
+                "roi_origin": origins.get(row.id),
                 "alpha": self._project.alpha(),
                 "model_version": row.version,
                 "lease_until": offer.lease_until,

@@ -17,7 +17,11 @@ from xal.experiments.report.figure_parts import (
 )
 from xal.experiments.report.numbers import points, signed
 from xal.experiments.report.results import Arm, Axis, Results, shared_seeds
+from xal.experiments.report.shortcut import CONTRADICTED
 from xal.experiments.report.style import ACCENT, INK, LINE, NEUTRAL, OTHERS, SOFT, name_ends, new_figure, plain
+
+_TICKS = 0.25
+"""Room for the numbers of an axis, in inches."""
 
 
 def budget_curves(results: Results, colours: Colours) -> Figure | None:
@@ -30,24 +34,41 @@ def cost_curves(results: Results, colours: Colours) -> Figure | None:
     return _budget(results, colours, "cost") if results.cost_differs else None
 
 
-def _budget(results: Results, colours: Colours, axis: Axis) -> Figure | None:
-    arms = [arm for arm in results.headline if arm.rounds > 1]
-    if not arms:
+def shortcut_curves(results: Results, colours: Colours) -> Figure | None:
+    """The same of accuracy where the pattern misleads; None where there is no shortcut."""
+    title = "Accuracy where the pattern contradicts the finding"
+    return _budget(results, colours, "labels", CONTRADICTED, title)
+
+
+def _budget(
+    results: Results,
+    colours: Colours,
+    axis: Axis,
+    quantity: str = "balanced_accuracy",
+    title: str = "Balanced accuracy",
+) -> Figure | None:
+    """Arms and rounds without the quantity are left out; nothing is drawn where the baseline has none."""
+    arms = [arm for arm in results.headline if arm.rounds > 1 and arm.series(quantity).notna().all(axis=None)]
+    if results.base not in arms:
         return None
-    figure = new_figure(12, 5)
+    width, margin = 12.0, 0.05
+    figure = new_figure(width, 5)
     left, right = figure.subplots(1, 2, width_ratios=[1.15, 1])
-    figure.subplots_adjust(left=0.05, right=0.86, top=0.9, bottom=0.125, wspace=0.45)
+    beside = max(1.6, 0.65 + 0.085 * max(len(arm.name) for arm in arms))
+    figure.subplots_adjust(left=margin, right=1 - beside / width, top=0.9, bottom=0.125)
+    between = beside + _TICKS
+    figure.subplots_adjust(wspace=2 * between / (width * (1 - margin) - beside - between))
     ends = []
     for arm in baseline_first(results, arms):
-        x, values = arm.mean(axis).to_numpy(), arm.series("balanced_accuracy").to_numpy()
+        x, values = arm.mean(axis).to_numpy(), arm.series(quantity).to_numpy()
         mean_line(left, x, values, colours[arm.name], bold=arm is not results.base)
         end = float(values[:, -1].mean())
         ends.append((f"{arm.name} {end:.1%}", float(x[-1]), end, colours[arm.name], arm is not results.base))
     ceiling = results.ceiling
-    if ceiling is not None:
-        level_line(left, ceiling.end("balanced_accuracy"), f"{ceiling.name}", "left")
+    if ceiling is not None and ceiling.mean(quantity).notna().all():
+        level_line(left, ceiling.end(quantity), f"{ceiling.name}", "left")
     in_percent(left.yaxis)
-    left.set_title("Balanced accuracy")
+    left.set_title(title)
     dress(left, axis)
     name_ends(left, ends)
 
@@ -56,7 +77,7 @@ def _budget(results: Results, colours: Colours, axis: Axis) -> Figure | None:
     for arm in arms:
         if arm is results.base:
             continue
-        x, differences = _differences(results, arm, axis)
+        x, differences = _differences(results, arm, axis, quantity)
         if len(differences):
             mean_line(right, x, 100 * differences, colours[arm.name], bold=True)
             end = 100 * float(differences[:, -1].mean())
@@ -96,7 +117,7 @@ def price_curves(results: Results, colours: Colours) -> Figure | None:
     return figure
 
 
-def _differences(results: Results, arm: Arm, axis: Axis) -> tuple[FloatArray, FloatArray]:
+def _differences(results: Results, arm: Arm, axis: Axis, quantity: str) -> tuple[FloatArray, FloatArray]:
     """(points,) and (seeds, points): arm − baseline at the same labels or cost."""
     low, high = results.span([arm, results.base], axis)
     own = results.base.mean("labels").to_numpy()
@@ -104,7 +125,7 @@ def _differences(results: Results, arm: Arm, axis: Axis) -> tuple[FloatArray, Fl
     seeds = shared_seeds(arm, results.base) if low < high else []
     heights = [
         np.array([np.interp(grid, x.loc[seed], y.loc[seed]) for seed in seeds])
-        for x, y in ((one.series(axis), one.series("balanced_accuracy")) for one in (arm, results.base))
+        for x, y in ((one.series(axis), one.series(quantity)) for one in (arm, results.base))
     ]
     return grid, heights[0] - heights[1]
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from xal.experiments.report.curves import budget_curves, cost_curves, exploratory_curves, gains, price_curves
+from xal.experiments.report.curves import (
+    budget_curves,
+    cost_curves,
+    exploratory_curves,
+    gains,
+    price_curves,
+    shortcut_curves,
+)
 from xal.experiments.report.figure_parts import Drawing
 from xal.experiments.report.measures import attention_curves, proposed_rois, reliability, score_by_area, seconds
 from xal.experiments.report.results import Results
@@ -27,6 +34,7 @@ FIGURES: Mapping[str, Drawing] = {
     "curves-cost": cost_curves,
     "price": price_curves,
     "gains": gains,
+    "shortcut": shortcut_curves,
     "exploratory": exploratory_curves,
     "attention": attention_curves,
     "area": score_by_area,

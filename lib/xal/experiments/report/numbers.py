@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from xal.experiments.report.statistics import Difference, Interval
 
@@ -59,3 +60,9 @@ def p_value(p: float) -> str:
 def number(value: float, digits: int) -> str:
     """With so many digits; a dash where there is none."""
     return "–" if not math.isfinite(value) else f"{value:.{digits}f}"
+
+
+def span(numbers: Sequence[int]) -> str:
+    """From the lowest to the highest; one number where they are all the same."""
+    low, high = min(numbers), max(numbers)
+    return f"{low}" if low == high else f"{low} to {high}"

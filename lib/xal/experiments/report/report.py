@@ -19,6 +19,7 @@ from xal.experiments.report.gather import gather, plan_arms
 from xal.experiments.report.page import render
 from xal.experiments.report.results import Results
 from xal.experiments.report.sentences import lead, summary
+from xal.experiments.report.shortcut import shortcut_sentences, shortcut_tables
 from xal.experiments.report.style import STYLE, save
 from xal.experiments.report.tables import (
     area_tables,
@@ -110,6 +111,7 @@ def compose(results: Results) -> dict[str, object]:
     tables = {
         "runs": runs_table(results),
         "areas": area_tables(results),
+        "shortcut": shortcut_tables(results),
         "reach": reach_table(results, "labels"),
         "cost": cost_table(results),
         "reach_by_cost": reach_table(results, "cost"),
@@ -125,7 +127,7 @@ def compose(results: Results) -> dict[str, object]:
     return {
         "results": results,
         "lead": lead(results),
-        "summary": summary(results),
+        "summary": [*summary(results), *shortcut_sentences(results)],
         "tables": tables,
         "fewest_shaded": FEWEST_SHADED,
     }

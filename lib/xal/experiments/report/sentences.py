@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from xal.experiments.report.numbers import estimate, p_value, percent, points, share_of, signed
+from xal.experiments.report.numbers import estimate, p_value, percent, points, share_of, signed, span
 from xal.experiments.report.results import Arm, Results, shared_seeds
 from xal.experiments.report.statistics import Difference, Kept, Reach
 
@@ -23,7 +23,8 @@ def lead(results: Results) -> str:
 def summary(results: Results) -> list[str]:
     """The sentences that decide, computed."""
     rivals = [arm for arm in results.headline if arm is not results.base and arm.rounds > 1]
-    said = [difference_sentence(arm.name, results.baseline, results.gain(arm)) for arm in rivals]
+    said = seeds_sentences(results)
+    said += [difference_sentence(arm.name, results.baseline, results.gain(arm)) for arm in rivals]
     said += [
         difference_sentence(
             arm.name, f"{chance.name} (by chance, with the same batch rule)", results.gain(arm, over=chance)
@@ -53,6 +54,19 @@ def summary(results: Results) -> list[str]:
     elif not rivals:
         said.append(f"Only {results.baseline} has complete runs: nothing can be compared.")
     return said
+
+
+def seeds_sentences(results: Results) -> list[str]:
+    """That headline arms have fewer complete seeds than were planned; nothing where they have all."""
+    plans = [plan for plan in results.plans if plan.role == "headline"]
+    wanted = [len(plan.seeds) for plan in plans]
+    done = [len(results.arms[plan.name].runs) if plan.name in results.arms else 0 for plan in plans]
+    if done == wanted:
+        return []
+    return [
+        f"Of the {span(wanted)} seeds that the config asks for, the headline arms have {span(done)}. Until all are "
+        "there, all that follows is provisional."
+    ]
 
 
 def difference_sentence(first: str, second: str, difference: Difference | None) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import pandas as pd
 
-from xal.experiments.report.numbers import estimate, levels, number, p_value, points, share_of, signed
+from xal.experiments.report.numbers import estimate, levels, number, p_value, points, share_of, signed, span
 from xal.experiments.report.page import Table
 from xal.experiments.report.results import Arm, Axis, Results, ignorant_maps
 from xal.experiments.report.sentences import verdict
@@ -35,9 +34,9 @@ _SETS = {
 
 def runs_table(results: Results) -> Table:
     """What the arms are, and how many of their runs are complete."""
-    images = [run.header.images for run in results.base.runs]
+    images = [run.header.images for run in results.base.runs]  # seeds differ a little: whole groups are divided
     counted = ", ".join(
-        f"{_span([i[name] for i in images])} {text}" for name, text in _SETS.items() if name in images[0]
+        f"{span([i[name] for i in images])} {text}" for name, text in _SETS.items() if name in images[0]
     )
     rows = [
         [
@@ -53,12 +52,6 @@ def runs_table(results: Results) -> Table:
     ]
     head = ["arm", "role", "chooses by", "ROIs of the pool", "guided training", "ROIs drawn", "complete seeds"]
     return Table(head, rows, f"Images: {counted}.", words=6)
-
-
-def _span(numbers: Sequence[int]) -> str:
-    """Seeds differ a little, because whole groups are divided."""
-    low, high = min(numbers), max(numbers)
-    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def area_tables(results: Results) -> list[Table]:

@@ -11,6 +11,7 @@ from xal.loop.auto_train import kept_conf, labels_left
 from xal.loop.blind import may_see, may_see_all, told_as
 from xal.loop.decisions import set_alpha, set_method
 from xal.loop.next_batch import is_lined_up
+from xal.loop.origins import Origin, origin_of
 from xal.loop.rescoring import withdraw as withdrawn
 from xal.loop.rules import method
 from xal.pool.project import Project
@@ -114,6 +115,8 @@ class Annotation(AnnotationReply):
 
     roi_volume_mm3: float | None
     source: Source
+    origin: Origin | None
+    """Where it comes from; null for who reads the image blind."""
     withdrawn_at: float | None
     withdrawn_by: str | None
 
@@ -298,6 +301,7 @@ def _annotation(row: AnnotationRow, seen: bool) -> Annotation:
         **dict(annotation_reply(row, seen=seen)),
         roi_volume_mm3=row.roi_volume if seen else None,
         source=row.source,
+        origin=origin_of(row) if seen else None,
         withdrawn_at=row.withdrawn_at,
         withdrawn_by=row.withdrawn_by,
     )

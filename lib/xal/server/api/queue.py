@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query
 
 from xal.errors import BadInput
 from xal.loop.blind import may_see_all, names_finding, score_alone, scores_only, untouched_score
-from xal.loop.origins import Origin, roi_origins
+from xal.loop.origins import Origin, roi_origins, score_origins
 from xal.loop.reader import Reader
 from xal.pool.project import Project
 from xal.server.api.common import (
@@ -74,6 +74,8 @@ class QueuePoint(Reply):
     misalignment: float | None
     score: float
     roi_source: RoiSource | None
+    roi_origin: list[Origin] | None
+    """Where the ROI was drawn, each origin once; null where it was not drawn, or where the asker reads blind."""
 
 
 class Points(Reply):
@@ -126,6 +128,7 @@ def add_routes(router: APIRouter, project: Project) -> None:
             untold -= outlined
             found = [_untouched(project, point) if point.id in outlined else point for point in found]
         untold |= {point.id for point in found if point.id in blind and names_finding(project.task, point.misalignment)}
+        origins = score_origins(project, [point for point in found if point.id not in blind])
         shown = [
             QueuePoint(
                 id=point.id,
@@ -133,6 +136,7 @@ def add_routes(router: APIRouter, project: Project) -> None:
                 misalignment=rounded(point.misalignment),
                 score=rounded(point.score),
                 roi_source=point.roi_source,
+                roi_origin=origins.get(point.id),
             )
             for point in found
             if point.id not in untold

@@ -2,6 +2,7 @@
 
 import { chartOptions, Plot } from "./charts.js";
 import { fill, h, note, share } from "./dom.js";
+import { comingFrom } from "./origins.js";
 import { readPath } from "./rows.js";
 import { sure } from "./sure.js";
 
@@ -202,7 +203,9 @@ function heightOf({ uncertainty, misalignment, score }, alpha) {
 }
 
 /** @param {Reply.QueuePoint} point */
-const inWords = (point) => `${point.id}: score ${share(point.score)}, uncertainty ${share(point.uncertainty)}, misalignment ${share(point.misalignment)}`;
+const inWords = (point) =>
+  `${point.id}: score ${share(point.score)}, uncertainty ${share(point.uncertainty)}, misalignment ${share(point.misalignment)}` +
+  (point.roi_origin?.length ? `, ROI ${comingFrom(point.roi_origin)}` : "");
 
 /**
  * Lines along which α · uncertainty + (1 − α) · misalignment is the same.
