@@ -374,7 +374,7 @@ def test_what_an_earlier_program_kept_too_little_of_is_read_again(local: Local):
 def test_a_comparison_that_fails_takes_nothing_back(local: Local, monkeypatch: pytest.MonkeyPatch):
     image, store = waiting(local), local.project.store
 
-    def busy(*_: object) -> None:
+    def busy(*_: object, **__: object) -> None:
         raise StoreError("the store is busy")
 
     monkeypatch.setattr(store.predictions, "move", busy)
