@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 
 from xal.arrays import BoolArray, FloatArray
+from xal.errors import NotFound
 from xal.loop.origins import Origin, origin_of
 from xal.pool.label_files import Damaged
 from xal.pool.project import Project
 from xal.pool.rois import drawn_mask, found_mask
 from xal.store.rows import AnnotationRow, OutlineRow
 from xal.store.settling import same_pixels
+from xal.store.shown import Serving
 from xal.task import REGION
 
 SHOWN = "shown"
@@ -75,9 +77,23 @@ def mask_of(project: Project, shown: Shown) -> tuple[BoolArray, FloatArray] | No
     return np.logical_or.reduce([mask for mask, _ in masks]), masks[0][1]
 
 
-def noted(shown: Shown | None) -> dict[str, Any]:
-    """What is kept of it with the annotation that came after it."""
-    return {} if shown is None else {SHOWN: [asdict(drawer) for drawer in shown.drawers]}
+def note(project: Project, reader: str, image: str, shown: Shown) -> None:
+    """Keep that this reader is sent it; before it is: what stands at hand-in may be something else."""
+    found = tuple(row.origin for row in shown.found)
+    project.store.shown.note(image, reader, Serving(tuple(row.id for row in shown.annotations), found))
+
+
+def noted(project: Project, reader: str, image: str) -> dict[str, Any]:
+    """What is kept of it with the annotation that came after it, in the order in which it was sent."""
+    drawers: dict[Drawer, None] = {}
+    for serving in project.store.shown.of(image, reader):
+        if serving.found:
+            drawers[Drawer(None, "archive")] = None
+        for number in serving.annotations:
+            with suppress(NotFound):
+                row = project.store.annotations.get(number)
+                drawers[Drawer(row.reader, origin_of(row))] = None
+    return {SHOWN: [asdict(drawer) for drawer in drawers]} if drawers else {}
 
 
 def shown_before(annotation: AnnotationRow) -> list[Drawer]:

@@ -25,7 +25,7 @@ from xal.imaging.label_map import Decoded, decode_label
 from xal.loop.origins import ORIGIN, Origin, roi_origin, said_origin
 from xal.loop.rescoring import rescore
 from xal.loop.sentences import sentence
-from xal.loop.shown import SHOWN, in_words, noted, shown_before, shown_region
+from xal.loop.shown import SHOWN, in_words, noted, shown_before
 from xal.method.acquisition import roi_confidence
 from xal.method.attention import energy_in_roi, overlap
 from xal.method.story import Story
@@ -150,10 +150,10 @@ def _make_whole(project: Project, row: AnnotationRow, content: bytes) -> None:
 
 
 def _shown(project: Project, submission: Submission) -> dict[str, Any]:
-    """What the reader was shown of others: what stands now, since the image was leased to this reader."""
+    """What the reader was sent of others' outlines until now, whether that stands still or not."""
     if submission.source == "import":
         return {}
-    return noted(shown_region(project, submission.reader, submission.image))
+    return noted(project, submission.reader, submission.image)
 
 
 def _digest(file: Path, finding: str) -> str:
