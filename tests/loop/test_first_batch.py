@@ -17,6 +17,7 @@ from xal.imaging.geometry import Prepared
 from xal.loop import first_batch
 from xal.loop.first_batch import is_due, look
 from xal.loop.scoring import score_pool
+from xal.server import watch
 from xal.server.watch import Watch
 from xal.store.rows import ImageRow
 from xal.system.disk_space import Space
@@ -88,12 +89,20 @@ def test_what_is_settled_already_is_not_what_is_looked_for(local: Local):
     assert not set(chosen(local)) & set(local.ids[:3])
 
 
-def test_the_server_asks_for_it_once_and_never_for_an_archives_images(local: Local, monkeypatch: pytest.MonkeyPatch):
+def test_the_server_asks_for_it_until_it_is_done_and_never_for_an_archives_images(
+    local: Local, monkeypatch: pytest.MonkeyPatch
+):
     asked: list[bool] = []
-    watch = Watch(local.project, lambda: asked.append(True), lambda: None, 60.0)
-    watch._score()
-    watch._score()
+    watching = Watch(local.project, lambda: asked.append(True), lambda: None, 60.0)
+    watching._score()
+    watching._score()
     assert asked == [True]
+    monkeypatch.setattr(watch, "RETRY_SECONDS", -1.0)
+    watching._score()
+    assert asked == [True, True], "that was long ago, and nothing is chosen yet"
+    chosen(local)
+    watching._score()
+    assert asked == [True, True]
     monkeypatch.setattr(local.project, "source", SimpleNamespace(fetches=True))
     assert not is_due(local.project)
 
