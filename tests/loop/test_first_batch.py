@@ -15,6 +15,7 @@ from harness.local import Local
 from xal.errors import Full
 from xal.imaging.geometry import Prepared
 from xal.loop import first_batch
+from xal.loop.decisions import set_method
 from xal.loop.first_batch import is_due, look
 from xal.loop.scoring import score_pool
 from xal.server import watch
@@ -72,6 +73,17 @@ def test_a_task_may_want_chance_and_a_small_pool_is_read_whole(local: Local, tmp
     assert chosen(by_chance) == before
     assert not is_due(by_chance.project)
     assert not is_due(Local(tmp_path / "small", 6).project)
+
+
+def test_it_is_not_due_where_a_task_or_a_reviewer_chooses_by_chance(local: Local, tmp_path: Path):
+    task = local.copied(tmp_path / "task", acquisition=AcquisitionSettings(method="uniform"))
+    before = first(task)
+    assert not is_due(task.project)
+    assert chosen(task) == before
+    set_method(local.project, "uniform", by="boss")
+    assert not is_due(local.project)
+    set_method(local.project, "xal", by="boss")
+    assert is_due(local.project)
 
 
 def test_an_image_that_cannot_be_read_is_no_obstacle(local: Local):

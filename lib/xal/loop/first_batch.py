@@ -11,6 +11,7 @@ import torch
 from xal.arrays import Float64Array
 from xal.errors import Refused
 from xal.loop.next_batch import AHEAD
+from xal.loop.rules import method
 from xal.method.batches import typical
 from xal.pool.obtaining import IN_A_ROW, Patience, Ready, obtain
 from xal.pool.project import Project
@@ -27,9 +28,13 @@ _CELLS = {2: (8, 8), 3: (4, 4, 4)}
 
 
 def is_due(project: Project) -> bool:
-    """Whether the first images are still to be chosen, of a pool that has more; of an archive's none is fetched."""
+    """Whether the first images are still to be chosen, of a pool that has more; of an archive's none is fetched.
+
+    Not where the method in use is chance: whoever wants that wants it from the first image on.
+    """
     return (
         project.task.acquisition.first == "coverage"
+        and method(project) != "uniform"
         and not project.source.fetches
         and not project.store.settings.get(DONE)
         and project.store.versions.current() is None
