@@ -9,6 +9,7 @@ import pytest
 from harness.local import INFO, Local
 from harness.pools import write_label
 
+from xal.errors import BadInput
 from xal.imaging.images import write_label as write_mask
 from xal.loop.origins import Origin
 from xal.loop.shown import Drawer, mask_of, note, shown_before, shown_region
@@ -137,6 +138,48 @@ def test_all_that_was_shown_one_after_the_other_is_kept_and_nothing_twice(local:
     assert len(local.project.store.shown.of(image, "cid")) == 2
     assert local.project.store.shown.of(image, "ada") == local.project.store.shown.of(discs(local)[1], "cid") == []
     assert shown_before(local.hand_in(image, "cid").annotation) == [Drawer("ada", "rest"), Drawer("bob", "rest")]
+
+
+def test_what_was_shown_is_not_taken_as_a_region_of_ones_own_unless_it_is_changed(local: Local):
+    image, other = discs(local)[:2]
+    by_ada = outline(local, image, "ada").annotation
+    assert is_shown(local, image, "bob")
+    with pytest.raises(BadInput, match=r"exactly what ada had outlined, as you were shown it, .* clear it; else name"):
+        outline(local, image, "bob")
+    found = local.project.store.annotations.find(image, regions=True)
+    assert [row.id for row in found] == [by_ada.id], "else it would count twice"
+    local.project.store.annotations.withdraw(by_ada.id, "ada")
+    with pytest.raises(BadInput, match="exactly what ada had outlined"):
+        outline(local, image, "bob")
+    assert outline(local, image, "bob", of=other).created, "corrected"
+    assert local.hand_in(image, "cid").created
+    assert local.hand_in(image, "bob").created, "the same voxels with a finding"
+
+
+def test_what_nobody_was_shown_may_be_the_same(local: Local):
+    image = discs(local)[0]
+    outline(local, image, "ada")
+    assert outline(local, image, "bob").created
+    assert is_shown(local, image, "boss")
+    revised = Submission(image, "boss", local.folder / "region.nii.gz", REGION_INFO, revises=2)
+    assert submit(local.project, revised).created, "it takes the place of the other"
+
+
+def test_what_several_outlined_or_the_archive_has_is_known_as_it_was_sent(local: Local):
+    image, other = discs(local)[:2]
+    outline(local, image, "ada")
+    outline(local, image, "bob", of=other)
+    assert is_shown(local, image, "cid")
+    volume = local.project.volume(local.project.store.images.get(image))
+    both, _ = mask_of(local.project, shown_region(local.project, "cid", image))
+    write_mask(local.folder / "both.nii.gz", both.astype(np.uint8), volume.affine)
+    with pytest.raises(BadInput, match="exactly what ada and bob had outlined"):
+        submit(local.project, Submission(image, "cid", local.folder / "both.nii.gz", REGION_INFO))
+    there = archived(local, other)
+    assert is_shown(local, other, "cid")
+    write_mask(local.folder / "there.nii.gz", there.astype(np.uint8), volume.affine)
+    with pytest.raises(BadInput, match="exactly what the archive has"):
+        submit(local.project, Submission(other, "cid", local.folder / "there.nii.gz", REGION_INFO))
 
 
 def test_what_was_taken_over_was_shown_nothing(local: Local):

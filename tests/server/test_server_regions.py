@@ -214,6 +214,8 @@ def test_where_the_task_shows_them_others_regions_are_there_to_be_corrected(tmp_
             assert not slicer.segments["region"].any(), "nobody has outlined this one"
         np.testing.assert_array_equal(slicer.segments["region"][0], expected)
         assert not slicer.segments["attention 1"].any(), "no model has read it"
+        untouched = slicer.submit(check=False)
+        assert "exactly what ada had outlined" in untouched["detail"], "and not kept as bob's own"
         slicer.segments["region"][:] = False
         slicer.paint("disc", np.nonzero(expected[None]))
         receipt = slicer.submit()["xal"]
