@@ -33,6 +33,7 @@ from xal.exchange.spreadsheet import THOUGHT, annotations_csv, harmless
 from xal.imaging.images import read_image, read_label
 from xal.imaging.images import write_label as write_mask
 from xal.loop.reader import Reader
+from xal.loop.shown import note, shown_region
 from xal.loop.submission import Submission, submit
 from xal.pool.project import Project
 from xal.server.api import api_router
@@ -179,6 +180,7 @@ def test_provenance_says_with_what_it_was_drawn_and_what_its_reader_was_shown(tm
     label = write_label(tmp_path / "region.nii.gz", picture, ("disc",))
     region = [{"name": "region", "idx": 1}]
     submit(local.project, Submission(picture.id, "ada", label, region, origin="slicer"))
+    note(local.project, "ben", picture.id, shown_region(local.project, "ben", picture.id))
     submit(local.project, Submission(picture.id, "ben", local.folder / "region.nii.gz", INFO[:1], origin="page"))
     export_dataset(local.project, tmp_path / "set")
     (said,) = json.loads((tmp_path / "set/provenance.json").read_text())["images"][picture.id]["annotations"]

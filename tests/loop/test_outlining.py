@@ -156,11 +156,18 @@ def test_what_would_tell_a_blind_reader_something_is_left_to_chance(tmp_path: Pa
     assert len(asked(local, *others)) in (3, 4), "and the others are compared among themselves"
 
 
-def test_an_image_that_nobody_is_given_any_more_is_not_decided(tmp_path: Path):
-    local = pool(tmp_path, 4, BY_MISALIGNMENT)
-    local.hand_in(local.ids[0])
-    asked(local, local.ids[0])
-    assert local.project.store.images.get(local.ids[0]).outline_wanted is None
+def test_what_is_said_of_an_image_that_nobody_is_given_any_more_stays_once_it_is_open_again(tmp_path: Path):
+    local = pool(tmp_path, 20, BY_MISALIGNMENT)
+    chances = {image: outlining._chance(local.project, image) < 0.33 for image in local.ids}
+    ranked = sorted(local.ids, key=lambda image: not chances[image])  # a model would ask for those that chance does not
+    wanted, unwanted = ranked[0], ranked[-1]
+    annotations = [local.hand_in(image).annotation for image in (wanted, unwanted)]
+    assert asked(local, wanted, unwanted) == [wanted]
+    for annotation in annotations:
+        local.project.store.annotations.withdraw(annotation.id, "ada")
+    read_in_steps(local, ranked)
+    assert all(local.project.store.images.get(image).open for image in (wanted, unwanted))
+    assert asked(local, wanted, unwanted) == [wanted]
 
 
 @pytest.mark.parametrize("outline_setting", [BY_CHANCE, OutlineSettings()])

@@ -263,12 +263,32 @@ def test_where_the_task_shows_them_others_regions_are_there_to_be_corrected(tmp_
             assert not slicer.segments["region"].any(), "nobody has outlined this one"
         np.testing.assert_array_equal(slicer.segments["region"][0], expected)
         assert not slicer.segments["attention 1"].any(), "no model has read it"
+        untouched = slicer.submit(check=False)
+        assert "exactly what ada had outlined" in untouched["detail"], "and not kept as bob's own"
         slicer.segments["region"][:] = False
         slicer.paint("disc", np.nonzero(expected[None]))
         receipt = slicer.submit()["xal"]
         assert (receipt["finding"], receipt["shown"]) == ("disc", by_ada)
         assert receipt["message"].endswith("You were shown what ada had outlined.")
         assert "region" not in slicer.run("attention")["label_names"], "what was handed in is nothing to be corrected"
+
+
+def test_a_receipt_names_what_the_page_or_slicer_was_sent_and_not_what_stands_by_then(tmp_path: Path):
+    room = open_room(tmp_path, 6, task_extra="show_regions: true\n")
+    with room.server as server:
+        image = next(one for one in sorted(room.pictures) if room.pictures[one].finding == "disc")
+        number = put_region(room, image, "ada").json()["xal"]["annotation"]
+        by_ada = [{"reader": "ada", "origin": "rest"}]
+        assert server.get(f"/xal/api/images/{image}", client_id="viewer").json()["shown_region"] == {"drawers": by_ada}
+        assert server.get(f"/xal/api/images/{image}/region.nii.gz", client_id="drawer").ok
+        slicer = SlicerLike(server.url, "slicer")
+        while slicer.next_sample()["id"] != image:
+            pass
+        assert slicer.segments["region"].any()
+        assert server.post(f"/xal/api/annotations/{number}/withdraw", {"client_id": "ada"}).ok
+        for reader in ("viewer", "drawer", "slicer"):
+            assert room.hand_in(image, reader)["xal"]["shown"] == by_ada, reader
+        assert room.hand_in(image, "blind")["xal"]["shown"] == []
 
 
 def test_by_default_no_client_is_shown_what_others_outlined(trained_room: Room):

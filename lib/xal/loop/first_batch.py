@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ import torch
 from xal.arrays import Float64Array
 from xal.errors import Refused
 from xal.loop.next_batch import AHEAD
+from xal.loop.rules import method
 from xal.method.batches import typical
 from xal.pool.obtaining import IN_A_ROW, Patience, Ready, obtain
 from xal.pool.project import Project
@@ -26,9 +28,13 @@ _CELLS = {2: (8, 8), 3: (4, 4, 4)}
 
 
 def is_due(project: Project) -> bool:
-    """Whether the first images are still to be chosen, of a pool that has more; of an archive's none is fetched."""
+    """Whether the first images are still to be chosen, of a pool that has more; of an archive's none is fetched.
+
+    Not where the method in use is chance: whoever wants that wants it from the first image on.
+    """
     return (
         project.task.acquisition.first == "coverage"
+        and method(project) != "uniform"
         and not project.source.fetches
         and not project.store.settings.get(DONE)
         and project.store.versions.current() is None
@@ -36,26 +42,40 @@ def is_due(project: Project) -> bool:
     )
 
 
-def line_up(project: Project) -> None:
-    """Let images come next that are typical of many, and unlike what is settled already."""
+def line_up(project: Project, stop: Callable[[], bool] = lambda: False) -> None:
+    """Let images come next that are typical of many, and unlike what is settled already.
+
+    Nothing is chosen where it is stopped, or where a model is there before all are looked at: that one is to choose.
+    """
     store = project.store
-    settled = [image.image for image in store.annotations.settled()]
-    waiting, points = _looks(project, store.queue.head(SAMPLE, "uniform"))
-    _, known = _looks(project, settled[:SAMPLE])
+    settled = [image.image for image in store.annotations.settled()][:SAMPLE]
+    open_ones = store.queue.head(SAMPLE, "uniform")
+
+    def ends() -> bool:
+        project.space.check("the first images are not chosen")
+        return stop() or store.versions.current() is not None
+
+    waiting, points = _looks(project, open_ones, ends)
+    _, known = _looks(project, settled, ends)
+    if ends():
+        return
     rng = np.random.default_rng(project.task.training.seed)
     chosen = [waiting[i].id for i in typical(points, known, AHEAD, rng)]
-    if store.versions.current() is None:
-        store.predictions.line_up(chosen)
+    if store.versions.current() is not None:
+        return
+    store.predictions.line_up(chosen)
     store.settings.set(DONE, value=True, by="scoring")
     logger.info("no model is there yet: %d images that stand for many others come first", len(chosen))
 
 
-def _looks(project: Project, rows: list[ImageRow]) -> tuple[list[ImageRow], Float64Array]:
-    """Those of the images that can be had, and what each looks like."""
+def _looks(project: Project, rows: list[ImageRow], ends: Callable[[], bool]) -> tuple[list[ImageRow], Float64Array]:
+    """Those of the images that can be had, and what each looks like, unless it ends before."""
     patience = Patience(project.source, in_a_row=IN_A_ROW)
     found: list[ImageRow] = []
     looks: list[Float64Array] = []
     for row in rows:
+        if ends():
+            break
         answer = obtain(project, row, project.prepared, patience)
         if isinstance(answer, Ready):
             found.append(row)

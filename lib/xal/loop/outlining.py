@@ -2,7 +2,7 @@
 
 The answer is one for all readers of an image, and stays. By chance it is a hash. By misalignment it is decided for
 twenty images that come next, when a reader meets the first of them, and kept in the store: whatever is drawn, scored or
-trained afterwards does not change it.
+trained afterwards does not change it. An image that is asked about while it is closed is decided by chance.
 
 Readers who read blind are told it, so it must tell nothing of others' outlines, nor of the predicted finding. Images on
 which somebody has outlined something, and those whose misalignment names the predicted finding, are decided by chance
@@ -32,8 +32,6 @@ def wants_outline(project: Project, row: ImageRow, order: Order | Rule = "queue"
         return _chance(project, row.id) < share
     if row.outline_wanted is not None:
         return row.outline_wanted
-    if not row.open:  # nobody is asked for anything
-        return _chance(project, row.id) < share
     project.store.images.decide_outlines(_decisions(project, row, order))
     return bool(project.store.images.get(row.id).outline_wanted)
 
@@ -41,7 +39,7 @@ def wants_outline(project: Project, row: ImageRow, order: Order | Rule = "queue"
 def _decisions(project: Project, row: ImageRow, order: Order | Rule) -> dict[str, bool]:
     """For this image and those that are decided with it."""
     share = project.task.outline.share
-    if not _comparable(project, row):
+    if not row.open or not _comparable(project, row):  # what is not open nobody is asked for, until it is again
         return {row.id: _chance(project, row.id) < share}
     others = [
         other

@@ -64,9 +64,10 @@ def score_pool(
         project.space.check("the pool is not scored further")
         model = project.model()
         if model is None:
-            if first_batch.is_due(project):
-                first_batch.line_up(project)
-            break
+            if not first_batch.is_due(project):
+                break
+            first_batch.line_up(project, stop)
+            continue  # a model may have come meanwhile
         if model.version.version != version:  # at the start, and when another version is published meanwhile
             version, after = model.version.version, None
             compare_anew(project, version)

@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 
 from xal.arrays import BoolArray, FloatArray
+from xal.errors import NotFound, Unreadable
 from xal.loop.origins import Origin, origin_of
 from xal.pool.label_files import Damaged
 from xal.pool.project import Project
 from xal.pool.rois import drawn_mask, found_mask
 from xal.store.rows import AnnotationRow, OutlineRow
 from xal.store.settling import same_pixels
+from xal.store.shown import Serving
 from xal.task import REGION
 
 SHOWN = "shown"
@@ -75,9 +77,43 @@ def mask_of(project: Project, shown: Shown) -> tuple[BoolArray, FloatArray] | No
     return np.logical_or.reduce([mask for mask, _ in masks]), masks[0][1]
 
 
-def noted(shown: Shown | None) -> dict[str, Any]:
-    """What is kept of it with the annotation that came after it."""
-    return {} if shown is None else {SHOWN: [asdict(drawer) for drawer in shown.drawers]}
+def note(project: Project, reader: str, image: str, shown: Shown) -> None:
+    """Keep that this reader is sent it; before it is: what stands at hand-in may be something else."""
+    found = tuple(row.origin for row in shown.found)
+    project.store.shown.note(image, reader, Serving(tuple(row.id for row in shown.annotations), found))
+
+
+def noted(project: Project, reader: str, image: str) -> dict[str, Any]:
+    """What is kept of it with the annotation that came after it, in the order in which it was sent."""
+    drawers: dict[Drawer, None] = {}
+    for serving in project.store.shown.of(image, reader):
+        drawers |= dict.fromkeys(_drawers(project, serving))
+    return {SHOWN: [asdict(drawer) for drawer in drawers]} if drawers else {}
+
+
+def drawers_of(project: Project, reader: str, image: str, region: BoolArray) -> list[Drawer]:
+    """Who drew a region that is, voxel for voxel, what this reader was sent; nobody where it is anything else."""
+    for serving in project.store.shown.of(image, reader):
+        found = [row for row in project.store.outlines.of(image) if row.origin in serving.found]
+        with suppress(Unreadable, NotFound):  # what cannot be compared any more is no obstacle
+            sent = mask_of(project, Shown(_annotations(project, serving), found))
+            if sent is not None and np.array_equal(sent[0], region):
+                return _drawers(project, serving)
+    return []
+
+
+def _drawers(project: Project, serving: Serving) -> list[Drawer]:
+    archive = [Drawer(None, "archive")] if serving.found else []
+    return archive + [Drawer(row.reader, origin_of(row)) for row in _annotations(project, serving)]
+
+
+def _annotations(project: Project, serving: Serving) -> list[AnnotationRow]:
+    """As far as the store has them still: it may have been made anew."""
+    rows: list[AnnotationRow] = []
+    for number in serving.annotations:
+        with suppress(NotFound):
+            rows.append(project.store.annotations.get(number))
+    return rows
 
 
 def shown_before(annotation: AnnotationRow) -> list[Drawer]:
@@ -87,9 +123,11 @@ def shown_before(annotation: AnnotationRow) -> list[Drawer]:
 
 def in_words(drawers: Sequence[Drawer]) -> str:
     """Who drew what was shown, in a sentence for its reader; an empty text where nothing was."""
+    return f" You were shown {drawn_by(drawers)}." if drawers else ""
+
+
+def drawn_by(drawers: Sequence[Drawer]) -> str:
+    """What is shown, by who drew it."""
     names = list(dict.fromkeys(drawer.reader or "the archive" for drawer in drawers))
-    if not names:
-        return ""
     listed = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-    has = "has" if names == ["the archive"] else "had outlined"
-    return f" You were shown what {listed} {has}."
+    return f"what {listed} {'has' if names == ['the archive'] else 'had outlined'}"

@@ -25,7 +25,7 @@ from xal.imaging.label_map import Decoded, decode_label
 from xal.loop.origins import ORIGIN, Origin, roi_origin, said_origin
 from xal.loop.rescoring import rescore
 from xal.loop.sentences import sentence
-from xal.loop.shown import SHOWN, in_words, noted, shown_before, shown_region
+from xal.loop.shown import SHOWN, drawers_of, drawn_by, in_words, noted, shown_before
 from xal.method.acquisition import roi_confidence
 from xal.method.attention import energy_in_roi, overlap
 from xal.method.story import Story
@@ -111,6 +111,8 @@ def _decoded_and_stored(project: Project, submission: Submission, row: ImageRow)
     if _drawn_on_others(submission, volume, project.store.images.get(row.id).checksum):
         raise Conflict(f"the file of image {row.id!r} was replaced since this was outlined: please outline it anew")
     decoded = decode_label(submission.file, submission.label_info, volume, project.task, submission.finding)
+    if decoded.finding == REGION:
+        _refuse_untouched(project, submission, decoded)
     content = label_as_nifti(decoded.mask, volume.affine)
     new = NewAnnotation(
         image=row.id,
@@ -150,10 +152,25 @@ def _make_whole(project: Project, row: AnnotationRow, content: bytes) -> None:
 
 
 def _shown(project: Project, submission: Submission) -> dict[str, Any]:
-    """What the reader was shown of others: what stands now, since the image was leased to this reader."""
+    """What the reader was sent of others' outlines until now, whether that stands still or not."""
     if submission.source == "import":
         return {}
-    return noted(shown_region(project, submission.reader, submission.image))
+    return noted(project, submission.reader, submission.image)
+
+
+def _refuse_untouched(project: Project, submission: Submission, decoded: Decoded) -> None:
+    """What others outlined is not taken as a region of its reader's own: it would count twice in the mean of the ROIs.
+
+    Slicer has it painted already, so that who sees nothing there and paints nothing would hand it in.
+    """
+    if submission.source == "import" or submission.revises is not None:
+        return
+    drawers = drawers_of(project, submission.reader, submission.image, decoded.roi)
+    if drawers:
+        raise BadInput(
+            f"the region is exactly {drawn_by(drawers)}, as you were shown it, and is kept already. If it is wrong, "
+            "correct it; if nothing is there, clear it; else name the finding, or leave it as it is and go on"
+        )
 
 
 def _digest(file: Path, finding: str) -> str:

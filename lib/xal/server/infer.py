@@ -18,7 +18,7 @@ from xal.imaging.geometry import grid_to_image, prepare
 from xal.imaging.images import LabelArray, Volume, fingerprint, read_image, write_label
 from xal.loop.blind import BLIND, may_see
 from xal.loop.reader import Reader
-from xal.loop.shown import mask_of, shown_region
+from xal.loop.shown import mask_of, note, shown_region
 from xal.method.attention import bands, energy_in_roi, overlap
 from xal.model.network import Prediction, predict
 from xal.pool.project import Model, Project
@@ -119,7 +119,10 @@ class AttentionInfer(_XalInfer):
         if shown is None or self._project.store.annotations.handed_in(image, reader.name):
             return None
         mask = mask_of(self._project, shown)
-        return None if mask is None else mask[0]
+        if mask is None:
+            return None
+        note(self._project, reader.name, image, shown)
+        return mask[0]
 
     def _result(
         self,

@@ -83,7 +83,7 @@ class Watch:
         self._scans = Pace(scan_seconds)
         self._asked_for: tuple[int, int, tuple[float, Method] | None] | None = None
         self._asked_at = 0.0
-        self._first_asked = False
+        self._first_asked_at: float | None = None
 
     def start(self) -> None:
         """Begin; the threads end with the server, at the latest with the process."""
@@ -190,10 +190,14 @@ class Watch:
             self._ask()
 
     def _choose_first(self, ask: Callable[[], Any]) -> None:
-        """Without a model, the first images may be chosen by what they look like; once, and not beside a training."""
-        if self._first_asked or are_under_way() or not first_batch.is_due(self._project):
+        """Without a model, the first images may be chosen by what they look like; not beside a training.
+
+        It is due until it was done once: a run that failed is tried again, as one that scores.
+        """
+        lately = self._first_asked_at is not None and time.monotonic() <= self._first_asked_at + RETRY_SECONDS
+        if lately or are_under_way() or not first_batch.is_due(self._project):
             return
-        self._first_asked = True
+        self._first_asked_at = time.monotonic()
         ask()
 
     def _has_work(self, version: int) -> bool:

@@ -52,6 +52,7 @@ from xal.store.rows import (
     VersionState,
 )
 from xal.store.settings import KeptSettings
+from xal.store.shown import Servings
 from xal.store.versions import Versions
 
 __all__ = [
@@ -110,6 +111,8 @@ class Store:
         """What reviewers are shown, and what they decide."""
         self.outlines = Outlines(self.database)
         """ROIs that were found in an archive."""
+        self.shown = Servings(self.database)
+        """What readers were shown of others' outlines."""
         self.deliveries = Deliveries(self.database)
         """What is on its way to an archive."""
         self.jobs = Jobs(self.database)

@@ -140,13 +140,26 @@ OUTLINE_SHARE: Step = (
 )
 """And they know whether their readers are asked for an outline, and annotations how long they took."""
 
+SHOWN: Step = (
+    """CREATE TABLE shown (
+        pool {name} NOT NULL,
+        task {name} NOT NULL,
+        reader {name} NOT NULL,
+        image {name} NOT NULL,
+        servings TEXT NOT NULL,
+        PRIMARY KEY (pool, task, reader, image),
+        FOREIGN KEY (pool, task, image) REFERENCES images (pool, task, id)
+    )""",
+)
+"""And it is kept what readers were shown of others' outlines."""
+
 MIGRATIONS: dict[int, Step] = {
     1: PLACES,
     2: REVIEW,
     3: ARCHIVE,
     4: LABEL_FILES,
     5: EVIDENCE,
-    6: METHODS + OUTLINE_SHARE,
+    6: METHODS + OUTLINE_SHARE + SHOWN,
 }
 """Schema version n → what makes it n + 1."""
 SCHEMA_VERSION = 7

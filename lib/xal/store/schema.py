@@ -219,6 +219,14 @@ given = _table(
 )  # fmt: skip
 Index("given_by_turn", given.c.pool, given.c.task, given.c.reader, given.c.turn)
 
+shown = _table(
+    "shown", ("reader", "image"),
+    Column("reader", Name, nullable=False),
+    Column("image", Name, nullable=False),
+    Column("servings", Json, nullable=False),  # what this reader was sent of others' outlines, each once
+    _of_image(),
+)  # fmt: skip
+
 annotation_table = _table(
     "annotations", (),
     Column("image", Name, nullable=False),

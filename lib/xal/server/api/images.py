@@ -14,7 +14,7 @@ from xal.loop.blind import BLIND, may_see, score_alone
 from xal.loop.origins import ORIGINS, Origin, origin_of
 from xal.loop.outlining import wants_outline
 from xal.loop.reader import Reader
-from xal.loop.shown import Shown, mask_of, shown_region
+from xal.loop.shown import Shown, mask_of, note, shown_region
 from xal.loop.why import Explanation, explain, standing_prediction
 from xal.pool.label_check import checked_label
 from xal.pool.project import Project
@@ -193,6 +193,7 @@ def add_routes(router: APIRouter, project: Project) -> None:
         mask = None if shown is None else mask_of(project, shown)
         if shown is None or mask is None:
             raise NotFound(f"nobody else has outlined image {image!r} without a finding")
+        note(project, reader.name, image, shown)
         voxels, affine = mask
         made_of = (store.pool, row.fingerprint, shown)
         return send_made(request, made_of, lambda: nifti(voxels.astype(np.uint8), affine, FAST), GZIP, ASK_AGAIN)
@@ -263,6 +264,9 @@ def _image_view(project: Project, reader: Reader, image: str) -> ImageView:
     seen = may_see(project, reader, image)
     outline_wanted = wants_outline(project, row)
     row = row if seen else score_alone(project, row)
+    shown = shown_region(project, reader.name, image)
+    if shown is not None:
+        note(project, reader.name, image, shown)
     return ImageView(
         id=row.id,
         status=row.status,
@@ -281,7 +285,7 @@ def _image_view(project: Project, reader: Reader, image: str) -> ImageView:
         may_see=seen,
         own=annotation_reply(own, seen=True) if own else None,
         own_region=_said(region, reader, row) if region else None,
-        shown_region=_shown(shown_region(project, reader.name, image)),
+        shown_region=_shown(shown),
         checksum=row.checksum,
         fingerprint=row.fingerprint,
         shape=None if geometry is None else geometry.shape,

@@ -49,7 +49,7 @@ const POINTS_PAUSE_MS = 15000;
 const POINTS = 2000;
 
 /** By which method images are chosen: a reviewer may say another one. */
-class Choice {
+export class Choice {
   /** @param {Reply.Room} room */
   constructor(room) {
     this.list = h(
@@ -78,6 +78,8 @@ class Choice {
       if (!(error instanceof Failure)) throw error;
       toast(error.message, "bad");
       if (live.state) this.list.value = live.state.method;
+    } finally {
+      this.list.blur(); // as long as it has the focus it is being chosen from, and does not follow what others set
     }
   }
 }
