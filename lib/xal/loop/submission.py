@@ -121,7 +121,7 @@ def _decoded_and_stored(project: Project, submission: Submission, row: ImageRow)
         label_info=[dict(entry) for entry in submission.label_info or []],
         params={**submission.params, ORIGIN: submission.origin, **_shown(project, submission)},
         story=None if decoded.finding == REGION else _story(project, submission, decoded, volume),
-        digest=_digest(submission.file, decoded.finding),
+        digest=_digest(submission.file, decoded),
         submission_id=submission.submission_id,
         source=submission.source,
         fingerprint=fingerprint(volume),
@@ -156,12 +156,15 @@ def _shown(project: Project, submission: Submission) -> dict[str, Any]:
     return noted(shown_region(project, submission.reader, submission.image))
 
 
-def _digest(file: Path, finding: str) -> str:
-    """Of what was handed in, which may be large."""
+def _digest(file: Path, decoded: Decoded) -> str:
+    """Of what was handed in, which may be large; behind the dot, of what it became.
+
+    The same bytes can say the same finding by an outline or by a mark: only what its segments are called tells.
+    """
     with file.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256")
-    digest.update(finding.encode())
-    return digest.hexdigest()
+    digest.update(decoded.finding.encode())
+    return f"{digest.hexdigest()}.{hashlib.sha256(decoded.mask.tobytes()).hexdigest()}"
 
 
 def _drawn_elsewhere(project: Project, submission: Submission) -> str | None:
