@@ -45,9 +45,9 @@ FINAL = "final"
 STATED = ("finding", "submission_id", "pool", "task", "checksum", "pixels")
 """Short texts that a client may send with a label."""
 INCOMING = ".incoming"
+"""Below the folder of labels: files whose submission is not stored yet."""
 DRAFT = re.compile(r"((?P<host>[A-Za-z0-9_-]+)\.)?(?P<pid>[0-9]+)-[0-9a-f]+\.nii\.gz")
 """Of a label file that has no name yet, by the machine and the process that writes it."""
-"""Below the folder of labels: files whose submission is not stored yet."""
 
 
 @dataclass(frozen=True)
