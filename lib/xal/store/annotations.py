@@ -303,13 +303,27 @@ class Annotations(Standing):
         return [(finding, reader, count) for finding, reader, count in self._db.read(lambda c: c.execute(query).all())]
 
     def durations(self) -> tuple[list[float], list[float]]:
-        """Seconds that readings with an outline took, and those without one; withdrawn ones took them, too."""
-        columns = (annotation_table.c.seconds, annotation_table.c.roi_voxels > 0)
-        timed = annotation_table.c.seconds.is_not(None) & ~IS_REGION
-        query = select(*columns).where(self._db.mine(annotation_table), timed)
-        rows = self._db.read(lambda c: c.execute(query).all())
-        outlined = [seconds for seconds, drawn in rows if drawn]
-        return outlined, [seconds for seconds, drawn in rows if not drawn]
+        """Seconds that readings with an outline took, and those without one; withdrawn ones took them, too.
+
+        What its reader had outlined without a finding before is part of a reading. If that was not timed, the reading
+        was not, either.
+        """
+        known = annotation_table.c
+        columns = (known.image, known.reader, known.finding, known.seconds, known.roi_voxels > 0)
+        theirs = self._db.mine(annotation_table) & (known.source == "reader")
+        rows = self._db.read(lambda c: c.execute(select(*columns).where(theirs).order_by(known.id)).all())
+        before: dict[tuple[str, str], list[float | None]] = defaultdict(list)
+        outlined: list[float] = []
+        alone: list[float] = []
+        for image, reader, finding, seconds, drawn in rows:
+            if finding == REGION:
+                before[image, reader].append(seconds)
+                continue
+            regions = before.pop((image, reader), [])
+            parts = [part for part in (*regions, seconds) if part is not None]
+            if len(parts) > len(regions):
+                (outlined if drawn or regions else alone).append(sum(parts))
+        return outlined, alone
 
     def settled(self) -> list[SettledImage]:
         """Images to train on: settled finding, file there and readable, not excluded; ordered by id.
