@@ -416,6 +416,18 @@ def test_a_reader_is_not_told_what_was_made_of_images_still_to_be_read(local: Lo
         assert all(lines[image]["reader"] for image in local.ids[6:8])
 
 
+def test_a_blind_reader_is_not_told_how_long_a_reading_took_nor_with_what_it_was_made(local: Local):
+    """Three seconds or sixty, and with what it was drawn, tell whether anything was outlined."""
+    store = local.project.store
+    sample = store.queue.next_sample("ada", "uniform", 3600)
+    assert sample is not None
+    local.hand_in(sample.image.id, "ada")
+    for asker, told in ((Reader("ben"), False), (Reader("ada"), True), (None, True)):
+        lines = {line["image"]: line for line in lines_of("".join(annotations_csv(local.project, asker)))}
+        line = lines[sample.image.id]
+        assert (line["seconds"] != "", line["origin"] != "") == (told, told), asker
+
+
 # over the API
 
 

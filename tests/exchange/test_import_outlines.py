@@ -278,6 +278,22 @@ def test_transparency_is_not_painted_and_attention_is_no_outline(local: Local, d
         assert np.array_equal(outlined(local, row), mask > 0), row.image
 
 
+def test_a_mark_that_says_a_finding_is_no_outline(local: Local, drawn: Path, capsys: pytest.CaptureFixture[str]):
+    beside, alone = local.ids[:2]
+    outline = np.zeros((32, 32))
+    outline[4:6, 4:6] = 1
+    marked = outline.copy()
+    marked[20, 20] = 2
+    write_seg(drawn / f"{beside}.seg.nrrd", marked, LPS, ("region", "disc, no outline"))
+    write_seg(drawn / f"{alone}.seg.nrrd", marked == 2, LPS, ("disc, no outline",))
+    assert bring(local, drawn) == 1
+    assert f"{alone}.seg.nrrd: nothing is painted" in capsys.readouterr().out
+    rows = regions(local)
+    assert set(rows) == {beside}
+    assert rows[beside].roi_voxels == 4
+    assert np.array_equal(outlined(local, rows[beside]), outline > 0)
+
+
 def test_an_image_with_a_prediction_is_scored_by_the_outline_at_once(local: Local, drawn: Path):
     image, store = local.ids[0], local.project.store
     version = store.versions.add(path="none.pt", settings={})

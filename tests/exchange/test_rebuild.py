@@ -19,6 +19,8 @@ from xal.exchange.adopting import adopt_leftovers, orphans
 from xal.exchange.backup import restore_copy
 from xal.exchange.rebuild import rebuild
 from xal.exchange.store_copies import Rotation, copies
+from xal.loop.decisions import set_method
+from xal.loop.rules import method
 from xal.loop.submission import Submission, submit
 from xal.method.story import Story
 from xal.model.network import build, save
@@ -101,6 +103,19 @@ def test_all_annotations_are_back_from_the_label_files_alone(local: Local):
     assert contents(local) == files
     assert project.store.images.counts()["completed"] == 3
     assert project.store.images.counts()["total"] == 6
+
+
+def test_what_label_files_do_not_know_is_said(local: Local):
+    image = local.ids[4]
+    set_method(local.project, "entropy", by="boss")
+    local.project.store.images.decide_outlines({image: False})
+    closed(local.project)
+    remove_store(local)
+    said = "\n".join(rebuild(local.task, str(local.studies)).lines())
+    project = opened(local)
+    assert (method(project), project.store.images.get(image).outline_wanted) == ("xal", None)
+    assert "a method or an α that was set" in said
+    assert "of which images outlines were asked for" in said
 
 
 def test_the_pool_keeps_its_name_when_only_label_files_know_it(local: Local, tmp_path: Path):

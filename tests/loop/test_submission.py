@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from xal.imaging.images import write_label
 from xal.loop.submission import Submission, parse_submission, submit
 from xal.store import AnnotationRow, PredictionRow
 from xal.store.rows import Rule
+from xal.task import REGION, OutlineSettings
 
 
 @pytest.fixture
@@ -160,3 +162,46 @@ def test_the_story_keeps_score_and_alpha_as_they_were_then(local: Local):
     local.project.store.settings.set("alpha", 1 - alpha / 2, by="boss")
     (kept,) = local.project.store.annotations.find(local.ids[0])
     assert kept.story == story
+
+
+@pytest.fixture
+def half(tmp_path: Path) -> Local:
+    """Where a mark can say a finding without an outline."""
+    return Local(tmp_path, 3, outline=OutlineSettings(share=0.5))
+
+
+def sent(half: Local, segment: str, finding: str | None = None) -> tuple[AnnotationRow, bool]:
+    """The first picture's one file, and what its segment is called."""
+    picture = half.pictures[half.ids[0]]
+    file = write_picture(half.folder / "label.nii.gz", picture, (picture.finding,))
+    receipt = submit(half.project, Submission(picture.id, "ada", file, [{"name": segment, "idx": 1}], finding))
+    return receipt.annotation, receipt.created
+
+
+def test_a_mark_that_is_corrected_to_an_outline_is_no_resend_though_the_file_is_the_same(half: Local):
+    mark, created = sent(half, "disc, no outline")
+    assert (created, mark.finding, mark.roi_voxels) == (True, "disc", 0)
+    assert sent(half, "disc, no outline") == (mark, False)
+    outline, created = sent(half, "disc")
+    assert (created, outline.finding, outline.revision) == (True, "disc", 2)
+    assert outline.roi_voxels == half.pictures[half.ids[0]].roi.sum()
+    assert sent(half, "disc") == (outline, False)
+    back, created = sent(half, "disc, no outline")
+    assert (created, back.roi_voxels, back.revision) == (True, 0, 3), "and the other way round"
+
+
+def test_a_region_beside_the_finding_is_no_resend_of_a_mark(half: Local):
+    mark, _ = sent(half, "disc, no outline")
+    beside, created = sent(half, REGION, "disc")
+    assert (created, beside.finding, beside.roi_voxels) == (True, "disc", 0)
+    assert beside.file_sha256 != mark.file_sha256, "the region is in its label file"
+
+
+def test_what_a_former_version_stored_is_recognised_when_it_is_sent_again(half: Local):
+    mark, _ = sent(half, "disc, no outline")
+    with sqlite3.connect(half.project.workspace.state / "store.sqlite") as store:
+        store.execute("UPDATE annotations SET digest = substr(digest, 1, 64)")
+    kept = half.project.store.annotations.get(mark.id)
+    assert sent(half, "disc, no outline") == (kept, False)
+    outline, created = sent(half, "disc")
+    assert (created, outline.roi_voxels > 0) == (True, True)

@@ -9,19 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 from harness.local import Local
-from harness.pools import write_pool
+from harness.pools import write_label, write_pool
 from synthetic import BAR, DOT, NONE
 
 from xal.errors import BadInput, Conflict, XalError
 from xal.imaging.images import channel_as_nifti, fingerprint, read_image, suffix_of
+from xal.loop.blind import BLIND
+from xal.loop.reader import Reader
+from xal.loop.submission import Submission, submit
 from xal.server.conf import parse_conf
 from xal.server.datastore import LARGE_POOL, XalDatastore
-from xal.server.infer import _contiguous
+from xal.server.infer import UNTRAINED, AttentionInfer, Subject, _contiguous
 from xal.server.routes import receipt_reply
 from xal.server.strategy import strategies
 from xal.server.train import ClassifierTrain, training_settings
 from xal.store.rows import ImageFile
-from xal.task import ATTENTION_BANDS, ImageSettings, TrainingSettings
+from xal.task import ATTENTION_BANDS, REGION, ImageSettings, TrainingSettings
 
 TESTS = Path(__file__).parents[1]
 
@@ -92,6 +95,26 @@ def test_bands_have_no_gap_because_slicer_counts_values(levels: list[int], names
     present = sorted(set(values.tolist()) - {0})
     assert present == list(range(1, len(present) + 1))
     assert all(said[f"attention {level}"] == value for level, value in zip(given, values, strict=True) if level)
+
+
+@pytest.mark.parametrize("reader", [Reader("bob"), Reader("boss", reviewer=True)])
+def test_a_region_without_attention_has_the_value_of_its_place_where_a_client_counts_on_it(
+    tmp_path: Path, reader: Reader
+):
+    local = Local(tmp_path, 1, show_regions=True)
+    picture = local.pictures[local.ids[0]]
+    label = write_label(tmp_path / "region.nii.gz", picture, (picture.finding,))
+    submit(local.project, Submission(picture.id, "ada", label, finding=REGION))
+    subject = Subject(local.project.store.images.get(picture.id), None)
+    listed = local.task.segments.index(REGION) + 1
+    for said, value in (({"restore_label_idx": False}, listed), ({}, 1)):
+        file, reply = AttentionInfer(local.project)({"subject": subject, "reader": reader, **said})
+        assert reply["message"] == (UNTRAINED if reader.reviewer else BLIND)
+        assert reply["label_names"][REGION] == value
+        levels = read_image(Path(file)).pixels
+        assert set(np.unique(levels)) == {0, value}, "value 1 would be drawn as the model's attention"
+        assert (levels == value).sum() == picture.roi.sum()
+        Path(file).unlink()
 
 
 def test_conf_is_validated():

@@ -355,6 +355,40 @@ def test_time_is_told_for_outlines_and_for_findings_alone(store):
     assert store.annotations.durations() == ([40, 60], [5])
 
 
+def test_an_outline_handed_in_before_the_finding_is_part_of_what_the_reading_took(store):
+    store.images.put(files(names(2)))
+    one = given(store, 1000)
+    for at in (1050, 1060):
+        hand_in(store, one, at, finding=REGION, digest=str(at))
+    assert hand_in(store, one, 1063, roi_voxels=0).seconds == 3
+    assert store.annotations.durations() == ([63], []), "nothing was outlined with the finding, but before"
+    other = given(store, 2000)
+    drawn = hand_in(store, other, 2030, finding=REGION)
+    store.annotations.withdraw(drawn.id, "ann")
+    hand_in(store, other, 2040)
+    assert store.annotations.durations() == ([63, 40], [])
+
+
+def test_another_readers_outline_or_one_of_another_image_is_no_part_of_a_reading(store):
+    store.images.put(files(names(2)))
+    first, second = given(store, 1000), given(store, 1000)
+    hand_in(store, first, 1020, finding=REGION)
+    hand_in(store, second, 1025, finding=REGION, reader="imported", source="import")
+    hand_in(store, second, 1030, finding=REGION, reader="imported", source="import", digest="again")
+    hand_in(store, second, 1031, roi_voxels=0)
+    assert given(store, 1040, "bob") == first
+    hand_in(store, first, 1047, "bob", roi_voxels=0)
+    assert store.annotations.durations() == ([], [11, 7])
+
+
+def test_a_reading_whose_outline_was_not_timed_counts_in_neither(store):
+    store.images.put(files(["a"]))
+    hand_in(store, "a", 1000, finding=REGION)
+    assert given(store, 1100) == "a"
+    assert hand_in(store, "a", 1103, roi_voxels=0).seconds == 3
+    assert store.annotations.durations() == ([], []), "how long it took to outline is not known"
+
+
 def test_sixty_submits_beside_a_scoring_job_are_all_complete(store):
     store.images.put(files(names(200)))
     stop = threading.Event()

@@ -75,8 +75,9 @@ class Rebuilt:
             lines.append("how long the readings that were taken up took is not known any more")
         since = f"since {self.begun_with} was made" if self.begun_with else "ever"
         lines.append(
-            f"not known any more, where it happened {since}: exclusions, reviewers' decisions, accepted doubts, an α "
-            "that was set, images that were deleted, what was known of images, and what was sent to an archive"
+            f"not known any more, where it happened {since}: exclusions, reviewers' decisions, accepted doubts, a "
+            "method or an α that was set, of which images outlines were asked for, images that were deleted, what was "
+            "known of images, and what was sent to an archive"
         )
         if self.aside is not None:
             lines.append(f"what was there before is in {self.aside}")

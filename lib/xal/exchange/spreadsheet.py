@@ -32,8 +32,8 @@ _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def annotations_csv(project: Project, asker: Reader | None = None, withdrawn: bool = False) -> Iterator[str]:
     """Annotations, oldest first, some lines at a time; with `withdrawn` also those, and older revisions.
 
-    What was said of an image, and what the model had thought, is left empty where the asker reads it blind (never one's
-    own annotations: who handed an image in may see it); None may see all.
+    What was said of an image, how long that took, with what it was drawn, and what the model had thought, is left empty
+    where the asker reads it blind (never one's own annotations: who handed an image in may see it); None may see all.
     """
     yield table([COLUMNS])
     last = 0
@@ -76,8 +76,8 @@ def _cells(row: AnnotationRow, seen: bool) -> list[Any]:
         moment(row.withdrawn_at),
         row.withdrawn_by or "",
         *_thought(row.story if seen else None),
-        origin_of(row),
-        row.seconds,
+        origin_of(row) if seen else "",
+        row.seconds if seen else "",
     ]
     return [harmless(cell) if isinstance(cell, str) else _plain(cell) for cell in cells]
 

@@ -21,7 +21,7 @@ from xal.errors import BadInput, Oversized, TooLarge, Unreadable
 from xal.imaging.images import Header, LabelArray, Volume, label_as_nrrd, read_header, read_layers
 from xal.imaging.integrity import Kind
 from xal.system.limits import in_force
-from xal.task import ATTENTION_BANDS, REGION, Task
+from xal.task import ALONE, ATTENTION_BANDS, REGION, Task
 
 _TOLERANCE = 0.1
 """How far a corner of the label may lie from its place in the image, in voxels: files store geometry as float32."""
@@ -93,8 +93,9 @@ def decode_label(
 
 
 def as_region(path: Path) -> bytes:
-    """A label file in which all that another one paints, but attention, is the region, whatever it was called there.
+    """A label file in which all that another one paints is the region, whatever it was called there.
 
+    Attention is left out, and so are marks that say a finding without an outline, be the finding of this task or not.
     It lies where the other one does, and has segments if that has some: `decode_label` tells whether it fits an image.
     """
     header = _label_header(path)
@@ -106,7 +107,8 @@ def as_region(path: Path) -> bytes:
     for number, layer in enumerate(layers):
         painted = layer != 0
         for segment in segments:
-            if segment.layer == number and segment.name in ATTENTION_BANDS:
+            outlines_nothing = segment.name in ATTENTION_BANDS or segment.name.endswith(ALONE)
+            if segment.layer == number and outlines_nothing:
                 painted &= layer != segment.value
         mask |= painted
     return label_as_nrrd(mask.astype(np.uint8), header.affine, _ONE_SEGMENT if segments else {})

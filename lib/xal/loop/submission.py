@@ -45,9 +45,9 @@ FINAL = "final"
 STATED = ("finding", "submission_id", "pool", "task", "checksum", "pixels")
 """Short texts that a client may send with a label."""
 INCOMING = ".incoming"
+"""Below the folder of labels: files whose submission is not stored yet."""
 DRAFT = re.compile(r"((?P<host>[A-Za-z0-9_-]+)\.)?(?P<pid>[0-9]+)-[0-9a-f]+\.nii\.gz")
 """Of a label file that has no name yet, by the machine and the process that writes it."""
-"""Below the folder of labels: files whose submission is not stored yet."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _decoded_and_stored(project: Project, submission: Submission, row: ImageRow)
         label_info=[dict(entry) for entry in submission.label_info or []],
         params={**submission.params, ORIGIN: submission.origin, **_shown(project, submission)},
         story=None if decoded.finding == REGION else _story(project, submission, decoded, volume),
-        digest=_digest(submission.file, decoded.finding),
+        digest=_digest(submission.file, decoded),
         submission_id=submission.submission_id,
         source=submission.source,
         fingerprint=fingerprint(volume),
@@ -173,12 +173,15 @@ def _refuse_untouched(project: Project, submission: Submission, decoded: Decoded
         )
 
 
-def _digest(file: Path, finding: str) -> str:
-    """Of what was handed in, which may be large."""
+def _digest(file: Path, decoded: Decoded) -> str:
+    """Of what was handed in, which may be large; behind the dot, of what it became.
+
+    The same bytes can say the same finding by an outline or by a mark: only what its segments are called tells.
+    """
     with file.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256")
-    digest.update(finding.encode())
-    return digest.hexdigest()
+    digest.update(decoded.finding.encode())
+    return f"{digest.hexdigest()}.{hashlib.sha256(decoded.mask.tobytes()).hexdigest()}"
 
 
 def _drawn_elsewhere(project: Project, submission: Submission) -> str | None:

@@ -99,16 +99,17 @@ class AttentionInfer(_XalInfer):
         """
         subject: Subject = request["subject"]
         volume = subject.volume(self._project)
-        region = self._region(request["reader"], subject)
+        region, as_listed = self._region(request["reader"], subject), _as_listed(request)
+        nothing = np.zeros(volume.shape, np.uint8)
         if not self._may_see(request["reader"], subject, volume):
-            return self._result(np.zeros(volume.shape, np.uint8), region, volume, {"message": BLIND})
+            return self._result(nothing, region, volume, {"message": BLIND}, as_listed)
         model = self._project.model()
         if model is None:
-            return self._result(np.zeros(volume.shape, np.uint8), region, volume, {"message": UNTRAINED})
+            return self._result(nothing, region, volume, {"message": UNTRAINED}, as_listed)
         prediction = self._read(model, volume, _stated(request))
         on_image = grid_to_image(prediction.attention, volume, self._project.task, "linear")
         said = {"finding": prediction.finding, "model_version": model.version.version}
-        return self._result(bands(on_image), region, volume, said, _as_listed(request))
+        return self._result(bands(on_image), region, volume, said, as_listed)
 
     def _region(self, reader: Reader, subject: Subject) -> BoolArray | None:
         """What this reader is to correct: nothing where nothing can be handed in, or was already."""
@@ -130,7 +131,7 @@ class AttentionInfer(_XalInfer):
         region: BoolArray | None,
         volume: Volume,
         said: dict[str, Any],
-        as_listed: bool = False,
+        as_listed: bool,
     ) -> tuple[str, dict[str, Any]]:
         """The region is whole, as it is to be corrected: the bands lie around it."""
         listed = ATTENTION_BANDS

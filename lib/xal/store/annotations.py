@@ -34,9 +34,9 @@ class Annotations(Standing):
     ) -> tuple[AnnotationRow, bool]:
         """Store a submission and settle the image; (row, True), or (the first result, False) for one sent again.
 
-        Sent again means: the same reader, image, pixels, bytes and finding as that reader's latest standing annotation,
-        or the same `submission_id`; for an import, as any label ever imported. `write_label(revision)` writes the label
-        file durably and returns its relative path; it is called inside the transaction, right before the row is
+        Sent again means: the same reader, image, pixels, bytes, finding and outline as that reader's latest standing
+        annotation, or the same `submission_id`; for an import, as any ever imported. `write_label(revision)` writes the
+        label file durably and returns its relative path; it is called inside the transaction, right before the row is
         inserted, and must not write to the store itself. If it raises, nothing is stored. After a crash between file
         and row, the next submission gets the same revision and path. NotFound for an unknown or deleted image; Conflict
         where a `submission_id` was already used for another image.
@@ -144,11 +144,10 @@ class Annotations(Standing):
             return None
         if new.source == "import":
             return self._imported_before(connection, new)
-        standing = self._by(new.image, new.reader) & annotation_table.c.active.is_(True) & self._like(new)
+        standing = self._by(new.image, new.reader) & annotation_table.c.active.is_(True) & _says_the_same(new)
         row = connection.execute(select(annotation_table).where(standing)).mappings().first()
         same_again = (
             row is not None
-            and (row["digest"], row["finding"]) == (new.digest, new.finding)
             and same_pixels(row["fingerprint"], new.fingerprint)
             and (row["file_problem"] is None or row["file_sha256"] == new.file_sha256)  # then it makes the file whole
         )
@@ -156,10 +155,8 @@ class Annotations(Standing):
 
     def _imported_before(self, connection: Connection, new: NewAnnotation) -> Values | None:
         """This label as imported earlier, be it withdrawn, superseded or on a file that was replaced since."""
-        same = (annotation_table.c.source == "import") & (annotation_table.c.digest == new.digest)
-        query = select(annotation_table).where(
-            self._by(new.image, new.reader), same, annotation_table.c.finding == new.finding
-        )
+        same = (annotation_table.c.source == "import") & _says_the_same(new)
+        query = select(annotation_table).where(self._by(new.image, new.reader), same)
         return connection.execute(query).mappings().first()
 
     def _take_back_offer(
@@ -306,13 +303,27 @@ class Annotations(Standing):
         return [(finding, reader, count) for finding, reader, count in self._db.read(lambda c: c.execute(query).all())]
 
     def durations(self) -> tuple[list[float], list[float]]:
-        """Seconds that readings with an outline took, and those without one; withdrawn ones took them, too."""
-        columns = (annotation_table.c.seconds, annotation_table.c.roi_voxels > 0)
-        timed = annotation_table.c.seconds.is_not(None) & ~IS_REGION
-        query = select(*columns).where(self._db.mine(annotation_table), timed)
-        rows = self._db.read(lambda c: c.execute(query).all())
-        outlined = [seconds for seconds, drawn in rows if drawn]
-        return outlined, [seconds for seconds, drawn in rows if not drawn]
+        """Seconds that readings with an outline took, and those without one; withdrawn ones took them, too.
+
+        What its reader had outlined without a finding before is part of a reading. If that was not timed, the reading
+        was not, either.
+        """
+        known = annotation_table.c
+        columns = (known.image, known.reader, known.finding, known.seconds, known.roi_voxels > 0)
+        theirs = self._db.mine(annotation_table) & (known.source == "reader")
+        rows = self._db.read(lambda c: c.execute(select(*columns).where(theirs).order_by(known.id)).all())
+        before: dict[tuple[str, str], list[float | None]] = defaultdict(list)
+        outlined: list[float] = []
+        alone: list[float] = []
+        for image, reader, finding, seconds, drawn in rows:
+            if finding == REGION:
+                before[image, reader].append(seconds)
+                continue
+            regions = before.pop((image, reader), [])
+            parts = [part for part in (*regions, seconds) if part is not None]
+            if len(parts) > len(regions):
+                (outlined if drawn or regions else alone).append(sum(parts))
+        return outlined, alone
 
     def settled(self) -> list[SettledImage]:
         """Images to train on: settled finding, file there and readable, not excluded; ordered by id.
@@ -369,3 +380,13 @@ class Annotations(Standing):
             row for row in self.find(image, regions=True) if row.roi_voxels > 0 and same_pixels(row.fingerprint, now)
         ]
         return [row for row in outlined if row.finding != REGION] or outlined
+
+
+def _says_the_same(new: NewAnnotation) -> ColumnElement[bool]:
+    """Of an annotation: it came of the same bytes, which meant the same.
+
+    Digests of former versions end before the dot: of what the bytes meant, the finding and the voxels of the ROI tell.
+    """
+    known = annotation_table.c
+    former = (known.digest == new.digest.partition(".")[0]) & (known.roi_voxels == new.roi_voxels)
+    return (known.finding == new.finding) & ((known.digest == new.digest) | former)

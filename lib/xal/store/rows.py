@@ -132,7 +132,8 @@ class NewAnnotation:
     story: Story | None
     """What the model had thought of the image when this was handed in."""
     digest: str
-    """Hash of the label bytes: the same bytes again are the same submission."""
+    """Of the label bytes and the finding and, behind a dot, of the label map that they became: what has the same digest
+    is the same submission."""
     submission_id: str | None = None
     source: Source = "reader"
     fingerprint: str | None = None
