@@ -159,8 +159,8 @@ def test_scores_are_stored_with_their_story(trained_room: Room):
     sample = trained_room.server.post("/activelearning/xal", {"client_id": "story"}).json()
     story = sample["xal"]
     assert set(story) == {
-        "score", "uncertainty", "misalignment", "roi_source", "alpha", "model_version", "lease_until", "chosen_by",
-        "asked_for", "outline_wanted",
+        "score", "uncertainty", "misalignment", "roi_source", "roi_origin", "alpha", "model_version", "lease_until",
+        "chosen_by", "asked_for", "outline_wanted",
     }  # fmt: skip
     assert story["roi_source"] in ("drawn", "proposed", "none")
     misalignment = story["misalignment"]
